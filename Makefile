@@ -1,0 +1,32 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup run test check bench soak clean
+
+setup: .venv/.ready ## everything, in .venv
+
+.venv/.ready: requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+run: setup ## serve on http://127.0.0.1:8000
+	$(BIN)/python app.py
+
+test: setup ## all tests, on SQLite and on PostgreSQL
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak"
+
+check: setup ## what CI runs: lint, types, tests with coverage
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak" --cov --cov-report=term-missing
+
+bench: setup ## speed, as ratios measured side by side
+	$(BIN)/python bench/bench.py
+
+soak: setup ## the long crash and load tests
+	$(BIN)/python -m pytest -m soak
+
+clean: ## forget the virtual environment and caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis

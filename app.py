@@ -1,0 +1,190 @@
+"""create_app(), and the whole service: python app.py."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote
+
+from flask import Flask, redirect
+from flask.typing import ResponseReturnValue
+
+import models
+import repos
+from database import database, init_database, is_postgresql, server_version
+from errors import SettingsError
+from settings import Settings, get_settings
+from web import api, guard, health, openapi, problems
+from web.operations import IdConverter
+
+access_log = logging.getLogger("ledger.access")
+SMALL_BODY = 1024 * 1024
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The Flask app on the database of these settings (the environment's unless given), its schema up to date.
+
+    Raises CannotStart with a sentence that says what to do.
+    """
+    settings = settings or get_settings()
+    make_storage(settings)
+    init_database(settings)
+
+    app = Flask(__name__, static_folder=None)
+    app.config["SETTINGS"] = settings
+    app.extensions["job_store"] = repos.JobStore()
+    app.teardown_appcontext(give_back_connection)
+
+    problems.register(app)
+    guard.register(app, settings)
+
+    app.url_map.converters["id"] = IdConverter
+    app.register_blueprint(api.blueprint)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(openapi.blueprint([*api.api.all, *health.health.all], bool(settings.api_token)))
+    app.register_blueprint(openapi.docs())
+    app.add_url_rule("/", "home", home)
+    app.shell_context_processor(lambda: {**vars(models), **vars(repos)})
+    app.wsgi_app = Logged(app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
+def home() -> ResponseReturnValue:
+    """The way to the documentation."""
+    return redirect("/docs/")
+
+
+def make_storage(settings: Settings) -> None:
+    """Create the storage folder. Raises SettingsError."""
+    try:
+        settings.storage_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"STORAGE_DIR is {str(settings.storage_dir)!r}: that folder cannot be made ({error.strerror}); "
+            "choose another, or give this user the right to write there."
+        ) from None
+
+
+def give_back_connection(error: BaseException | None) -> None:
+    """To PostgreSQL's pool; a thread keeps its SQLite connection, since opening one costs more than a request."""
+    if is_postgresql() and not database.is_closed():
+        database.close()
+
+
+class Logged:
+    """WSGI middleware: one line a request, and small bodies handed over whole, which Granian sends much faster."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self.app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve the request; see PEP 3333."""
+        began, code, length = time.perf_counter(), "-", SMALL_BODY
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            nonlocal code, length
+            code = status[:3]
+            length = next((int(value) for name, value in headers if name.lower() == "content-length"), SMALL_BODY)
+            return start_response(status, headers, *rest)
+
+        body = self.app(environ, start)
+        if length < SMALL_BODY:
+            body = _whole(body)
+        path = environ.get("PATH_INFO", "")
+        shown = path if path.isascii() and path.isprintable() else quote(path, encoding="latin-1")
+        taken = (time.perf_counter() - began) * 1000
+        access_log.info("%s %s %s %.1f ms", environ["REQUEST_METHOD"], shown, code, taken)
+        return body
+
+
+def _whole(body: Iterable[bytes]) -> list[bytes]:
+    try:
+        return list(body)
+    finally:
+        getattr(body, "close", lambda: None)()
+
+
+def web_app() -> Flask:
+    """The app as Granian's worker process runs it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C reaches the parent, which stops us by SIGTERM
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # threads of one interpreter only fight over more cores
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    log_to_stderr()
+    return create_app()
+
+
+def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def log_to_stderr() -> None:
+    """One line an entry, on stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log = logging.getLogger("ledger")
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    log.propagate = False
+
+
+def main() -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    settings = get_settings()
+    make_storage(settings)
+    init_database(settings)
+    with database.connection_context():
+        version = server_version()
+    address = free_address(settings)
+    place = "" if settings.is_postgresql else f" {settings.sqlite_path}"
+    url = f"http://{f'[{address}]' if ':' in address else address}:{settings.port}"
+    print(f"DiffRhythm Ledger: {url}  database: {version}{place}  storage: {settings.storage_dir}", flush=True)
+    server(address, settings.port).serve()
+
+
+def free_address(settings: Settings) -> str:
+    """HOST as an IP address on which PORT is free: two servers would silently share it. Raises SettingsError."""
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        raise SettingsError(
+            f"HOST is {settings.host!r} and PORT is {settings.port}: cannot listen there ({error.strerror}); "
+            "stop the other program, or choose another port."
+        ) from None
+    return str(place[0])
+
+
+def server(address: str, port: int) -> Any:
+    """Granian with one worker process, as measured best for one Flask app."""
+    from granian import Granian
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+    from granian.log import LogLevels
+
+    return Granian(
+        "app:web_app",
+        address=address,
+        port=port,
+        interface=Interfaces.WSGI,
+        factory=True,
+        workers=1,
+        blocking_threads=80,
+        backpressure=1000,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        workers_kill_timeout=5,
+        respawn_failed_workers=True,
+        log_level=LogLevels.error,
+    )
+
+
+if __name__ == "__main__":
+    main()

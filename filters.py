@@ -1,0 +1,47 @@
+"""The conditions a list can be narrowed by; each returns an expression for Repository.page() and count()."""
+
+from datetime import datetime
+from typing import Any, cast
+
+from peewee import SQL, Case, Cast, Column, Expression, Value, fn
+
+import search
+from database import is_postgresql
+from models import Job, Loop, Track
+
+
+def created(model: Any, after: datetime | None = None, before: datetime | None = None) -> list[Expression]:
+    """Made at or after one moment, and before another."""
+    conditions = []
+    if after is not None:
+        conditions.append(model.created_at >= after)
+    if before is not None:
+        conditions.append(model.created_at < before)
+    return conditions
+
+
+def metadata(model: Any, path: str, value: str) -> Expression:
+    """The scalar at a dotted path of the metadata reads as value: genre=ambient, tempo=82, live=true."""
+    keys = path.split(".")
+    if is_postgresql():
+        text: Any = fn.jsonb_extract_path_text(model.metadata, *keys)
+        return cast(Expression, text == value)
+    place = Value("$" + "".join(f'."{key}"' for key in keys), converter=False)
+    found = Cast(fn.json_extract(model.metadata, place), "TEXT")
+    kind = fn.json_type(model.metadata, place)
+    return Case(kind, [("true", "true"), ("false", "false")], found) == value
+
+
+def words(text: str) -> Expression:
+    """Jobs whose prompt has every word of the text, each at least as a beginning; none when it has no word."""
+    if is_postgresql():
+        query = SQL("%s::tsquery", [search.tsquery(text) or ""])
+        return Expression(fn.job_words(Job.prompt), "@@", query)
+    found = SQL("(SELECT rowid FROM job_search WHERE job_search MATCH ?)", [search.fts5_query(text) or '""'])
+    return Column(Job._meta.table, "rowid").in_(found)
+
+
+def loops_of_job(job_id: str) -> Expression:
+    """Loops whose track belongs to the job."""
+    tracks = Track.select(Track.track_id).where(Track.job == job_id)
+    return Loop.track.in_(tracks)

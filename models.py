@@ -1,0 +1,213 @@
+"""Job, Track, Loop and Event: the records, and the statuses they may take.
+
+What a value may be, what a deletion takes along, `updated_at` and the events are the database's own business:
+migrations/0001_ledger.py has the constraints and triggers, so that every writer is held to them.
+"""
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from peewee import (
+    BigAutoField,
+    BigIntegerField,
+    BooleanField,
+    CharField,
+    FloatField,
+    ForeignKeyField,
+    IntegerField,
+    JSONField,
+    Model,
+    TextField,
+)
+
+from database import database, init_database
+
+__all__ = ["Event", "Job", "Loop", "Track", "init_database"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+ID_LENGTH = 64
+ID_PATTERN = r"^(?:\.{0,2}[A-Za-z0-9_-]|\.{3})[A-Za-z0-9._-]*$"  # neither . nor .., which URLs swallow
+
+
+def new_id() -> str:
+    """A fresh uuid4 as text."""
+    return str(uuid.uuid4())
+
+
+def utc_now() -> datetime:
+    """Now, timezone-aware, in microseconds."""
+    return datetime.now(UTC)
+
+
+def to_json(value: object) -> str:
+    """Compact JSON text; ValueError for NaN and Infinity, which JSON cannot say."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+class UtcField(BigIntegerField):
+    """A moment: a timezone-aware UTC datetime in Python, whole microseconds since 1970 in the database."""
+
+    def db_value(self, value: Any) -> Any:
+        """Microseconds for a datetime (naive ones are taken as UTC); anything else as it is."""
+        if isinstance(value, datetime):
+            return ((value if value.tzinfo else value.replace(tzinfo=UTC)) - EPOCH) // MICROSECOND
+        return value
+
+    def python_value(self, value: Any) -> Any:
+        """An aware datetime, or None."""
+        return None if value is None else EPOCH + value * MICROSECOND
+
+
+class Statuses:
+    """The one table of what may follow what: steps go forward, endings are final."""
+
+    def __init__(self, steps: tuple[str, ...], failed: str, cancelled: str) -> None:
+        self.steps, self.pending, self.completed = steps, steps[0], steps[-1]
+        self.failed, self.cancelled = failed, cancelled
+        self.final = (self.completed, failed, cancelled)
+        self.all = (*steps, failed, cancelled)
+        self.before = {status: (*steps[:number], status) for number, status in enumerate(steps)}
+        self.before |= {status: (*steps[:-1], status) for status in (failed, cancelled)}
+
+    def is_active(self, status: str) -> bool:
+        """True while a worker is at it."""
+        return status in self.steps[1:-1]
+
+
+JOB_STATUSES = Statuses(
+    ("pending", "loading_model", "preparing_prompt", "generating_audio", "exporting", "completed"),
+    failed="failed",
+    cancelled="cancelled",
+)
+LOOP_STATUSES = Statuses(
+    ("PENDING", "ANALYZING", "RENDERING", "EXPORTING", "COMPLETED"), failed="FAILED", cancelled="CANCELLED"
+)
+
+
+class Record(Model):
+    """What all records share; the database keeps updated_at, strictly rising for each record."""
+
+    created_at = UtcField(default=utc_now)
+    updated_at = UtcField(default=utc_now)
+    fingerprint = CharField(ID_LENGTH, null=True, help_text="SHA-256 of the request that made it")
+
+    class Meta:
+        database = database
+        legacy_table_names = False
+        only_save_dirty = True
+
+    @property
+    def record_id(self) -> str:
+        """Its job_id, track_id or loop_id."""
+        return str(self._pk)
+
+    @property
+    def version(self) -> int:
+        """A number that rises with every change; the ETag."""
+        age: timedelta = self.updated_at - EPOCH
+        return age // MICROSECOND
+
+
+class Work(Record):
+    """What Job and Loop share: something to do, its progress, and who is at it."""
+
+    progress = IntegerField(default=0, help_text="0-100")
+    message = TextField(null=True, help_text="what it is doing, in words")
+    error = TextField(null=True)
+    priority = IntegerField(default=0, help_text="higher first")
+    attempts = IntegerField(default=0)
+    max_attempts = IntegerField(default=3)
+    worker = TextField(null=True)
+    lease_token = TextField(null=True, help_text="shown to the claimer alone")
+    lease_expires_at = UtcField(null=True)
+    cancel_requested = BooleanField(default=False)
+    started_at = UtcField(null=True)
+    finished_at = UtcField(null=True)
+
+
+class Job(Work):
+    """A request for music, and what became of it."""
+
+    statuses = JOB_STATUSES
+
+    job_id = CharField(ID_LENGTH, primary_key=True, default=new_id)
+    job_type = CharField(ID_LENGTH, default="diffrhythm")
+    status = CharField(default=JOB_STATUSES.pending)
+    prompt = TextField()
+    metadata = JSONField(default=dict, dumps=to_json, help_text="language, genre, mood, …")
+    file_manifest = JSONField(default=dict, dumps=to_json, help_text="paths and URLs")
+
+    class Meta:
+        indexes = (
+            (("status", "priority", "created_at", "job_id"), False),
+            (("status", "created_at", "job_id"), False),
+            (("created_at", "job_id"), False),
+            (("updated_at", "job_id"), False),
+            (("priority", "job_id"), False),
+            (("lease_expires_at",), False),
+        )
+
+
+class Track(Record):
+    """A generated piece of music; deleting its job deletes it."""
+
+    track_id = CharField(ID_LENGTH, primary_key=True, default=new_id)
+    job = ForeignKeyField(Job, backref="tracks", on_delete="CASCADE", index=False)
+    duration = FloatField(null=True, help_text="seconds")
+    metadata = JSONField(default=dict, dumps=to_json, help_text="artist, album, genre, track_name, …")
+    file_path_wav = TextField(null=True)
+    file_path_mp3 = TextField(null=True)
+
+    class Meta:
+        indexes = (
+            (("job", "created_at", "track_id"), False),
+            (("created_at", "track_id"), False),
+            (("updated_at", "track_id"), False),
+        )
+
+
+class Loop(Work):
+    """A looped variant of a track; deleting the track deletes it."""
+
+    statuses = LOOP_STATUSES
+
+    loop_id = CharField(ID_LENGTH, primary_key=True, default=new_id)
+    track = ForeignKeyField(Track, backref="loops", on_delete="CASCADE", index=False)
+    status = CharField(default=LOOP_STATUSES.pending)
+    duration = FloatField(help_text="requested seconds")
+    fade_in_out = BooleanField(default=False)
+    format = CharField(default="MP3", help_text="MP3 or WAV")
+    result_url = TextField(null=True)
+    result_path = TextField(null=True)
+    analysis = JSONField(default=dict, dumps=to_json, help_text="what the looper found")
+
+    class Meta:
+        indexes = (
+            (("track", "created_at", "loop_id"), False),
+            (("status", "priority", "created_at", "loop_id"), False),
+            (("status", "created_at", "loop_id"), False),
+            (("created_at", "loop_id"), False),
+            (("updated_at", "loop_id"), False),
+            (("priority", "loop_id"), False),
+            (("lease_expires_at",), False),
+        )
+
+
+class Event(Model):
+    """One change of one record, written by the database in the same transaction."""
+
+    event_id = BigAutoField()
+    entity = CharField(help_text="job, track or loop")
+    entity_id = CharField(ID_LENGTH)
+    job_id = CharField(ID_LENGTH)
+    change = CharField(help_text="created, updated or deleted")
+    data = JSONField(dumps=to_json, help_text="status, progress, message and error at that moment")
+    created_at = UtcField(default=utc_now)
+
+    class Meta:
+        database = database
+        legacy_table_names = False
+        indexes = ((("job_id", "event_id"), False),)

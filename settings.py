@@ -1,0 +1,79 @@
+"""Every setting, read once from the environment or a .env file."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from errors import SettingsError
+
+SQLITE_SCHEME = "sqlite:///"
+POSTGRESQL_SCHEMES = ("postgresql://", "postgres://")
+
+
+class Settings(BaseSettings):
+    """The settings of one process; each field is the environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    database_url: str = Field("", description="sqlite:///path or postgresql://user@host/name; wins over DB_PATH")
+    db_path: Path = Field(Path("app.db"), description="the SQLite file")
+    db_pool_size: int = Field(20, ge=1, le=1000, description="PostgreSQL connections a process may hold")
+    sql_echo: bool = Field(False, description="log every statement with its duration")
+    sqlite_synchronous: Literal["NORMAL", "FULL", "EXTRA"] = Field(
+        "FULL", description="FULL survives a power cut; NORMAL may lose the last commits to one"
+    )
+    storage_dir: Path = Field(Path("output"), description="the folder of generated files")
+    host: str = Field("127.0.0.1", description="the address to listen on")
+    port: int = Field(8000, ge=1, le=65535, description="the port to listen on")
+    allowed_hosts: str = Field("", description="names this service is reached by, comma-separated")
+    api_token: str = Field("", description="when set, /api wants Authorization: Bearer <token>")
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_scheme(cls, url: str) -> str:
+        path = url.removeprefix(SQLITE_SCHEME)
+        if url and not url.startswith(POSTGRESQL_SCHEMES) and path in (url, "", ":memory:"):
+            raise ValueError("expected sqlite:///path-of-a-file or postgresql://user:password@host:port/name")
+        return url
+
+    @property
+    def is_postgresql(self) -> bool:
+        """True when the database is a PostgreSQL server, False when it is an SQLite file."""
+        return self.database_url.startswith(POSTGRESQL_SCHEMES)
+
+    @property
+    def sqlite_path(self) -> Path:
+        """Where the SQLite file is; meaningless for PostgreSQL."""
+        return Path(self.database_url.removeprefix(SQLITE_SCHEME)) if self.database_url else self.db_path
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """ALLOWED_HOSTS, lower-cased."""
+        return frozenset(name.strip().lower() for name in self.allowed_hosts.split(",") if name.strip())
+
+
+def load_settings() -> Settings:
+    """The settings as the environment has them now; SettingsError names every bad one."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentence(dict(problem)) for problem in error.errors())) from None
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process, read at the first call."""
+    return load_settings()
+
+
+def _sentence(problem: dict[str, Any]) -> str:
+    """'PORT is 'x': input should be a valid integer'."""
+    name = ".".join(map(str, problem["loc"])).upper()
+    said = str(problem["msg"]).removeprefix("Value error, ")
+    value = "set" if name == "DATABASE_URL" else repr(problem["input"])  # a URL may hold a password
+    return f"{name} is {value}: {said[0].lower() + said[1:]}"

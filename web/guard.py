@@ -1,0 +1,51 @@
+"""Who may ask: the host a request names, the page it comes from, and the token it carries."""
+
+import hmac
+import ipaddress
+from urllib.parse import urlsplit
+
+from flask import Flask, request
+
+from errors import ForbiddenOrigin, Unauthorized
+from settings import Settings
+
+READING = {"GET", "HEAD", "OPTIONS"}
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Check every request of this app before anything else sees it."""
+    names = settings.host_names | {"localhost", settings.host.lower()}
+    token = settings.api_token.encode()
+
+    @app.before_request
+    def check() -> None:
+        host = request.environ.get("HTTP_HOST", "")
+        if not _is_known(host, names):
+            raise ForbiddenOrigin(f"This service is not reached by the name {host[:100]!r}: add it to ALLOWED_HOSTS.")
+        if request.method not in READING and not _is_own_page(request.headers.get("Origin"), host):
+            raise ForbiddenOrigin("A page of another site may not change anything here.")
+        if token and request.path.startswith("/api/") and not _is_token(token):
+            raise Unauthorized("Send the service's token as Authorization: Bearer <API_TOKEN>.")
+
+
+def _is_known(host: str, names: frozenset[str] | set[str]) -> bool:
+    """A name that is listed, or any address: only a name can be made to point here by a stranger."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    if name in names:
+        return True
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
+
+
+def _is_own_page(origin: str | None, host: str) -> bool:
+    return origin is None or origin.partition("://")[2].lower() == host.lower()
+
+
+def _is_token(token: bytes) -> bool:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("utf-8", "replace"), token)

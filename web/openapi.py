@@ -1,0 +1,170 @@
+"""The OpenAPI 3.1 document, built from the operations and their schemas; and /docs, which shows it offline."""
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response
+from flask_swagger_ui import get_swaggerui_blueprint
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from models import ID_LENGTH, ID_PATTERN, to_json
+from web import schemas
+from web.operations import Operation
+
+VERSION = "0.1.0"
+REF = "#/components/schemas/{model}"
+ALWAYS = (400, 403, 503)
+WITH_BODY = (411, 413, 415, 422, 507)
+TITLES = {304: "Not changed since the client read it"}
+DESCRIPTIONS = {
+    400: "The query or body cannot be read",
+    401: "The token is missing or wrong",
+    403: "The host or origin is not trusted",
+    404: "There is no such record",
+    409: "The id is taken, or the status does not allow this step",
+    411: "The body came without a Content-Length",
+    412: "The record changed since it was read",
+    413: "The body is too large",
+    415: "The body is not application/json",
+    422: "The body breaks a rule; errors names the fields",
+    503: "The database cannot be used just now",
+    507: "The disk of the database is full",
+}
+
+
+def blueprint(operations: Iterable[Operation], token: bool) -> Blueprint:
+    """Serves the document at /openapi.json, built once."""
+    document = to_json(build(list(operations), token)).encode()
+    serving = Blueprint("openapi", __name__)
+
+    @serving.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(document, content_type="application/json")
+
+    return serving
+
+
+def docs() -> Blueprint:
+    """Swagger UI at /docs, all of it local."""
+    config = {"app_name": "DiffRhythm Ledger", "validatorUrl": None}
+    return get_swaggerui_blueprint("/docs", "/openapi.json", config=config)  # type: ignore[no-any-return]
+
+
+def build(operations: list[Operation], token: bool = False) -> dict[str, Any]:
+    """The document of these operations as a JSON object; with token, /api wants a bearer token."""
+    paths: dict[str, Any] = {}
+    for operation in operations:
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", _full_path(operation))
+        secured = token and path.startswith("/api/")
+        paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, secured)
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {"title": "DiffRhythm Ledger", "version": VERSION, "description": "Jobs, tracks and loops."},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {"schemas": _components(operations)},
+    }
+    if token:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    _link(document)
+    return document
+
+
+def _full_path(operation: Operation) -> str:
+    return operation.path if operation.path.endswith("z") else f"/api{operation.path}"
+
+
+def _components(operations: list[Operation]) -> dict[str, Any]:
+    bodies = {operation.body for operation in operations if operation.body}
+    answers = {model for operation in operations for model in operation.answers.values() if model}
+    wanted = [(model, "validation") for model in bodies] + [(model, "serialization") for model in answers]
+    wanted.append((schemas.Problem, "serialization"))
+    wanted.sort(key=lambda pair: pair[0].__name__)
+    _, found = models_json_schema(wanted, ref_template=REF)  # type: ignore[arg-type]
+    return found["$defs"]  # type: ignore[no-any-return]
+
+
+def _operation(operation: Operation, secured: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "operationId": operation.view.__name__,
+        "summary": (operation.view.__doc__ or "").strip(),
+        "parameters": [*_path_parameters(operation), *_query_parameters(operation), *_header_parameters(operation)],
+        "responses": {str(status): _answer(status, model) for status, model in operation.answers.items()},
+    }
+    if operation.body:
+        told["requestBody"] = {"required": True, "content": _json(operation.body)}
+    problems = {*ALWAYS, *operation.problems, *(WITH_BODY if operation.body else ()), *((401,) if secured else ())}
+    for status in sorted(problems - set(operation.answers)):
+        told["responses"][str(status)] = _problem(status)
+    if secured:
+        told["security"] = [{"token": []}]
+    return told
+
+
+def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
+    schema = {"type": "string", "minLength": 1, "maxLength": ID_LENGTH, "pattern": ID_PATTERN}
+    names = re.findall(r"<\w+:(\w+)>", operation.path)
+    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
+
+
+def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
+    found = operation.query.model_json_schema(ref_template=REF)
+    parameters = []
+    for name, schema in found.get("properties", {}).items():
+        schema = {key: value for key, value in schema.items() if key != "title" and value is not None}
+        parameter = {"name": name, "in": "query", "required": False, "schema": schema}
+        if name == "metadata":
+            names = schemas.METADATA_PATH.replace("^", r"^metadata\.", 1)
+            schema |= {"propertyNames": {"pattern": names}, "default": {}}
+            schema.pop("patternProperties", None)
+            schema["additionalProperties"] = {"type": "string", "maxLength": 1000}
+        if schema.get("type") in ("object", "array"):
+            parameter |= {"style": "form", "explode": True}
+        parameters.append(parameter)
+    return parameters
+
+
+def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
+    names = ["If-Match"] * operation.conditional + ["If-None-Match"] * (304 in operation.answers)
+    return [{"name": name, "in": "header", "required": False, "schema": {"type": "string"}} for name in names]
+
+
+def _json(model: type[BaseModel], media_type: str = "application/json") -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": REF.format(model=model.__name__)}}}
+
+
+def _answer(status: int, model: type[BaseModel] | None) -> dict[str, Any]:
+    told: dict[str, Any] = {"description": TITLES.get(status, HTTPStatus(status).phrase)}
+    if model is not None:
+        told["content"] = _json(model)
+    headers = {
+        "Location": status == 201,
+        "ETag": model in (schemas.Job, schemas.Track, schemas.Loop),
+        "Link": model is not None and issubclass(model, schemas.Page),
+    }
+    shown = {name: {"schema": {"type": "string"}} for name, present in headers.items() if present}
+    return {**told, "headers": shown} if shown else told
+
+
+def _problem(status: int) -> dict[str, Any]:
+    content = _json(schemas.Problem, "application/problem+json")
+    return {"description": DESCRIPTIONS[status], "content": content}
+
+
+def _link(document: dict[str, Any]) -> None:
+    """Say which operations a created record leads to."""
+    paths = document["paths"]
+    for record in ("job", "track", "loop"):
+        leads = {
+            f"{verb}_{record}": {
+                "operationId": f"{verb}_{record}",
+                "parameters": {f"{record}_id": f"$response.body#/{record}_id"},
+            }
+            for verb in ("get", "update", "delete")
+        }
+        for path in (f"/api/{record}s", f"/api/jobs/{{job_id}}/{record}s", f"/api/tracks/{{track_id}}/{record}s"):
+            if "post" in paths.get(path, {}):
+                paths[path]["post"]["responses"]["201"]["links"] = leads

@@ -1,0 +1,94 @@
+"""Every error becomes RFC 9457 problem+json here, and nowhere else."""
+
+import json
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import peewee
+from flask import Flask, Response
+from playhouse.pool import MaxConnectionsExceeded
+from werkzeug.exceptions import HTTPException
+
+import errors
+
+log = logging.getLogger("ledger.web")
+
+# What each refusal is called: its HTTP status and its code.
+REFUSALS: dict[type[errors.LedgerError], tuple[int, str]] = {
+    errors.Malformed: (400, "invalid"),
+    errors.Unauthorized: (401, "unauthorized"),
+    errors.ForbiddenOrigin: (403, "forbidden_origin"),
+    errors.NotFound: (404, "not_found"),
+    errors.Conflict: (409, "conflict"),
+    errors.WrongStatus: (409, "wrong_status"),
+    errors.LengthRequired: (411, "invalid"),
+    errors.Stale: (412, "stale"),
+    errors.TooLarge: (413, "too_large"),
+    errors.UnsupportedMediaType: (415, "unsupported_media_type"),
+    errors.Invalid: (422, "invalid"),
+    errors.MissingParent: (422, "invalid"),
+}
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
+DETAILS = {
+    404: "There is nothing at this address: /docs lists what there is.",
+    405: "This address does not take that method: the Allow header lists those it takes.",
+}
+RETRY_SECONDS = "2"
+
+
+def problem(status: int, code: str, detail: str, fields: list[dict[str, str]] | None = None) -> Response:
+    """One problem+json answer."""
+    body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail, "code": code}
+    if fields:
+        body["errors"] = fields
+    # Plain ASCII: what a client sent comes back here, a lone surrogate included.
+    return Response(json.dumps(body).encode(), status, content_type="application/problem+json")
+
+
+def register(app: Flask) -> None:
+    """Answer every error of this app with a problem."""
+    app.register_error_handler(errors.LedgerError, refused)
+    app.register_error_handler(HTTPException, from_http)
+    app.register_error_handler(peewee.OperationalError, unavailable)
+    app.register_error_handler(peewee.InterfaceError, unavailable)
+    app.register_error_handler(MaxConnectionsExceeded, unavailable)
+    app.register_error_handler(Exception, unexpected)
+
+
+def refused(error: errors.LedgerError) -> Response:
+    """A refusal of ours: its sentence is the detail."""
+    status, code = REFUSALS[type(error)]
+    answer = problem(status, code, str(error), getattr(error, "errors", None))
+    if status == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def from_http(error: HTTPException) -> Response:
+    """One of werkzeug's; its own headers (Allow, Content-Range, Location) are kept."""
+    inner = error.get_response()
+    if inner.status_code < 400:
+        return inner  # type: ignore[return-value]
+    code = HTTP_CODES.get(inner.status_code, "internal" if inner.status_code >= 500 else "invalid")
+    answer = problem(inner.status_code, code, DETAILS.get(inner.status_code) or error.description or inner.status)
+    for name, value in inner.headers:
+        if name not in ("Content-Type", "Content-Length"):
+            answer.headers[name] = value
+    return answer
+
+
+def unavailable(error: Exception) -> Response:
+    """The database is full, locked or gone: our trouble, worth another try."""
+    log.error("database: %s", error)
+    if "full" in str(error) or "No space left" in str(error):
+        return problem(507, "storage_full", "The disk of the database is full: free some space, then send this again.")
+    answer = problem(503, "unavailable", "The database cannot be used just now: send this again in a moment.")
+    answer.headers["Retry-After"] = RETRY_SECONDS
+    return answer
+
+
+def unexpected(error: Exception) -> Response:
+    """A defect of this program; the log has the traceback."""
+    log.error("unexpected %s", type(error).__name__, exc_info=error)
+    return problem(500, "internal", "This is a defect of the service, not of the request; its log says more.")
