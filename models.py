@@ -102,7 +102,7 @@ class Record(Model):
     @property
     def record_id(self) -> str:
         """Its job_id, track_id or loop_id."""
-        return str(self._pk)
+        return str(self.get_id())
 
     @property
     def version(self) -> int:

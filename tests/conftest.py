@@ -197,5 +197,3 @@ def wait_for(condition: Callable[[], Any], seconds: float, why: Callable[[], str
             return found
         time.sleep(0.02)
     pytest.fail(f"waited {seconds} s in vain. {why()}")
-
-

@@ -73,9 +73,8 @@ class Operations:
         def declare(view: View) -> View:
             takes = inspect.signature(view).parameters
             given = {name: takes[name].annotation for name in ("query", "body") if name in takes}
-            operation = Operation(
-                method, path, view, answers, tuple(problems), conditional="if_match" in takes, **given
-            )
+            guarded = "if_match" in takes
+            operation = Operation(method, path, view, answers, tuple(problems), conditional=guarded, **given)
             self.all.append(operation)
             self.blueprint.add_url_rule(path, view.__name__, operation, methods=[method])
             return view
@@ -145,13 +144,7 @@ def _raw_body() -> bytes:
 def _check_json(raw: bytes) -> None:
     """Refuse what a lenient parser lets through: the schema's parser does the rest."""
     try:
-        value = json.loads(
-            raw.decode(),
-            object_pairs_hook=_unique,
-            parse_float=_finite,
-            parse_int=_integer,
-            parse_constant=_no_constant,
-        )
+        value = json.loads(raw.decode(), **STRICT)
     except (ValueError, RecursionError) as error:
         said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Malformed(f"The body is not JSON: {said}.") from None
@@ -196,6 +189,14 @@ def _integer(text: str) -> int:
 
 def _no_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is no JSON number")
+
+
+STRICT: dict[str, Any] = {
+    "object_pairs_hook": _unique,
+    "parse_float": _finite,
+    "parse_int": _integer,
+    "parse_constant": _no_constant,
+}
 
 
 def _only(name: str, values: list[str]) -> str:
