@@ -41,12 +41,19 @@ def is_postgresql() -> bool:
 
 def bind(settings: Settings) -> None:
     """Point every model at the database of these settings; opens nothing yet."""
-    if database.obj is not None and not database.is_closed():
-        database.close()
+    release()
     database.initialize(_postgresql(settings) if settings.is_postgresql else _sqlite(settings))
     if settings.sql_echo:
         sql_log.setLevel(logging.INFO)
         database.query_hooks.append(_echo)
+
+
+def release() -> None:
+    """Close this thread's connection, and on PostgreSQL the whole pool."""
+    if isinstance(database.obj, PooledPostgresqlDatabase):
+        database.close_all()
+    elif database.obj is not None:
+        database.close()
 
 
 def init_database(settings: Settings | None = None) -> None:
@@ -115,7 +122,7 @@ def _postgresql(settings: Settings) -> PooledPostgresqlDatabase:
 
 def _jsonb(text: str | bytes) -> Any:
     """jsonb writes 1e300 as 301 digits: what no 64-bit integer holds was a float."""
-    return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < 20 else float(digits))
+    return json.loads(text, parse_int=lambda digits: float(digits) if abs(number := int(digits)) > 2**63 else number)
 
 
 def _echo(event: Any) -> None:

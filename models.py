@@ -102,7 +102,8 @@ class Record(Model):
     @property
     def record_id(self) -> str:
         """Its job_id, track_id or loop_id."""
-        return str(self.get_id())
+        key: Any = self._meta.primary_key
+        return str(self.__data__[key.name])
 
     @property
     def version(self) -> int:

@@ -224,14 +224,12 @@ class WorkRepository(Repository[W]):
 
     def _implied(self, row: dict[str, Any]) -> dict[str, Any]:
         """A status brings its times along, and completed is 100 %."""
-        status, more = row.get("status", ""), dict[str, Any]()
+        status, now = row.get("status", ""), utc_now()
         if self.statuses.is_active(status):
-            more["started_at"] = utc_now()
+            row = {"started_at": now, **row}
         if status in self.statuses.final:
-            more["finished_at"] = utc_now()
-        if status == self.statuses.completed:
-            more["progress"] = 100
-        return {**row, **more}
+            row = {"finished_at": now, **row}
+        return {**row, "progress": 100} if status == self.statuses.completed else row
 
     def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
         row = super()._row(fields)

@@ -34,7 +34,7 @@ def rules_named(model: Any) -> Iterator[None]:
     except peewee.IntegrityError as error:
         raise _broken_rule(model, str(error)) from None
     except (peewee.DataError, ValueError, TypeError, OverflowError) as error:
-        raise Invalid(f"{model._meta.table_name} cannot hold this: {error}") from None
+        raise Invalid(f"{model._meta.table_name} cannot hold this: {str(error).partition(chr(10))[0]}") from None
 
 
 def _broken_rule(model: Any, said: str) -> Invalid:
@@ -48,7 +48,7 @@ def _broken_rule(model: Any, said: str) -> Invalid:
     name = found[1] if found else ""
     field = name if name in model._meta.columns else name.removeprefix(f"{table}_")
     if field not in model._meta.columns:
-        return Invalid(f"{table} breaks a rule of the database: {said}")
+        return Invalid(f"{table} breaks a rule of the database")
     if _MISSING.search(said):
         return Invalid(f"{field} is required", field)
     expected = _ID if field == f"{table}_id" else EXPECTED.get(field, "of its type")

@@ -31,9 +31,8 @@ def _is_single(word: str) -> bool:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in order, folded; [] when it has none."""
-    folded = _ACCENTS.sub("", unicodedata.normalize("NFD", text.lower()))
-    return [word[:WORD_LENGTH] for word in _BETWEEN.sub(" ", _SINGLE.sub(r" \1 ", folded)).split()]
+    """The words of a text in order; [] when it has none."""
+    return [word[:WORD_LENGTH] for word in _BETWEEN.sub(" ", _SINGLE.sub(r" \1 ", text)).split()]
 
 
 def phrases(text: str) -> list[list[str]]:
@@ -52,6 +51,7 @@ def fts5_query(text: str) -> str | None:
 
 
 def tsquery(text: str) -> str | None:
-    """The same as PostgreSQL's tsquery."""
-    quoted = (" <-> ".join(f"'{word}':*" for word in phrase) for phrase in phrases(text))
+    """The same as PostgreSQL's tsquery, folded as its index is; FTS5 folds by itself."""
+    folded = _ACCENTS.sub("", unicodedata.normalize("NFD", text.lower()))
+    quoted = (" <-> ".join(f"'{word}':*" for word in phrase) for phrase in phrases(folded))
     return " & ".join(f"({phrase})" for phrase in quoted) or None

@@ -173,10 +173,12 @@ class Dialect:
     def event(self, table: str, change: str, json_object: str) -> str:
         """The statement that writes one event; the row is OLD when it is gone, else NEW."""
         row = "OLD" if change == "deleted" else "NEW"
-        job = f"(SELECT job_id FROM track WHERE track_id = {row}.track_id)" if table == "loop" else f"{row}.job_id"
+        job, source = f"{row}.job_id", ""
+        if table == "loop":  # without its track nothing is written here, and the foreign key says why
+            job, source = "track.job_id", f"FROM track WHERE track.track_id = {row}.track_id"
         data = "'{}'" if table == "track" else f"{json_object}({DATA.format(row)})"
-        columns = "entity, entity_id, job_id, change, data"
-        return f"INSERT INTO event ({columns}) VALUES ('{table}', {row}.{table}_id, {job}, '{change}', {data});"
+        values = f"'{table}', {row}.{table}_id, {job}, '{change}', {data}"
+        return f"INSERT INTO event (entity, entity_id, job_id, change, data) SELECT {values} {source};"
 
 
 class SQLite(Dialect):

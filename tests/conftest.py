@@ -1,6 +1,7 @@
 """Fixtures: a real SQLite file or a real PostgreSQL database for every test that touches one, and a real server."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,14 +14,14 @@ from typing import Any
 from urllib.request import urlopen
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="ledger-run-"))
-import peewee  # noqa: E402  before database, so that both drivers are there
+import peewee  # noqa: E402, F401  before database, so that both drivers are there
 import psycopg  # noqa: E402
 import pytest  # noqa: E402
 from flask import Flask  # noqa: E402
 from flask.testing import FlaskClient  # noqa: E402
 
 from app import create_app  # noqa: E402
-from database import database, init_database  # noqa: E402
+from database import init_database, release  # noqa: E402
 from models import Job, Loop, Track  # noqa: E402
 from repos import JobRepository, LoopRepository, TrackRepository  # noqa: E402
 from settings import Settings  # noqa: E402
@@ -43,6 +44,25 @@ def postgresql() -> Iterator[str]:
     server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with the schema and nothing else, to copy."""
+    path = tmp_path_factory.mktemp("template") / "app.db"
+    init_database(Settings(_env_file=None, db_path=path))
+    release()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: str) -> str:
+    """The name of a PostgreSQL database with the schema and nothing else, to copy."""
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE ledger_template")
+    init_database(Settings(_env_file=None, database_url=postgresql.replace("/postgres?", "/ledger_template?")))
+    release()
+    return "ledger_template"
+
+
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     """Which database this run of the test is on."""
@@ -51,14 +71,15 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def database_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """An empty database of its own for the test."""
+    """A database of the test's own, with the schema and no record."""
     if kind == "sqlite":
+        shutil.copy(request.getfixturevalue("template"), tmp_path / "app.db")
         yield f"sqlite:///{tmp_path / 'app.db'}"
         return
-    server = request.getfixturevalue("postgresql")
+    server, template = request.getfixturevalue("postgresql"), request.getfixturevalue("postgresql_template")
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield server.replace("/postgres?", f"/{name}?")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -74,7 +95,7 @@ def ledger(settings: Settings) -> Iterator[Settings]:
     """The models bound to the test's database, its schema made."""
     init_database(settings)
     yield settings
-    let_go()
+    release()
 
 
 @pytest.fixture
@@ -84,15 +105,7 @@ def app(settings: Settings) -> Iterator[Flask]:
     made.testing = False
     yield made
     made.extensions["job_store"].close()
-    let_go()
-
-
-def let_go() -> None:
-    """Close every connection of the bound database."""
-    if not database.is_closed():
-        database.close()
-    if isinstance(database.obj, peewee.PostgresqlDatabase):
-        database.close_all()
+    release()
 
 
 @pytest.fixture

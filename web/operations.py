@@ -88,6 +88,8 @@ def read_query(schema: type[schemas.Query]) -> Any:
         return None
     given: dict[str, Any] = {}
     for name, values in request.args.lists():
+        if "\0" in name + "".join(values):
+            raise _malformed([{"field": name, "message": "may not have the character U+0000"}])
         field = schema.model_fields.get(name)
         if name.startswith("metadata.") and "metadata" in schema.model_fields:
             given.setdefault("metadata", {})[name.removeprefix("metadata.")] = _only(name, values)
@@ -125,14 +127,14 @@ def read_if_match() -> list[int] | None:
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
         return None
-    tags = (tag.partition("-")[0] for tag in parse_etags(header).as_set())
+    tags = ((tag or "").partition("-")[0] for tag in parse_etags(header).as_set())
     return [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) < 19]
 
 
 def _raw_body() -> bytes:
-    length = request.content_length
-    if length is None:
-        raise LengthRequired("Send the body with a Content-Length.")
+    if "Transfer-Encoding" in request.headers:
+        raise LengthRequired("Send the body whole, with a Content-Length.")
+    length = request.content_length or 0
     if length > MAX_BODY_BYTES:
         raise TooLarge(f"The body has {length} bytes; {MAX_BODY_BYTES} are accepted.")
     raw = request.get_data(cache=False)

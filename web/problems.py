@@ -50,7 +50,7 @@ def register(app: Flask) -> None:
     """Answer every error of this app with a problem."""
     app.register_error_handler(errors.LedgerError, refused)
     app.register_error_handler(HTTPException, from_http)
-    app.register_error_handler(peewee.OperationalError, unavailable)
+    app.register_error_handler(peewee.DatabaseError, from_database)
     app.register_error_handler(peewee.InterfaceError, unavailable)
     app.register_error_handler(MaxConnectionsExceeded, unavailable)
     app.register_error_handler(Exception, unexpected)
@@ -76,6 +76,12 @@ def from_http(error: HTTPException) -> Response:
         if name not in ("Content-Type", "Content-Length"):
             answer.headers[name] = value
     return answer
+
+
+def from_database(error: peewee.DatabaseError) -> Response:
+    """A database that is full, locked, broken or gone; what it says of our own statements is a defect."""
+    ours = isinstance(error, peewee.DataError | peewee.IntegrityError | peewee.InternalError | peewee.ProgrammingError)
+    return unexpected(error) if ours else unavailable(error)
 
 
 def unavailable(error: Exception) -> Response:
