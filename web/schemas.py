@@ -178,7 +178,7 @@ class List(Query):
     limit: Annotated[int, Field(ge=1, le=200), BeforeValidator(_digits)] = 50
     offset: Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(_digits)] = 0
     cursor: Annotated[str, Field(max_length=512, description="from `next`; opaque")] | SkipJsonSchema[None] = None
-    count: Switch = False
+    count: Switch = Field(False, json_schema_extra={"default": "false"})
     created_after: Moment | SkipJsonSchema[None] = Field(None, description="made at or after")
     created_before: Moment | SkipJsonSchema[None] = Field(None, description="made before")
 
