@@ -32,6 +32,8 @@ MIGRATION_LOCK = 0x4C454447  # any number that nothing else on the server locks
 
 sql_log = logging.getLogger("ledger.sql")
 database = DatabaseProxy()
+_bound: Settings
+_is_prepared = False
 
 
 def is_postgresql() -> bool:
@@ -41,7 +43,9 @@ def is_postgresql() -> bool:
 
 def bind(settings: Settings) -> None:
     """Point every model at the database of these settings; opens nothing yet."""
+    global _bound, _is_prepared
     release()
+    _bound, _is_prepared = settings, False
     database.initialize(_postgresql(settings) if settings.is_postgresql else _sqlite(settings))
     if settings.sql_echo:
         sql_log.setLevel(logging.INFO)
@@ -57,17 +61,26 @@ def release() -> None:
 
 
 def init_database(settings: Settings | None = None) -> None:
-    """Bind the database, create what is missing and bring the schema up to date; safe to call at any time, anywhere.
+    """Create what is missing of the database and bring its schema up to date; safe to call at any time, anywhere.
 
-    Raises DatabaseUnusable (SchemaTooNew when a newer version wrote it) with a sentence that says what to do.
+    Binds the database of the settings when they are given. Raises DatabaseUnusable (SchemaTooNew when a newer version
+    wrote it) with a sentence that says what to do.
     """
-    settings = settings or get_settings()
-    bind(settings)
+    global _is_prepared
+    if settings is not None:
+        bind(settings)
     try:
-        with _alone(settings):
+        with _alone(_bound):
             _migrate()
-    except (peewee.OperationalError, peewee.DatabaseError) as error:
-        raise DatabaseUnusable(_advice(settings, str(error))) from None
+    except peewee.DatabaseError as error:
+        raise DatabaseUnusable(_advice(_bound, str(error))) from None
+    _is_prepared = True
+
+
+def prepare_database() -> None:
+    """init_database() for the bound database, once."""
+    if not _is_prepared:
+        init_database()
 
 
 def schema_state() -> tuple[list[str], list[str]]:

@@ -1,245 +1,19 @@
-"""The verbs: create, read, update and delete jobs, tracks and loops; and JobStore, the cache of often-read jobs."""
+"""The repositories of jobs, tracks and loops; statistics; and JobStore, the cache of often-read jobs."""
 
-import hashlib
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, ClassVar, Generic, Self, TypeVar, cast
+from typing import Any
 
 import cysqlite
-from peewee import Expression, Field, Tuple, fn
+from peewee import fn
 
-from database import database, init_database, is_postgresql
-from errors import Conflict, Invalid, Stale, WrongStatus
-from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Record, Statuses, Track, Work, utc_now
-from rules import rules_named
+from database import database, is_postgresql
+from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track
+from repository import Page, Repository, Session, get_session
+from work import WorkRepository
 
-R = TypeVar("R", bound=Record)
-W = TypeVar("W", bound=Work)
-
-
-class Session:
-    """An open database connection of this thread, and a context manager that closes it."""
-
-    def __init__(self) -> None:
-        self._opened = database.connect(reuse_if_open=True)
-
-    def close(self) -> None:
-        """Close what this session opened; repositories without a session open their own."""
-        if self._opened and not database.is_closed():
-            database.close()
-        self._opened = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-
-def get_session() -> Session:
-    """A Session on the database of the settings, its schema brought up to date at the first call of the process."""
-    _prepare_once()
-    return Session()
-
-
-_prepared: set[int] = set()
-
-
-def _prepare_once() -> None:
-    if id(database.obj) not in _prepared:
-        init_database()
-        _prepared.add(id(database.obj))
-
-
-@dataclass(frozen=True)
-class Page:
-    """Which part of a list is wanted: a sort field, its direction, and where to begin."""
-
-    sort: str = "created_at"
-    descending: bool = True
-    limit: int = 50
-    offset: int = 0
-    after: tuple[Any, str] | None = None
-
-
-class Repository(Generic[R]):
-    """The verbs all records share; made with or without a session."""
-
-    model: ClassVar[type[Any]]
-
-    def __init__(self, session: Session | None = None) -> None:
-        self.session = session
-        self.key: Field[Any] = self.model._meta.primary_key
-
-    def get_by_id(self, record_id: str) -> R | None:
-        """The record, or None."""
-        return cast("R | None", self.model.get_or_none(self.key == record_id))
-
-    def get_all(self, limit: int = 50, offset: int = 0) -> list[R]:
-        """Records, newest first."""
-        return self.page(Page(limit=limit, offset=offset))
-
-    def create(self, **fields: Any) -> R:
-        """The new record, durable when this returns. Raises Conflict for a taken id, Invalid, MissingParent."""
-        record, created = self.create_once(**fields)
-        if not created:
-            raise Conflict(f"{self.name} {record.record_id} exists already")
-        return record
-
-    def create_once(self, **fields: Any) -> tuple[R, bool]:
-        """(record, True) when made now, (record, False) when the same request made it before.
-
-        Raises Conflict when the id is taken by another request, Invalid, MissingParent.
-        """
-        now = utc_now()
-        row = {"created_at": now, "updated_at": now, **self._implied(self._row(fields))}
-        record = self.model(**row, fingerprint=fingerprint(fields))
-        with rules_named(self.model):
-            insert = self.model.insert(record.__data__).on_conflict("nothing", conflict_target=(self.key,))
-            made = insert.as_rowcount().execute()
-        kept = self.get_by_id(record.record_id)
-        if kept is None:
-            raise Conflict(f"{self.name} {record.record_id} was deleted while it was being made: send it again")
-        if kept.fingerprint != record.fingerprint:
-            raise Conflict(f"{self.name} {record.record_id} exists already, made from another request")
-        return kept, bool(made)
-
-    def delete(self, record_id: str, if_match: Sequence[int] | None = None) -> bool:
-        """True when it was there and is gone, and what belonged to it too. Raises Stale."""
-        with database.atomic():
-            gone = self.model.delete().where(self.key == record_id, *self._unchanged(if_match)).execute()
-            kept = None if gone or if_match is None else self.get_by_id(record_id)
-        if kept is not None:
-            raise Stale(f"{self.name} {record_id} changed since it was read: read it again")
-        return bool(gone)
-
-    def page(self, page: Page, *where: Expression) -> list[R]:
-        """The records that meet every condition, in the order of page.sort and then of their ids."""
-        return list(self._selected(page, *where))
-
-    def count(self, *where: Expression) -> int:
-        """How many records meet every condition."""
-        return cast(int, self._where(self.model.select(), where).count())
-
-    @property
-    def name(self) -> str:
-        """'job', 'track' or 'loop'."""
-        return str(self.model._meta.table_name)
-
-    def _selected(self, page: Page, *where: Expression) -> Any:
-        """The query of a page; keyset when page.after says where the one before ended."""
-        sort = self.model._meta.fields[page.sort]
-        order = (sort, self.key) if sort is not self.key else (sort,)
-        query = self._where(self.model.select(), where)
-        if page.after is not None:
-            here, there = Tuple(sort, self.key), Tuple(sort.db_value(page.after[0]), page.after[1])
-            query = query.where(here < there if page.descending else here > there)
-        direction = [field.desc() if page.descending else field.asc() for field in order]
-        return query.order_by(*direction).limit(page.limit).offset(page.offset or None)
-
-    def _where(self, query: Any, conditions: Iterable[Expression]) -> Any:
-        conditions = tuple(conditions)
-        return query.where(*conditions) if conditions else query
-
-    def _update(self, record_id: str, changes: dict[str, Any], if_match: Sequence[int] | None = None) -> R | None:
-        """The record as it is after the change; None when there is none. One statement decides and changes.
-
-        Raises Invalid, MissingParent, WrongStatus, and Stale when its version is none of if_match.
-        """
-        row = self._row(changes)
-        with rules_named(self.model), database.atomic():
-            guards = (self.key == record_id, *self._unchanged(if_match), *self._allowed(row))
-            done = self.model.update(self._once(self._implied(row))).where(*guards).execute() if row else None
-            record = self.get_by_id(record_id)
-        if record is None or done:
-            return record
-        if if_match is not None and record.version not in if_match:
-            raise Stale(f"{self.name} {record_id} changed since it was read: read it again")
-        if row:
-            raise WrongStatus(self._refusal(record, row))
-        return record
-
-    def _once(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A start and an end are recorded once; a later step leaves them."""
-        fields = self.model._meta.fields
-        times = [name for name in ("started_at", "finished_at") if row.get(name) is not None]
-        return {**row, **{name: fn.COALESCE(fields[name], fields[name].db_value(row[name])) for name in times}}
-
-    def _unchanged(self, versions: Sequence[int] | None) -> list[Expression]:
-        updated_at: Any = self.model._meta.fields["updated_at"]
-        return [] if versions is None else [updated_at.in_(list(versions))]
-
-    def _allowed(self, row: dict[str, Any]) -> list[Expression]:
-        """What must hold for these changes, besides the rules the database keeps."""
-        return []
-
-    def _implied(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The changes and what follows from them."""
-        return row
-
-    def _refusal(self, record: Any, row: dict[str, Any]) -> str:
-        """Why _allowed() did not hold for this record."""
-        return f"{self.name} {record.record_id} does not allow this change"
-
-    def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Column names and values; a foreign key may be given as job_id, job or a record."""
-        known = self.model._meta.combined
-        unknown = [name for name in fields if name not in known]
-        if unknown:
-            raise Invalid(f"{self.name} has no field {', '.join(unknown)}", unknown[0])
-        return {known[name].name: value for name, value in fields.items()}
-
-
-class WorkRepository(Repository[W]):
-    """What jobs and loops share: statuses that only go forward."""
-
-    @property
-    def statuses(self) -> Statuses:
-        """The table of what may follow what."""
-        return cast(Statuses, self.model.statuses)
-
-    def get_by_status(self, status: str, limit: int = 50, offset: int = 0) -> list[W]:
-        """Those in a status, newest first. Raises Invalid for an unknown status."""
-        return self.page(Page(limit=limit, offset=offset), self.in_status(status))
-
-    def in_status(self, *statuses: str) -> Expression:
-        """The condition for page() and count(). Raises Invalid for an unknown status."""
-        for status in statuses:
-            self._known(status)
-        return cast(Expression, self.model.status.in_(statuses))
-
-    def _known(self, status: Any) -> str:
-        if status not in self.statuses.all:
-            raise Invalid(f"status {status!r} is not one of {', '.join(self.statuses.all)}", "status")
-        return str(status)
-
-    def _allowed(self, row: dict[str, Any]) -> list[Expression]:
-        if "status" in row:
-            return [self.model.status.in_(self.statuses.before[self._known(row["status"])])]
-        return [self.model.status.not_in(self.statuses.final)] if "progress" in row else []
-
-    def _implied(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A status brings its times along, and completed is 100 %."""
-        status, now = row.get("status", ""), utc_now()
-        if self.statuses.is_active(status):
-            row = {"started_at": now, **row}
-        if status in self.statuses.final:
-            row = {"finished_at": now, **row}
-        return {**row, "progress": 100} if status == self.statuses.completed else row
-
-    def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
-        row = super()._row(fields)
-        if "status" in row:
-            self._known(row["status"])
-        return row
-
-    def _refusal(self, record: Any, row: dict[str, Any]) -> str:
-        step = f"it cannot become {row['status']}" if "status" in row else "its progress is final"
-        return f"{self.name} {record.record_id} is {record.status}: {step}"
+__all__ = ["JobRepository", "JobStore", "LoopRepository", "Page", "Session", "TrackRepository", "get_session", "stats"]
 
 
 class JobRepository(WorkRepository[Job]):
@@ -365,12 +139,6 @@ def stats() -> dict[str, Any]:
 def _counts_by_status(model: Any) -> dict[str, int]:
     rows = model.select(model.status, fn.COUNT(model.status)).group_by(model.status).tuples()
     return {**dict.fromkeys(model.statuses.all, 0), **dict(rows)}
-
-
-def fingerprint(fields: dict[str, Any]) -> str:
-    """SHA-256 of what was asked for, so that the same request twice makes one record."""
-    text = json.dumps(fields, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _by_parent(model: Any, parent: str, ids: Iterable[str]) -> dict[str, list[Any]]:

@@ -13,7 +13,8 @@ from peewee import Expression
 
 from errors import Malformed, NotFound
 from models import Job, Loop, Record, Track, to_json
-from repos import LoopRepository, Page, Repository, TrackRepository
+from repos import LoopRepository, Page, TrackRepository
+from repository import Repository
 from web import schemas
 
 HIDDEN = {"lease_token", "fingerprint"}
