@@ -4,25 +4,34 @@ import logging
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from database import database, init_database, is_postgresql, release_connection, server_version
 
 from flask import Flask, redirect
 from flask.typing import ResponseReturnValue
 
+import commands
+import housekeeping
 import models
 import repos
-from database import database, init_database, is_postgresql, server_version
 from errors import SettingsError
 from settings import Settings, get_settings
-from web import api, guard, health, openapi, problems
+from storage import Storage
+from web import guard, health, openapi, problems, waiting, work
 from web.operations import IdConverter
 
 access_log = logging.getLogger("ledger.access")
 SMALL_BODY = 1024 * 1024
+WORKER_STOP_SECONDS = 10.0
+ROOT = Path(__file__).parent
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -43,11 +52,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     guard.register(app, settings)
 
     app.url_map.converters["id"] = IdConverter
-    app.register_blueprint(api.blueprint)
+    app.register_blueprint(work.api.blueprint)
     app.register_blueprint(health.blueprint)
-    app.register_blueprint(openapi.blueprint([*api.api.all, *health.health.all], bool(settings.api_token)))
+    app.register_blueprint(openapi.blueprint([*work.api.all, *health.health.all], bool(settings.api_token)))
     app.register_blueprint(openapi.docs())
     app.add_url_rule("/", "home", home)
+    app.cli.add_command(commands.worker)
     app.shell_context_processor(lambda: {**vars(models), **vars(repos)})
     app.wsgi_app = Logged(app.wsgi_app)  # type: ignore[method-assign]
     return app
@@ -71,8 +81,8 @@ def make_storage(settings: Settings) -> None:
 
 def give_back_connection(error: BaseException | None) -> None:
     """To PostgreSQL's pool; a thread keeps its SQLite connection, since opening one costs more than a request."""
-    if is_postgresql() and not database.is_closed():
-        database.close()
+    if is_postgresql():
+        release_connection()
 
 
 class Logged:
@@ -113,8 +123,11 @@ def web_app() -> Flask:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C reaches the parent, which stops us by SIGTERM
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # threads of one interpreter only fight over more cores
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    waiting.end_on_signal()
     log_to_stderr()
-    return create_app()
+    app = create_app()
+    housekeeping.start(Storage(app.config["SETTINGS"]), waiting.stopping)
+    return app
 
 
 def _end_with_parent(parent: int) -> None:
@@ -144,7 +157,52 @@ def main() -> None:
     place = "" if settings.is_postgresql else f" {settings.sqlite_path}"
     url = f"http://{f'[{address}]' if ':' in address else address}:{settings.port}"
     print(f"DiffRhythm Ledger: {url}  database: {version}{place}  storage: {settings.storage_dir}", flush=True)
-    server(address, settings.port).serve()
+    crew = Crew(settings.workers)
+    granian = server(address, settings.port)
+    granian.on_startup(crew.start)
+    granian.on_shutdown(crew.stop)
+    granian.serve()
+
+
+class Crew:
+    """The worker processes beside the web process; one that dies is started again."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.members = count, list[subprocess.Popen[bytes]]()
+        self._stopping = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def start(self) -> None:
+        """Start them all."""
+        self.members = [_worker() for _ in range(self.count)]
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Have them release what they hold and end; after ten seconds they are killed."""
+        self._stopping.set()
+        self._watcher.join()
+        for member in self.members:
+            member.terminate()
+        until = time.monotonic() + WORKER_STOP_SECONDS
+        for member in self.members:
+            try:
+                member.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                member.kill()
+                member.wait()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(1):
+            for number, member in enumerate(self.members):
+                if member.poll() is not None:
+                    print(f"worker {member.pid} ended with code {member.returncode}; starting another", file=sys.stderr)
+                    self.members[number] = _worker()
+
+
+def _worker() -> subprocess.Popen[bytes]:
+    """A worker in this working directory, which settings are relative to, wherever the program is."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from studio.worker import main; main(parent={os.getpid()})"
+    return subprocess.Popen([sys.executable, "-c", code])
 
 
 def free_address(settings: Settings) -> str:
@@ -177,6 +235,7 @@ def server(address: str, port: int) -> Any:
         factory=True,
         workers=1,
         blocking_threads=80,
+        blocking_threads_idle_timeout=600,
         backpressure=1000,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=10_000),

@@ -3,10 +3,13 @@
 import fcntl
 import json
 import logging
+import math
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +31,12 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 HISTORY = "schema_migration"
 BUSY_SECONDS = 10
 POOL_WAIT_SECONDS = 10
+WRITER_SECONDS = 30
 MIGRATION_LOCK = 0x4C454447  # any number that nothing else on the server locks
 
 sql_log = logging.getLogger("ledger.sql")
 database = DatabaseProxy()
+_writer, _thread = threading.Lock(), threading.local()
 _bound: Settings
 _is_prepared = False
 
@@ -57,6 +62,12 @@ def release() -> None:
     if isinstance(database.obj, PooledPostgresqlDatabase):
         database.close_all()
     elif database.obj is not None:
+        database.close()
+
+
+def release_connection() -> None:
+    """Close this thread's connection; on PostgreSQL it goes back to the pool. The next statement opens one."""
+    if not database.is_closed():
         database.close()
 
 
@@ -98,6 +109,67 @@ def server_version() -> str:
     return f"{kind} {database.execute_sql(query).fetchone()[0]}"
 
 
+class AtThreadEnd:
+    """Calls what it was given when its thread ends, unless disarmed: it lives in a threading.local alone."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act: Callable[[], object] | None = act
+
+    def __del__(self) -> None:
+        if self.act is not None:
+            self.act()
+
+
+class PerThread:
+    """A database whose connections end with their threads: no one else would close them."""
+
+    def _connect(self) -> Any:
+        connection = super()._connect()  # type: ignore[misc]
+        _thread.end = AtThreadEnd(partial(super()._close, connection))  # type: ignore[misc]
+        return connection
+
+    def _close(self, connection: Any, *rest: Any) -> None:
+        if hasattr(_thread, "end"):
+            _thread.end.act = None
+        super()._close(connection, *rest)  # type: ignore[misc]
+
+
+class Sqlite(PerThread, CySqliteDatabase):
+    """SQLite whose write transactions queue within the process: SQLite's own waiting is unfair, up to starvation."""
+
+    def begin(self, lock_type: str | None = None) -> None:
+        """Wait for the other writers of this process, then for those of others."""
+        if not _writer.acquire(timeout=WRITER_SECONDS):
+            raise peewee.OperationalError("database is locked by another thread")
+        _thread.is_writer = True
+        try:
+            super().begin(lock_type)
+        except BaseException:
+            self._let_others_write()
+            raise
+
+    def commit(self) -> None:
+        """Commit; when that fails a rollback follows, and lets the others write."""
+        super().commit()
+        self._let_others_write()
+
+    def rollback(self) -> None:
+        """Roll back."""
+        try:
+            super().rollback()
+        finally:
+            self._let_others_write()
+
+    def _let_others_write(self) -> None:
+        if getattr(_thread, "is_writer", False):
+            _thread.is_writer = False
+            _writer.release()
+
+
+class Postgresql(PerThread, PooledPostgresqlDatabase):  # type: ignore[misc]
+    """A PostgreSQL pool."""
+
+
 def _sqlite(settings: Settings) -> CySqliteDatabase:
     pragmas = {
         "journal_mode": "wal",
@@ -105,9 +177,10 @@ def _sqlite(settings: Settings) -> CySqliteDatabase:
         "synchronous": settings.sqlite_synchronous,
         "journal_size_limit": 64 * 1024 * 1024,
         "trusted_schema": 0,
+        "recursive_triggers": 1,  # INSERT OR REPLACE deletes, and is to be seen deleting
         "mmap_size": 0,
     }
-    return CySqliteDatabase(
+    return Sqlite(
         str(settings.sqlite_path), rank_functions=False, pragmas=pragmas, timeout=BUSY_SECONDS, lock_type="IMMEDIATE"
     )
 
@@ -119,12 +192,12 @@ def _postgresql(settings: Settings) -> PooledPostgresqlDatabase:
     from psycopg.conninfo import conninfo_to_dict
     from psycopg.types.json import set_json_loads
 
-    set_json_loads(_jsonb)
+    set_json_loads(from_json)
     try:
         params: dict[str, Any] = conninfo_to_dict(settings.database_url)
     except ProgrammingError as error:
         raise SettingsError(f"DATABASE_URL cannot be read: {str(error).strip()}") from None
-    return PooledPostgresqlDatabase(
+    return Postgresql(
         params.pop("dbname", None) or "postgres",
         max_connections=settings.db_pool_size,
         timeout=POOL_WAIT_SECONDS,
@@ -133,9 +206,25 @@ def _postgresql(settings: Settings) -> PooledPostgresqlDatabase:
     )
 
 
-def _jsonb(text: str | bytes) -> Any:
+def to_json(value: object) -> str:
+    """Compact JSON text; ValueError for NaN and Infinity, which JSON cannot say."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def from_json(text: str | bytes) -> Any:
+    """What JSON text of any writer says; a number that no float holds is None."""
+    return json.loads(text, parse_float=_finite, parse_int=_integer)
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _integer(digits: str) -> float | int | None:
     """jsonb writes 1e300 as 301 digits: what no 64-bit integer holds was a float."""
-    return json.loads(text, parse_int=lambda digits: float(digits) if abs(number := int(digits)) > 2**63 else number)
+    fits = len(digits) < 20 or (len(digits) == 20 and abs(int(digits)) <= 2**63)
+    return int(digits) if fits else _finite(digits)
 
 
 def _echo(event: Any) -> None:

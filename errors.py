@@ -47,6 +47,10 @@ class WrongStatus(LedgerError):
     """The status does not allow this step."""
 
 
+class LeaseLost(LedgerError):
+    """The work is leased to another, or no longer leased at all."""
+
+
 class Stale(LedgerError):
     """The record changed since the caller read it."""
 
@@ -69,6 +73,10 @@ class TooLarge(LedgerError):
 
 class UnsupportedMediaType(LedgerError):
     """A body is of a type this address does not take."""
+
+
+class Busy(LedgerError):
+    """More is asked for at once than can be served; later it can."""
 
 
 class Unauthorized(LedgerError):

@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any, cast
 
+from database import is_postgresql
+
 from peewee import SQL, Case, Cast, Column, Expression, Value, fn
 
 import search
-from database import is_postgresql
 from models import Job, Loop, Track
 
 
@@ -24,12 +25,13 @@ def metadata(model: Any, path: str, value: str) -> Expression:
     """The scalar at a dotted path of the metadata reads as value: genre=ambient, tempo=82, live=true."""
     keys = path.split(".")
     if is_postgresql():
-        text: Any = fn.jsonb_extract_path_text(model.metadata, *keys)
-        return cast(Expression, text == value)
+        kind = fn.jsonb_typeof(fn.jsonb_extract_path(model.metadata, *keys))
+        text = fn.jsonb_extract_path_text(model.metadata, *keys)
+        return Case(kind, [("object", None), ("array", None)], text) == value
     place = Value("$" + "".join(f'."{key}"' for key in keys), converter=False)
     found = Cast(fn.json_extract(model.metadata, place), "TEXT")
     kind = fn.json_type(model.metadata, place)
-    return Case(kind, [("true", "true"), ("false", "false")], found) == value
+    return Case(kind, [("true", "true"), ("false", "false"), ("object", None), ("array", None)], found) == value
 
 
 def words(text: str) -> Expression:

@@ -4,10 +4,11 @@ What a value may be, what a deletion takes along, `updated_at` and the events ar
 migrations/0001_ledger.py has the constraints and triggers, so that every writer is held to them.
 """
 
-import json
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from database import database, from_json, init_database, to_json
 
 from peewee import (
     BigAutoField,
@@ -21,8 +22,6 @@ from peewee import (
     Model,
     TextField,
 )
-
-from database import database, init_database
 
 __all__ = ["Event", "Job", "Loop", "Track", "init_database"]
 
@@ -40,11 +39,6 @@ def new_id() -> str:
 def utc_now() -> datetime:
     """Now, timezone-aware, in microseconds."""
     return datetime.now(UTC)
-
-
-def to_json(value: object) -> str:
-    """Compact JSON text; ValueError for NaN and Infinity, which JSON cannot say."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class UtcField(BigIntegerField):
@@ -138,13 +132,15 @@ class Job(Work):
     job_type = CharField(ID_LENGTH, default="diffrhythm")
     status = CharField(default=JOB_STATUSES.pending)
     prompt = TextField()
-    metadata = JSONField(default=dict, dumps=to_json, help_text="language, genre, mood, …")
-    file_manifest = JSONField(default=dict, dumps=to_json, help_text="paths and URLs")
+    metadata = JSONField(default=dict, dumps=to_json, loads=from_json, help_text="language, genre, mood, …")
+    file_manifest = JSONField(default=dict, dumps=to_json, loads=from_json, help_text="paths and URLs")
 
     class Meta:
         indexes = (
             (("status", "priority", "created_at", "job_id"), False),
             (("status", "created_at", "job_id"), False),
+            (("status", "updated_at", "job_id"), False),
+            (("job_type", "created_at", "job_id"), False),
             (("created_at", "job_id"), False),
             (("updated_at", "job_id"), False),
             (("priority", "job_id"), False),
@@ -158,7 +154,7 @@ class Track(Record):
     track_id = CharField(ID_LENGTH, primary_key=True, default=new_id)
     job = ForeignKeyField(Job, backref="tracks", on_delete="CASCADE", index=False)
     duration = FloatField(null=True, help_text="seconds")
-    metadata = JSONField(default=dict, dumps=to_json, help_text="artist, album, genre, track_name, …")
+    metadata = JSONField(default=dict, dumps=to_json, loads=from_json, help_text="artist, album, genre, track_name, …")
     file_path_wav = TextField(null=True)
     file_path_mp3 = TextField(null=True)
 
@@ -183,7 +179,7 @@ class Loop(Work):
     format = CharField(default="MP3", help_text="MP3 or WAV")
     result_url = TextField(null=True)
     result_path = TextField(null=True)
-    analysis = JSONField(default=dict, dumps=to_json, help_text="what the looper found")
+    analysis = JSONField(default=dict, dumps=to_json, loads=from_json, help_text="what the looper found")
 
     class Meta:
         indexes = (
@@ -205,7 +201,7 @@ class Event(Model):
     entity_id = CharField(ID_LENGTH)
     job_id = CharField(ID_LENGTH)
     change = CharField(help_text="created, updated or deleted")
-    data = JSONField(dumps=to_json, help_text="status, progress, message and error at that moment")
+    data = JSONField(dumps=to_json, loads=from_json, help_text="status, progress, message and error at that moment")
     created_at = UtcField(default=utc_now)
 
     class Meta:

@@ -5,10 +5,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from database import database, is_postgresql, to_json
+
 import cysqlite
 from peewee import fn
 
-from database import database, is_postgresql
 from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track
 from repository import Page, Repository, Session, get_session
 from work import WorkRepository
@@ -16,14 +17,27 @@ from work import WorkRepository
 __all__ = ["JobRepository", "JobStore", "LoopRepository", "Page", "Session", "TrackRepository", "get_session", "stats"]
 
 
+HELD_CHARACTERS = 8 * 1024  # of a job; a larger one is read each time, so that the store stays small in bytes too
+
+
 class JobRepository(WorkRepository[Job]):
     """Jobs."""
 
     model = Job
 
-    def update(self, job_id: str, if_match: Sequence[int] | None = None, **changes: Any) -> Job | None:
-        """The changed job, or None when there is none. Raises WrongStatus, Invalid, Stale."""
-        return self._update(job_id, changes, if_match)
+    def update(
+        self, job_id: str, if_match: Sequence[int] | None = None, lease_token: str | None = None, **changes: Any
+    ) -> Job | None:
+        """The changed job, or None when there is none. Raises WrongStatus, LeaseLost, Invalid, Stale."""
+        return self._update(job_id, changes, if_match, lease_token)
+
+    def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
+        """Completed with its tracks, in one transaction. Raises LeaseLost, WrongStatus, Invalid."""
+        with database.atomic():
+            done = self.update(job_id, lease_token=lease_token, status=self.statuses.completed, **changes)
+            for track in tracks if done else []:
+                TrackRepository().create(job_id=job_id, **track)
+        return done
 
 
 class TrackRepository(Repository[Track]):
@@ -49,9 +63,11 @@ class LoopRepository(WorkRepository[Loop]):
 
     model = Loop
 
-    def update(self, loop_id: str, if_match: Sequence[int] | None = None, **changes: Any) -> Loop | None:
-        """The changed loop, or None when there is none. Raises WrongStatus, Invalid, MissingParent, Stale."""
-        return self._update(loop_id, changes, if_match)
+    def update(
+        self, loop_id: str, if_match: Sequence[int] | None = None, lease_token: str | None = None, **changes: Any
+    ) -> Loop | None:
+        """The changed loop, or None when there is none. Raises as for jobs, and MissingParent."""
+        return self._update(loop_id, changes, if_match, lease_token)
 
     def get_by_track_id(self, track_id: str) -> list[Loop]:
         """The loops of a track, oldest first."""
@@ -110,7 +126,7 @@ class JobStore:
         job = JobRepository().get_by_id(job_id)
         with self._lock:
             self._held.pop(job_id, None)
-            if job is not None:
+            if job is not None and _weight(job) <= HELD_CHARACTERS:
                 self._held[job_id] = (version, job)
                 if len(self._held) > self.size:
                     self._held.popitem(last=False)
@@ -121,7 +137,7 @@ def stats() -> dict[str, Any]:
     """Counts by status, jobs and loops that wait, and the mean seconds of the last hundred completed jobs."""
     taken = (
         Job.select((Job.finished_at - Job.started_at).alias("taken"))
-        .where(Job.status == JOB_STATUSES.completed, Job.started_at.is_null(False))
+        .where(Job.status == JOB_STATUSES.completed)
         .order_by(Job.created_at.desc())
         .limit(100)
     )
@@ -134,6 +150,10 @@ def stats() -> dict[str, Any]:
         "queue_length": counts[Job][JOB_STATUSES.pending] + counts[Loop][LOOP_STATUSES.pending],
         "mean_job_seconds": None if mean is None else float(mean) / 1_000_000,
     }
+
+
+def _weight(job: Job) -> int:
+    return len(job.prompt) + len(to_json(job.metadata)) + len(to_json(job.file_manifest))
 
 
 def _counts_by_status(model: Any) -> dict[str, int]:

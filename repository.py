@@ -2,33 +2,42 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
+from database import database, prepare_database, release_connection
+
 from peewee import Expression, Field, Tuple, fn
 
-from database import database, prepare_database
-from errors import Conflict, Invalid, Stale, WrongStatus
+from errors import Conflict, Invalid, LedgerError, Stale
 from models import Record, utc_now
 from rules import rules_named
 
 R = TypeVar("R", bound=Record)
 
 
+_sessions = threading.local()
+
+
 class Session:
-    """An open database connection of this thread, and a context manager that closes it."""
+    """An open database connection of this thread, and a context manager; the last one closed closes it."""
 
     def __init__(self) -> None:
-        self._opened = database.connect(reuse_if_open=True)
+        database.connect(reuse_if_open=True)
+        _sessions.open = getattr(_sessions, "open", 0) + 1
+        self._is_open = True
 
     def close(self) -> None:
-        """Close what this session opened; repositories without a session open their own."""
-        if self._opened and not database.is_closed():
-            database.close()
-        self._opened = False
+        """Close it; a repository that is used later opens a connection by itself."""
+        if self._is_open:
+            self._is_open = False
+            _sessions.open -= 1
+            if _sessions.open == 0:
+                release_connection()
 
     def __enter__(self) -> Self:
         return self
@@ -88,8 +97,8 @@ class Repository(Generic[R]):
         now = utc_now()
         row = {"created_at": now, "updated_at": now, **self._implied(self._row(fields))}
         record = self.model(**row, fingerprint=fingerprint(fields))
-        with rules_named(self.model):
-            insert = self.model.insert(record.__data__).on_conflict("nothing", conflict_target=(self.key,))
+        insert = self.model.insert(record.__data__).on_conflict("nothing", conflict_target=(self.key,))
+        with rules_named(self.model), database.atomic():
             made = insert.as_rowcount().execute()
         kept = self.get_by_id(record.record_id)
         if kept is None:
@@ -135,22 +144,26 @@ class Repository(Generic[R]):
         conditions = tuple(conditions)
         return query.where(*conditions) if conditions else query
 
-    def _update(self, record_id: str, changes: dict[str, Any], if_match: Sequence[int] | None = None) -> R | None:
+    def _update(
+        self, record_id: str, changes: dict[str, Any], if_match: Sequence[int] | None, lease_token: str | None = None
+    ) -> R | None:
         """The record as it is after the change; None when there is none. One statement decides and changes.
 
-        Raises Invalid, MissingParent, WrongStatus, and Stale when its version is none of if_match.
+        Raises Invalid, MissingParent, WrongStatus, LeaseLost, and Stale when its version is none of if_match.
         """
         row = self._row(changes)
         with rules_named(self.model), database.atomic():
-            guards = (self.key == record_id, *self._unchanged(if_match), *self._allowed(row))
-            done = self.model.update(self._once(self._implied(row))).where(*guards).execute() if row else None
+            guards = (self.key == record_id, *self._unchanged(if_match), *self._allowed(row, lease_token))
+            done = (
+                self.model.update(self._once(self._implied(row, lease_token))).where(*guards).execute() if row else None
+            )
             record = self.get_by_id(record_id)
         if record is None or done:
             return record
         if if_match is not None and record.version not in if_match:
             raise Stale(f"{self.name} {record_id} changed since it was read: read it again")
         if row:
-            raise WrongStatus(self._refusal(record, row))
+            raise self._refusal(record, row, lease_token)
         return record
 
     def _once(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -163,17 +176,17 @@ class Repository(Generic[R]):
         updated_at: Any = self.model._meta.fields["updated_at"]
         return [] if versions is None else [updated_at.in_(list(versions))]
 
-    def _allowed(self, row: dict[str, Any]) -> list[Expression]:
+    def _allowed(self, row: dict[str, Any], lease_token: str | None) -> list[Expression]:
         """What must hold for these changes, besides the rules the database keeps."""
         return []
 
-    def _implied(self, row: dict[str, Any]) -> dict[str, Any]:
+    def _implied(self, row: dict[str, Any], lease_token: str | None = None) -> dict[str, Any]:
         """The changes and what follows from them."""
         return row
 
-    def _refusal(self, record: Any, row: dict[str, Any]) -> str:
+    def _refusal(self, record: Any, row: dict[str, Any], lease_token: str | None) -> LedgerError:
         """Why _allowed() did not hold for this record."""
-        return f"{self.name} {record.record_id} does not allow this change"
+        return Conflict(f"{self.name} {record.record_id} does not allow this change")
 
     def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Column names and values; a foreign key may be given as job_id, job or a record."""
@@ -186,8 +199,15 @@ class Repository(Generic[R]):
 
 def fingerprint(fields: dict[str, Any]) -> str:
     """SHA-256 of what was asked for, so that the same request twice makes one record."""
-    text = json.dumps(fields, sort_keys=True, default=str)
+    plain = json.loads(json.dumps(fields, default=str), parse_float=_shortest)
+    text = json.dumps(plain, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _shortest(digits: str) -> float | int:
+    """30.0 is 30: JSON knows one kind of number."""
+    number = float(digits)
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
 @cache

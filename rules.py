@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import peewee
+from playhouse.pool import MaxConnectionsExceeded
 
 from errors import Invalid, MissingParent
 
 EXPECTED = {
     "progress": "an integer from 0 to 100",
-    "duration": "a number of seconds above 0",
+    "duration": "a number of seconds above 0, a million at most",
     "format": "MP3 or WAV",
     "metadata": "a JSON object",
     "file_manifest": "a JSON object",
@@ -29,19 +30,26 @@ _MISSING = re.compile("NOT NULL constraint|not-null constraint")
 @contextmanager
 def rules_named(model: Any) -> Iterator[None]:
     """Turn what the database or its driver refuses into Invalid; around atomic(), never inside it."""
+    table = model._meta.table_name
     try:
         yield
     except peewee.IntegrityError as error:
         raise _broken_rule(model, str(error)) from None
-    except (peewee.DataError, ValueError, TypeError, OverflowError) as error:
-        raise Invalid(f"{model._meta.table_name} cannot hold this: {str(error).partition(chr(10))[0]}") from None
+    except (peewee.DataError, OverflowError):
+        raise Invalid(f"{table} cannot hold this: a value does not fit its field") from None
+    except MaxConnectionsExceeded:  # a ValueError by descent
+        raise
+    except (ValueError, TypeError) as error:
+        if "JSON" not in str(error) and "encode" not in str(error):
+            raise
+        raise Invalid(f"{table} cannot hold this: {error}") from None
 
 
 def _broken_rule(model: Any, said: str) -> Invalid:
     """The rule behind a database's message, by the name of its constraint or column."""
     table = model._meta.table_name
-    if "foreign key" in said.lower():
-        parent = next(field for field in model._meta.refs)
+    if "foreign key" in said.lower() and model._meta.refs:
+        parent = next(iter(model._meta.refs))
         name = parent.column_name
         return MissingParent(f"{name} must name an existing {parent.name}: create the {parent.name} first", name)
     found = _NAMED.search(said)

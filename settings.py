@@ -1,5 +1,6 @@
 """Every setting, read once from the environment or a .env file."""
 
+import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +32,10 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="the port to listen on")
     allowed_hosts: str = Field("", description="names this service is reached by, comma-separated")
+    workers: int = Field(1, ge=0, le=64, description="worker processes beside the web process; 0 = none")
+    lease_seconds: float = Field(60, ge=0.5, le=3600, description="how long a worker may be silent")
+    diffrhythm_command: str = Field("", description="how to run DiffRhythm")
+    generator_timeout: float = Field(3600, gt=0, description="seconds a generator may take")
     api_token: str = Field("", description="when set, /api wants Authorization: Bearer <token>")
 
     @field_validator("database_url")
@@ -40,6 +45,15 @@ class Settings(BaseSettings):
         if url and not url.startswith(POSTGRESQL_SCHEMES) and path in (url, "", ":memory:"):
             raise ValueError("expected sqlite:///path-of-a-file or postgresql://user:password@host:port/name")
         return url
+
+    @field_validator("diffrhythm_command")
+    @classmethod
+    def _a_command(cls, command: str) -> str:
+        words = shlex.split(command)  # its ValueError says what is wrong with the quotes
+        missing = [name for name in ("{prompt}", "{output_dir}") if words and not any(name in word for word in words)]
+        if missing:
+            raise ValueError(f"expected a command line with {' and '.join(missing)} in it")
+        return command
 
     @property
     def is_postgresql(self) -> bool:

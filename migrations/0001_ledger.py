@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from peewee import Database, PostgresqlDatabase
 
 ID_CHARACTERS = "A-Za-z0-9._-"
+LONGEST = 1_000_000  # seconds; an upper bound keeps infinity and NaN out
+SEARCHED = 10_000  # characters of a prompt
 LAST_MOMENT = 253402300799999999  # the end of the year 9999, in microseconds since 1970
 # Characters that are a word each (CJK, kana, symbols, emoji), what stands between words, and accents.
 SINGLE = (
-    "\u2600-\u27bf\u2e80-\u2fdf\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\u2600-\u27bf\u2e80-\u2fdf\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U0001f000-\U0001faff\U00020000-\U0003ffff"
 )
 BETWEEN = (
-    "\x01-/:-@\\[-`{-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7\u2000-\u206f\u20d0-\u20ff\u3000-\u3040\ufe00-\ufe6f"
+    "\x01-/:-@\\[-`{-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7\u2000-\u206f\u20d0-\u20ff\u3000-\u3004\u3008-\u3040\ufe00-\ufe6f"
     "\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
 )
 ACCENTS = "\u0300-\u036f"
@@ -39,6 +41,8 @@ CHANGES = ("created", "updated", "deleted")
 INDEXES = {
     "job_claim": "job (status, priority DESC, created_at, job_id)",
     "job_status": "job (status, created_at, job_id)",
+    "job_status_updated_at": "job (status, updated_at, job_id)",
+    "job_type": "job (job_type, created_at, job_id)",
     "job_created_at": "job (created_at, job_id)",
     "job_updated_at": "job (updated_at, job_id)",
     "job_priority": "job (priority, job_id)",
@@ -144,7 +148,7 @@ class Dialect:
         yield f"""CREATE TABLE track (
             track_id TEXT NOT NULL PRIMARY KEY {self.id("track_id")},
             job_id TEXT NOT NULL CONSTRAINT track_job REFERENCES job (job_id) ON DELETE CASCADE,
-            duration {self.real} CONSTRAINT track_duration CHECK (duration > 0),
+            duration {self.real} CONSTRAINT track_duration CHECK (duration > 0 AND duration <= {LONGEST}),
             {self.object("track", "metadata")},
             file_path_wav TEXT,
             file_path_mp3 TEXT,
@@ -153,7 +157,7 @@ class Dialect:
             loop_id TEXT NOT NULL PRIMARY KEY {self.id("loop_id")},
             track_id TEXT NOT NULL CONSTRAINT loop_track REFERENCES track (track_id) ON DELETE CASCADE,
             status TEXT NOT NULL DEFAULT 'PENDING' CONSTRAINT loop_status CHECK (status IN ({LOOP_STATUSES})),
-            duration {self.real} NOT NULL CONSTRAINT loop_duration CHECK (duration > 0),
+            duration {self.real} NOT NULL CONSTRAINT loop_duration CHECK (duration > 0 AND duration <= {LONGEST}),
             {self.flag("loop", "fade_in_out")},
             format TEXT NOT NULL DEFAULT 'MP3' CONSTRAINT loop_format CHECK (format IN ('MP3', 'WAV')),
             result_url TEXT,
@@ -186,7 +190,7 @@ class SQLite(Dialect):
 
     ending = "STRICT"
     now = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"
-    job_key = "rowid INTEGER PRIMARY KEY, job_id TEXT NOT NULL UNIQUE"
+    job_key = "rowid INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL UNIQUE"
     event_key = "event_id INTEGER PRIMARY KEY AUTOINCREMENT"
 
     def is_word(self, column: str) -> str:
@@ -211,13 +215,24 @@ class SQLite(Dialect):
             yield f"""CREATE TRIGGER {table}_touched AFTER UPDATE OF {shown}{HIDDEN[table]} ON {table} BEGIN
                 UPDATE {table} SET updated_at = max({self.now}, OLD.updated_at + 1)
                 WHERE {table}_id = NEW.{table}_id; END"""
-        yield """CREATE TRIGGER track_loops BEFORE DELETE ON track BEGIN
-            DELETE FROM loop WHERE track_id = OLD.track_id; END"""  # while the track can still say whose they are
+        # Children first, while their parent can still say whose they are; shells have foreign keys off, too.
+        yield from self.family("job", "track")
+        yield from self.family("track", "loop")
         yield from self.search()
+
+    def family(self, parent: str, child: str) -> Iterator[str]:
+        """What foreign keys do, for connections that leave them off."""
+        key = f"{parent}_id"
+        yield f"""CREATE TRIGGER {parent}_{child}s BEFORE DELETE ON {parent} BEGIN
+            DELETE FROM {child} WHERE {key} = OLD.{key}; END"""
+        for verb, event in (("created", "INSERT"), ("moved", f"UPDATE OF {key}")):
+            yield f"""CREATE TRIGGER {child}_{verb}_for_{parent} BEFORE {event} ON {child}
+                WHEN NOT EXISTS (SELECT 1 FROM {parent} WHERE {key} = NEW.{key})
+                BEGIN SELECT RAISE(ABORT, 'FOREIGN KEY constraint failed'); END"""
 
     def search(self) -> Iterator[str]:
         """An FTS5 index of the prompts, written by triggers."""
-        tokens = "unicode61 remove_diacritics 2 categories ''L* N* Co So''"
+        tokens = "unicode61 remove_diacritics 2 categories ''L* N* Co So'' separators ''©®°¦''"
         yield f"CREATE VIRTUAL TABLE job_search USING fts5(words, tokenize='{tokens}')"
         add = f"INSERT INTO job_search (rowid, words) VALUES (NEW.rowid, {self.words()});"
         remove = "DELETE FROM job_search WHERE rowid = OLD.rowid;"
@@ -227,12 +242,13 @@ class SQLite(Dialect):
 
     def words(self) -> str:
         """The prompt with single-character words set apart; cut in 200s, as substr() counts from the start."""
-        return f"""CASE WHEN NEW.prompt NOT GLOB '*[{SINGLE}]*' THEN NEW.prompt ELSE (
+        prompt = f"substr(NEW.prompt, 1, {SEARCHED})"
+        return f"""CASE WHEN {prompt} NOT GLOB '*[{SINGLE}]*' THEN {prompt} ELSE (
             WITH RECURSIVE
                 piece (start, text) AS (
                     SELECT 0, substr(NEW.prompt, 1, 200)
                     UNION ALL SELECT start + 200, substr(NEW.prompt, start + 201, 200) FROM piece
-                    WHERE start + 200 < length(NEW.prompt)),
+                    WHERE start + 200 < min(length(NEW.prompt), {SEARCHED})),
                 place (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM place WHERE n < 200),
                 letter (c) AS (
                     SELECT substr(text, n, 1) FROM piece CROSS JOIN place WHERE n <= length(text) ORDER BY start, n)
@@ -266,7 +282,7 @@ class PostgreSQL(Dialect):
             )
             yield f"""CREATE TRIGGER {table}_event AFTER INSERT OR DELETE OR UPDATE OF {shown} ON {table}
                 FOR EACH ROW EXECUTE FUNCTION {table}_event()"""
-            yield f"""CREATE TRIGGER {table}_touched BEFORE UPDATE ON {table}
+            yield f"""CREATE TRIGGER {table}_touched BEFORE UPDATE OF {shown}{HIDDEN[table]} ON {table}
                 FOR EACH ROW EXECUTE FUNCTION ledger_touch()"""
         yield self.function("track_loops", "DELETE FROM loop WHERE track_id = OLD.track_id; RETURN OLD;")
         yield "CREATE TRIGGER track_loops BEFORE DELETE ON track FOR EACH ROW EXECUTE FUNCTION track_loops()"
@@ -283,7 +299,8 @@ class PostgreSQL(Dialect):
 
     def search(self) -> Iterator[str]:
         """The words of a prompt as a tsvector: PostgreSQL's own parser would drop emoji."""
-        folded = f"regexp_replace(normalize(lower(left(prompt, 100000)), NFD), '[{ACCENTS}]', '', 'g')"
+        lower = f"replace(lower(left(prompt, {SEARCHED})), 'ς', 'σ')"
+        folded = f"regexp_replace(normalize({lower}, NFD), '[{ACCENTS}]', '', 'g')"
         spaced = f"regexp_replace(regexp_replace({folded}, '([{SINGLE}])', ' \\1 ', 'g'), '[{BETWEEN}]+', ' ', 'g')"
         yield f"""CREATE FUNCTION job_words(prompt text) RETURNS tsvector LANGUAGE sql IMMUTABLE AS $$
             SELECT coalesce(string_agg('''' || left(word, 255) || ''':' || least(place, 16383), ' '), '')::tsvector

@@ -1,5 +1,6 @@
 """Fixtures: a real SQLite file or a real PostgreSQL database for every test that touches one, and a real server."""
 
+import json
 import os
 import shutil
 import socket
@@ -11,17 +12,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="ledger-run-"))
-import peewee  # noqa: E402, F401  before database, so that both drivers are there
+from database import init_database, release  # noqa: E402
+
 import psycopg  # noqa: E402
 import pytest  # noqa: E402
 from flask import Flask  # noqa: E402
 from flask.testing import FlaskClient  # noqa: E402
 
 from app import create_app  # noqa: E402
-from database import init_database, release  # noqa: E402
 from models import Job, Loop, Track  # noqa: E402
 from repos import JobRepository, LoopRepository, TrackRepository  # noqa: E402
 from settings import Settings  # noqa: E402
@@ -171,6 +173,19 @@ class Server:
         except OSError:
             return False
 
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """(status, JSON of the answer or its bytes)."""
+        data = None if body is None else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json", **headers} if data else headers
+        request = Request(self.url + path, data, sent, method=method)
+        try:
+            with urlopen(request, timeout=60) as answer:
+                raw, kind, status = answer.read(), answer.headers.get_content_type(), answer.status
+        except HTTPError as error:
+            with error:
+                raw, kind, status = error.read(), "json", error.code
+        return status, json.loads(raw) if "json" in kind and raw else raw
+
     def signal_all(self, number: int) -> None:
         """Send every process of it a signal, and wait until they are gone."""
         if self.process is None:
@@ -187,7 +202,7 @@ def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     made: list[Server] = []
 
     def make(**environment: str) -> Server:
-        made.append(Server(tmp_path, **{"DB_PATH": str(tmp_path / "app.db"), **environment}))
+        made.append(Server(tmp_path, **{"DB_PATH": str(tmp_path / "app.db"), "WORKERS": "0", **environment}))
         return made[-1]
 
     yield make

@@ -3,15 +3,18 @@
 import json
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from database import MIGRATIONS, database, init_database, is_postgresql, schema_state
+
 import pytest
 from peewee import DatabaseError, IntegrityError
+from playhouse.pool import MaxConnectionsExceeded
 from playhouse.schema_diff import diff_models
 
 import search
-from database import MIGRATIONS, database, init_database, is_postgresql, schema_state
 from errors import Conflict, Invalid, MissingParent, SchemaTooNew, Stale, WrongStatus
 from models import JOB_STATUSES, LOOP_STATUSES, Event, Job, Loop, Track
 from repos import JobRepository, JobStore, LoopRepository, Page, TrackRepository, get_session, stats
@@ -134,14 +137,40 @@ def test_raw_sql_that_keeps_the_rules_gets_the_defaults() -> None:
 def test_old_sqlite_shells_can_write(kind: str, ledger: Any) -> None:
     if kind == "postgresql":
         pytest.skip("SQLite alone")
-    import sqlite3
-
-    with sqlite3.connect(ledger.sqlite_path) as shell:
-        shell.execute("INSERT INTO job (job_id, prompt) VALUES ('shell', '木吉他 rain')")
-        shell.execute("UPDATE job SET progress = 7, prompt = '口琴 wind' WHERE job_id = 'shell'")
-    shell.close()
+    shell(ledger, "INSERT INTO job (job_id, prompt) VALUES ('shell', '木吉他 rain')")
+    shell(ledger, "UPDATE job SET progress = 7, prompt = '口琴 wind' WHERE job_id = 'shell'")
     assert changes_of("shell") == ["created", "updated"]
     assert found("口琴") == ["shell"] and found("吉他") == []
+
+
+def test_shells_that_leave_foreign_keys_off_are_held_to_them(kind: str, ledger: Any, loop: Loop) -> None:
+    if kind == "postgresql":
+        pytest.skip("SQLite alone")
+    assert "FOREIGN KEY constraint failed" in shell(
+        ledger, "INSERT INTO track (track_id, job_id) VALUES ('t', 'nobody')"
+    )
+    assert "FOREIGN KEY constraint failed" in shell(ledger, "UPDATE loop SET track_id = 'nobody'")
+    assert shell(ledger, "DELETE FROM job") == ""
+    assert (Track.select().count(), Loop.select().count()) == (0, 0)
+    for record_id in ("job-1", "track-1", "loop-1"):
+        assert changes_of(record_id) == ["created", "deleted"]
+
+
+def shell(ledger: Any, statement: str) -> str:
+    """Run a statement with Python's own sqlite3; in a process of its own, as two SQLites drop each other's locks."""
+    script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()"
+    command = [sys.executable, "-c", script, str(ledger.sqlite_path), statement]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30).stderr
+
+
+def test_a_replaced_job_is_deleted_and_made_and_search_goes_on(kind: str) -> None:
+    if kind == "postgresql":
+        pytest.skip("REPLACE is SQLite's")
+    for _ in range(2):
+        Job.replace(job_id="a", prompt="first words").execute()
+    assert changes_of("a") == ["created", "deleted", "created"]
+    jobs.delete("a")
+    assert jobs.create(job_id="b", prompt="second words") and found("words") == ["b"]
 
 
 # --- events and updated_at
@@ -230,11 +259,15 @@ def found(text: str) -> list[str]:
         ('"; DROP TABLE job; --', []),
         ("NEAR(\" AND OR NOT * ^ : ( ) ' & | ! <-> \\", []),
         ("…!?", []),
+        ("ΟΔΟΣ", [12]),
+        ("20°C", [12]),
+        ("時々", [12]),
     ],
 )
 def test_prompts_are_found_by_their_words_in_any_script(text: str, hits: list[int]) -> None:
     for number, body in enumerate(json.loads((SAMPLES / "requests.json").read_text())):
         jobs.create(job_id=f"{number:02}", prompt=body["prompt"])
+    jobs.create(job_id="12", prompt="ΟΔΟΣ οδος 20°C 時々雨")
     assert found(text) == [f"{number:02}" for number in hits]
 
 
@@ -251,7 +284,7 @@ def test_accents_and_case_do_not_matter() -> None:
 
 
 def test_a_prompt_of_any_length_is_stored_and_found() -> None:
-    jobs.create(job_id="long", prompt="木吉他" * 5000 + " кода")
+    jobs.create(job_id="long", prompt="木吉他" * 3000 + " кода" + " x" * 50_000)
     assert found("кода") == ["long"] and found("他木") == ["long"]
 
 
@@ -316,6 +349,22 @@ def test_unknown_ids_are_none_or_false() -> None:
     assert (tracks.get_by_job_id("nobody"), loops.get_by_track_id("nobody")) == ([], [])
 
 
+@pytest.mark.parametrize("value", ['{"a": 1e999}', '{"a": -1e5000}'])
+def test_numbers_no_float_holds_are_read_as_none(value: str) -> None:
+    sql("INSERT INTO job (job_id, prompt, metadata) VALUES ('huge', 'p', ?)", value)
+    assert Job.get_by_id("huge").metadata == {"a": None}
+
+
+@pytest.mark.parametrize("duration", [float("inf"), float("nan"), -1.0, 0.0])
+def test_a_track_lasts_a_number_of_seconds(job: Job, duration: float) -> None:
+    try:
+        track = tracks.create(job_id="job-1", duration=duration)
+    except Invalid as refused:
+        assert "duration must be a number of seconds" in str(refused)
+    else:  # SQLite has no NaN: it is nothing
+        assert track.duration is None and duration != duration
+
+
 @pytest.mark.parametrize("status", JOB_STATUSES.all)
 @pytest.mark.parametrize("then", JOB_STATUSES.all)
 def test_a_status_goes_forward_or_ends(status: str, then: str) -> None:
@@ -353,6 +402,9 @@ def test_progress_of_a_finished_job_is_final(job: Job) -> None:
     jobs.update("job-1", status="completed")
     with pytest.raises(WrongStatus, match="its progress is final"):
         jobs.update("job-1", progress=3)
+    failed = jobs.create(prompt="p", status="failed", progress=40)
+    with pytest.raises(WrongStatus, match="its progress is final"):
+        jobs.update(failed.job_id, status="failed", progress=3)
     assert jobs.update("job-1", metadata={"note": "kept"}).metadata == {"note": "kept"}
 
 
@@ -394,8 +446,10 @@ def test_a_session_closes_what_it_opened() -> None:
     with get_session() as session:
         assert JobRepository(session).get_all() == []
         inner = get_session()
-        inner.close()
+        session.close()
+        session.close()
         assert not database.is_closed()
+        inner.close()
     assert database.is_closed()
 
 
@@ -458,3 +512,51 @@ def test_a_store_stays_within_its_size() -> None:
     assert len(store) == 1000
     assert store.get("09999") is store.get("09999")
     store.close()
+
+
+def test_a_store_does_not_hold_what_is_large(store: JobStore) -> None:
+    jobs.create(job_id="large", prompt="p", metadata={"lyrics": "la " * 5000})
+    assert store.get("large").metadata["lyrics"].startswith("la la") and len(store) == 0
+
+
+# --- connections
+
+
+def test_connections_end_with_their_threads(kind: str) -> None:
+    def work() -> None:
+        jobs.create(prompt="p")
+        open_ones.append(database.connection())
+
+    open_ones: list[Any] = []
+    for _ in range(30):  # more than the pool of PostgreSQL holds
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert jobs.count() == 30
+    if kind == "sqlite":
+        with pytest.raises(Exception, match="closed|Cannot operate"):
+            open_ones[0].execute("SELECT 1")
+
+
+def test_an_exhausted_pool_is_our_trouble_not_the_callers(ledger: Any, kind: str, monkeypatch: Any) -> None:
+    if kind == "sqlite":
+        pytest.skip("SQLite has no pool")
+    monkeypatch.setattr(database.obj, "_wait_timeout", 0.1)
+    database.close()
+    monkeypatch.setattr(database.obj, "_max_connections", 1)
+    taken = threading.Event()
+    done = threading.Event()
+
+    def hold() -> None:
+        database.connect()
+        taken.set()
+        done.wait(10)
+        database.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    taken.wait(10)
+    with pytest.raises(MaxConnectionsExceeded):
+        jobs.create(prompt="p")
+    done.set()
+    holder.join()

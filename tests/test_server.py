@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from database import database, init_database, release
+
 import psutil
 import pytest
 
-from database import database, init_database, release
 from models import JOB_STATUSES, LOOP_STATUSES, Event, Job
 from settings import Settings
 from tests.conftest import ROOT, SAMPLES, Server, wait_for
@@ -77,10 +78,10 @@ def is_alive_in(process: psutil.Process, number: int) -> bool:
         return False
 
 
-def workers(service: Server) -> list[psutil.Process]:
-    """The processes that answer for a server."""
+def web_workers(service: Server) -> list[psutil.Process]:
+    """The processes that answer for a server: forks of its parent, unlike the workers that make audio."""
     assert service.process is not None
-    return psutil.Process(service.process.pid).children()
+    return [each for each in psutil.Process(service.process.pid).children() if "app.py" in each.cmdline()]
 
 
 def lines_with(service: Server, text: str) -> list[str]:
@@ -92,7 +93,7 @@ def lines_with(service: Server, text: str) -> list[str]:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One running server for the tests that leave it as it was."""
     folder = tmp_path_factory.mktemp("service")
-    made = Server(folder, DB_PATH=str(folder / "app.db")).start()
+    made = Server(folder, DB_PATH=str(folder / "app.db"), WORKERS="0").start()
     yield made
     made.signal_all(signal.SIGTERM)
 
@@ -134,7 +135,7 @@ def test_sql_echo_logs_every_statement_with_its_duration(server: Callable[..., S
 def test_a_stop_signal_ends_all_its_processes_well(
     server: Callable[..., Server], number: int, send: Callable[[int, int], None]
 ) -> None:
-    running = server()
+    running = server(WORKERS="1")
     for _ in range(3):
         process = running.start().process
         with closing(Caller(running.port)) as idle:
@@ -147,17 +148,17 @@ def test_a_stop_signal_ends_all_its_processes_well(
 def test_a_stop_signal_ends_it_even_while_its_worker_starts(server: Callable[..., Server]) -> None:
     running = server()
     process = launch(running)
-    wait_for(lambda: workers(running), 20)
+    wait_for(lambda: web_workers(running), 20)
     process.send_signal(signal.SIGTERM)
     assert process.wait(4) == 0
     assert group(process.pid) == []
 
 
-@pytest.mark.parametrize("is_ready", [Server.is_up, workers], ids=["serving", "starting"])
-def test_a_worker_whose_parent_is_killed_ends_by_itself(
+@pytest.mark.parametrize("is_ready", [Server.is_up, web_workers], ids=["serving", "starting"])
+def test_the_workers_of_a_parent_that_is_killed_end_by_themselves(
     server: Callable[..., Server], is_ready: Callable[[Server], Any]
 ) -> None:
-    running = server()
+    running = server(WORKERS="1")
     process = launch(running)
     wait_for(lambda: is_ready(running), 20)
     process.kill()
@@ -171,9 +172,9 @@ def test_a_worker_whose_parent_is_killed_ends_by_itself(
 
 def test_a_worker_that_dies_is_replaced(server: Callable[..., Server]) -> None:
     running = server().start()
-    [worker] = workers(running)
+    [worker] = web_workers(running)
     worker.kill()
-    wait_for(lambda: worker not in workers(running) and running.is_up(), 20)
+    wait_for(lambda: worker not in web_workers(running) and running.is_up(), 20)
 
 
 def test_a_second_server_on_the_same_port_refuses_to_start(service: Server) -> None:
@@ -198,7 +199,7 @@ def test_a_thousand_requests_leave_the_worker_below_90_megabytes(server: Callabl
     with ThreadPoolExecutor(WRITERS) as pool:
         done = sum(pool.map(lambda number: post_and_get(running.port, number), range(WRITERS)))
     assert done == 1000
-    [worker] = workers(running)
+    [worker] = web_workers(running)
     assert worker.memory_info().rss <= 90_000_000
 
 
@@ -217,46 +218,53 @@ def post_and_get(port: int, number: int) -> int:
 
 
 POST = b"POST /api/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-END = b"Connection: close\r\n\r\n"
+HOST, END = b"Host: 127.0.0.1\r\n", b"Connection: close\r\n\r\n"
+STRANGE = {
+    "a negative length": (POST + b"Content-Length: -1\r\n" + END, 400),
+    "an endless length": (POST + b"Content-Length: 99999999999999999999\r\n" + END, 400),
+    "two lengths": (POST + b"Content-Length: 1\r\nContent-Length: 2\r\n" + END, 400),
+    "no body": (POST + END, 400),
+    "a chunked body": (POST + b"Transfer-Encoding: chunked\r\n" + END + b'f\r\n{"prompt": "x"}\r\n0\r\n\r\n', 411),
+    "garbage": (b"\x16\x03\x01\x02\x00\x01\x00\xff\xfe\r\n\r\n", 400),
+    "no host": (b"GET /healthz HTTP/1.1\r\n" + END, 403),
+    "the same host twice": (b"GET /healthz HTTP/1.1\r\n" + HOST + HOST + END, 403),
+    "two hosts": (b"GET /healthz HTTP/1.1\r\n" + HOST + b"Host: evil.example\r\n" + END, 403),
+    "half an address as host": (b"GET /healthz HTTP/1.1\r\nHost: [::1\r\n" + END, 403),
+    "no text as host": (b"GET /healthz HTTP/1.1\r\nHost: \xff\r\n" + END, 403),
+    "a method of its own": (b"FROB /healthz HTTP/1.1\r\n" + HOST + END, 405),
+    "options of all": (b"OPTIONS * HTTP/1.1\r\n" + HOST + END, 404),
+    "a proxy's request": (b"CONNECT 127.0.0.1:80 HTTP/1.1\r\n" + HOST + END, 404),
+    "a path with NUL": (b"GET /api/jobs/%00 HTTP/1.1\r\n" + HOST + END, 404),
+    "a path that is no UTF-8": (b"GET /api/jobs/%ff%fe HTTP/1.1\r\n" + HOST + END, 404),
+    "a query that is neither": (b"GET /api/jobs?q=%ff%00 HTTP/1.1\r\n" + HOST + END, 400),
+    "a way out of the folder": (b"GET /docs/%2e%2e/%2e%2e/app.py HTTP/1.1\r\n" + HOST + END, 404),
+    "a file name with NUL": (b"GET /docs/%00%ff HTTP/1.1\r\n" + HOST + END, 404),
+    "headers that are no text": (
+        b"GET /api/jobs HTTP/1.1\r\nIf-None-Match: \xff\r\nOrigin: \xff\r\n" + HOST + END,
+        200,
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("sent", "expected"),
-    [
-        (POST + b"Content-Length: 100\r\n" + END + b'{"prompt": "x"}', 400),
-        (POST + b"Content-Length: -1\r\n" + END, 400),
-        (POST + b"Content-Length: 99999999999999999999\r\n" + END, 400),
-        (POST + b"Transfer-Encoding: chunked\r\n" + END + b'f\r\n{"prompt": "x"}\r\n0\r\n\r\n', 411),
-        (POST + END, 400),
-        (b"\x16\x03\x01\x02\x00\x01\x00\xff\xfe\r\n\r\n", 400),
-        (b"GET /healthz HTTP/1.1\r\n" + END, 403),
-        (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: 127.0.0.1\r\n" + END, 403),
-        (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n" + END, 403),
-        (b"GET /healthz HTTP/1.1\r\nHost: [::1\r\n" + END, 403),
-        (b"GET /healthz HTTP/1.1\r\nHost: \xff\r\n" + END, 403),
-        (b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n" + END, 404),
-        (b"CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: 127.0.0.1\r\n" + END, 404),
-        (b"GET /api/jobs/%00 HTTP/1.1\r\nHost: 127.0.0.1\r\n" + END, 404),
-        (b"GET /api/jobs/%ff%fe HTTP/1.1\r\nHost: 127.0.0.1\r\n" + END, 404),
-        (b"GET /api/jobs?q=%ff%00 HTTP/1.1\r\nHost: 127.0.0.1\r\n" + END, 400),
-        (b"GET /docs/%2e%2e/%2e%2e/app.py HTTP/1.1\r\nHost: 127.0.0.1\r\n" + END, 404),
-        (b"GET /docs/%00%ff HTTP/1.1\r\nHost: 127.0.0.1\r\n" + END, 404),
-        (b"GET /api/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: \xff\r\nIf-None-Match: \xff\r\n" + END, 200),
-    ],
-)
-def test_strange_requests_are_answered_and_harm_nothing(sent: bytes, expected: int, service: Server) -> None:
-    answer = exchange(service.port, sent, half_close=b"100" in sent)
-    assert answer.startswith(f"HTTP/1.1 {expected} ".encode())
+@pytest.mark.parametrize(("sent", "expected"), STRANGE.values(), ids=STRANGE)
+def test_a_strange_request_is_answered_and_harms_nothing(sent: bytes, expected: int, service: Server) -> None:
+    assert exchange(service.port, sent).startswith(f"HTTP/1.1 {expected} ".encode())
     assert service.is_up()
     assert lines_with(service, "Traceback") == []
 
 
-def exchange(port: int, sent: bytes, half_close: bool) -> bytes:
-    """All that comes back for these bytes."""
+def test_a_body_that_ends_early_is_refused(service: Server, call: Caller) -> None:
+    sent = POST + b"Content-Length: 100\r\n" + END + b'{"prompt": "cut off", "job_id": "cut-off"}'
+    assert exchange(service.port, sent, socket.SHUT_WR).startswith(b"HTTP/1.1 400 ")
+    assert call("GET", "/api/jobs/cut-off")[0] == 404
+
+
+def exchange(port: int, sent: bytes, then: int | None = None) -> bytes:
+    """All that comes back for these bytes, after which the connection may be shut down in part."""
     with socket.create_connection(("127.0.0.1", port), timeout=9) as connection:
         connection.sendall(sent)
-        if half_close:
-            connection.shutdown(socket.SHUT_WR)
+        if then is not None:
+            connection.shutdown(then)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
@@ -336,14 +344,20 @@ def test_nothing_acknowledged_is_lost_over_thirty_sigkills(tmp_path: Path, serve
     for writer in writers:
         writer.result()
     running.signal_all(signal.SIGKILL)
-    check_promises(tmp_path / "app.db", promises)
+    check_database(tmp_path / "app.db", promises)
 
 
 def kill_while_writing(running: Server, promises: dict[str, Promise], writers: list[Future[None]]) -> None:
     """SIGKILL every process of a server once its clients have got some more answers out of it."""
-    number, before = running.process.pid, kept(promises)
-    failures = lambda: str([each.exception() for each in writers if each.done()])  # noqa: E731
-    wait_for(lambda: kept(promises) >= before + 5 * WRITERS, 20, failures)
+    number, goal = running.process.pid, kept(promises) + 5 * WRITERS
+
+    def have_written() -> bool:
+        for writer in writers:
+            if writer.done():
+                writer.result()
+        return kept(promises) >= goal
+
+    wait_for(have_written, 20)
     running.signal_all(signal.SIGKILL)
     wait_for(lambda: not group(number), 10)
 
@@ -361,37 +375,45 @@ def write(port: int, name: str, stop: threading.Event, promises: dict[str, Promi
             promise = promises[job_id] = Promise()
             for value in range(6):
                 promise.sent = value
-                body = {"progress": value, "metadata": {"value": value}}
-                new = {"job_id": job_id, "prompt": "rain", **body}
-                request = ("PATCH", f"/api/jobs/{job_id}", body) if value else ("POST", "/api/jobs", new)
-                if not persist(caller, request, stop):
+                if not persist(caller, job_id, promise, stop):
                     return
                 promise.kept = value
 
 
-def persist(caller: Caller, request: tuple[str, str, Any], stop: threading.Event) -> bool:
-    """True once the request is acknowledged, False when told to stop before."""
+def persist(caller: Caller, job_id: str, promise: Promise, stop: threading.Event) -> bool:
+    """True once what was sent last is acknowledged, False when told to stop before."""
+    path, body = f"/api/jobs/{job_id}", {"progress": promise.sent, "metadata": {"value": promise.sent}}
+    new = {"job_id": job_id, "prompt": "rain", **body}
+    is_broken = False
     while not stop.is_set():
         try:
-            accepted(caller(*request))
+            if is_broken:
+                status, job = caller("GET", path)
+                check(promise, (job["progress"], job["metadata"]) if status == 200 else None)
+            accepted(caller("PATCH", path, body) if promise.sent else caller("POST", "/api/jobs", new))
             return True
         except (OSError, http.client.HTTPException):
+            is_broken = True
             caller.close()
-            stop.wait(0.02)
+            stop.wait(0.05)
     return False
 
 
-def check_promises(path: Path, promises: dict[str, Promise]) -> None:
-    """Every kept value or a later one is in the database, whole, made once, and the file is sound."""
+def check(promise: Promise, seen: tuple[int, Any] | None) -> None:
+    """What is seen of a job must be the kept value or a later one, and whole."""
+    progress, metadata = seen or (-1, {"value": -1})
+    assert promise.kept <= progress <= promise.sent
+    assert metadata == {"value": progress}
+
+
+def check_database(path: Path, promises: dict[str, Promise]) -> None:
+    """Every promise is kept, no job was made twice, and the file is sound."""
     init_database(Settings(_env_file=None, database_url=f"sqlite:///{path}"))
-    jobs = {job.job_id: job for job in Job.select()}
+    jobs = {job.job_id: (job.progress, job.metadata) for job in Job.select()}
     births = [event.entity_id for event in Event.select().where(Event.change == "created")]
     assert database.execute_sql("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert database.execute_sql("PRAGMA foreign_key_check").fetchall() == []
     release()
-    lost = [job_id for job_id, promise in promises.items() if promise.kept >= 0 and job_id not in jobs]
-    assert lost == []
     assert sorted(births) == sorted(jobs)
-    for job_id, job in jobs.items():
-        assert promises[job_id].kept <= job.progress <= promises[job_id].sent
-        assert job.metadata == {"value": job.progress}
+    for job_id, promise in promises.items():
+        check(promise, jobs.get(job_id))

@@ -11,10 +11,11 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.request import urlopen
 
+from database import HISTORY, MIGRATIONS, bind, database, release
+
 import psycopg
 import pytest
 
-from database import HISTORY, MIGRATIONS, bind, database, release
 from models import Event, Job
 from settings import Settings
 from tests.conftest import ROOT, clean_environment, wait_for
@@ -44,7 +45,7 @@ def python(folder: Path, *arguments: str, **environment: str) -> subprocess.Comp
     """What python with these arguments did, run in a folder that has no .env of a developer."""
     surroundings = environment_of(folder, **environment)
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=30)
 
 
 def refusal(folder: Path, *arguments: str, **environment: str) -> str:
@@ -189,7 +190,7 @@ def test_a_port_in_use_stops_the_start_with_its_name(tmp_path: Path) -> None:
         f"postgresql://me:{SECRET}@127.0.0.1:port/ledger",
         f"postgresql://me:{SECRET}@[::1/ledger",
         f"postgresql://me:100%{SECRET}@127.0.0.1:1/ledger",
-        f"postgresql://me:{SECRET}/more@127.0.0.1:1/ledger",
+        f"postgresql://127.0.0.1:{SECRET}/more@127.0.0.1:1/ledger",
         f"postgresql://127.0.0.1:1/ledger?password={SECRET}&nonsense=1",
     ],
 )
@@ -205,9 +206,11 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
     assert python(tmp_path, "-c", script, PORT="4321").stdout == "4321 from the file\n"
 
 
-def test_a_script_that_imports_models_loads_no_server_and_no_other_driver(tmp_path: Path) -> None:
-    script = "from models import Job; import sys; print({'flask', 'numpy', 'granian', 'psycopg'} & {*sys.modules})"
-    done = python(tmp_path, "-c", script)
+@pytest.mark.parametrize("line", ["from models import Job", "from repos import JobRepository"])
+def test_a_script_loads_no_server_and_no_other_driver(line: str, tmp_path: Path) -> None:
+    done = python(
+        tmp_path, "-c", f"{line}; import sys; print({{'flask', 'numpy', 'granian', 'psycopg'}} & {{*sys.modules}})"
+    )
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
@@ -238,16 +241,28 @@ def test_flask_run_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "flask", "run", "--port", str(port)]
-    with subprocess.Popen(command, cwd=ROOT, env=environment_of(tmp_path), stderr=subprocess.PIPE) as process:
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), 20)
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment_of(tmp_path), stdout=log, stderr=log, preexec_fn=heed_interrupts
+        )
+    try:
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), 20, (tmp_path / "log").read_text)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def heed_interrupts() -> None:
+    """Undo what a background shell does to its children: they would ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def flask(folder: Path, *arguments: str, typed: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """What flask did in the root, as README tells people to call it."""
     command, surroundings = [sys.executable, "-m", "flask", *arguments], environment_of(folder, **environment)
-    return subprocess.run(command, cwd=ROOT, env=surroundings, input=typed, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, env=surroundings, input=typed, capture_output=True, text=True, timeout=30)
 
 
 def answers(url: str) -> bool:

@@ -8,20 +8,34 @@ from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlencode
 
+from database import to_json
+
 from flask import Response, request
 from peewee import Expression
 
 from errors import Malformed, NotFound
-from models import Job, Loop, Record, Track, to_json
+from models import Job, Loop, Record, Track
 from repos import LoopRepository, Page, TrackRepository
 from repository import Repository
 from web import schemas
 
 HIDDEN = {"lease_token", "fingerprint"}
 URLS = {
-    Job: {"self": "/api/jobs/{id}", "tracks": "/api/jobs/{id}/tracks", "loops": "/api/jobs/{id}/loops"},
+    Job: {
+        "self": "/api/jobs/{id}",
+        "tracks": "/api/jobs/{id}/tracks",
+        "loops": "/api/jobs/{id}/loops",
+        "log": "/api/jobs/{id}/log",
+        "cancel": "/api/jobs/{id}/cancel",
+        "retry": "/api/jobs/{id}/retry",
+    },
     Track: {"self": "/api/tracks/{id}", "job": "/api/jobs/{parent}", "loops": "/api/tracks/{id}/loops"},
-    Loop: {"self": "/api/loops/{id}", "track": "/api/tracks/{parent}"},
+    Loop: {
+        "self": "/api/loops/{id}",
+        "track": "/api/tracks/{parent}",
+        "cancel": "/api/loops/{id}/cancel",
+        "retry": "/api/loops/{id}/retry",
+    },
 }
 COLUMNS = {
     model: {name: field.column_name for name, field in model._meta.fields.items() if name not in HIDDEN}
@@ -43,6 +57,15 @@ def record(found: Record | None, expand: str | None = None) -> Response:
     answer = json_answer(payload)
     answer.set_etag(_etag(known(found), answer if expand else None))
     return answer.make_conditional(request)  # type: ignore[return-value]
+
+
+def leased(found: Any) -> Response:
+    """The claimed record with its lease_token, or 204 when nothing waits."""
+    if found is None:
+        return Response(status=204)
+    answer = json_answer({**_body(found), "lease_token": found.lease_token})
+    answer.set_etag(_etag(found))
+    return answer
 
 
 def created(made: Record, new: bool) -> Response:

@@ -6,14 +6,17 @@ from peewee import Expression
 import filters
 from models import Job, Loop, Track
 from repos import JobRepository, JobStore, LoopRepository, TrackRepository, stats
+from storage import Storage
 from web import schemas
 from web.answers import created, deleted, json_answer, known, page, record
+from web.files import log
 from web.operations import Operations
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 api = Operations(blueprint)
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
 IfMatch = list[int] | None
+LeaseToken = str | None
 
 
 @api.route("POST", "/jobs", answers={201: schemas.Job, 200: schemas.Job}, problems=[409])
@@ -36,15 +39,22 @@ def get_job(job_id: str, query: schemas.JobGet) -> Response:
 
 
 @api.route("PATCH", "/jobs/<id:job_id>", answers={200: schemas.Job}, problems=[404, 409, 412])
-def update_job(job_id: str, body: schemas.JobPatch, if_match: IfMatch) -> Response:
-    """Change a job; its status only goes forward."""
-    return record(jobs.update(job_id, if_match, **body.given()))
+def update_job(job_id: str, body: schemas.JobPatch, if_match: IfMatch, lease_token: LeaseToken) -> Response:
+    """Change a job; its status only goes forward, and while it is leased only its holder changes its work."""
+    return record(jobs.update(job_id, if_match, lease_token, **body.given()))
 
 
 @api.route("DELETE", "/jobs/<id:job_id>", answers={204: None}, problems=[404, 412])
 def delete_job(job_id: str, if_match: IfMatch) -> Response:
     """Delete a job, its tracks and their loops."""
     return deleted(jobs.delete(job_id, if_match))
+
+
+@api.route("GET", "/jobs/<id:job_id>/log", answers={200: "text/plain", 206: "text/plain"}, problems=[404, 416])
+def get_job_log(job_id: str, query: schemas.LogQuery) -> Response:
+    """What the job's generator has printed so far; whole, a Range of bytes, or the last lines."""
+    known(jobs.get_by_id(job_id))
+    return log(Storage(current_app.config["SETTINGS"]), job_id, query.tail)
 
 
 @api.route("GET", "/jobs/<id:job_id>/tracks", answers={200: schemas.TrackPage}, problems=[404])
@@ -133,9 +143,9 @@ def get_loop(loop_id: str) -> Response:
 
 
 @api.route("PATCH", "/loops/<id:loop_id>", answers={200: schemas.Loop}, problems=[404, 409, 412])
-def update_loop(loop_id: str, body: schemas.LoopPatch, if_match: IfMatch) -> Response:
-    """Change a loop; its status only goes forward."""
-    return record(loops.update(loop_id, if_match, **body.given()))
+def update_loop(loop_id: str, body: schemas.LoopPatch, if_match: IfMatch, lease_token: LeaseToken) -> Response:
+    """Change a loop; its status only goes forward, and while it is leased only its holder changes its work."""
+    return record(loops.update(loop_id, if_match, lease_token, **body.given()))
 
 
 @api.route("DELETE", "/loops/<id:loop_id>", answers={204: None}, problems=[404, 412])

@@ -2,13 +2,14 @@
 
 import hmac
 import ipaddress
-from urllib.parse import urlsplit
+import re
 
 from flask import Flask, request
 
 from errors import ForbiddenOrigin, Unauthorized
 from settings import Settings
 
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?")
 READING = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -30,10 +31,10 @@ def register(app: Flask, settings: Settings) -> None:
 
 def _is_known(host: str, names: frozenset[str] | set[str]) -> bool:
     """A name that is listed, or any address: only a name can be made to point here by a stranger."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
+    found = HOST.fullmatch(host.lower())
+    if found is None:
         return False
+    name = found[1].strip("[]")
     if name in names:
         return True
     try:
@@ -43,9 +44,9 @@ def _is_known(host: str, names: frozenset[str] | set[str]) -> bool:
 
 
 def _is_own_page(origin: str | None, host: str) -> bool:
-    return origin is None or origin.partition("://")[2].lower() == host.lower()
+    return origin is None or origin.lower() in (f"http://{host.lower()}", f"https://{host.lower()}")
 
 
 def _is_token(token: bytes) -> bool:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("utf-8", "replace"), token)
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1", "replace"), token)

@@ -5,11 +5,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from database import schema_state, server_version
+
 import peewee
 from flask import Blueprint, Response, current_app
 from playhouse.pool import MaxConnectionsExceeded
 
-from database import schema_state, server_version
+from settings import Settings
 from web import schemas
 from web.answers import json_answer
 from web.operations import Operations
@@ -27,13 +29,15 @@ def healthz() -> Response:
 @health.route("GET", "/readyz", answers={200: schemas.Readiness, 503: schemas.Readiness})
 def readyz() -> Response:
     """The database answers, its schema is current and the storage folder takes files; 503 says what does not."""
+    settings = current_app.config["SETTINGS"]
     checks = {
         "database": _check(server_version),
         "schema": _check(_schema),
-        "storage": _check(lambda: _storage(Path(current_app.config["SETTINGS"].storage_dir))),
+        "storage": _check(lambda: _storage(Path(settings.storage_dir))),
     }
     ready = all(check["ok"] for check in checks.values())
-    return json_answer({"status": "ready" if ready else "unavailable", **checks}, 200 if ready else 503)
+    status = "ready" if ready else "unavailable"
+    return json_answer({"status": status, **checks, "generators": _generators(settings)}, 200 if ready else 503)
 
 
 def _check(look: Callable[[], str]) -> dict[str, object]:
@@ -44,6 +48,13 @@ def _check(look: Callable[[], str]) -> dict[str, object]:
         return {"ok": False, "detail": "the database does not answer: check that it runs and can be reached"}
     except (OSError, RuntimeError) as error:
         return {"ok": False, "detail": getattr(error, "strerror", None) or str(error)}
+
+
+def _generators(settings: Settings) -> dict[str, object]:
+    """What the workers beside this process can run; jobs of another type wait, and nothing here is broken."""
+    if settings.diffrhythm_command:
+        return {"ok": True, "detail": "diffrhythm, synth"}
+    return {"ok": False, "detail": "synth alone: jobs of type diffrhythm wait until DIFFRHYTHM_COMMAND is set"}
 
 
 def _schema() -> str:

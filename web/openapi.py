@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
+from database import to_json
+
 from flask import Blueprint, Response
 from flask_swagger_ui import get_swaggerui_blueprint
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from models import ID_LENGTH, ID_PATTERN, to_json
+from models import ID_LENGTH, ID_PATTERN
 from web import schemas
 from web.operations import Operation
 
@@ -29,6 +31,7 @@ DESCRIPTIONS = {
     412: "The record changed since it was read",
     413: "The body is too large",
     415: "The body is not application/json",
+    416: "The Range is beyond the end",
     422: "The body breaks a rule; errors names the fields",
     503: "The database cannot be used just now",
     507: "The disk of the database is full",
@@ -79,7 +82,7 @@ def _full_path(operation: Operation) -> str:
 
 def _components(operations: list[Operation]) -> dict[str, Any]:
     bodies = {operation.body for operation in operations if operation.body}
-    answers = {model for operation in operations for model in operation.answers.values() if model}
+    answers = {model for operation in operations for model in operation.answers.values() if isinstance(model, type)}
     wanted = [(model, "validation") for model in bodies] + [(model, "serialization") for model in answers]
     wanted.append((schemas.Problem, "serialization"))
     wanted.sort(key=lambda pair: pair[0].__name__)
@@ -128,16 +131,24 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
-    names = ["If-Match"] * operation.conditional + ["If-None-Match"] * (304 in operation.answers)
-    return [{"name": name, "in": "header", "required": False, "schema": {"type": "string"}} for name in names]
+    reading, leased = 304 in operation.answers, operation.lease is not None
+    names = {"If-Match": operation.conditional, "If-None-Match": reading, "Lease-Token": leased}
+    required = "Lease-Token" if operation.lease is str else ""
+    return [
+        {"name": name, "in": "header", "required": name == required, "schema": {"type": "string"}}
+        for name, taken in names.items()
+        if taken
+    ]
 
 
 def _json(model: type[BaseModel], media_type: str = "application/json") -> dict[str, Any]:
     return {media_type: {"schema": {"$ref": REF.format(model=model.__name__)}}}
 
 
-def _answer(status: int, model: type[BaseModel] | None) -> dict[str, Any]:
+def _answer(status: int, model: type[BaseModel] | str | None) -> dict[str, Any]:
     told: dict[str, Any] = {"description": TITLES.get(status, HTTPStatus(status).phrase)}
+    if isinstance(model, str):
+        return {**told, "content": {model: {"schema": {"type": "string"}}}}
     if model is not None:
         told["content"] = _json(model)
     headers = {

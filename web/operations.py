@@ -3,6 +3,8 @@
 import inspect
 import json
 import math
+import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
@@ -12,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.http import parse_etags
 from werkzeug.routing import BaseConverter
 
-from errors import Invalid, LengthRequired, Malformed, TooLarge, UnsupportedMediaType
+from errors import Busy, Invalid, LengthRequired, Malformed, TooLarge, UnsupportedMediaType
 from models import ID_PATTERN
 from web import schemas
 
@@ -20,6 +22,8 @@ View = TypeVar("View", bound=Callable[..., Response])
 MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPTH = 100
 LARGEST = 2**63 - 1
+ETAG = re.compile("([0-9]{1,18})(-[0-9a-f]{16})?")  # a version, with a digest of the children when they are nested
+READERS = threading.BoundedSemaphore(40)  # of the server's 80 threads: slow bodies must not hold them all
 WORDS = {
     r"\S": "must not be blank",
     ID_PATTERN: "must be made of A-Z a-z 0-9 . _ - and not be . or ..",
@@ -40,11 +44,12 @@ class Operation:
     method: str
     path: str
     view: Callable[..., Response]
-    answers: dict[int, type[BaseModel] | None]
+    answers: dict[int, type[BaseModel] | str | None]
     problems: tuple[int, ...]
     query: type[schemas.Query] = schemas.NoQuery
     body: type[schemas.Body] | None = None
     conditional: bool = False
+    lease: Any = None
 
     def __call__(self, **arguments: Any) -> Response:
         """Read what the view takes, and call it."""
@@ -55,6 +60,8 @@ class Operation:
             arguments["body"] = read_body(self.body)
         if self.conditional:
             arguments["if_match"] = read_if_match()
+        if self.lease is not None:
+            arguments["lease_token"] = read_lease_token(required=self.lease is str)
         return self.view(**arguments)
 
 
@@ -68,11 +75,13 @@ class Operations:
     def route(
         self, method: str, path: str, *, answers: dict[int, Any], problems: Sequence[int] = ()
     ) -> Callable[[View], View]:
-        """Declare a view; its parameters query, body and if_match are read from the request."""
+        """Declare a view; its parameters query, body, if_match and lease_token are read from the request."""
 
         def declare(view: View) -> View:
             takes = inspect.signature(view).parameters
             given = {name: takes[name].annotation for name in ("query", "body") if name in takes}
+            if "lease_token" in takes:
+                given["lease"] = takes["lease_token"].annotation
             guarded = "if_match" in takes
             operation = Operation(method, path, view, answers, tuple(problems), conditional=guarded, **given)
             self.all.append(operation)
@@ -111,6 +120,8 @@ def read_body(schema: type[schemas.Body]) -> Any:
     """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
     raw = _raw_body()
     _check_json(raw)
     try:
@@ -127,8 +138,16 @@ def read_if_match() -> list[int] | None:
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
         return None
-    tags = ((tag or "").partition("-")[0] for tag in parse_etags(header).as_set())
-    return [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) < 19]
+    found = (ETAG.fullmatch(tag or "") for tag in parse_etags(header).as_set())
+    return [int(each[1]) for each in found if each]
+
+
+def read_lease_token(required: bool) -> str | None:
+    """The Lease-Token header. Raises Malformed when it is required and missing."""
+    token = request.headers.get("Lease-Token")
+    if token is None and required:
+        raise Malformed("Send the lease_token that claim gave you in the header Lease-Token.", "Lease-Token")
+    return token[:100] if token is not None else None
 
 
 def _raw_body() -> bytes:
@@ -137,7 +156,12 @@ def _raw_body() -> bytes:
     length = request.content_length or 0
     if length > MAX_BODY_BYTES:
         raise TooLarge(f"The body has {length} bytes; {MAX_BODY_BYTES} are accepted.")
-    raw = request.get_data(cache=False)
+    if not READERS.acquire(blocking=False):
+        raise Busy("Too many bodies are being read just now: send this again in a moment.")
+    try:
+        raw = request.get_data(cache=False)
+    finally:
+        READERS.release()
     if len(raw) != length:
         raise Malformed(f"The body ended after {len(raw)} of {length} bytes: send it again.")
     return raw

@@ -21,12 +21,14 @@ REFUSALS: dict[type[errors.LedgerError], tuple[int, str]] = {
     errors.ForbiddenOrigin: (403, "forbidden_origin"),
     errors.NotFound: (404, "not_found"),
     errors.Conflict: (409, "conflict"),
+    errors.LeaseLost: (409, "lease_lost"),
     errors.WrongStatus: (409, "wrong_status"),
     errors.LengthRequired: (411, "invalid"),
     errors.Stale: (412, "stale"),
     errors.TooLarge: (413, "too_large"),
     errors.UnsupportedMediaType: (415, "unsupported_media_type"),
     errors.Invalid: (422, "invalid"),
+    errors.Busy: (503, "unavailable"),
     errors.MissingParent: (422, "invalid"),
 }
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
@@ -60,6 +62,8 @@ def refused(error: errors.LedgerError) -> Response:
     """A refusal of ours: its sentence is the detail."""
     status, code = REFUSALS[type(error)]
     answer = problem(status, code, str(error), getattr(error, "errors", None))
+    if status == 503:
+        answer.headers["Retry-After"] = RETRY_SECONDS
     if status == 401:
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer

@@ -45,7 +45,9 @@ def _moment(value: Any) -> Any:
 
 Id = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=ID_PATTERN, description="A-Z a-z 0-9 . _ -")]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-Prompt = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"\S")]
+# U+0085 is blank to the validator, and is not to JSON Schema's readers.
+NOT_BLANK = Field(pattern=r"\S", json_schema_extra={"pattern": r"[^\s\u0085]"})
+Prompt = Annotated[str, Field(min_length=1, max_length=20_000), NOT_BLANK]
 Text = Annotated[str, Field(max_length=10_000)]
 FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
 Progress = Annotated[int, Field(ge=0, le=100), BeforeValidator(_integral)]
@@ -166,6 +168,24 @@ class LoopPatch(LoopFields):
     duration: LoopSeconds | MISSING = MISSING
 
 
+class Claim(Body):
+    """Who wants work, for how long, and how long to wait for some."""
+
+    worker: Annotated[str, Field(min_length=1, max_length=200, description="a name for people"), NOT_BLANK]
+    lease_seconds: Annotated[float, Field(ge=0.1, le=3600)] | MISSING = MISSING
+    wait: Annotated[float, Field(ge=0, le=30, description="seconds to wait when nothing is pending")] = 0
+
+
+class JobClaim(Claim):
+    """A claim of a job."""
+
+    job_types: Annotated[list[Word], Field(min_length=1, max_length=50)] | MISSING = MISSING
+
+
+class LoopClaim(Claim):
+    """A claim of a loop."""
+
+
 class Query(BaseModel):
     """A query string: exactly these parameters, each given once unless it is a list."""
 
@@ -186,10 +206,10 @@ class List(Query):
 class JobList(List):
     """Which jobs, in which order."""
 
-    status: list[JobStatus] = Field([], description="may be given several times")
+    status: list[JobStatus] = Field([], max_length=8, description="may be given several times")
     job_type: Word | SkipJsonSchema[None] = None
     q: Annotated[str, Field(max_length=1000)] | SkipJsonSchema[None] = Field(None, description="words in the prompt")
-    metadata: MetadataFilter = Field({}, description="metadata.genre=ambient; any dotted path")
+    metadata: MetadataFilter = Field({}, max_length=20, description="metadata.genre=ambient; any dotted path")
     sort: Literal["-created_at", "created_at", "-updated_at", "updated_at", "-priority", "priority"] = "-created_at"
     expand: Literal["tracks", "tracks.loops"] | SkipJsonSchema[None] = None
 
@@ -203,7 +223,7 @@ class JobGet(Query):
 class TracksOfJob(List):
     """Which tracks of a job, in which order."""
 
-    metadata: MetadataFilter = Field({}, description="metadata.artist=Ada; any dotted path")
+    metadata: MetadataFilter = Field({}, max_length=20, description="metadata.artist=Ada; any dotted path")
     sort: Literal["-created_at", "created_at", "-updated_at", "updated_at"] = "-created_at"
     expand: Literal["loops"] | SkipJsonSchema[None] = None
 
@@ -223,7 +243,7 @@ class TrackGet(Query):
 class LoopsOf(List):
     """Which loops of a job or track, in which order."""
 
-    status: list[LoopStatus] = Field([], description="may be given several times")
+    status: list[LoopStatus] = Field([], max_length=8, description="may be given several times")
     format: Format | SkipJsonSchema[None] = None
     sort: Literal["-created_at", "created_at", "-updated_at", "updated_at", "-priority", "priority"] = "-created_at"
 
@@ -232,6 +252,14 @@ class LoopList(LoopsOf):
     """Which loops, in which order."""
 
     track_id: Id | SkipJsonSchema[None] = None
+
+
+class LogQuery(Query):
+    """How much of a log."""
+
+    tail: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_digits)] | SkipJsonSchema[None] = Field(
+        None, description="only so many last lines"
+    )
 
 
 class NoQuery(Query):
@@ -304,6 +332,18 @@ class Job(WorkOut):
     tracks: list[Track] = Field([], description="with expand=tracks")
 
 
+class LeasedJob(Job):
+    """A job and the token of its lease."""
+
+    lease_token: str
+
+
+class LeasedLoop(Loop):
+    """A loop and the token of its lease."""
+
+    lease_token: str
+
+
 class Page(Answer):
     """A part of a list."""
 
@@ -359,6 +399,7 @@ class Readiness(Answer):
     database: Check
     schema_: Check = Field(alias="schema")
     storage: Check
+    generators: Check
 
 
 class FieldError(Answer):

@@ -1,0 +1,1 @@
+"""How audio is made: the worker, what generates, what encodes."""
