@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from database import database
+from database import database, is_postgresql
 
 import pytest
 from flask.testing import FlaskClient
@@ -265,7 +265,7 @@ def take_over_from(worker: Any, job_id: str) -> None:
     worker.stdin.write("go\n")
     worker.stdin.flush()
     assert worker.stdout.readline() == "claimed\n"
-    freeze_outside_a_transaction(worker.pid)
+    freeze_outside_a_transaction(worker.pid, job_id)
     try:
         wait_for(lambda: any(job.job_id == job_id for job in jobs.requeue_expired()), 10)
         mine = jobs.claim("me", 600)
@@ -277,13 +277,15 @@ def take_over_from(worker: Any, job_id: str) -> None:
     jobs.update(job_id, lease_token=mine.lease_token, status="completed")
 
 
-def freeze_outside_a_transaction(pid: int) -> None:
-    """SIGSTOP at a random moment; one frozen with SQLite's write lock in hand would stop everybody, lease or not."""
+def freeze_outside_a_transaction(pid: int, job_id: str) -> None:
+    """SIGSTOP at a random moment; one frozen with the database's own lock in hand stops others, lease or not."""
     while True:
         time.sleep(random.random() * 0.01)
         os.kill(pid, signal.SIGSTOP)
         try:
             with database.atomic():
+                if is_postgresql():
+                    database.execute_sql("SELECT 1 FROM job WHERE job_id = %s FOR UPDATE NOWAIT", (job_id,)).fetchall()
                 return
         except OperationalError:
             os.kill(pid, signal.SIGCONT)

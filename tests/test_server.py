@@ -81,7 +81,15 @@ def is_alive_in(process: psutil.Process, number: int) -> bool:
 def web_workers(service: Server) -> list[psutil.Process]:
     """The processes that answer for a server: forks of its parent, unlike the workers that make audio."""
     assert service.process is not None
-    return [each for each in psutil.Process(service.process.pid).children() if "app.py" in each.cmdline()]
+    return [each for each in psutil.Process(service.process.pid).children() if is_fork(each)]
+
+
+def is_fork(process: psutil.Process) -> bool:
+    """True for a living process with the command line of its parent."""
+    try:
+        return "app.py" in process.cmdline()
+    except psutil.NoSuchProcess:  # a zombie too
+        return False
 
 
 def lines_with(service: Server, text: str) -> list[str]:
