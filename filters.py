@@ -1,7 +1,7 @@
 """The conditions a list can be narrowed by; each returns an expression for Repository.page() and count()."""
 
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from database import is_postgresql
 

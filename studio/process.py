@@ -42,7 +42,7 @@ class Process:
         )
 
     def lines(self, stop: Callable[[], bool], seconds: float) -> Iterator[str]:
-        """What it prints, line by line (a carriage return ends one too; of a flood only the last), '' when it is silent for a moment.
+        """What it prints, line by line (a carriage return ends one too; of a flood only the last), '' in between.
 
         Ends when the process has; stop() or running out of seconds ends it. Raises TimeoutError for the latter, after
         it is gone.

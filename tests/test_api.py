@@ -5,11 +5,12 @@ import threading
 from datetime import timedelta
 from typing import Any
 
+from database import database
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from database import database
 from models import Event, Job, Loop, Track
 from repos import JobRepository, LoopRepository, TrackRepository
 

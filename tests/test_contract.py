@@ -5,18 +5,20 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote, urlencode
+
+from database import database, is_postgresql
 
 import pytest
 import schemathesis
 from flask import Flask
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis import Case, GenerationMode
 
 from app import create_app
-from database import database, is_postgresql
 from models import ID_LENGTH, ID_PATTERN, Job
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
@@ -186,9 +188,7 @@ def test_every_answer_is_as_documented(case: Case[Any], app: Flask, calls: list[
 @on_postgresql
 @repeatable(ON_POSTGRESQL)
 @given(case=CASES)
-def test_every_answer_is_as_documented_on_postgresql(
-    case: Case[Any], app: Flask, calls: list[dict[str, Any]]
-) -> None:
+def test_every_answer_is_as_documented_on_postgresql(case: Case[Any], app: Flask, calls: list[dict[str, Any]]) -> None:
     calls.append(case.operation.definition.raw)
     if case.method != "GET":
         fill()

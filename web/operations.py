@@ -208,7 +208,7 @@ def _finite(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    if len(text) > 20 or abs(int(text)) > LARGEST:
+    if len(text) > 20 or not -LARGEST - 1 <= int(text) <= LARGEST:
         raise ValueError(f"{text[:40]} does not fit 64 bits")
     return int(text)
 

@@ -73,13 +73,17 @@ def behave(behaviour: str, output: Path) -> None:
             (output / "output.wav").write_bytes(content)
         sys.exit(0)
     if behaviour in ("hang", "stubborn", "forks"):
-        if behaviour == "stubborn":
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if behaviour == "forks":
-            child = [sys.executable, "-c", "import signal, time; signal.signal(15, 1); time.sleep(600)", str(output)]
-            subprocess.Popen(child, start_new_session=True)
-        print("10%", flush=True)
-        time.sleep(600)
+        never_end(behaviour, output)
+
+
+def never_end(behaviour: str, output: Path) -> None:
+    if behaviour == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if behaviour == "forks":
+        child = [sys.executable, "-c", "import signal, time; signal.signal(15, 1); time.sleep(600)", str(output)]
+        subprocess.Popen(child, start_new_session=True)
+    print("10%", flush=True)
+    time.sleep(600)
 
 
 if __name__ == "__main__":
