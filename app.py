@@ -1,6 +1,7 @@
 """create_app(), and the whole service: python app.py."""
 
 import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from database import database, init_database, is_postgresql, release_connection, server_version
+from database import init_database, is_postgresql, release, release_connection, server_version
 
 from flask import Flask, redirect
 from flask.typing import ResponseReturnValue
@@ -121,8 +122,10 @@ def _whole(body: Iterable[bytes]) -> list[bytes]:
 def web_app() -> Flask:
     """The app as Granian's worker process runs it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C reaches the parent, which stops us by SIGTERM
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # threads of one interpreter only fight over more cores
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    if sys.platform == "linux":  # threads of one interpreter only fight over more cores
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    parent = multiprocessing.parent_process()  # getppid() is init's once the parent has died meanwhile
+    threading.Thread(target=_end_with_parent, args=(parent.pid if parent else os.getppid(),), daemon=True).start()
     waiting.end_on_signal()
     log_to_stderr()
     app = create_app()
@@ -151,8 +154,8 @@ def main() -> None:
     settings = get_settings()
     make_storage(settings)
     init_database(settings)
-    with database.connection_context():
-        version = server_version()
+    version = server_version()
+    release()  # nothing open is inherited by the processes to come
     address = free_address(settings)
     place = "" if settings.is_postgresql else f" {settings.sqlite_path}"
     url = f"http://{f'[{address}]' if ':' in address else address}:{settings.port}"
@@ -161,7 +164,13 @@ def main() -> None:
     granian = server(address, settings.port)
     granian.on_startup(crew.start)
     granian.on_shutdown(crew.stop)
-    granian.serve()
+    # A worker inherits Granian's handlers: until it has its own, SIGTERM must end it rather than be swallowed.
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+    try:
+        granian.serve()
+    except SystemExit:
+        if not granian.interrupt_signal:  # a worker that heard our signal before we did has not failed
+            raise
 
 
 class Crew:
@@ -205,16 +214,24 @@ def _worker() -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code])
 
 
+# The port as seen by other servers of this program, which may be starting at this very moment; it is free again when
+# the last process that inherited it has ended.
+_held = socket.socket(socket.AF_UNIX)
+
+
 def free_address(settings: Settings) -> str:
     """HOST as an IP address on which PORT is free: two servers would silently share it. Raises SettingsError."""
     try:
         family, kind, _, _, place = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        if sys.platform == "linux":
+            _held.bind(f"\0diffrhythm-ledger-{place[0]}-{settings.port}")
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(place)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "no host name"
         raise SettingsError(
-            f"HOST is {settings.host!r} and PORT is {settings.port}: cannot listen there ({error.strerror}); "
+            f"HOST is {settings.host!r} and PORT is {settings.port}: cannot listen there ({why}); "
             "stop the other program, or choose another port."
         ) from None
     return str(place[0])

@@ -197,8 +197,13 @@ def _postgresql(settings: Settings) -> PooledPostgresqlDatabase:
     set_json_loads(from_json)
     try:
         params: dict[str, Any] = conninfo_to_dict(settings.database_url)
-    except ProgrammingError as error:
-        raise SettingsError(f"DATABASE_URL cannot be read: {str(error).strip()}") from None
+        if not str(params.get("port", "5432")).replace(",", "").isdigit():
+            raise ProgrammingError
+    except ProgrammingError:  # its message quotes the URL, the password included
+        raise SettingsError(
+            "DATABASE_URL cannot be read: expected postgresql://user:password@host:port/name, with every character of "
+            "the password but A-Z a-z 0-9 . _ - written as %XX."
+        ) from None
     return Postgresql(
         params.pop("dbname", None) or "postgres",
         max_connections=settings.db_pool_size,
@@ -283,7 +288,8 @@ def _migrate() -> None:
 def _advice(settings: Settings, said: str) -> str:
     """What to do about an error at the first use of the database."""
     if settings.is_postgresql:
-        return f"The PostgreSQL database cannot be used ({said.strip()}): check DATABASE_URL and that it is running."
+        said = " ".join(said.split())
+        return f"The PostgreSQL database cannot be used ({said}): check DATABASE_URL and that it is running."
     path = settings.sqlite_path
     if "locked" in said:
         return (

@@ -38,6 +38,13 @@ class Settings(BaseSettings):
     generator_timeout: float = Field(3600, gt=0, description="seconds a generator may take")
     api_token: str = Field("", description="when set, /api wants Authorization: Bearer <token>")
 
+    @field_validator("db_path")
+    @classmethod
+    def _is_file(cls, path: Path) -> Path:
+        if str(path) == ":memory:":
+            raise ValueError("expected the path of a file: every thread would have a memory of its own")
+        return path
+
     @field_validator("database_url")
     @classmethod
     def _known_scheme(cls, url: str) -> str:
