@@ -26,7 +26,7 @@ bench: setup ## speed, as ratios measured side by side
 	$(BIN)/python bench/bench.py
 
 soak: setup ## the long crash and load tests
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak --timeout 3600
 
 clean: ## forget the virtual environment and caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis

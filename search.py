@@ -10,12 +10,12 @@ from itertools import groupby
 
 # Ranges of characters that are a word each: CJK and kana, then symbols and emoji.
 SINGLE = (
-    "\u2600-\u27bf\u2e80-\u2fdf\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\u2600-\u2767\u2776-\u27bf\u2e80-\u2fdf\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U0001f000-\U0001faff\U00020000-\U0003ffff"
 )
 # Everything between words: ASCII, Latin-1, general, CJK and full-width punctuation, and joiners of emoji.
 BETWEEN = (
-    "\x01-/:-@\\[-`{-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7\u2000-\u206f\u20d0-\u20ff\u3000-\u3004\u3008-\u3040\ufe00-\ufe6f"
+    "\x01-/:-@\\[-`{-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7\u2000-\u206f\u20d0-\u20ff\u2768-\u2775\u3000-\u3004\u3008-\u3040\ufe00-\ufe6f"
     "\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
 )
 ACCENTS = "\u0300-\u036f"

@@ -22,7 +22,7 @@ W = TypeVar("W", bound=Work)
 LEASED = {"status", "progress", "message", "error", "file_manifest", "result_url", "result_path", "analysis"}
 FREE = {"lease_token": None, "lease_expires_at": None}
 LOST = SQL("'worker lost after ' || attempts || CASE attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END")
-SECONDS = re.compile(r"[0-9.e+-]{1,12}")
+SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 
 class WorkRepository(Repository[W]):
@@ -210,7 +210,7 @@ def unlocked(query: Any) -> Any:
 
 def new_token(lease_seconds: float) -> str:
     """A token nobody can guess, that says how long it is good for each time it is renewed."""
-    return f"{lease_seconds:g}-{uuid.uuid4().hex}"
+    return f"{lease_seconds:.3f}-{uuid.uuid4().hex}"
 
 
 def renewed(lease_token: str) -> datetime:

@@ -14,11 +14,11 @@ SEARCHED = 10_000  # characters of a prompt
 LAST_MOMENT = 253402300799999999  # the end of the year 9999, in microseconds since 1970
 # Characters that are a word each (CJK, kana, symbols, emoji), what stands between words, and accents.
 SINGLE = (
-    "\u2600-\u27bf\u2e80-\u2fdf\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\u2600-\u2767\u2776-\u27bf\u2e80-\u2fdf\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U0001f000-\U0001faff\U00020000-\U0003ffff"
 )
 BETWEEN = (
-    "\x01-/:-@\\[-`{-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7\u2000-\u206f\u20d0-\u20ff\u3000-\u3004\u3008-\u3040\ufe00-\ufe6f"
+    "\x01-/:-@\\[-`{-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7\u2000-\u206f\u20d0-\u20ff\u2768-\u2775\u3000-\u3004\u3008-\u3040\ufe00-\ufe6f"
     "\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
 )
 ACCENTS = "\u0300-\u036f"
@@ -232,7 +232,7 @@ class SQLite(Dialect):
 
     def search(self) -> Iterator[str]:
         """An FTS5 index of the prompts, written by triggers."""
-        tokens = "unicode61 remove_diacritics 2 categories ''L* N* Co So'' separators ''©®°¦''"
+        tokens = "unicode61 remove_diacritics 2 categories ''L* N* Co So'' tokenchars ''♯'' separators ''©®°¦''"
         yield f"CREATE VIRTUAL TABLE job_search USING fts5(words, tokenize='{tokens}')"
         add = f"INSERT INTO job_search (rowid, words) VALUES (NEW.rowid, {self.words()});"
         remove = "DELETE FROM job_search WHERE rowid = OLD.rowid;"

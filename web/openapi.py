@@ -166,16 +166,20 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 def _link(document: dict[str, Any]) -> None:
-    """Say which operations a created record leads to."""
-    paths = document["paths"]
+    """Say which operations a record that was created or claimed leads to."""
+    operations = [(path, told) for path, item in document["paths"].items() for told in item.values()]
     for record in ("job", "track", "loop"):
-        leads = {
-            f"{verb}_{record}": {
-                "operationId": f"{verb}_{record}",
-                "parameters": {f"{record}_id": f"$response.body#/{record}_id"},
-            }
-            for verb in ("get", "update", "delete")
-        }
-        for path in (f"/api/{record}s", f"/api/jobs/{{job_id}}/{record}s", f"/api/tracks/{{track_id}}/{record}s"):
-            if "post" in paths.get(path, {}):
-                paths[path]["post"]["responses"]["201"]["links"] = leads
+        key = f"{record}_id"
+        followers = [told for path, told in operations if f"{{{key}}}" in path]
+        for path, told in operations:
+            made = told["responses"].get("200" if path == f"/api/{record}s/claim" else "201")
+            if made and path.endswith((f"/{record}s", f"/{record}s/claim")):
+                made["links"] = {each["operationId"]: _follow(each, key, path.endswith("/claim")) for each in followers}
+
+
+def _follow(operation: dict[str, Any], key: str, claimed: bool) -> dict[str, Any]:
+    """A link to an operation with the id, and after a claim with the lease, that an answer gave."""
+    parameters = {f"path.{key}": f"$response.body#/{key}"}
+    if claimed and any(each["name"] == "Lease-Token" for each in operation["parameters"]):
+        parameters["header.Lease-Token"] = "$response.body#/lease_token"
+    return {"operationId": operation["operationId"], "parameters": parameters}
