@@ -25,8 +25,10 @@ if not get_settings().is_postgresql and "peewee" not in sys.modules:
 import peewee
 from peewee import DatabaseProxy
 from playhouse.cysqlite_ext import CySqliteDatabase
-from playhouse.pool import PooledPostgresqlDatabase
+from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
+# What is raised while the database is away, full, locked or out of connections.
+AWAY = (peewee.PeeweeException, MaxConnectionsExceeded)
 MIGRATIONS = Path(__file__).parent / "migrations"
 HISTORY = "schema_migration"
 BUSY_SECONDS = 10

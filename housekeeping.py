@@ -4,9 +4,7 @@ import logging
 import threading
 import time
 
-from database import database, is_postgresql, release_connection
-
-import peewee
+from database import AWAY, database, is_postgresql, release_connection
 
 from repos import JobRepository, LoopRepository
 from storage import Storage
@@ -47,6 +45,6 @@ def _loop(storage: Storage, stopping: threading.Event) -> None:
             if time.monotonic() - optimised > OPTIMISE_SECONDS:
                 optimised = time.monotonic()
                 optimise()
-        except (peewee.PeeweeException, OSError) as error:
+        except (*AWAY, OSError) as error:
             log.warning("housekeeping goes on later: %s", error)
         release_connection()

@@ -10,15 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from database import database, to_json
-
-import peewee
+from database import AWAY, release_connection, to_json
 
 from errors import LeaseLost, LedgerError, WrongStatus
 from models import JOB_STATUSES, Job, new_id
 from repos import JobRepository
 from settings import Settings
 from storage import Storage, publish
+from studio import display
 from studio.generators import ROOT, Generator, percent_of, status_of
 from studio.process import Process
 
@@ -80,10 +79,10 @@ class Lease:
                 renewed = time.monotonic() if due else renewed
             except LeaseLost:
                 self.why = "lost"
-            except peewee.PeeweeException as error:
+            except AWAY as error:
                 log.warning("job %s: the database does not answer, its lease is not renewed: %s", self.job_id, error)
-        if not database.is_closed():
-            database.close()
+                release_connection()  # it may be dead; the next look opens another
+        release_connection()
 
     def _look(self, renew: bool) -> None:
         jobs = JobRepository()
@@ -208,8 +207,10 @@ class Attempt:
         self.reported = time.monotonic()
         try:
             self._update(status=self.status, progress=self.progress, message=message)
-        except peewee.PeeweeException as error:
+            display.show(self.job.job_id, self.status, self.progress, message)
+        except AWAY as error:
             log.warning("job %s: progress is not recorded just now: %s", self.job.job_id, error)
+            release_connection()
         except (LeaseLost, WrongStatus):
             self.lease.why = "lost"
 
@@ -257,8 +258,9 @@ class Attempt:
             except LedgerError as refused:
                 log.warning("job %s: %s", self.job.job_id, refused)
                 return None
-            except peewee.PeeweeException as error:
+            except AWAY as error:
                 log.warning("job %s: the database does not take its end, trying again: %s", self.job.job_id, error)
+                release_connection()
             if self.lease.why == "lost" or self.lease.shutdown.wait(pause):
                 return None
             pause = min(pause * 2, 5.0)

@@ -7,15 +7,14 @@ import socket
 import threading
 import time
 
-from database import init_database, release_connection
-
-import peewee
+from database import AWAY, init_database, release_connection
 
 import housekeeping
 from models import Job
 from repos import JobRepository
 from settings import Settings, get_settings
 from storage import Storage
+from studio import display
 from studio.attempt import Attempt
 from studio.generators import configured
 
@@ -46,7 +45,7 @@ class Worker:
                 pause = IDLE_SECONDS
                 if not busy:
                     self.shutdown.wait(pause)
-            except (peewee.PeeweeException, OSError) as error:
+            except (*AWAY, OSError) as error:
                 pause = min(pause * 2, LONGEST_PAUSE)
                 log.error("worker %s waits %.1f s, then goes on: %s", self.name, pause, error)
                 release_connection()
@@ -64,7 +63,7 @@ class Worker:
             return False
         log.info("job %s claimed, attempt %s: %.60s", job.job_id, job.attempts, job.prompt.replace("\n", " "))
         outcome = Attempt(self.settings, job, self.generators[job.job_type], self.shutdown).run()
-        log.info("job %s %s", job.job_id, outcome)
+        display.show(job.job_id, outcome, 100 if outcome == "completed" else 0)
         return True
 
     def explain(self) -> None:

@@ -358,6 +358,7 @@ def test_a_heartbeat_without_its_token_says_so(client: FlaskClient, job: Job) ->
 def test_a_waiting_claim_is_answered_within_200_ms(server: Callable[..., Server]) -> None:
     running = server().start()
     found: list[Any] = []
+    took: list[float] = []
 
     def wait() -> None:
         found.append((running.call("POST", "/api/jobs/claim", {"worker": "w", "wait": 20}), time.monotonic()))
@@ -372,7 +373,8 @@ def test_a_waiting_claim_is_answered_within_200_ms(server: Callable[..., Server]
         waiting.join(10)
         (status, job), answered = found[-1]
         assert (status, job["job_id"]) == (200, f"late-{number}")
-        assert answered - came < 0.2 or number < 4, answered - came
+        took.append(answered - came)
+    assert sorted(took)[3] < 0.2, took  # one of five may meet a busy machine
     assert running.call("POST", "/api/jobs/claim", {"worker": "w", "wait": 0.2}) == (204, b"")
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from database import database
+
 import psutil
 import pytest
 import soundfile
@@ -19,11 +21,13 @@ from models import Event, Job, Track
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from storage import Storage
+from studio import display
 from studio.generators import DIFFRHYTHM_SECONDS, Generator, configured, percent_of, status_of
 from studio.worker import Worker, missing
-from tests.conftest import ROOT, SAMPLES, Server, clean_environment, wait_for
+from tests.conftest import KINDS, ROOT, SAMPLES, Server, clean_environment, wait_for
 
 STANDIN = f"{sys.executable} {ROOT / 'tests' / 'standins' / 'infer.py'}"
+on_both = pytest.mark.parametrize("kind", KINDS)
 COMMAND = (
     f"{STANDIN} --lrc-path {{lyrics_file}} --ref-prompt {{prompt}} --audio-length {{duration}} "
     "--output-dir {output_dir} --chunked"
@@ -320,6 +324,7 @@ def check_that_each_was_done_once(settings: Settings, made: list[str]) -> None:
     assert stored(settings) == set().union(*(named(jobs.get_by_id(job_id)) for job_id in made))
 
 
+@on_both
 def test_several_workers_never_do_the_same_job(studio: Settings) -> None:
     made = [jobs.create(job_id=f"m{number}", prompt="p").job_id for number in range(8)]
     workers = [worker_process(studio) for _ in range(3)]
@@ -328,6 +333,39 @@ def test_several_workers_never_do_the_same_job(studio: Settings) -> None:
         worker.terminate()
         assert worker.wait(10) == 0
     check_that_each_was_done_once(studio, made)
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_a_worker_outlives_a_database_that_drops_its_connections(studio: Settings) -> None:
+    made = [jobs.create(job_id=f"d{number}", prompt="p").job_id for number in range(3)]
+    worker = worker_process(studio)
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    drop = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
+    for _ in range(8):
+        wait_for(lambda: Job.select().where(Job.lease_token.is_null(False)).exists() or finished(made), 30)
+        database.execute_sql(drop).fetchall()
+    wait_for(lambda: finished(made), 60)
+    assert worker.poll() is None
+    worker.terminate()
+    assert worker.wait(10) == 0
+    check_that_each_was_done_once(studio, made)
+
+
+def test_a_worker_says_every_change_in_a_line(studio: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="ledger.worker"):
+        job = make(studio)
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0].startswith(f"job {job.job_id} claimed, attempt 1: folk")
+    assert said[-1].strip() == f"job {job.job_id} completed 100%"
+    assert any("generating_audio" in line for line in said) and any("exporting" in line for line in said)
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    display.show("job-1", "generating_audio", 50, "step 16/32")
+    display.show("job-1", "completed", 100)
+    shown = capsys.readouterr().err
+    assert shown.count("█") == 45 and "\r" in shown and shown.endswith("\n") and "step 16/32" in shown
 
 
 def test_the_samples_become_tracks_with_one_command_started(server: Callable[..., Server], tmp_path: Path) -> None:
