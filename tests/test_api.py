@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 
 from models import Event, Job, Loop, Track
 from repos import JobRepository, LoopRepository, TrackRepository
+from storage import Storage
 
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
 
@@ -119,8 +120,10 @@ def test_head_answers_as_get_without_the_body(client: FlaskClient, job: Job) -> 
 
 def test_every_url_of_a_record_leads_somewhere(client: FlaskClient, loop: Loop) -> None:
     for url in ("/api/jobs/job-1", "/api/tracks/track-1", "/api/loops/loop-1"):
-        for place in client.get(url).json["urls"].values():
-            assert client.get(place).status_code == 200, place
+        for name, place in client.get(url).json["urls"].items():
+            posted = name in ("cancel", "retry")
+            assert client.get(place).status_code == (405 if posted else 200), place
+            assert not posted or client.post(place).status_code == 200, place
 
 
 def test_expand_nests_children_in_three_statements(client: FlaskClient, app: Flask) -> None:
@@ -141,6 +144,21 @@ def test_expand_of_tracks(client: FlaskClient, loop: Loop) -> None:
     assert [each["loop_id"] for each in client.get("/api/tracks/track-1?expand=loops").json["loops"]] == ["loop-1"]
     assert client.get("/api/jobs/job-1/tracks?expand=loops").json["items"][0]["loops"][0]["loop_id"] == "loop-1"
     assert "loops" not in client.get("/api/tracks/track-1").json
+
+
+def test_a_log_is_read_whole_by_range_and_by_its_tail(client: FlaskClient, app: Flask, job: Job) -> None:
+    assert client.get("/api/jobs/job-1/log").data == b""
+    log = Storage(app.config["SETTINGS"]).log("job-1")
+    log.parent.mkdir(parents=True)
+    log.write_bytes(b"one\ntwo\nthree\n")
+    assert client.get("/api/jobs/job-1/log").data == b"one\ntwo\nthree\n"
+    assert client.get("/api/jobs/job-1/log?tail=1").data == b"three\n"
+    for asked, status, part in [("0-2", 206, b"one"), ("-6", 206, b"three\n"), ("99-", 416, None), ("x", 200, None)]:
+        answer = client.get("/api/jobs/job-1/log", headers={"Range": f"bytes={asked}"})
+        assert answer.status_code == status and (part is None or answer.data == part)
+    log.unlink()
+    log.symlink_to("/etc/hostname")
+    assert client.get("/api/jobs/job-1/log").data == b""
 
 
 # --- lists

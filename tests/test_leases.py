@@ -227,7 +227,7 @@ def test_eight_processes_of_four_threads_claim_five_thousand_different_jobs(ledg
 
 
 FROZEN = """
-import sys
+import sys, time
 from errors import LeaseLost
 from repos import JobRepository, get_session
 get_session()
@@ -239,6 +239,7 @@ for round in sys.stdin:
         while True:
             for change in ({"progress": 1}, {"status": "exporting"}, {"message": "late"}, {"error": "late"}):
                 repo.update(job.job_id, lease_token=job.lease_token, **change)
+                time.sleep(0.002)  # so that it can be frozen between two transactions
     except LeaseLost:
         print("lost", flush=True)
 """
@@ -247,7 +248,7 @@ for round in sys.stdin:
 def test_a_worker_that_was_frozen_past_its_lease_changes_nothing(ledger: Any, kind: str) -> None:
     rounds = 200 if kind == "sqlite" else 50
     if kind == "sqlite":
-        database.execute_sql("PRAGMA busy_timeout = 100")
+        database.execute_sql("PRAGMA busy_timeout = 0")
     env = clean_environment(DATABASE_URL=ledger.database_url)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     worker = subprocess.Popen([sys.executable, "-c", FROZEN], cwd=ROOT, env=env, **pipes)  # type: ignore[call-overload]

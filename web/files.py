@@ -5,19 +5,19 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from flask import Response, request
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_range_header
 
-from errors import NotFound
 from storage import BLOCK, Storage
 
 TAIL_BYTES = 1024 * 1024
 
 
 def log(storage: Storage, job_id: str, tail: int | None) -> Response:
-    """The log of a job's generator as text; with tail only so many last lines. Raises NotFound before there is one."""
+    """The log of a job's generator as text, empty before it has begun; with tail only so many last lines."""
     file = storage.open(storage.log(job_id))
     if file is None:
-        raise NotFound("There is no log yet: the job has not been started.")
+        return Response(b"", content_type="text/plain; charset=utf-8")
     size = os.fstat(file.fileno()).st_size
     if tail is not None:
         with file:
@@ -35,7 +35,11 @@ def ranged(file: BinaryIO, size: int, content_type: str) -> Response:
     asked = parse_range_header(request.headers.get("Range"))
     single = asked is not None and asked.units == "bytes" and len(asked.ranges) == 1
     # RFC 9110: a Range that is malformed or of several parts may be ignored; werkzeug would answer 416.
-    answer.make_conditional(request, accept_ranges=single, complete_length=size)
+    try:
+        answer.make_conditional(request, accept_ranges=single, complete_length=size)
+    except HTTPException:
+        answer.close()
+        raise
     answer.headers["Accept-Ranges"] = "bytes"
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
@@ -43,6 +47,7 @@ def ranged(file: BinaryIO, size: int, content_type: str) -> Response:
 
 def blocks(file: BinaryIO, size: int) -> Iterator[bytes]:
     """So many bytes of a file, a block at a time: a file that grows meanwhile does not outgrow its Content-Length."""
-    while size > 0 and (block := file.read(min(BLOCK, size))):
-        size -= len(block)
-        yield block
+    with file:
+        while size > 0 and (block := file.read(min(BLOCK, size))):
+            size -= len(block)
+            yield block
