@@ -24,14 +24,16 @@ import housekeeping
 import models
 import repos
 from errors import SettingsError
+from feed import Feed
 from settings import Settings, get_settings
 from storage import Storage
-from web import guard, health, openapi, problems, waiting, work
+from web import guard, health, live, openapi, problems, waiting
 from web.operations import IdConverter
 
 access_log = logging.getLogger("ledger.access")
 SMALL_BODY = 1024 * 1024
 WORKER_STOP_SECONDS = 10.0
+OTHER_THREADS = 64  # beside those of streams: 32 that wait, 24 that read slow bodies, and some that are never held
 ROOT = Path(__file__).parent
 
 
@@ -47,15 +49,17 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["SETTINGS"] = settings
     app.extensions["job_store"] = repos.JobStore()
+    app.extensions["feed"] = Feed(settings, waiting.stopping)
+    app.extensions["streams"] = threading.BoundedSemaphore(settings.sse_limit)
     app.teardown_appcontext(give_back_connection)
 
     problems.register(app)
     guard.register(app, settings)
 
     app.url_map.converters["id"] = IdConverter
-    app.register_blueprint(work.api.blueprint)
+    app.register_blueprint(live.api.blueprint)
     app.register_blueprint(health.blueprint)
-    app.register_blueprint(openapi.blueprint([*work.api.all, *health.health.all], bool(settings.api_token)))
+    app.register_blueprint(openapi.blueprint([*live.api.all, *health.health.all], bool(settings.api_token)))
     app.register_blueprint(openapi.docs())
     app.add_url_rule("/", "home", home)
     app.cli.add_command(commands.worker)
@@ -161,7 +165,7 @@ def main() -> None:
     url = f"http://{f'[{address}]' if ':' in address else address}:{settings.port}"
     print(f"DiffRhythm Ledger: {url}  database: {version}{place}  storage: {settings.storage_dir}", flush=True)
     crew = Crew(settings.workers)
-    granian = server(address, settings.port)
+    granian = server(address, settings.port, OTHER_THREADS + settings.sse_limit)
     granian.on_startup(crew.start)
     granian.on_shutdown(crew.stop)
     # A worker inherits Granian's handlers: until it has its own, SIGTERM must end it rather than be swallowed.
@@ -237,7 +241,7 @@ def free_address(settings: Settings) -> str:
     return str(place[0])
 
 
-def server(address: str, port: int) -> Any:
+def server(address: str, port: int, threads: int) -> Any:
     """Granian with one worker process, as measured best for one Flask app."""
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
@@ -251,7 +255,7 @@ def server(address: str, port: int) -> Any:
         interface=Interfaces.WSGI,
         factory=True,
         workers=1,
-        blocking_threads=80,
+        blocking_threads=threads,
         blocking_threads_idle_timeout=600,
         backpressure=1000,
         http=HTTPModes.http1,

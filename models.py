@@ -41,6 +41,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def iso(moment: datetime) -> str:
+    """A UTC datetime as JSON has it: ISO 8601 with microseconds and Z."""
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
+
+
 class UtcField(BigIntegerField):
     """A moment: a timezone-aware UTC datetime in Python, whole microseconds since 1970 in the database."""
 
@@ -208,3 +213,7 @@ class Event(Model):
         database = database
         legacy_table_names = False
         indexes = ((("job_id", "event_id"), False),)
+
+    def record(self) -> dict[str, Any]:
+        """The event as a JSON object."""
+        return {**self.__data__, "created_at": iso(self.created_at)}

@@ -14,7 +14,7 @@ from flask import Response, request
 from peewee import Expression
 
 from errors import Malformed, NotFound
-from models import Job, Loop, Record, Track
+from models import Job, Loop, Record, Track, iso
 from repos import LoopRepository, Page, TrackRepository
 from repository import Repository
 from web import schemas
@@ -136,7 +136,7 @@ def _body(found: Record) -> Body:
 
 
 def _value(value: Any) -> Any:
-    return value.isoformat(timespec="microseconds")[:-6] + "Z" if isinstance(value, datetime) else value
+    return iso(value) if isinstance(value, datetime) else value
 
 
 def _etag(found: Record, whole: Response | None = None) -> str:
