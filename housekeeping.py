@@ -3,15 +3,20 @@
 import logging
 import threading
 import time
+from datetime import timedelta
 
 from database import AWAY, database, is_postgresql, release_connection
 
+from models import Event, utc_now
 from repos import JobRepository, LoopRepository
+from settings import get_settings
 from storage import Storage
+from work import unlocked
 
 log = logging.getLogger("ledger.housekeeping")
 SECONDS = 2.0
 OPTIMISE_SECONDS = 3600.0
+BATCH, BATCHES, BREATH_SECONDS = 500, 20, 0.05  # of rows to delete; in a round; between them others write
 
 
 def start(storage: Storage, stopping: threading.Event) -> threading.Thread:
@@ -30,6 +35,24 @@ def keep_house(storage: Storage) -> None:
         log.warning("loop %s: its worker was lost; it is %s", loop.loop_id, loop.status)
 
 
+def forget(stopping: threading.Event, days: float) -> None:
+    """Delete what is older than so many days of the events; a part of it when there is much."""
+    for _ in range(BATCHES):
+        if prune(Event, days) < BATCH or stopping.wait(BREATH_SECONDS):
+            return
+
+
+def prune(model: type[Event], days: float) -> int:
+    """Delete the first few rows that are older than so many days; how many. Nothing to delete costs one small read."""
+    before = utc_now() - timedelta(days=days)
+    oldest = model.select(model.event_id, model.created_at).order_by(model.event_id).first()
+    if oldest is None or oldest.created_at >= before:
+        return 0
+    batch = unlocked(model.select(model.event_id).order_by(model.event_id).limit(BATCH))
+    with database.atomic():
+        return int(model.delete().where(model.event_id.in_(batch), model.created_at < before).execute())
+
+
 def optimise() -> None:
     """Have SQLite look at its tables, so that it picks the right index."""
     if not is_postgresql():
@@ -42,6 +65,7 @@ def _loop(storage: Storage, stopping: threading.Event) -> None:
     while not stopping.wait(SECONDS):
         try:
             keep_house(storage)
+            forget(stopping, get_settings().event_retention_days)
             if time.monotonic() - optimised > OPTIMISE_SECONDS:
                 optimised = time.monotonic()
                 optimise()

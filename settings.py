@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(60, ge=0.5, le=3600, description="how long a worker may be silent")
     diffrhythm_command: str = Field("", description="how to run DiffRhythm")
     generator_timeout: float = Field(3600, gt=0, description="seconds a generator may take")
+    event_retention_days: float = Field(7, gt=0, le=36_500, description="how long events can be read again")
     sse_limit: int = Field(64, ge=1, le=1000, description="event streams that may be open at once")
     api_token: str = Field("", description="when set, /api wants Authorization: Bearer <token>")
 
