@@ -133,7 +133,12 @@ def web_app() -> Flask:
     waiting.end_on_signal()
     log_to_stderr()
     app = create_app()
-    housekeeping.start(Storage(app.config["SETTINGS"]), waiting.stopping)
+    settings: Settings = app.config["SETTINGS"]
+    housekeeping.start(Storage(settings), waiting.stopping)
+    if settings.webhook_url:
+        import webhooks  # loads ssl, which nothing else needs
+
+        webhooks.start(settings, waiting.stopping)
     return app
 
 

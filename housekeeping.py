@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from database import AWAY, database, is_postgresql, release_connection
 
-from models import Event, utc_now
+from models import Delivery, Event, utc_now
 from repos import JobRepository, LoopRepository
 from settings import get_settings
 from storage import Storage
@@ -16,6 +16,7 @@ from work import unlocked
 log = logging.getLogger("ledger.housekeeping")
 SECONDS = 2.0
 OPTIMISE_SECONDS = 3600.0
+DELIVERY_DAYS = 1.0  # after which webhooks.py gives up, too; without a WEBHOOK_URL nothing else deletes them
 BATCH, BATCHES, BREATH_SECONDS = 500, 20, 0.05  # of rows to delete; in a round; between them others write
 
 
@@ -35,14 +36,14 @@ def keep_house(storage: Storage) -> None:
         log.warning("loop %s: its worker was lost; it is %s", loop.loop_id, loop.status)
 
 
-def forget(stopping: threading.Event, days: float) -> None:
-    """Delete what is older than so many days of the events; a part of it when there is much."""
+def forget(stopping: threading.Event, model: type[Event | Delivery], days: float) -> None:
+    """Delete events or deliveries that are older than so many days; a part of them when there are many."""
     for _ in range(BATCHES):
-        if prune(Event, days) < BATCH or stopping.wait(BREATH_SECONDS):
+        if prune(model, days) < BATCH or stopping.wait(BREATH_SECONDS):
             return
 
 
-def prune(model: type[Event], days: float) -> int:
+def prune(model: type[Event | Delivery], days: float) -> int:
     """Delete the first few rows that are older than so many days; how many. Nothing to delete costs one small read."""
     before = utc_now() - timedelta(days=days)
     oldest = model.select(model.event_id, model.created_at).order_by(model.event_id).first()
@@ -65,7 +66,8 @@ def _loop(storage: Storage, stopping: threading.Event) -> None:
     while not stopping.wait(SECONDS):
         try:
             keep_house(storage)
-            forget(stopping, get_settings().event_retention_days)
+            forget(stopping, Event, get_settings().event_retention_days)
+            forget(stopping, Delivery, DELIVERY_DAYS)
             if time.monotonic() - optimised > OPTIMISE_SECONDS:
                 optimised = time.monotonic()
                 optimise()

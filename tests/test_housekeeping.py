@@ -41,14 +41,14 @@ def test_many_are_deleted_a_few_at_a_time(job: Job, ledger: Settings, monkeypatc
         jobs.update("job-1", progress=progress)
     age(10)
     for left in (4, 0, 0):
-        housekeeping.forget(threading.Event(), 7)
+        housekeeping.forget(threading.Event(), Event, 7)
         assert Event.select().count() == left
 
 
 def test_nothing_to_delete_costs_one_read(job: Job, ledger: Settings) -> None:
     asked: list[Any] = []
     database.query_hooks.append(asked.append)
-    housekeeping.forget(threading.Event(), 7)
+    housekeeping.forget(threading.Event(), Event, 7)
     database.query_hooks.remove(asked.append)
     assert len(asked) == 1 and " LIMIT " in asked[0].sql
 
