@@ -91,10 +91,13 @@ def known(found: Any) -> Any:
     return found
 
 
-def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand: str | None = None) -> Response:
+def page(
+    repo: Repository[Any], query: schemas.List, *where: Expression, expand: str | None = None, few: bool = False
+) -> Response:
     """A part of a list, and where it goes on. Raises Malformed for a cursor that is not of this list."""
     sort = str(query.sort)  # type: ignore[attr-defined]
-    wanted = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, _position(query.cursor, sort))
+    after = _position(query.cursor, sort)
+    wanted = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after, few)
     found = repo.page(wanted, *where)
     payload: Body = {"items": bodies(found[: query.limit], expand), "next": None}
     if len(found) > query.limit:

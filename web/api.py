@@ -28,7 +28,8 @@ def create_job(body: schemas.NewJob) -> Response:
 @api.route("GET", "/jobs", answers={200: schemas.JobPage})
 def list_jobs(query: schemas.JobList) -> Response:
     """Jobs, newest first."""
-    return page(jobs, query, *_jobs_where(query), expand=query.expand)
+    few = query.q is not None and filters.is_rare(query.q)
+    return page(jobs, query, *_jobs_where(query), expand=query.expand, few=few)
 
 
 @api.route("GET", "/jobs/<id:job_id>", answers={200: schemas.Job, 304: None}, problems=[404])
