@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from database import AWAY, release_connection, to_json
 
 from errors import LeaseLost, LedgerError, WrongStatus
 from models import JOB_STATUSES, Job, new_id
-from repos import JobRepository
+from repos import JobRepository, TrackRepository
 from settings import Settings
 from storage import Storage, publish
 from studio import display
@@ -22,6 +22,7 @@ from studio.generators import ROOT, Generator, percent_of, status_of
 from studio.process import Process
 
 log = logging.getLogger("ledger.worker")
+Answer = TypeVar("Answer")
 LOOK_SECONDS = 0.5
 REPORT_SECONDS = 0.5
 ENCODING_SHARE = 10  # of the progress: what encoding takes, about a tenth
@@ -105,7 +106,11 @@ class Attempt:
         self.status, self.progress, self.reported = job.status, 0, 0.0
 
     def run(self) -> str:
-        """How it ended: completed, failed, cancelled, released or lost. Raises OSError for a full disk."""
+        """How it ended: completed, failed, cancelled, released, lost, or unknown. Raises OSError for a full disk.
+
+        Unknown: the database went away while it was told of the tracks, so their files stay; if it was not told, the
+        lease runs out and they are removed then.
+        """
         outcome = "lost"
         with self.lease:
             try:
@@ -120,7 +125,7 @@ class Attempt:
                 self._give_up("shutdown")
                 raise
             finally:
-                if outcome == JOB_STATUSES.completed:
+                if outcome in (JOB_STATUSES.completed, "unknown"):
                     shutil.rmtree(self.work, ignore_errors=True)
                 else:
                     self.storage.remove_attempt(self.job.job_id, self.lease.token)
@@ -222,8 +227,12 @@ class Attempt:
         files = [self._manifest(each, track) for each, track in zip(made, tracks, strict=True)]
         manifest = {"log": self.storage.relative(self.storage.log(self.job.job_id)), "tracks": files}
         ended = {"file_manifest": manifest, "message": None, "error": None}
-        done = self._insist(lambda: self.jobs.complete(self.job.job_id, self.lease.token, tracks, **ended))
-        return JOB_STATUSES.completed if done else "lost"
+        if self._insist(lambda: self.jobs.complete(self.job.job_id, self.lease.token, tracks, **ended)):
+            return JOB_STATUSES.completed
+        recorded = self._insist(lambda: [TrackRepository().get_by_id(tracks[0]["track_id"])])
+        if recorded is None:
+            return "unknown"
+        return JOB_STATUSES.completed if recorded[0] else "lost"  # it was told, and only its answer did not arrive
 
     def _track(self, made: dict[str, Any]) -> dict[str, Any]:
         asked = {name: value for name, value in self.job.metadata.items() if name not in ("lyrics", "lyrics_file")}
@@ -249,8 +258,8 @@ class Attempt:
     def _end(self, status: str, **changes: Any) -> str:
         return status if self._insist(lambda: self._update(status=status, message=None, **changes)) else "lost"
 
-    def _insist(self, act: Callable[[], Job | None]) -> Job | None:
-        """act() until the database takes it; None when the lease is lost meanwhile."""
+    def _insist(self, act: Callable[[], Answer | None]) -> Answer | None:
+        """act() until the database answers; None when it refuses, or when there is no time to ask again."""
         pause = 0.1
         while True:
             try:

@@ -16,6 +16,7 @@ from database import database
 import psutil
 import pytest
 import soundfile
+from peewee import OperationalError
 
 from models import Event, Job, Track
 from repos import JobRepository, TrackRepository
@@ -349,6 +350,30 @@ def test_a_worker_outlives_a_database_that_drops_its_connections(studio: Setting
     worker.terminate()
     assert worker.wait(10) == 0
     check_that_each_was_done_once(studio, made)
+
+
+@pytest.mark.parametrize("answers_again", [True, False])
+def test_tracks_stay_when_the_answer_to_their_recording_is_lost(
+    studio: Settings, monkeypatch: pytest.MonkeyPatch, answers_again: bool
+) -> None:
+    worker, complete = Worker(studio), JobRepository.complete
+
+    def away(*_: Any) -> None:
+        raise OperationalError("the connection dropped before the answer")
+
+    def committed_but_unheard(*told: Any, **more: Any) -> None:
+        complete(*told, **more)
+        monkeypatch.undo()
+        if not answers_again:
+            monkeypatch.setattr(JobRepository, "complete", away)
+            worker.shutdown.set()
+        away()
+
+    monkeypatch.setattr(JobRepository, "complete", committed_but_unheard)
+    job = jobs.create(prompt="folk", job_type="synth", metadata={"duration": 3})
+    worker.tick(0)
+    job = jobs.get_by_id(job.job_id)
+    assert (job.status, stored(studio)) == ("completed", named(job))
 
 
 def test_a_worker_says_every_change_in_a_line(studio: Settings, caplog: pytest.LogCaptureFixture) -> None:
