@@ -12,6 +12,7 @@ from settings import Settings, get_settings
 
 LOG_NAME = "generator.log"
 BLOCK = 1024 * 1024
+FULL_BYTES = 4 * 1024 * 1024
 
 
 class Storage:
@@ -45,6 +46,10 @@ class Storage:
             os.close(handle)
             return None
         return os.fdopen(handle, "rb")
+
+    def is_full(self) -> bool:
+        """True when hardly anything more can be written."""
+        return shutil.disk_usage(self.root).free < FULL_BYTES
 
     def attempt(self, job_id: str, lease_token: str) -> Path:
         """The folder of the tracks an attempt makes, named by its lease: no two attempts share one."""

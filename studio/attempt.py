@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -121,8 +122,9 @@ class Attempt:
                 outcome = self._end(JOB_STATUSES.failed, error=str(failed))
             except LeaseLost:
                 outcome = "lost"
-            except OSError:
+            except OSError as error:
                 self._give_up("shutdown")
+                self._insist(lambda: self.jobs.update(self.job.job_id, message=f"waits: {error.strerror or error}"))
                 raise
             finally:
                 if outcome in (JOB_STATUSES.completed, "unknown"):
@@ -186,6 +188,8 @@ class Attempt:
         finally:
             process.close()
         self.lease.check()
+        if process.code != 0 and self.storage.is_full():
+            raise OSError(ENOSPC, "the disk of the storage folder is full; make room and it goes on")
         if process.code != 0:
             said = "\n".join(process.last) or "it printed nothing"
             raise Failed(f"the generator ended with code {process.code}: {said}")

@@ -376,6 +376,16 @@ def test_tracks_stay_when_the_answer_to_their_recording_is_lost(
     assert (job.status, stored(studio)) == ("completed", named(job))
 
 
+def test_a_full_disk_costs_no_job_its_attempt(studio: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.FULL_BYTES", 2**60)
+    monkeypatch.setenv("STANDIN_BEHAVIOUR", "fail")
+    job = jobs.create(prompt="folk")
+    with pytest.raises(OSError, match="disk of the storage folder is full"):
+        Worker(studio).tick(0)
+    job = jobs.get_by_id(job.job_id)
+    assert (job.status, job.attempts, job.error) == ("pending", 0, None) and "make room" in job.message
+
+
 def test_a_worker_says_every_change_in_a_line(studio: Settings, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="ledger.worker"):
         job = make(studio)
