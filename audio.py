@@ -1,12 +1,13 @@
 """Sound files: decoded block by block, made finite, encoded, measured and drawn; python -m audio VERB FILE [TARGET].
 
-`probe FILE` prints what it is, `mp3 FILE TARGET` encodes it, `peaks FILE TARGET` writes its waveform. As processes of
-their own these load numpy where the web must not, and a file that crashes a decoder crashes nothing else; they end with
-1 and a sentence when the file is not audio. Everything goes through libsndfile (soundfile); numpy arrays have the shape
-(frames, channels).
+`probe FILE` prints what it is, `wav` and `mp3 FILE TARGET` encode it, `peaks FILE TARGET` writes its waveform. As
+processes of their own these load numpy where the web must not, and a file that crashes a decoder crashes nothing else;
+they end with 1 and a sentence when the file is not audio. Everything goes through libsndfile (soundfile); numpy arrays
+have the shape (frames, channels).
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,12 +197,12 @@ def main(verb: str, path: Path, target: Path | None = None) -> None:
     try:
         if verb == "probe":
             print(json.dumps(probe(path)))
-        elif target is not None and verb == "mp3":
-            encode(path, target, "MP3")
+        elif target is not None and verb in ("wav", "mp3"):
+            encode(path, target, "WAV" if verb == "wav" else "MP3")
         elif target is not None and verb == "peaks":
             target.write_text(json.dumps(peaks(path)))
         else:
-            sys.exit("usage: python -m audio probe FILE | mp3 FILE TARGET | peaks FILE TARGET")
+            sys.exit("usage: python -m audio probe FILE | wav FILE TARGET | mp3 FILE TARGET | peaks FILE TARGET")
     except Unusable as error:
         sys.exit(str(error))
 
@@ -212,5 +213,13 @@ def _resampler(rate: int, wanted: int, channels: int) -> Any:
     return soxr.ResampleStream(rate, wanted, channels, dtype="float32")
 
 
+def _step_back() -> None:
+    """Use any core, after all that is urgent: the web process is pinned to one."""
+    os.nice(5)
+    if sys.platform == "linux":
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+
 if __name__ == "__main__":
+    _step_back()
     main(sys.argv[1], *map(Path, sys.argv[2:]))

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(60, ge=0.5, le=3600, description="how long a worker may be silent")
     diffrhythm_command: str = Field("", description="how to run DiffRhythm")
     generator_timeout: float = Field(3600, gt=0, description="seconds a generator may take")
+    max_upload_mb: int = Field(512, ge=1, le=100_000, description="the largest file that may be uploaded, in MB")
     api_token: str = Field("", description="when set, /api wants Authorization: Bearer <token>")
 
     @field_validator("db_path")

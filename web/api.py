@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, current_app
 from peewee import Expression
 
+import belongings
 import filters
 from models import Job, Loop, Track
 from repos import JobRepository, JobStore, LoopRepository, TrackRepository, stats
@@ -46,9 +47,10 @@ def update_job(job_id: str, body: schemas.JobPatch, if_match: IfMatch, lease_tok
 
 
 @api.route("DELETE", "/jobs/<id:job_id>", answers={204: None}, problems=[404, 412])
-def delete_job(job_id: str, if_match: IfMatch) -> Response:
-    """Delete a job, its tracks and their loops."""
-    return deleted(jobs.delete(job_id, if_match))
+def delete_job(job_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
+    """Delete a job, its tracks and their loops; with files=true their files, too."""
+    files = belongings.of_job(job_id) if query.files else None
+    return deleted(jobs.delete(job_id, if_match), files)
 
 
 @api.route("GET", "/jobs/<id:job_id>/log", answers={200: "text/plain", 206: "text/plain"}, problems=[404, 416])
@@ -105,9 +107,10 @@ def update_track(track_id: str, body: schemas.TrackPatch, if_match: IfMatch) -> 
 
 
 @api.route("DELETE", "/tracks/<id:track_id>", answers={204: None}, problems=[404, 412])
-def delete_track(track_id: str, if_match: IfMatch) -> Response:
-    """Delete a track and its loops."""
-    return deleted(tracks.delete(track_id, if_match))
+def delete_track(track_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
+    """Delete a track and its loops; with files=true their files, too."""
+    files = belongings.of_track(track_id) if query.files else None
+    return deleted(tracks.delete(track_id, if_match), files)
 
 
 @api.route("GET", "/tracks/<id:track_id>/loops", answers={200: schemas.LoopPage}, problems=[404])
@@ -150,9 +153,10 @@ def update_loop(loop_id: str, body: schemas.LoopPatch, if_match: IfMatch, lease_
 
 
 @api.route("DELETE", "/loops/<id:loop_id>", answers={204: None}, problems=[404, 412])
-def delete_loop(loop_id: str, if_match: IfMatch) -> Response:
-    """Delete a loop."""
-    return deleted(loops.delete(loop_id, if_match))
+def delete_loop(loop_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
+    """Delete a loop; with files=true its file, too."""
+    files = belongings.of_loop(loop_id) if query.files else None
+    return deleted(loops.delete(loop_id, if_match), files)
 
 
 @api.route("GET", "/stats", answers={200: schemas.Stats})

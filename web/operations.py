@@ -17,6 +17,7 @@ from werkzeug.routing import BaseConverter
 from errors import Busy, Invalid, LengthRequired, Malformed, TooLarge, UnsupportedMediaType
 from models import ID_PATTERN
 from web import schemas
+from web.uploads import Upload
 
 View = TypeVar("View", bound=Callable[..., Response])
 MAX_BODY_BYTES = 1024 * 1024
@@ -49,6 +50,7 @@ class Operation:
     query: type[schemas.Query] = schemas.NoQuery
     body: type[schemas.Body] | None = None
     conditional: bool = False
+    upload: bool = False
     lease: Any = None
 
     def __call__(self, **arguments: Any) -> Response:
@@ -58,6 +60,8 @@ class Operation:
             arguments["query"] = query
         if self.body is not None:
             arguments["body"] = read_body(self.body)
+        if self.upload:
+            arguments["upload"] = Upload()
         if self.conditional:
             arguments["if_match"] = read_if_match()
         if self.lease is not None:
@@ -75,14 +79,15 @@ class Operations:
     def route(
         self, method: str, path: str, *, answers: dict[int, Any], problems: Sequence[int] = ()
     ) -> Callable[[View], View]:
-        """Declare a view; its parameters query, body, if_match and lease_token are read from the request."""
+        """Declare a view; its parameters query, body, upload, if_match and lease_token are read from the request."""
 
         def declare(view: View) -> View:
             takes = inspect.signature(view).parameters
-            given = {name: takes[name].annotation for name in ("query", "body") if name in takes}
+            given: dict[str, Any] = {name: takes[name].annotation for name in ("query", "body") if name in takes}
             if "lease_token" in takes:
                 given["lease"] = takes["lease_token"].annotation
             guarded = "if_match" in takes
+            given["upload"] = "upload" in takes
             operation = Operation(method, path, view, answers, tuple(problems), conditional=guarded, **given)
             self.all.append(operation)
             self.blueprint.add_url_rule(path, view.__name__, operation, methods=[method])
