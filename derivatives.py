@@ -4,7 +4,6 @@ Made by processes of their own (python -m audio), a few at once, so that the web
 """
 
 import json
-import stat
 import subprocess
 import sys
 import threading
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from errors import Busy, StorageFull, Undecodable
-from storage import Storage, derived, publish_file
+from storage import Storage, derived, is_file, publish_file
 
 Kind = Literal["mp3", "peaks"]
 
@@ -80,8 +79,4 @@ class Derivatives:
 
 def _is_fresh(target: Path, source: Path) -> bool:
     """True when there is a regular file made since the source was."""
-    try:
-        made = target.lstat()
-    except FileNotFoundError:
-        return False
-    return stat.S_ISREG(made.st_mode) and made.st_mtime_ns >= source.stat().st_mtime_ns
+    return is_file(target) and target.stat().st_mtime_ns >= source.stat().st_mtime_ns

@@ -19,6 +19,7 @@ PARTS = ".parts"
 PART_SECONDS = 3600.0
 LOG_NAME = "generator.log"
 BLOCK = 1024 * 1024
+LONGEST_NAME = 200  # bytes, of the 255 that file systems take
 FULL_BYTES = 4 * 1024 * 1024
 
 
@@ -130,7 +131,9 @@ class Storage:
 
 def derived(path: Path) -> dict[str, Path]:
     """What may be kept beside a sound file: its encoding as mp3, and its waveform's peaks."""
-    return {"mp3": path.with_name(f"{path.name}.mp3"), "peaks": path.with_name(f"{path.name}.peaks.json")}
+    long = len(os.fsencode(path.name)) > LONGEST_NAME
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest() if long else path.name
+    return {"mp3": path.with_name(f"{name}.mp3"), "peaks": path.with_name(f"{name}.peaks.json")}
 
 
 def publish(work: Path, final: Path) -> None:
@@ -172,7 +175,14 @@ def safe_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80] or "track"
 
 
+def is_file(path: Path) -> bool:
+    """True for a regular file; False for a link to one, and for a name no file system takes."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def _unlink(path: Path) -> None:
-    with suppress(FileNotFoundError):
-        if stat.S_ISREG(path.lstat().st_mode):
-            path.unlink()
+    if is_file(path):
+        path.unlink(missing_ok=True)

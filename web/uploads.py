@@ -1,6 +1,7 @@
 """A body that is a file: streamed to disk, never held in memory."""
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from flask import request
@@ -25,15 +26,17 @@ class Upload:
         if not UPLOADS.acquire(blocking=False):
             raise Busy("Too many files are being uploaded just now: send this again in a moment.")
         try:
-            self._write(part)
-        except ClientDisconnected:
-            raise Malformed(f"The body ended before all of its {length} bytes had come: send it again.") from None
+            written = self._write(part)
         except OSError:
             raise StorageFull("The storage folder takes no more: free some space, then send this again.") from None
         finally:
             UPLOADS.release()
+        if written != length:
+            raise Malformed(f"The body ended after {written} of {length} bytes: send it again.")
 
-    def _write(self, part: Path) -> None:
-        with part.open("xb") as file:
+    def _write(self, part: Path) -> int:
+        """The bytes that came; a sender that hangs up looks like the end of the body."""
+        with part.open("xb") as file, suppress(ClientDisconnected):
             while block := request.stream.read(BLOCK):
                 file.write(block)
+        return part.stat().st_size
