@@ -42,7 +42,7 @@ def words(text: str) -> list[str]:
 def phrases(text: str) -> list[list[str]]:
     """The words of a text, single-character words that touch kept together: one list a phrase."""
     found = []
-    for run in _BETWEEN.sub(" ", unicodedata.normalize("NFC", text)).split():
+    for run in _BETWEEN.sub(" ", text).split():
         for kind, group in groupby(words(run), _kind):
             together = list(group)
             if kind != BETWEEN:

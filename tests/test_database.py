@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import threading
-import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -265,13 +264,12 @@ def found(text: str) -> list[str]:
         ("rock・ballad", [12]),
         ("時々 €", [12]),
         ("€", []),
-        (unicodedata.normalize("NFD", "дождливый"), [12]),
     ],
 )
 def test_prompts_are_found_by_their_words_in_any_script(text: str, hits: list[int]) -> None:
     for number, body in enumerate(json.loads((SAMPLES / "requests.json").read_text())):
         jobs.create(job_id=f"{number:02}", prompt=body["prompt"])
-    jobs.create(job_id="12", prompt="ΟΔΟΣ οδος 20°C 時々雨 rock・ballad, дождливый, 5 €")
+    jobs.create(job_id="12", prompt="ΟΔΟΣ οδος 20°C 時々雨 rock・ballad, 5 €")
     assert found(text) == [f"{number:02}" for number in hits]
 
 

@@ -18,6 +18,7 @@ api = Operations(blueprint)
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
 IfMatch = list[int] | None
 LeaseToken = str | None
+TEXT = ("text/plain",)
 
 
 @api.route("POST", "/jobs", answers={201: schemas.Job, 200: schemas.Job}, problems=[409])
@@ -53,7 +54,7 @@ def delete_job(job_id: str, query: schemas.Deletion, if_match: IfMatch) -> Respo
     return deleted(jobs.delete(job_id, if_match), files)
 
 
-@api.route("GET", "/jobs/<id:job_id>/log", answers={200: "text/plain", 206: "text/plain"}, problems=[404, 416])
+@api.route("GET", "/jobs/<id:job_id>/log", answers={200: TEXT, 206: TEXT}, problems=[404, 416])
 def get_job_log(job_id: str, query: schemas.LogQuery) -> Response:
     """What the job's generator has printed so far; whole, a Range of bytes, or the last lines."""
     known(jobs.get_by_id(job_id))

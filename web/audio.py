@@ -17,7 +17,8 @@ from web.work import api
 
 __all__ = ["api"]
 
-SOUND: dict[int, Any] = {200: "audio/*", 206: "audio/*", 304: None}
+KINDS = ("audio/wav", "audio/mpeg")
+SOUND: dict[int, Any] = {200: KINDS, 206: KINDS, 304: None}
 
 
 @api.route("GET", "/tracks/<id:track_id>/audio", answers=SOUND, problems=[404, 416])
@@ -41,7 +42,7 @@ def get_track_waveform(track_id: str, query: schemas.WaveformQuery) -> Response:
     return waveform.conditional(json_answer(_peaks(track_id, query.points)))
 
 
-@api.route("GET", "/tracks/<id:track_id>/waveform.svg", answers={200: "image/svg+xml", 304: None}, problems=[404])
+@api.route("GET", "/tracks/<id:track_id>/waveform.svg", answers={200: ("image/svg+xml",), 304: None}, problems=[404])
 def get_track_waveform_image(track_id: str, query: schemas.WaveformQuery) -> Response:
     """The waveform of a track as a picture, for light and dark pages."""
     found = _peaks(track_id, query.points)

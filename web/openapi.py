@@ -21,7 +21,7 @@ REF = "#/components/schemas/{model}"
 ALWAYS = (400, 403, 503)
 WITH_BODY = (411, 413, 415, 422, 507)
 WITH_FILE = (411, 413, 507)
-BINARY = {"type": "string", "contentMediaType": "audio/*"}
+BYTES = "application/octet-stream"
 TITLES = {304: "Not changed since the client read it"}
 DESCRIPTIONS = {
     400: "The query or body cannot be read",
@@ -102,7 +102,7 @@ def _operation(operation: Operation, secured: bool) -> dict[str, Any]:
     if operation.body:
         told["requestBody"] = {"required": True, "content": _json(operation.body)}
     elif operation.upload:
-        told["requestBody"] = {"required": True, "content": {"audio/*": {"schema": BINARY}}}
+        told["requestBody"] = {"required": True, "content": {BYTES: _binary(BYTES)}}
     with_body = WITH_BODY if operation.body else WITH_FILE if operation.upload else ()
     problems = {*ALWAYS, *operation.problems, *with_body, *((401,) if secured else ())}
     for status in sorted(problems - set(operation.answers)):
@@ -150,14 +150,15 @@ def _json(model: type[BaseModel], media_type: str = "application/json") -> dict[
     return {media_type: {"schema": {"$ref": REF.format(model=model.__name__)}}}
 
 
-def _answer(status: int, model: type[BaseModel] | str | None) -> dict[str, Any]:
+def _binary(media_type: str) -> dict[str, Any]:
+    text = media_type.startswith("text/")
+    return {"schema": {"type": "string"} if text else {"type": "string", "contentMediaType": media_type}}
+
+
+def _answer(status: int, model: type[BaseModel] | tuple[str, ...] | None) -> dict[str, Any]:
     told: dict[str, Any] = {"description": TITLES.get(status, HTTPStatus(status).phrase)}
-    if isinstance(model, str):
-        text = model.startswith("text/")
-        return {
-            **told,
-            "content": {model: {"schema": {"type": "string"} if text else {**BINARY, "contentMediaType": model}}},
-        }
+    if isinstance(model, tuple):
+        return {**told, "content": {media_type: _binary(media_type) for media_type in model}}
     if model is not None:
         told["content"] = _json(model)
     headers = {

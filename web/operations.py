@@ -45,7 +45,7 @@ class Operation:
     method: str
     path: str
     view: Callable[..., Response]
-    answers: dict[int, type[BaseModel] | str | None]
+    answers: dict[int, type[BaseModel] | tuple[str, ...] | None]
     problems: tuple[int, ...]
     query: type[schemas.Query] = schemas.NoQuery
     body: type[schemas.Body] | None = None

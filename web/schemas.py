@@ -407,7 +407,9 @@ class Waveform(Answer):
     """The outline of a sound."""
 
     duration: float = Field(description="seconds")
-    peaks: list[tuple[float, float]] = Field(description="lowest and highest sample of each stretch, -1 to 1")
+    peaks: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
+        description="lowest and highest sample of each stretch, -1 to 1"
+    )
 
 
 class Health(Answer):

@@ -18,8 +18,8 @@ class Upload:
 
     def save(self, part: Path, limit: int) -> None:
         """Write it to a new file. Raises LengthRequired, TooLarge, Malformed for a part of it, Busy, StorageFull."""
-        length = request.content_length
-        if length is None or "Transfer-Encoding" in request.headers:
+        length = request.content_length or 0
+        if "Transfer-Encoding" in request.headers:
             raise LengthRequired("Send the file whole, with a Content-Length.")
         if length > limit:
             raise TooLarge(f"The file has {length} bytes; {limit} are accepted (MAX_UPLOAD_MB).")
