@@ -18,7 +18,6 @@ KINDS = ("jobs", "tracks", "loops")
 PARTS = ".parts"
 PART_SECONDS = 3600.0
 LOG_NAME = "generator.log"
-BLOCK = 1024 * 1024
 LONGEST_NAME = 200  # bytes, of the 255 that file systems take
 FULL_BYTES = 4 * 1024 * 1024
 

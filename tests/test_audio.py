@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from audio import Sink, Source, Unusable, encode, peaks, probe
 from models import Job, Loop, Track
 from repos import LoopRepository, TrackRepository
 from storage import PARTS, Storage, derived
-from tests.conftest import KINDS, ROOT, Server
+from tests.conftest import KINDS, ROOT, Server, wait_for
 from tests.test_storage import ATTACKS, everything
 from web import files
 from web.files import disposition
@@ -275,6 +276,27 @@ def test_too_many_readers_are_told_to_come_back(
     assert client.get("/api/tracks/track-1/audio").status_code == 200
 
 
+def test_slow_readers_hold_little_memory(server: Callable[..., Server]) -> None:
+    running = server().start()
+    (running.storage / "song.wav").write_bytes(bytes(20_000_000))
+    running.call("POST", "/api/jobs", {"job_id": "j", "prompt": "p"})
+    running.call("POST", "/api/jobs/j/tracks", {"track_id": "t", "file_path_wav": "song.wav"})
+    before, readers = running.memory(), [slow_reader(running) for _ in range(50)]
+    wait_for(lambda: running.call("GET", "/api/tracks/t/audio")[0] == 503, 10)
+    assert running.memory() - before < 60_000_000 and running.call("GET", "/healthz")[0] == 200
+    for reader in readers:
+        reader.close()
+    wait_for(lambda: running.call("GET", "/api/tracks/t/audio")[0] == 200, 5)
+
+
+def slow_reader(running: Server) -> socket.socket:
+    """A connection that asks for a file and reads nothing."""
+    reader = socket.create_connection(("127.0.0.1", running.port))
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.sendall(b"GET /api/tracks/t/audio HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    return reader
+
+
 # --- waveforms
 
 
@@ -365,8 +387,7 @@ def test_an_upload_that_ends_early_or_is_too_large_is_refused(server: Callable[.
     assert put(running, wav_bytes(), chunked=True)[0] == 411
     status, found = put(running, wav_bytes())
     assert status == 200 and json.loads(found)["duration"] == 1
-    folder = Path(running.environment["STORAGE_DIR"])
-    assert len([path for path in folder.rglob("*") if path.is_file()]) == 1
+    assert len([path for path in running.storage.rglob("*") if path.is_file()]) == 1
 
 
 def put(running: Server, body: bytes, length: int | None = None, chunked: bool = False) -> tuple[int | None, bytes]:

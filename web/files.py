@@ -12,9 +12,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_range_header
 
 from errors import Busy, NotFound
-from storage import BLOCK, Storage
+from storage import Storage
 
 TAIL_BYTES = 1024 * 1024
+BLOCK = 64 * 1024  # the server keeps several of a slow reader in memory
+SMALL = 1024 * 1024
 TEXT = "text/plain; charset=utf-8"
 TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 TRANSFERS = threading.BoundedSemaphore(40)  # of the server's threads: slow readers must not hold them all
@@ -80,7 +82,7 @@ class Transfer:
         self.file, about = file, os.fstat(file.fileno())
         self.size = self._left = about.st_size
         self.etag = f'"{about.st_mtime_ns:x}-{about.st_size:x}"'
-        self._counts = self.size > BLOCK
+        self._counts = self.size > SMALL
         if self._counts and not TRANSFERS.acquire(blocking=False):
             self._counts = False
             file.close()
