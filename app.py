@@ -25,17 +25,19 @@ import models
 import repos
 from derivatives import Derivatives
 from errors import SettingsError
+from feed import Feed
 from settings import Settings, get_settings
 from storage import Storage
-from web import audio, guard, health, openapi, problems, waiting
+from web import guard, health, live, openapi, problems, waiting
 from web.operations import IdConverter
 from web.trackfiles import TrackFiles
 
 access_log = logging.getLogger("ledger.access")
 SMALL_BODY = 1024 * 1024
 WORKER_STOP_SECONDS = 10.0
+OTHER_THREADS = 112  # beside those of streams: 32 wait, 24 read slow bodies, 8 uploads, 40 send, and some never held
 MEGABYTE = 1_000_000
-OPERATIONS = (audio.api, health.health)
+OPERATIONS = (live.api, health.health)
 ROOT = Path(__file__).parent
 
 
@@ -53,6 +55,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["job_store"] = repos.JobStore()
     storage = Storage(settings)
     app.extensions["track_files"] = TrackFiles(storage, Derivatives(storage), settings.max_upload_mb * MEGABYTE)
+    app.extensions["feed"] = Feed(settings, waiting.stopping)
+    app.extensions["streams"] = threading.BoundedSemaphore(settings.sse_limit)
     app.teardown_appcontext(give_back_connection)
 
     problems.register(app)
@@ -136,7 +140,12 @@ def web_app() -> Flask:
     waiting.end_on_signal()
     log_to_stderr()
     app = create_app()
-    housekeeping.start(Storage(app.config["SETTINGS"]), waiting.stopping)
+    settings: Settings = app.config["SETTINGS"]
+    housekeeping.start(Storage(settings), waiting.stopping)
+    if settings.webhook_url:
+        import webhooks  # loads ssl, which nothing else needs
+
+        webhooks.start(settings, waiting.stopping)
     return app
 
 
@@ -168,7 +177,7 @@ def main() -> None:
     url = f"http://{f'[{address}]' if ':' in address else address}:{settings.port}"
     print(f"DiffRhythm Ledger: {url}  database: {version}{place}  storage: {settings.storage_dir}", flush=True)
     crew = Crew(settings.workers)
-    granian = server(address, settings.port)
+    granian = server(address, settings.port, OTHER_THREADS + settings.sse_limit)
     granian.on_startup(crew.start)
     granian.on_shutdown(crew.stop)
     # A worker inherits Granian's handlers: until it has its own, SIGTERM must end it rather than be swallowed.
@@ -249,7 +258,7 @@ def free_address(settings: Settings) -> str:
     return str(place[0])
 
 
-def server(address: str, port: int) -> Any:
+def server(address: str, port: int, threads: int) -> Any:
     """Granian with one worker process, as measured best for one Flask app."""
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
@@ -263,7 +272,7 @@ def server(address: str, port: int) -> Any:
         interface=Interfaces.WSGI,
         factory=True,
         workers=1,
-        blocking_threads=80,
+        blocking_threads=threads,
         blocking_threads_idle_timeout=600,
         backpressure=1000,
         http=HTTPModes.http1,

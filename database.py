@@ -75,6 +75,12 @@ def release_connection() -> None:
         database.close()
 
 
+def give_back_connection() -> None:
+    """Lend this thread's PostgreSQL connection to others; an SQLite one, which nobody else needs, stays open."""
+    if is_postgresql():
+        release_connection()
+
+
 def init_database(settings: Settings | None = None) -> None:
     """Create what is missing of the database and bring its schema up to date; safe to call at any time, anywhere.
 

@@ -59,6 +59,10 @@ class NotFound(LedgerError):
     """There is no such record."""
 
 
+class Pruned(LedgerError):
+    """Events that the caller has not seen may be gone."""
+
+
 class Malformed(Invalid):
     """A request that cannot be read at all."""
 

@@ -3,15 +3,21 @@
 import logging
 import threading
 import time
+from datetime import timedelta
 
 from database import AWAY, database, is_postgresql, release_connection
 
+from models import Delivery, Event, utc_now
 from repos import JobRepository, LoopRepository
+from settings import get_settings
 from storage import Storage
+from work import unlocked
 
 log = logging.getLogger("ledger.housekeeping")
 SECONDS = 2.0
 OPTIMISE_SECONDS = 3600.0
+DELIVERY_DAYS = 1.0  # after which webhooks.py gives up, too; without a WEBHOOK_URL nothing else deletes them
+BATCH, BATCHES, BREATH_SECONDS = 500, 20, 0.05  # of rows to delete; in a round; between them others write
 
 
 def start(storage: Storage, stopping: threading.Event) -> threading.Thread:
@@ -29,6 +35,24 @@ def keep_house(storage: Storage) -> None:
             log.warning("%s %s: its worker was lost; it is %s", repo.name, late.record_id, late.status)
 
 
+def forget(stopping: threading.Event, model: type[Event | Delivery], days: float) -> None:
+    """Delete events or deliveries that are older than so many days; a part of them when there are many."""
+    for _ in range(BATCHES):
+        if prune(model, days) < BATCH or stopping.wait(BREATH_SECONDS):
+            return
+
+
+def prune(model: type[Event | Delivery], days: float) -> int:
+    """Delete the first few rows that are older than so many days; how many. Nothing to delete costs one small read."""
+    before = utc_now() - timedelta(days=days)
+    oldest = model.select(model.event_id, model.created_at).order_by(model.event_id).first()
+    if oldest is None or oldest.created_at >= before:
+        return 0
+    batch = unlocked(model.select(model.event_id).order_by(model.event_id).limit(BATCH))
+    with database.atomic():
+        return int(model.delete().where(model.event_id.in_(batch), model.created_at < before).execute())
+
+
 def optimise() -> None:
     """Have SQLite look at its tables, so that it picks the right index."""
     if not is_postgresql():
@@ -41,6 +65,8 @@ def _loop(storage: Storage, stopping: threading.Event) -> None:
     while not stopping.wait(SECONDS):
         try:
             keep_house(storage)
+            forget(stopping, Event, get_settings().event_retention_days)
+            forget(stopping, Delivery, DELIVERY_DAYS)
             if time.monotonic() - optimised > OPTIMISE_SECONDS:
                 optimised = time.monotonic()
                 optimise()

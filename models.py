@@ -1,7 +1,7 @@
-"""Job, Track, Loop and Event: the records, and the statuses they may take.
+"""Job, Track, Loop, Event and Delivery: the records, and the statuses they may take.
 
 What a value may be, what a deletion takes along, `updated_at` and the events are the database's own business:
-migrations/0001_ledger.py has the constraints and triggers, so that every writer is held to them.
+migrations/ has the constraints and triggers, so that every writer is held to them.
 """
 
 import uuid
@@ -39,6 +39,11 @@ def new_id() -> str:
 def utc_now() -> datetime:
     """Now, timezone-aware, in microseconds."""
     return datetime.now(UTC)
+
+
+def iso(moment: datetime) -> str:
+    """A UTC datetime as JSON has it: ISO 8601 with microseconds and Z."""
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 class UtcField(BigIntegerField):
@@ -193,10 +198,9 @@ class Loop(Work):
         )
 
 
-class Event(Model):
-    """One change of one record, written by the database in the same transaction."""
+class Change(Model):
+    """One change of one record, as the database itself writes it in the same transaction."""
 
-    event_id = BigAutoField()
     entity = CharField(help_text="job, track or loop")
     entity_id = CharField(ID_LENGTH)
     job_id = CharField(ID_LENGTH)
@@ -207,4 +211,26 @@ class Event(Model):
     class Meta:
         database = database
         legacy_table_names = False
+
+    def record(self) -> dict[str, Any]:
+        """The event as a JSON object."""
+        told = {name: self.__data__[name] for name in ("event_id", "entity", "entity_id", "job_id", "change", "data")}
+        return {**told, "created_at": iso(self.created_at)}
+
+
+class Event(Change):
+    """A change that can be read again for some days."""
+
+    event_id = BigAutoField()
+
+    class Meta:
         indexes = ((("job_id", "event_id"), False),)
+
+
+class Delivery(Change):
+    """A change that ended a job or a loop, still to be told to WEBHOOK_URL."""
+
+    event_id = BigIntegerField(primary_key=True)
+    webhook_id = CharField(help_text="the same at every attempt")
+    attempts = IntegerField(default=0)
+    due_at = UtcField(index=True, help_text="not before then")

@@ -10,6 +10,7 @@ from database import database, is_postgresql, to_json
 import cysqlite
 from peewee import fn
 
+from errors import MissingParent
 from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track
 from repository import Page, Repository, Session, get_session
 from work import WorkRepository
@@ -32,12 +33,17 @@ class JobRepository(WorkRepository[Job]):
         return self._update(job_id, changes, if_match, lease_token)
 
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
-        """Completed with its tracks, in one transaction. Raises LeaseLost, WrongStatus, Invalid."""
-        with database.atomic():
-            done = self.update(job_id, lease_token=lease_token, status=self.statuses.completed, **changes)
-            for track in tracks if done else []:
-                TrackRepository().create(job_id=job_id, **track)
-        return done
+        """Completed with its tracks, in one transaction; None when it is gone. Raises LeaseLost, WrongStatus, Invalid.
+
+        The tracks come first, so that the end of the job is the last that is told of it.
+        """
+        try:
+            with database.atomic():
+                for track in tracks:
+                    TrackRepository().create(job_id=job_id, **track)
+                return self.update(job_id, lease_token=lease_token, status=self.statuses.completed, **changes)
+        except MissingParent:
+            return None
 
 
 class TrackRepository(Repository[Track]):

@@ -1,16 +1,20 @@
 """Every setting, read once from the environment or a .env file."""
 
+import base64
+import re
 import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from errors import SettingsError
 
 SQLITE_SCHEME = "sqlite:///"
+SECRETS = ("DATABASE_URL", "WEBHOOK_URL", "WEBHOOK_SECRET")  # a URL may hold a password or a key
 POSTGRESQL_SCHEMES = ("postgresql://", "postgres://")
 
 
@@ -37,6 +41,10 @@ class Settings(BaseSettings):
     diffrhythm_command: str = Field("", description="how to run DiffRhythm")
     generator_timeout: float = Field(3600, gt=0, description="seconds a generator may take")
     max_upload_mb: int = Field(512, ge=1, le=100_000, description="the largest file that may be uploaded, in MB")
+    event_retention_days: float = Field(7, gt=0, le=36_500, description="how long events can be read again")
+    sse_limit: int = Field(64, ge=1, le=1000, description="event streams that may be open at once")
+    webhook_url: str = Field("", description="where to POST that a job or a loop has ended")
+    webhook_secret: str = Field("", validate_default=True, description="whsec_… to sign it with")
     api_token: str = Field("", description="when set, /api wants Authorization: Bearer <token>")
 
     @field_validator("db_path")
@@ -63,6 +71,25 @@ class Settings(BaseSettings):
             raise ValueError(f"expected a command line with {' and '.join(missing)} in it")
         return command
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _reachable(cls, url: str) -> str:
+        if url and not is_plain_url(url):
+            raise ValueError("expected http:// or https://, a host, and no user or password")
+        return url
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _can_sign(cls, secret: str, info: ValidationInfo) -> str:
+        if (secret or info.data.get("webhook_url")) and not 24 <= len(signing_key(secret)) <= 64:
+            raise ValueError("expected whsec_ and 24 to 64 random bytes in base64, to sign what WEBHOOK_URL gets")
+        return secret
+
+    @property
+    def webhook_key(self) -> bytes:
+        """The bytes of WEBHOOK_SECRET."""
+        return signing_key(self.webhook_secret)
+
     @property
     def is_postgresql(self) -> bool:
         """True when the database is a PostgreSQL server, False when it is an SQLite file."""
@@ -77,6 +104,25 @@ class Settings(BaseSettings):
     def host_names(self) -> frozenset[str]:
         """ALLOWED_HOSTS, lower-cased."""
         return frozenset(name.strip().lower() for name in self.allowed_hosts.split(",") if name.strip())
+
+
+def is_plain_url(url: str) -> bool:
+    """True for an http or https URL of printable ASCII with a host and without credentials."""
+    try:
+        parts = urlsplit(url)
+        is_complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return is_complete and "@" not in parts.netloc and re.fullmatch("[!-~]+", url) is not None
+
+
+def signing_key(secret: str) -> bytes:
+    """The bytes of a Standard Webhooks secret; none when it is not one."""
+    prefix, _, text = secret.partition("_")
+    try:
+        return base64.b64decode(text, validate=True) if prefix == "whsec" else b""
+    except ValueError:
+        return b""
 
 
 def load_settings() -> Settings:
@@ -97,5 +143,5 @@ def _sentence(problem: dict[str, Any]) -> str:
     """'PORT is 'x': input should be a valid integer'."""
     name = ".".join(map(str, problem["loc"])).upper()
     said = str(problem["msg"]).removeprefix("Value error, ")
-    value = "set" if name == "DATABASE_URL" else repr(problem["input"])  # a URL may hold a password
+    value = ("set" if problem["input"] else "not set") if name in SECRETS else repr(problem["input"])
     return f"{name} is {value}: {said[0].lower() + said[1:]}"

@@ -107,6 +107,7 @@ def app(settings: Settings) -> Iterator[Flask]:
     made = create_app(settings)
     made.testing = False
     yield made
+    made.extensions["feed"].close()
     made.extensions["job_store"].close()
     release()
 

@@ -65,7 +65,11 @@ checks.allow_header_conformance.enabled = false  # a job may be called claim: wh
 """
 DOCUMENT = openapi.build([*api.api.all, *health.health.all])
 OPERATIONS = {(verb, path): told for path, item in DOCUMENT["paths"].items() for verb, told in item.items()}
-CONTRACT = schemathesis.openapi.from_dict(DOCUMENT, config=schemathesis.Config.from_str(CONFIG))
+STREAMS = ["stream_events", "stream_job_events"]  # their answers have no end; test_live.py has them
+ENDING = {place: told for place, told in OPERATIONS.items() if told["operationId"] not in STREAMS}
+CONTRACT = schemathesis.openapi.from_dict(DOCUMENT, config=schemathesis.Config.from_str(CONFIG)).exclude(
+    operation_id=STREAMS
+)
 CASES = st.deferred(lambda: st.one_of([CONTRACT.as_strategy(generation_mode=mode) for mode in GenerationMode]))
 WALKS = {"sqlite": 12, "postgresql": 6}
 STEPS = 25
@@ -100,7 +104,7 @@ PLAUSIBLE = st.integers().map(str) | st.datetimes().map(lambda moment: f"{moment
 WIRE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_categories=["Cc"]))
 HEADERS = [
     (verb, path, parameter["name"])
-    for (verb, path), told in OPERATIONS.items()
+    for (verb, path), told in ENDING.items()
     for parameter in told["parameters"]
     if parameter["in"] == "header"
 ]
@@ -228,7 +232,7 @@ def calls(app: Flask) -> Iterator[list[dict[str, Any]]]:
 
 
 def test_schemathesis_makes_at_least_3000_cases() -> None:
-    alone = sum(fewest(operation) for operation in OPERATIONS.values())
+    alone = sum(fewest(operation) for operation in ENDING.values())
     assert alone + STEPS * sum(WALKS.values()) >= 3000
 
 

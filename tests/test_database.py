@@ -17,7 +17,7 @@ from playhouse.schema_diff import diff_models
 import filters
 import search
 from errors import Conflict, Invalid, MissingParent, SchemaTooNew, Stale, WrongStatus
-from models import JOB_STATUSES, LOOP_STATUSES, Event, Job, Loop, Track
+from models import JOB_STATUSES, LOOP_STATUSES, Delivery, Event, Job, Loop, Track
 from repos import JobRepository, JobStore, LoopRepository, Page, TrackRepository, get_session, stats
 from tests.conftest import ROOT, SAMPLES, clean_environment
 
@@ -39,7 +39,7 @@ def sql(statement: str, *values: Any) -> Any:
 
 
 def test_the_models_and_the_migrations_agree() -> None:
-    diff = diff_models(database.obj, [Job, Track, Loop, Event])
+    diff = diff_models(database.obj, [Job, Track, Loop, Event, Delivery])
     ours = [("job", "rowid")] if not is_postgresql() else []
     assert (diff.create_tables, diff.add_columns, diff.add_indexes) == ([], [], [])
     assert diff.drop_columns == ours

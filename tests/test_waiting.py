@@ -2,20 +2,25 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from database import release_connection
+
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 
+from models import Job
+from repos import JobRepository
 from web import waiting
-
-pytestmark = pytest.mark.usefixtures("ledger")
 
 
 @pytest.fixture(autouse=True)
-def nobody_stops() -> Iterator[None]:
+def nobody_stops(app: Flask) -> Iterator[None]:
     """The process goes on, before and after."""
-    yield
+    with app.app_context():
+        yield
     waiting.stopping.clear()
 
 
@@ -43,3 +48,86 @@ def test_too_many_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "WAITERS", threading.BoundedSemaphore(1))
     waiting.WAITERS.acquire()
     assert waiting.wait_for(lambda: None, 20) is None
+
+
+def later(act: Callable[[], Any]) -> threading.Timer:
+    """Do something from another thread in a moment."""
+
+    def run() -> None:
+        act()
+        release_connection()
+
+    timer = threading.Timer(0.2, run)
+    timer.start()
+    return timer
+
+
+def test_a_claim_that_waits_answers_as_soon_as_there_is_something(client: FlaskClient) -> None:
+    made: list[float] = []
+    timer = later(lambda: (JobRepository().create(prompt="p"), made.append(time.monotonic())))
+    answer = client.post("/api/jobs/claim", json={"worker": "w", "wait": 20})
+    assert answer.status_code == 200 and time.monotonic() - made[0] < 0.2
+    timer.join()
+
+
+def test_a_change_that_comes_before_the_feed_is_ready_is_not_missed(client: FlaskClient, app: Flask) -> None:
+    looks: list[float] = []
+
+    def look() -> bool | None:
+        if len(looks) == 1:  # after it has looked once, and before anything watches
+            JobRepository().create(prompt="p")
+        looks.append(time.monotonic())
+        return Job.select().exists() and len(looks) > 2 or None
+
+    assert waiting.wait_for(look, 20)
+    assert looks[-1] - looks[0] < 0.5
+
+
+def test_a_request_prefers_to_wait_until_the_job_is_final(client: FlaskClient, job: Job) -> None:
+    timer = later(lambda: JobRepository().update("job-1", status="completed"))
+    answer = client.get("/api/jobs/job-1", headers={"Prefer": "respond-async, Wait=20; strict"})
+    timer.join()
+    assert (answer.json["status"], answer.headers["Preference-Applied"]) == ("completed", "wait=20")
+    assert client.get("/api/jobs/job-1", headers={"Prefer": "wait=999"}).headers["Preference-Applied"] == "wait=60"
+    etag = {"If-None-Match": answer.headers["ETag"], "Prefer": "wait=5"}
+    assert client.get("/api/jobs/job-1", headers=etag).status_code == 304
+
+
+def test_a_new_job_can_be_waited_for(client: FlaskClient) -> None:
+    timer = later(lambda: JobRepository().update("new", status="failed", error="no voice"))
+    body = {"job_id": "new", "prompt": "p"}
+    answer = client.post("/api/jobs", json=body, headers={"Prefer": 'wait="20"'})
+    timer.join()
+    assert (answer.status_code, answer.json["status"], answer.json["error"]) == (201, "failed", "no voice")
+    assert answer.headers["Preference-Applied"] == "wait=20"
+    assert client.post("/api/jobs", json=body, headers={"Prefer": "wait=20"}).status_code == 200
+
+
+def test_the_job_is_answered_as_it_is_when_time_is_up(client: FlaskClient, job: Job) -> None:
+    answer = client.get("/api/jobs/job-1", headers={"Prefer": "wait=1"})
+    assert (answer.json["status"], answer.headers["Preference-Applied"]) == ("pending", "wait=1")
+
+
+def test_a_job_that_goes_while_it_is_waited_for_is_not_found(client: FlaskClient, job: Job) -> None:
+    timer = later(lambda: JobRepository().delete("job-1"))
+    assert client.get("/api/jobs/job-1", headers={"Prefer": "wait=20"}).status_code == 404
+    timer.join()
+
+
+@pytest.mark.parametrize(
+    "prefer",
+    ["", "wait", "wait=", "wait=-1", "wait=1.5", "wait=x", "wait=٣", "wait=x, wait=20", "waits=20", ",;=", "\xff"],
+)
+def test_a_preference_that_cannot_be_read_is_ignored(client: FlaskClient, job: Job, prefer: str) -> None:
+    began = time.monotonic()
+    answer = client.get("/api/jobs/job-1", headers={"Prefer": prefer.encode().decode("latin-1")})
+    assert (answer.status_code, answer.headers.get("Preference-Applied")) == (200, None)
+    assert time.monotonic() - began < 1
+
+
+def test_a_preference_is_not_said_to_be_applied_when_too_many_wait(
+    client: FlaskClient, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "WAITERS", threading.Semaphore(0))
+    answer = client.get("/api/jobs/job-1", headers={"Prefer": "wait=20"})
+    assert (answer.status_code, answer.headers.get("Preference-Applied")) == (200, None)

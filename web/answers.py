@@ -15,7 +15,7 @@ from peewee import Expression
 
 from belongings import Belongings
 from errors import Malformed, NotFound
-from models import Job, Loop, Record, Track
+from models import Job, Loop, Record, Track, iso
 from repos import LoopRepository, Page, TrackRepository
 from repository import Repository
 from storage import Storage
@@ -156,7 +156,7 @@ def _body(found: Record) -> Body:
 
 
 def _value(value: Any) -> Any:
-    return value.isoformat(timespec="microseconds")[:-6] + "Z" if isinstance(value, datetime) else value
+    return iso(value) if isinstance(value, datetime) else value
 
 
 def _etag(found: Record, whole: Response | None = None) -> str:

@@ -12,6 +12,7 @@ from web import schemas
 from web.answers import created, deleted, json_answer, known, page, record
 from web.files import log
 from web.operations import Operations
+from web.waiting import awaited
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 api = Operations(blueprint)
@@ -21,10 +22,11 @@ LeaseToken = str | None
 TEXT = ("text/plain",)
 
 
-@api.route("POST", "/jobs", answers={201: schemas.Job, 200: schemas.Job}, problems=[409])
+@api.route("POST", "/jobs", answers={201: schemas.Job, 200: schemas.Job}, problems=[409], headers=["Prefer"])
 def create_job(body: schemas.NewJob) -> Response:
-    """Record a job; the same job_id and body again answer the job as it is now."""
-    return created(*jobs.create_once(**body.given()))
+    """Record a job; the same job_id and body again answer the job as it is now. `Prefer: wait=n` as for one job."""
+    job, new = jobs.create_once(**body.given())
+    return created(awaited(job) or job, new)
 
 
 @api.route("GET", "/jobs", answers={200: schemas.JobPage})
@@ -34,11 +36,11 @@ def list_jobs(query: schemas.JobList) -> Response:
     return page(jobs, query, *_jobs_where(query), expand=query.expand, few=few)
 
 
-@api.route("GET", "/jobs/<id:job_id>", answers={200: schemas.Job, 304: None}, problems=[404])
+@api.route("GET", "/jobs/<id:job_id>", answers={200: schemas.Job, 304: None}, problems=[404], headers=["Prefer"])
 def get_job(job_id: str, query: schemas.JobGet) -> Response:
-    """One job."""
+    """One job; with `Prefer: wait=n` as soon as it is final, or after n seconds, 60 at most."""
     store: JobStore = current_app.extensions["job_store"]
-    return record(store.get(job_id), query.expand)
+    return record(awaited(store.get(job_id)), query.expand)
 
 
 @api.route("PATCH", "/jobs/<id:job_id>", answers={200: schemas.Job}, problems=[404, 409, 412])

@@ -138,6 +138,7 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
     reading, leased = 304 in operation.answers, operation.lease is not None
     names = {"If-Match": operation.conditional, "If-None-Match": reading, "Lease-Token": leased}
+    names |= dict.fromkeys(operation.headers, True)
     required = "Lease-Token" if operation.lease is str else ""
     return [
         {"name": name, "in": "header", "required": name == required, "schema": {"type": "string"}}
@@ -160,7 +161,7 @@ def _answer(status: int, model: type[BaseModel] | tuple[str, ...] | None) -> dic
     if isinstance(model, tuple):
         return {**told, "content": {media_type: _binary(media_type) for media_type in model}}
     if model is not None:
-        told["content"] = _json(model)
+        told["content"] = _json(model, getattr(model, "media_type", "application/json"))
     headers = {
         "Location": status == 201,
         "ETag": model in (schemas.Job, schemas.Track, schemas.Loop),

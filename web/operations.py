@@ -24,7 +24,7 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPTH = 100
 LARGEST = 2**63 - 1
 ETAG = re.compile("([0-9]{1,18})(-[0-9a-f]{16})?")  # a version, with a digest of the children when they are nested
-READERS = threading.BoundedSemaphore(40)  # of the server's 80 threads: slow bodies must not hold them all
+READERS = threading.BoundedSemaphore(24)  # of the server's threads, see app.py: slow bodies must not hold them all
 WORDS = {
     r"\S": "must not be blank",
     ID_PATTERN: "must be made of A-Z a-z 0-9 . _ - and not be . or ..",
@@ -52,6 +52,7 @@ class Operation:
     conditional: bool = False
     upload: bool = False
     lease: Any = None
+    headers: tuple[str, ...] = ()
 
     def __call__(self, **arguments: Any) -> Response:
         """Read what the view takes, and call it."""
@@ -77,9 +78,18 @@ class Operations:
     all: list[Operation] = field(default_factory=list)
 
     def route(
-        self, method: str, path: str, *, answers: dict[int, Any], problems: Sequence[int] = ()
+        self,
+        method: str,
+        path: str,
+        *,
+        answers: dict[int, Any],
+        problems: Sequence[int] = (),
+        headers: Sequence[str] = (),
     ) -> Callable[[View], View]:
-        """Declare a view; its parameters query, body, upload, if_match and lease_token are read from the request."""
+        """Declare a view; its parameters query, body, upload, if_match and lease_token are read from the request.
+
+        headers names those that it reads by itself.
+        """
 
         def declare(view: View) -> View:
             takes = inspect.signature(view).parameters
@@ -87,8 +97,8 @@ class Operations:
             if "lease_token" in takes:
                 given["lease"] = takes["lease_token"].annotation
             guarded = "if_match" in takes
-            given["upload"] = "upload" in takes
-            operation = Operation(method, path, view, answers, tuple(problems), conditional=guarded, **given)
+            given |= {"conditional": guarded, "upload": "upload" in takes, "headers": tuple(headers)}
+            operation = Operation(method, path, view, answers, tuple(problems), **given)
             self.all.append(operation)
             self.blueprint.add_url_rule(path, view.__name__, operation, methods=[method])
             return view

@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import MISSING, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
@@ -286,12 +286,33 @@ class WaveformQuery(Query):
     points: Annotated[int, Field(ge=1, le=2000), BeforeValidator(_digits)] = 800
 
 
+class EventQuery(Query):
+    """Where a stream of events begins."""
+
+    since: Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(_digits)] | SkipJsonSchema[None] = Field(
+        None, description="what follows this event id; Last-Event-ID wins over it"
+    )
+
+
 class NoQuery(Query):
     """No parameters."""
 
 
 class Answer(BaseModel):
     """An answer's body; for the document alone, nothing is validated on its way out."""
+
+    media_type: ClassVar[str] = "application/json"
+
+
+class ServerSentEvent(Answer):
+    """One event of a stream, as its lines say; besides, there are comments and lines of `retry` or `id` alone."""
+
+    media_type: ClassVar[str] = "text/event-stream"
+
+    id: str = Field(description="the event id, to resume from")
+    event: str = Field(description="job.updated and the like: entity.change; or resync: read the records again")
+    data: str = Field(description="the event record as JSON; with resync, the event_id to go on from")
+    retry: int = Field(1000, description="milliseconds after which to come back")
 
 
 class RecordOut(Answer):
