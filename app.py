@@ -23,17 +23,21 @@ import commands
 import housekeeping
 import models
 import repos
+from derivatives import Derivatives
 from errors import SettingsError
 from feed import Feed
 from settings import Settings, get_settings
 from storage import Storage
 from web import guard, health, live, openapi, problems, waiting
 from web.operations import IdConverter
+from web.trackfiles import TrackFiles
 
 access_log = logging.getLogger("ledger.access")
 SMALL_BODY = 1024 * 1024
 WORKER_STOP_SECONDS = 10.0
-OTHER_THREADS = 64  # beside those of streams: 32 that wait, 24 that read slow bodies, and some that are never held
+OTHER_THREADS = 112  # beside those of streams: 32 wait, 24 read slow bodies, 8 uploads, 40 send, and some never held
+MEGABYTE = 1_000_000
+OPERATIONS = (live.api, health.health)
 ROOT = Path(__file__).parent
 
 
@@ -49,6 +53,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["SETTINGS"] = settings
     app.extensions["job_store"] = repos.JobStore()
+    storage = Storage(settings)
+    app.extensions["track_files"] = TrackFiles(storage, Derivatives(storage), settings.max_upload_mb * MEGABYTE)
     app.extensions["feed"] = Feed(settings, waiting.stopping)
     app.extensions["streams"] = threading.BoundedSemaphore(settings.sse_limit)
     app.teardown_appcontext(give_back_connection)
@@ -57,9 +63,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     guard.register(app, settings)
 
     app.url_map.converters["id"] = IdConverter
-    app.register_blueprint(live.api.blueprint)
-    app.register_blueprint(health.blueprint)
-    app.register_blueprint(openapi.blueprint([*live.api.all, *health.health.all], bool(settings.api_token)))
+    for operations in OPERATIONS:
+        app.register_blueprint(operations.blueprint)
+    told = [operation for operations in OPERATIONS for operation in operations.all]
+    app.register_blueprint(openapi.blueprint(told, bool(settings.api_token)))
     app.register_blueprint(openapi.docs())
     app.add_url_rule("/", "home", home)
     app.cli.add_command(commands.worker)
@@ -183,16 +190,20 @@ def main() -> None:
 
 
 class Crew:
-    """The worker processes beside the web process; one that dies is started again."""
+    """The worker processes beside the web process; one that dies is started again.
+
+    So many for jobs, and one for loops, so that a loop never waits behind a song; none at all for 0.
+    """
 
     def __init__(self, count: int) -> None:
-        self.count, self.members = count, list[subprocess.Popen[bytes]]()
+        self.kinds = ["jobs"] * count + ["loops"] * (count > 0)
+        self.members: list[subprocess.Popen[bytes]] = []
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
     def start(self) -> None:
         """Start them all."""
-        self.members = [_worker() for _ in range(self.count)]
+        self.members = [_worker(kind) for kind in self.kinds]
         self._watcher.start()
 
     def stop(self) -> None:
@@ -211,15 +222,16 @@ class Crew:
 
     def _watch(self) -> None:
         while not self._stopping.wait(1):
-            for number, member in enumerate(self.members):
+            for number, (kind, member) in enumerate(zip(self.kinds, self.members, strict=True)):
                 if member.poll() is not None:
                     print(f"worker {member.pid} ended with code {member.returncode}; starting another", file=sys.stderr)
-                    self.members[number] = _worker()
+                    self.members[number] = _worker(kind)
 
 
-def _worker() -> subprocess.Popen[bytes]:
+def _worker(kind: str) -> subprocess.Popen[bytes]:
     """A worker in this working directory, which settings are relative to, wherever the program is."""
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from studio.worker import main; main(parent={os.getpid()})"
+    begin = f"main([{kind!r}], parent={os.getpid()})"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from studio.worker import main; {begin}"
     return subprocess.Popen([sys.executable, "-c", code])
 
 

@@ -79,6 +79,14 @@ class UnsupportedMediaType(LedgerError):
     """A body is of a type this address does not take."""
 
 
+class Undecodable(LedgerError):
+    """A file is no sound that can be decoded."""
+
+
+class StorageFull(LedgerError):
+    """The disk of the storage folder has no room."""
+
+
 class Busy(LedgerError):
     """More is asked for at once than can be served; later it can."""
 

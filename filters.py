@@ -10,6 +10,8 @@ from peewee import SQL, Case, Cast, Column, Expression, Value, fn
 import search
 from models import Job, Loop, Track
 
+FEW = 1000
+
 
 def created(model: Any, after: datetime | None = None, before: datetime | None = None) -> list[Expression]:
     """Made at or after one moment, and before another."""
@@ -41,6 +43,11 @@ def words(text: str) -> Expression:
         return Expression(fn.job_words(Job.prompt), "@@", query)
     found = SQL("(SELECT rowid FROM job_search WHERE job_search MATCH ?)", [search.fts5_query(text) or '""'])
     return Column(Job._meta.table, "rowid").in_(found)
+
+
+def is_rare(text: str) -> bool:
+    """True when few prompts have these words; costs the same however many do."""
+    return Job.select(SQL("1")).where(words(text)).limit(FEW).count() < FEW
 
 
 def loops_of_job(job_id: str) -> Expression:

@@ -29,11 +29,10 @@ def start(storage: Storage, stopping: threading.Event) -> threading.Thread:
 
 def keep_house(storage: Storage) -> None:
     """Put work whose lease ran out back, and remove the files its lost attempt left."""
-    for job in JobRepository().requeue_expired():
-        storage.remove_attempt(job.job_id, str(job.lease_token))
-        log.warning("job %s: its worker was lost; it is %s", job.job_id, job.status)
-    for loop in LoopRepository().requeue_expired():
-        log.warning("loop %s: its worker was lost; it is %s", loop.loop_id, loop.status)
+    for repo in (JobRepository(), LoopRepository()):
+        for late in repo.requeue_expired():
+            storage.remove_attempt(repo.name, late.record_id, str(late.lease_token))
+            log.warning("%s %s: its worker was lost; it is %s", repo.name, late.record_id, late.status)
 
 
 def forget(stopping: threading.Event, model: type[Event | Delivery], days: float) -> None:
@@ -71,6 +70,7 @@ def _loop(storage: Storage, stopping: threading.Event) -> None:
             if time.monotonic() - optimised > OPTIMISE_SECONDS:
                 optimised = time.monotonic()
                 optimise()
+                storage.remove_old_parts()
         except (*AWAY, OSError) as error:
             log.warning("housekeeping goes on later: %s", error)
         release_connection()

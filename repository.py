@@ -54,13 +54,18 @@ def get_session() -> Session:
 
 @dataclass(frozen=True)
 class Page:
-    """Which part of a list is wanted: a sort field, its direction, and where to begin."""
+    """Which part of a list is wanted: a sort field, its direction, and where to begin.
+
+    few: the conditions leave so little that sorting it beats walking the index of the sort field, which a planner with
+    old statistics may not know.
+    """
 
     sort: str = "created_at"
     descending: bool = True
     limit: int = 50
     offset: int = 0
     after: tuple[Any, str] | None = None
+    few: bool = False
 
 
 class Repository(Generic[R]):
@@ -132,7 +137,7 @@ class Repository(Generic[R]):
     def _selected(self, page: Page, *where: Expression) -> Any:
         """The query of a page; keyset when page.after says where the one before ended."""
         sort = self.model._meta.fields[page.sort]
-        order = (sort, self.key) if sort is not self.key else (sort,)
+        order = (sort + 0 if page.few else sort, self.key)
         query = self._where(self.model.select(), where)
         if page.after is not None:
             here, there = Tuple(sort, self.key), Tuple(sort.db_value(page.after[0]), page.after[1])

@@ -20,14 +20,18 @@ BETWEEN = (
 )
 ACCENTS = "\u0300-\u036f"
 WORD_LENGTH = 255
+INDEXED = ("L", "N", "Co", "So")  # categories of characters that FTS5's tokenizer makes words of
 
 _SINGLE = re.compile(f"([{SINGLE}])")
 _BETWEEN = re.compile(f"[{BETWEEN}\\0]+")
 _ACCENTS = re.compile(f"[{ACCENTS}]")
 
 
-def _is_single(word: str) -> bool:
-    return _SINGLE.fullmatch(word) is not None
+def _kind(word: str) -> str:
+    """SINGLE for a word of one character, BETWEEN for symbols FTS5 does not index, '' for any other word."""
+    if not any(letter == "♯" or unicodedata.category(letter).startswith(INDEXED) for letter in word):
+        return BETWEEN
+    return SINGLE if _SINGLE.fullmatch(word) else ""
 
 
 def words(text: str) -> list[str]:
@@ -39,9 +43,10 @@ def phrases(text: str) -> list[list[str]]:
     """The words of a text, single-character words that touch kept together: one list a phrase."""
     found = []
     for run in _BETWEEN.sub(" ", text).split():
-        for single, group in groupby(words(run), _is_single):
+        for kind, group in groupby(words(run), _kind):
             together = list(group)
-            found += [together] if single else [[word] for word in together]
+            if kind != BETWEEN:
+                found += [together] if kind == SINGLE else [[word] for word in together]
     return found
 
 

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(60, ge=0.5, le=3600, description="how long a worker may be silent")
     diffrhythm_command: str = Field("", description="how to run DiffRhythm")
     generator_timeout: float = Field(3600, gt=0, description="seconds a generator may take")
+    max_upload_mb: int = Field(512, ge=1, le=100_000, description="the largest file that may be uploaded, in MB")
     event_retention_days: float = Field(7, gt=0, le=36_500, description="how long events can be read again")
     sse_limit: int = Field(64, ge=1, le=1000, description="event streams that may be open at once")
     webhook_url: str = Field("", description="where to POST that a job or a loop has ended")

@@ -5,13 +5,21 @@ import os
 import re
 import shutil
 import stat
+import time
+import uuid
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from settings import Settings, get_settings
 
+KINDS = ("jobs", "tracks", "loops")
+PARTS = ".parts"
+PART_SECONDS = 3600.0
 LOG_NAME = "generator.log"
-BLOCK = 1024 * 1024
+LONGEST_NAME = 200  # bytes, of the 255 that file systems take
+FULL_BYTES = 4 * 1024 * 1024
 
 
 class Storage:
@@ -20,25 +28,31 @@ class Storage:
     def __init__(self, settings: Settings | None = None) -> None:
         self.root = (settings or get_settings()).storage_dir.resolve()
 
-    def job_folder(self, job_id: str) -> Path:
-        """Where everything of a job is; ids have no / and are neither . nor .., so it is below jobs/."""
-        return self.root / "jobs" / job_id
+    def folder(self, kind: str, record_id: str) -> Path:
+        """Where everything made for a job, track or loop is; ids have no / and are neither . nor .."""
+        return self.root / f"{kind}s" / record_id
 
     def log(self, job_id: str) -> Path:
         """What the job's generator prints."""
-        return self.job_folder(job_id) / LOG_NAME
+        return self.folder("job", job_id) / LOG_NAME
 
     def relative(self, path: Path) -> str:
         """The path as records hold it."""
         return path.relative_to(self.root).as_posix()
 
-    def open(self, name: str | Path) -> BinaryIO | None:
-        """A file below the root to read, or None: nothing outside, no link, FIFO or device is ever opened."""
+    def locate(self, name: str | Path) -> Path | None:
+        """Where a file below the root really is, or None: no folder on the way leads outside. It may not exist."""
         try:
             path = (self.root / name).parent.resolve(strict=True) / Path(name).name
-            if not path.is_relative_to(self.root):
-                return None
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (OSError, ValueError):
+            return None
+        return path if path.is_relative_to(self.root) and path != self.root else None
+
+    def open(self, name: str | Path) -> BinaryIO | None:
+        """A file below the root to read, or None: nothing outside, no link, FIFO or device is ever opened."""
+        path = self.locate(name)
+        try:
+            handle = os.open(path or "", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError):
             return None
         if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -46,19 +60,79 @@ class Storage:
             return None
         return os.fdopen(handle, "rb")
 
-    def attempt(self, job_id: str, lease_token: str) -> Path:
-        """The folder of the tracks an attempt makes, named by its lease: no two attempts share one."""
-        return self.job_folder(job_id) / lease_token.rpartition("-")[2][:12]
+    def find(self, name: str | Path | None) -> Path | None:
+        """Where a file below the root is, when open() would open it."""
+        file = self.open(name) if name else None
+        if file is None or name is None:
+            return None
+        file.close()
+        return self.locate(name)
 
-    def workshop(self, job_id: str, lease_token: str) -> Path:
+    def remove(self, name: str | Path, owners: Collection[Path]) -> None:
+        """Remove a file below the root and what was derived from it.
+
+        It stays when it is in the folder of a record that is not among the owners' folders; links, FIFOs and devices
+        stay, too.
+        """
+        path = self.locate(name)
+        if path is None or self._owner(path) not in {None, *owners}:
+            return
+        for each in (path, *derived(path).values()):
+            _unlink(each)
+
+    def _owner(self, path: Path) -> Path | None:
+        """The record's folder a path is in; None when it is in none."""
+        parts = path.relative_to(self.root).parts
+        return self.root / parts[0] / parts[1] if len(parts) > 2 and parts[0] in KINDS else None
+
+    def remove_folder(self, kind: str, record_id: str) -> None:
+        """Remove the files made for a record, and the folders that are empty then."""
+        folder = self.locate(self.folder(kind, record_id))
+        if folder is None or folder.is_symlink():
+            return
+        for place, _, names in os.walk(folder, topdown=False):
+            for name in names:
+                _unlink(Path(place, name))
+            with suppress(OSError):  # something in it stays
+                os.rmdir(place)
+
+    def part(self) -> Path:
+        """A new name for a file that is not finished; publish_file() gives it its own."""
+        folder = self.root / PARTS
+        folder.mkdir(exist_ok=True)
+        return folder / uuid.uuid4().hex
+
+    def remove_old_parts(self) -> None:
+        """Remove what a killed process did not finish: nothing was written to it for an hour."""
+        for path in (self.root / PARTS).glob("*"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.lstat().st_mtime > PART_SECONDS:
+                    path.unlink()
+
+    def is_full(self) -> bool:
+        """True when hardly anything more can be written."""
+        return shutil.disk_usage(self.root).free < FULL_BYTES
+
+    def attempt(self, kind: str, record_id: str, lease_token: str) -> Path:
+        """The folder of what an attempt makes, named by its lease: no two attempts share one."""
+        return self.folder(kind, record_id) / lease_token.rpartition("-")[2][:12]
+
+    def workshop(self, kind: str, record_id: str, lease_token: str) -> Path:
         """Where an attempt keeps what is not finished."""
-        made = self.attempt(job_id, lease_token)
+        made = self.attempt(kind, record_id, lease_token)
         return made.with_name(f".{made.name}")
 
-    def remove_attempt(self, job_id: str, lease_token: str) -> None:
+    def remove_attempt(self, kind: str, record_id: str, lease_token: str) -> None:
         """Remove all files of an attempt that came to nothing."""
-        shutil.rmtree(self.workshop(job_id, lease_token), ignore_errors=True)
-        shutil.rmtree(self.attempt(job_id, lease_token), ignore_errors=True)
+        shutil.rmtree(self.workshop(kind, record_id, lease_token), ignore_errors=True)
+        shutil.rmtree(self.attempt(kind, record_id, lease_token), ignore_errors=True)
+
+
+def derived(path: Path) -> dict[str, Path]:
+    """What may be kept beside a sound file: its encoding as mp3, and its waveform's peaks."""
+    long = len(os.fsencode(path.name)) > LONGEST_NAME
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest() if long else path.name
+    return {"mp3": path.with_name(f"{name}.mp3"), "peaks": path.with_name(f"{name}.peaks.json")}
 
 
 def publish(work: Path, final: Path) -> None:
@@ -67,6 +141,16 @@ def publish(work: Path, final: Path) -> None:
         sync(path)
     sync(work)
     os.rename(work, final)
+    sync(final.parent)
+
+
+def publish_file(part: Path, final: Path) -> None:
+    """Give a finished file its final name, in a folder that is made for it: it is on disk before the name is."""
+    sync(part)
+    if not final.parent.exists():
+        final.parent.mkdir(parents=True)
+        sync(final.parent.parent)
+    os.rename(part, final)
     sync(final.parent)
 
 
@@ -88,3 +172,16 @@ def sha256(path: Path) -> str:
 def safe_name(name: str) -> str:
     """A file name of letters, digits, - and _, from any text; 'track' when nothing is left."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80] or "track"
+
+
+def is_file(path: Path) -> bool:
+    """True for a regular file; False for a link to one, and for a name no file system takes."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _unlink(path: Path) -> None:
+    if is_file(path):
+        path.unlink(missing_ok=True)

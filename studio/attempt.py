@@ -1,31 +1,29 @@
-"""One attempt at one job: generate, encode, publish, complete; under a lease that is kept while it lasts."""
+"""One attempt at a piece of work, under a lease that is kept while it lasts; songs.py and loops.py make something."""
 
-import json
 import logging
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable
+from errno import ENOSPC
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
-from database import AWAY, release_connection, to_json
+from database import AWAY, release_connection
 
 from errors import LeaseLost, LedgerError, WrongStatus
-from models import JOB_STATUSES, Job, new_id
-from repos import JobRepository
+from models import Work
+from repos import JobRepository, LoopRepository
 from settings import Settings
-from storage import Storage, publish
+from storage import Storage
 from studio import display
-from studio.generators import ROOT, Generator, percent_of, status_of
 from studio.process import Process
 
 log = logging.getLogger("ledger.worker")
+Answer = TypeVar("Answer")
 LOOK_SECONDS = 0.5
 REPORT_SECONDS = 0.5
-ENCODING_SHARE = 10  # of the progress: what encoding takes, about a tenth
-ENCODER_SECONDS = 3600.0
+UNKNOWN = "unknown"
 
 
 class Stopped(Exception):
@@ -37,14 +35,16 @@ class Stopped(Exception):
 
 
 class Failed(Exception):
-    """The job cannot be done; the sentence is its error."""
+    """The work cannot be done; the sentence is its error."""
 
 
 class Lease:
     """Keeps a lease in a thread of its own, and knows why to stop."""
 
-    def __init__(self, job: Job, shutdown: threading.Event) -> None:
-        self.job_id, self.token, self.shutdown = job.job_id, str(job.lease_token), shutdown
+    def __init__(self, repo: JobRepository | LoopRepository, record: Work, shutdown: threading.Event) -> None:
+        self.repo, self.record_id, self.shutdown = repo, record.record_id, shutdown
+        self.token = str(record.lease_token)
+        self.name = f"{repo.name} {record.record_id}"
         self.seconds = float(self.token.partition("-")[0])
         self.why: str | None = None
         self._ended = threading.Event()
@@ -80,125 +80,96 @@ class Lease:
             except LeaseLost:
                 self.why = "lost"
             except AWAY as error:
-                log.warning("job %s: the database does not answer, its lease is not renewed: %s", self.job_id, error)
+                log.warning("%s: the database does not answer, its lease is not renewed: %s", self.name, error)
                 release_connection()  # it may be dead; the next look opens another
         release_connection()
 
     def _look(self, renew: bool) -> None:
-        jobs = JobRepository()
-        job = jobs.heartbeat(self.job_id, self.token) if renew else jobs.get_by_id(self.job_id)
-        if job is None or job.lease_token != self.token:
+        repo = self.repo
+        record = repo.heartbeat(self.record_id, self.token) if renew else repo.get_by_id(self.record_id)
+        if record is None or record.lease_token != self.token:
             self.why = "lost"
-        elif job.cancel_requested:
+        elif record.cancel_requested:
             self.why = self.why or "cancelled"
 
 
 class Attempt:
-    """What a worker does with a claimed job."""
+    """What a worker does with a claimed job or loop. A subclass has a repository, make(), and about: what is wanted, in words."""
 
-    def __init__(self, settings: Settings, job: Job, generator: Generator, shutdown: threading.Event) -> None:
-        self.settings, self.job, self.generator = settings, job, generator
-        self.jobs, self.storage = JobRepository(), Storage(settings)
-        self.lease = Lease(job, shutdown)
-        self.work = self.storage.workshop(job.job_id, self.lease.token)
-        self.final = self.storage.attempt(job.job_id, self.lease.token)
-        self.status, self.progress, self.reported = job.status, 0, 0.0
+    repo: ClassVar[JobRepository | LoopRepository]
+    about: str
+
+    def __init__(self, settings: Settings, record: Any, shutdown: threading.Event) -> None:
+        self.settings, self.record, self.storage = settings, record, Storage(settings)
+        self.lease = Lease(self.repo, record, shutdown)
+        self.name = self.lease.name
+        place = (self.repo.name, record.record_id, self.lease.token)
+        self.work, self.final = self.storage.workshop(*place), self.storage.attempt(*place)
+        self.status, self.progress, self.reported = record.status, 0, 0.0
+
+    def make(self) -> str:
+        """Every step from the claim to the recorded result; how it ended.
+
+        Raises Stopped, Failed, LeaseLost, OSError.
+        """
+        raise NotImplementedError
 
     def run(self) -> str:
-        """How it ended: completed, failed, cancelled, released or lost. Raises OSError for a full disk."""
+        """How it ended: a final status, or released, lost or unknown. Raises OSError for a full disk.
+
+        Unknown: the database went away while it was told of the result, so its files stay; if it was not told, the
+        lease runs out and they are removed then.
+        """
         outcome = "lost"
         with self.lease:
             try:
-                outcome = self._make()
+                outcome = self.make()
             except Stopped as stopped:
                 outcome = self._give_up(stopped.why)
             except Failed as failed:
-                outcome = self._end(JOB_STATUSES.failed, error=str(failed))
+                outcome = self._end(self.repo.statuses.failed, error=str(failed))
             except LeaseLost:
                 outcome = "lost"
-            except OSError:
-                self._give_up("shutdown")
+            except OSError as error:
+                self._put_back(f"waits: {error.strerror or error}")
                 raise
             finally:
-                if outcome == JOB_STATUSES.completed:
+                if outcome in (self.repo.statuses.completed, UNKNOWN):
                     shutil.rmtree(self.work, ignore_errors=True)
                 else:
-                    self.storage.remove_attempt(self.job.job_id, self.lease.token)
+                    self.storage.remove_attempt(self.repo.name, self.record.record_id, self.lease.token)
         return outcome
 
-    def _make(self) -> str:
-        """Every step from the prompt to the recorded tracks."""
-        made, encoded = self.work / "made", self.work / "tracks"
-        made.mkdir(parents=True)
-        encoded.mkdir()
-        command, folder = self.generator.command(self._inputs(made)), self.generator.folder or self.work
-        self._run(command, folder, self.settings.generator_timeout, self._follow)
-        self._report("exporting", 100 - ENCODING_SHARE, "encoding")
-        encode = [sys.executable, "-m", "studio.encoder", str(made), str(encoded)]
-        self._run(encode, ROOT, ENCODER_SECONDS, self._follow_encoder)
-        tracks = json.loads((encoded / "tracks.json").read_text())
-        (encoded / "tracks.json").unlink()
-        publish(encoded, self.final)
-        return self._complete(tracks)
+    def process(
+        self, command: list[str], folder: Path, seconds: float, output: Path, follow: Callable[[str], None]
+    ) -> None:
+        """Run a command in a folder to its end, what it prints going to output and to follow, line by line.
 
-    def _inputs(self, made: Path) -> dict[str, str]:
-        """What the placeholders of a command stand for. Raises Failed for lyrics that cannot be read."""
-        metadata: dict[str, Any] = self.job.metadata
-        lyrics, about = self.work / "lyrics.lrc", self.work / "metadata.json"
-        lyrics.write_text(self._lyrics(metadata))
-        about.write_text(to_json(metadata))
-        return {
-            "prompt": self.job.prompt,
-            "lyrics_file": str(lyrics),
-            "metadata_file": str(about),
-            "duration": f"{self.generator.duration(metadata.get('duration')):g}",
-            "output_dir": str(made),
-            "job_id": self.job.job_id,
-        }
-
-    def _lyrics(self, metadata: dict[str, Any]) -> str:
-        text, name = metadata.get("lyrics"), metadata.get("lyrics_file")
-        if isinstance(text, str):
-            return text
-        if name is None:
-            return ""
-        file = self.storage.open(name) if isinstance(name, str) else None
-        if file is None:
-            raise Failed(f"metadata.lyrics_file is {name!r}: there is no such file inside the storage folder")
-        with file:
-            return file.read(1024 * 1024).decode("utf-8", "replace")
-
-    def _run(self, command: list[str], folder: Path, seconds: float, follow: Callable[[str], None]) -> None:
-        """Run a command to its end. Raises Stopped, and Failed with the last lines it printed."""
-        process = Process(command, self.storage.log(self.job.job_id), folder)
+        Raises Stopped, Failed with the last lines it printed, TimeoutError after so many seconds, OSError.
+        """
+        process = Process(command, output, folder)
         try:
             for line in process.lines(self.lease.stop, seconds):
                 follow(line)
-        except TimeoutError:
-            raise Failed(
-                f"the generator took longer than {seconds:g} seconds and was stopped (GENERATOR_TIMEOUT)"
-            ) from None
         finally:
             process.close()
         self.lease.check()
+        if process.code != 0 and self.storage.is_full():
+            raise OSError(ENOSPC, "the disk of the storage folder is full; make room and it goes on")
         if process.code != 0:
-            said = "\n".join(process.last) or "it printed nothing"
-            raise Failed(f"the generator ended with code {process.code}: {said}")
+            raise Failed(self.failure(process.code, list(process.last)))
 
-    def _follow(self, line: str) -> None:
-        """Move status and progress by what the generator prints; neither ever falls."""
-        status, percent = status_of(line), percent_of(line)
-        if percent is not None:
-            status, percent = status or "generating_audio", percent * (100 - ENCODING_SHARE) // 100
-        self._report(status or self.status, percent or 0, line)
+    def failure(self, code: int | None, last: list[str]) -> str:
+        """The sentence for a command that ended with this code, after these lines."""
+        said = "\n".join(last) or "it printed nothing"
+        return f"the generator ended with code {code}: {said}"
 
-    def _follow_encoder(self, line: str) -> None:
-        percent = percent_of(line) or 0
-        self._report("exporting", 100 - ENCODING_SHARE + percent * (ENCODING_SHARE - 1) // 100, line)
+    def report(self, status: str, progress: int, message: str) -> None:
+        """Tell the ledger, at once when the status moves, else twice a second; what could not be told is told later.
 
-    def _report(self, status: str, progress: int, message: str) -> None:
-        """Tell the ledger, at once when the status moves, else twice a second; what could not be told is told later."""
-        order = JOB_STATUSES.steps
+        Neither status nor progress ever falls.
+        """
+        order = self.repo.statuses.steps
         moved = order.index(status) > order.index(self.status)
         self.status = status if moved else self.status
         self.progress = max(self.progress, progress)
@@ -207,59 +178,53 @@ class Attempt:
         self.reported = time.monotonic()
         try:
             self._update(status=self.status, progress=self.progress, message=message)
-            display.show(self.job.job_id, self.status, self.progress, message)
+            display.show(self.name, self.status, self.progress, message)
         except AWAY as error:
-            log.warning("job %s: progress is not recorded just now: %s", self.job.job_id, error)
+            log.warning("%s: progress is not recorded just now: %s", self.name, error)
             release_connection()
         except (LeaseLost, WrongStatus):
             self.lease.why = "lost"
 
-    def _update(self, **changes: Any) -> Job | None:
-        return self.jobs.update(self.job.job_id, lease_token=self.lease.token, **changes)
+    def finish(self, record: Callable[[], Any], is_recorded: Callable[[], bool]) -> str:
+        """Record the result until the database has it; how that ended. is_recorded() when its answer did not arrive."""
+        if self._insist(record):
+            return self.repo.statuses.completed
+        known = self._insist(is_recorded)
+        if known is None:
+            return UNKNOWN
+        return self.repo.statuses.completed if known else "lost"
 
-    def _complete(self, made: list[dict[str, Any]]) -> str:
-        tracks = [self._track(each) for each in made]
-        files = [self._manifest(each, track) for each, track in zip(made, tracks, strict=True)]
-        manifest = {"log": self.storage.relative(self.storage.log(self.job.job_id)), "tracks": files}
-        ended = {"file_manifest": manifest, "message": None, "error": None}
-        done = self._insist(lambda: self.jobs.complete(self.job.job_id, self.lease.token, tracks, **ended))
-        return JOB_STATUSES.completed if done else "lost"
-
-    def _track(self, made: dict[str, Any]) -> dict[str, Any]:
-        asked = {name: value for name, value in self.job.metadata.items() if name not in ("lyrics", "lyrics_file")}
-        paths = {kind: self.storage.relative(self.final / file["name"]) for kind, file in made["files"].items()}
-        named = {f"file_path_{kind}": path for kind, path in paths.items()}
-        return {"track_id": new_id(), "duration": made["duration"], "metadata": asked, **named}
-
-    def _manifest(self, made: dict[str, Any], track: dict[str, Any]) -> dict[str, Any]:
-        """What file_manifest says of a track: path, URL, bytes and SHA-256 of each file."""
-        url = f"/api/tracks/{track['track_id']}"
-        facts = {kind: {**file, "path": track[f"file_path_{kind}"]} for kind, file in made["files"].items()}
-        return {"track_id": track["track_id"], "url": url, **facts}
+    def _update(self, **changes: Any) -> Any:
+        return self.repo.update(self.record.record_id, lease_token=self.lease.token, **changes)
 
     def _give_up(self, why: str) -> str:
         """Cancelled, released for a shutdown, or lost."""
         if why == "cancelled":
-            return self._end(JOB_STATUSES.cancelled)
+            return self._end(self.repo.statuses.cancelled)
         if why == "shutdown":
-            self._insist(lambda: self.jobs.release(self.job.job_id, self.lease.token))
+            self._insist(lambda: self.repo.release(self.record.record_id, self.lease.token))
             return "released"
         return "lost"
+
+    def _put_back(self, why: str) -> None:
+        """Release it, and say what it waits for."""
+        self._give_up("shutdown")
+        self._insist(lambda: self.repo.update(self.record.record_id, message=why))
 
     def _end(self, status: str, **changes: Any) -> str:
         return status if self._insist(lambda: self._update(status=status, message=None, **changes)) else "lost"
 
-    def _insist(self, act: Callable[[], Job | None]) -> Job | None:
-        """act() until the database takes it; None when the lease is lost meanwhile."""
+    def _insist(self, act: Callable[[], Answer | None]) -> Answer | None:
+        """act() until the database answers; None when it refuses, or when there is no time to ask again."""
         pause = 0.1
         while True:
             try:
                 return act()
             except LedgerError as refused:
-                log.warning("job %s: %s", self.job.job_id, refused)
+                log.warning("%s: %s", self.name, refused)
                 return None
             except AWAY as error:
-                log.warning("job %s: the database does not take its end, trying again: %s", self.job.job_id, error)
+                log.warning("%s: the database does not take its end, trying again: %s", self.name, error)
                 release_connection()
             if self.lease.why == "lost" or self.lease.shutdown.wait(pause):
                 return None

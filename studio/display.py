@@ -1,4 +1,4 @@
-"""What a worker shows of its job: a bar on a terminal, else one log line a change."""
+"""What a worker shows of its work: a bar on a terminal, else one log line a change."""
 
 import logging
 import sys
@@ -8,11 +8,11 @@ WIDTH = 30
 LONGEST = 60
 
 
-def show(job_id: str, status: str, progress: int, message: str = "") -> None:
+def show(name: str, status: str, progress: int, message: str = "") -> None:
     """Tell of a change; a status that is final ends the bar's line."""
     if not sys.stderr.isatty():
-        log.info("job %s %s %s%% %.*s", job_id, status, progress, LONGEST, message)
+        log.info("%s %s %s%% %.*s", name, status, progress, LONGEST, message)
         return
     bar = ("█" * (progress * WIDTH // 100)).ljust(WIDTH, "░")
-    line = f"\r{job_id[:20]:20} {bar} {progress:3}% {status:18} {message[:LONGEST]}"
+    line = f"\r{name[:24]:24} {bar} {progress:3}% {status:18} {message[:LONGEST]}"
     print(f"{line:<140}", end="" if message else "\n", file=sys.stderr, flush=True)

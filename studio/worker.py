@@ -1,4 +1,4 @@
-"""The worker: claims jobs one after another and makes them; flask worker, or beside the web in python app.py."""
+"""The workers: one claims jobs, one claims loops, and makes them; flask worker, or beside the web in python app.py."""
 
 import logging
 import os
@@ -6,17 +6,23 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
 
 from database import AWAY, init_database, release_connection
 
 import housekeeping
 from models import Job
-from repos import JobRepository
+from repos import JobRepository, LoopRepository
 from settings import Settings, get_settings
 from storage import Storage
 from studio import display
 from studio.attempt import Attempt
 from studio.generators import configured
+from studio.loops import LoopAttempt
+from studio.songs import SongAttempt
+from work import WorkRepository
 
 log = logging.getLogger("ledger.worker")
 IDLE_SECONDS = 0.2
@@ -25,20 +31,25 @@ LONGEST_PAUSE = 30.0
 
 
 class Worker:
-    """One job at a time; tick() is one look, run() looks until it is told to stop."""
+    """One piece of work at a time; tick() is one look, run() looks until it is told to stop."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings, self.jobs = settings, JobRepository()
+    repo: ClassVar[WorkRepository[Any]]
+
+    def __init__(self, settings: Settings, shutdown: threading.Event | None = None) -> None:
+        self.settings, self.shutdown = settings, shutdown or threading.Event()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self.generators = configured(settings)
-        self.shutdown = threading.Event()
-        self._explained = -EXPLAIN_SECONDS
+
+    def claim(self, now: float) -> Any:
+        """The record to work on next, leased to this worker; None when nothing waits."""
+        return self.repo.claim(self.name, self.settings.lease_seconds)
+
+    def attempt(self, record: Any) -> Attempt:
+        """What to do with a claimed record."""
+        raise NotImplementedError
 
     def run(self) -> None:
         """Work until shutdown is set. Outlives a database that is away and a disk that is full."""
         pause = IDLE_SECONDS
-        log.info("worker %s runs %s", self.name, ", ".join(sorted(self.generators)))
-        housekeeping.start(Storage(self.settings), self.shutdown)
         while not self.shutdown.is_set():
             try:
                 busy = self.tick(time.monotonic())
@@ -51,26 +62,60 @@ class Worker:
                 release_connection()
                 self.shutdown.wait(pause)
         release_connection()
-        log.info("worker %s stopped", self.name)
+        log.info("worker %s makes no more %ss", self.name, self.repo.name)
 
     def tick(self, now: float) -> bool:
-        """One look: do one job, or False when nothing waited; every few seconds say why what waits is not taken."""
+        """One look: do one piece of work, or False when nothing waited."""
+        record = self.claim(now)
+        if record is None:
+            return False
+        attempt = self.attempt(record)
+        log.info("%s claimed, attempt %s: %.60s", attempt.name, record.attempts, attempt.about)
+        outcome = attempt.run()
+        display.show(attempt.name, outcome, 100 if outcome == self.repo.statuses.completed else 0)
+        return True
+
+
+class JobWorker(Worker):
+    """Makes the jobs it has a generator for."""
+
+    repo = JobRepository()
+
+    def __init__(self, settings: Settings, shutdown: threading.Event | None = None) -> None:
+        super().__init__(settings, shutdown)
+        self.generators = configured(settings)
+        self._explained = -EXPLAIN_SECONDS
+        log.info("worker %s makes jobs of type %s", self.name, ", ".join(sorted(self.generators)))
+
+    def claim(self, now: float) -> Any:
+        """See Worker; every few seconds, say why what waits is not taken."""
         if now - self._explained >= EXPLAIN_SECONDS:
             self._explained = now
             self.explain()
-        job = self.jobs.claim(self.name, self.settings.lease_seconds, Job.job_type.in_(list(self.generators)))
-        if job is None:
-            return False
-        log.info("job %s claimed, attempt %s: %.60s", job.job_id, job.attempts, job.prompt.replace("\n", " "))
-        outcome = Attempt(self.settings, job, self.generators[job.job_type], self.shutdown).run()
-        display.show(job.job_id, outcome, 100 if outcome == "completed" else 0)
-        return True
+        return self.repo.claim(self.name, self.settings.lease_seconds, Job.job_type.in_(list(self.generators)))
+
+    def attempt(self, record: Any) -> Attempt:
+        """See Worker."""
+        return SongAttempt(self.settings, record, self.shutdown, self.generators[record.job_type])
 
     def explain(self) -> None:
         """Tell jobs that wait for a generator nobody has here what to set."""
         strange = (Job.status == "pending", Job.message.is_null(), Job.job_type.not_in(list(self.generators)))
         for job in Job.select(Job.job_id, Job.job_type).where(*strange).limit(50):
             Job.update(message=missing(job.job_type)).where(Job.job_id == job.job_id, *strange).execute()
+
+
+class LoopWorker(Worker):
+    """Cuts loops."""
+
+    repo = LoopRepository()
+
+    def attempt(self, record: Any) -> Attempt:
+        """See Worker."""
+        return LoopAttempt(self.settings, record, self.shutdown)
+
+
+WORKERS: dict[str, type[Worker]] = {"jobs": JobWorker, "loops": LoopWorker}
 
 
 def missing(job_type: str) -> str:
@@ -80,17 +125,27 @@ def missing(job_type: str) -> str:
     return f"waits: no worker here knows the job_type {job_type}; those known are diffrhythm and synth"
 
 
-def main(parent: int | None = None) -> None:
-    """Work until SIGTERM or Ctrl-C, or until the parent process is gone."""
+def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> None:
+    """Make these kinds of work side by side until SIGTERM or Ctrl-C, or until the parent process is gone."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
-    settings = get_settings()
+    settings, shutdown = get_settings(), threading.Event()
     init_database(settings)
-    worker = Worker(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: worker.shutdown.set())
+        signal.signal(number, lambda *_: shutdown.set())
     if parent is not None:
-        threading.Thread(target=_end_with, args=(parent, worker.shutdown), daemon=True).start()
-    worker.run()
+        threading.Thread(target=_end_with, args=(parent, shutdown), daemon=True).start()
+    housekeeping.start(Storage(settings), shutdown)
+    with ThreadPoolExecutor() as pool:
+        running = [pool.submit(_run, WORKERS[kind](settings, shutdown)) for kind in kinds]
+    for each in running:
+        each.result()
+
+
+def _run(worker: Worker) -> None:
+    try:
+        worker.run()
+    finally:
+        worker.shutdown.set()  # one that fails takes the others along, so that the process is started again
 
 
 def _end_with(parent: int, shutdown: threading.Event) -> None:

@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="ledger-run-"))
 from database import init_database, release  # noqa: E402
 
+import psutil  # noqa: E402
 import psycopg  # noqa: E402
 import pytest  # noqa: E402
 from flask import Flask  # noqa: E402
@@ -154,6 +155,17 @@ class Server:
         self.log = folder / f"server-{self.port}.log"
         self.environment = clean_environment(PORT=str(self.port), STORAGE_DIR=str(folder / "output"), **environment)
         self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def storage(self) -> Path:
+        """Its storage folder."""
+        return Path(self.environment["STORAGE_DIR"])
+
+    def memory(self) -> int:
+        """The bytes its web process holds."""
+        assert self.process is not None
+        children = psutil.Process(self.process.pid).children()
+        return max(each.memory_info().rss for each in children)
 
     def start(self, seconds: float = 20) -> "Server":
         """Start it, and return when it answers."""

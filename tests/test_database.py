@@ -14,6 +14,7 @@ from peewee import DatabaseError, IntegrityError
 from playhouse.pool import MaxConnectionsExceeded
 from playhouse.schema_diff import diff_models
 
+import filters
 import search
 from errors import Conflict, Invalid, MissingParent, SchemaTooNew, Stale, WrongStatus
 from models import JOB_STATUSES, LOOP_STATUSES, Delivery, Event, Job, Loop, Track
@@ -236,8 +237,6 @@ def test_metadata_can_be_asked_for_in_python(job: Job) -> None:
 
 def found(text: str) -> list[str]:
     """The ids of the jobs with these words, sorted."""
-    import filters
-
     return sorted(job.job_id for job in jobs.page(Page(), filters.words(text)))
 
 
@@ -262,12 +261,15 @@ def found(text: str) -> list[str]:
         ("ΟΔΟΣ", [12]),
         ("20°C", [12]),
         ("時々", [12]),
+        ("rock・ballad", [12]),
+        ("時々 €", [12]),
+        ("€", []),
     ],
 )
 def test_prompts_are_found_by_their_words_in_any_script(text: str, hits: list[int]) -> None:
     for number, body in enumerate(json.loads((SAMPLES / "requests.json").read_text())):
         jobs.create(job_id=f"{number:02}", prompt=body["prompt"])
-    jobs.create(job_id="12", prompt="ΟΔΟΣ οδος 20°C 時々雨")
+    jobs.create(job_id="12", prompt="ΟΔΟΣ οδος 20°C 時々雨 rock・ballad, 5 €")
     assert found(text) == [f"{number:02}" for number in hits]
 
 
@@ -276,6 +278,15 @@ def test_search_follows_changes_and_deletions(job: Job) -> None:
     assert (found("thunder"), found("rain")) == (["job-1"], [])
     jobs.delete("job-1")
     assert found("thunder") == []
+
+
+def test_a_rare_word_is_sorted_and_a_common_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "FEW", 3)
+    for number in range(5):
+        jobs.create(job_id=f"{number}", prompt="common rare" if number < 2 else "common")
+    assert (filters.is_rare("rare"), filters.is_rare("common")) == (True, False)
+    newest_first = [[job.job_id for job in jobs.page(Page(few=few), filters.words("common"))] for few in (True, False)]
+    assert newest_first == [["4", "3", "2", "1", "0"]] * 2
 
 
 def test_accents_and_case_do_not_matter() -> None:

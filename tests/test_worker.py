@@ -16,6 +16,7 @@ from database import database
 import psutil
 import pytest
 import soundfile
+from peewee import OperationalError
 
 from models import Event, Job, Track
 from repos import JobRepository, TrackRepository
@@ -23,7 +24,7 @@ from settings import Settings
 from storage import Storage
 from studio import display
 from studio.generators import DIFFRHYTHM_SECONDS, Generator, configured, percent_of, status_of
-from studio.worker import Worker, missing
+from studio.worker import JobWorker, missing
 from tests.conftest import KINDS, ROOT, SAMPLES, Server, clean_environment, wait_for
 
 STANDIN = f"{sys.executable} {ROOT / 'tests' / 'standins' / 'infer.py'}"
@@ -83,7 +84,7 @@ def named(job: Job) -> set[str]:
 def make(settings: Settings, **fields: Any) -> Job:
     """Record a job, have a worker do it, and read it again."""
     job = jobs.create(**{"prompt": "folk, acoustic guitar", **fields})
-    assert Worker(settings).tick(0)
+    assert JobWorker(settings).tick(0)
     return jobs.get_by_id(job.job_id)
 
 
@@ -159,7 +160,7 @@ TROUBLES = [
     ("fail", "ended with code 1: CUDA out of memory"),
     ("chatter", "that was a hundred megabytes"),
     ("nothing", "wrote no audio file"),
-    ("empty", "output.wav is not audio that can be decoded"),
+    ("empty", "output.wav is empty: it has 0 bytes"),
     ("text", "output.wav is not audio that can be decoded"),
     ("hang", "took longer than 1 seconds"),
     ("stubborn", "took longer than 1 seconds"),
@@ -190,7 +191,7 @@ def test_a_failed_job_is_retried_from_a_clean_start(studio: Settings, monkeypatc
     job = make(studio)
     monkeypatch.setenv("STANDIN_BEHAVIOUR", "")
     jobs.retry(job.job_id)
-    assert Worker(studio).tick(0)
+    assert JobWorker(studio).tick(0)
     again = jobs.get_by_id(job.job_id)
     assert (again.status, again.error, again.attempts) == ("completed", None, 2)
     assert stored(studio) == named(again)
@@ -202,7 +203,7 @@ def test_a_cancel_ends_the_generator_within_three_seconds(
 ) -> None:
     monkeypatch.setenv("STANDIN_BEHAVIOUR", behaviour)
     job = jobs.create(prompt="p")
-    working = threading.Thread(target=lambda: Worker(studio).tick(0))
+    working = threading.Thread(target=lambda: JobWorker(studio).tick(0))
     working.start()
     wait_for(lambda: jobs.get_by_id(job.job_id).progress > 0, 10)
     jobs.cancel(job.job_id)
@@ -218,7 +219,7 @@ def test_a_cancel_ends_the_generator_within_three_seconds(
 def test_a_job_deleted_while_it_runs_leaves_nothing(studio: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STANDIN_BEHAVIOUR", "hang")
     job = jobs.create(prompt="p")
-    working = threading.Thread(target=lambda: Worker(studio).tick(0))
+    working = threading.Thread(target=lambda: JobWorker(studio).tick(0))
     working.start()
     wait_for(lambda: jobs.get_by_id(job.job_id).progress > 0, 10)
     jobs.delete(job.job_id)
@@ -229,7 +230,7 @@ def test_a_job_deleted_while_it_runs_leaves_nothing(studio: Settings, monkeypatc
 def test_a_job_nobody_can_do_waits_and_says_what_to_set(ledger: Settings) -> None:
     for job_type in ("diffrhythm", "opera"):
         jobs.create(job_id=job_type, prompt="p", job_type=job_type)
-    assert Worker(ledger).tick(0) is False
+    assert JobWorker(ledger).tick(0) is False
     assert jobs.get_by_id("diffrhythm").message == missing("diffrhythm") and "DIFFRHYTHM_COMMAND" in missing(
         "diffrhythm"
     )
@@ -289,7 +290,7 @@ def test_sigterm_releases_the_job_and_another_worker_does_it(studio: Settings) -
     assert first.wait(10) == 0
     released = jobs.get_by_id(job.job_id)
     assert (released.status, released.attempts, released.lease_token) == ("pending", 0, None)
-    assert Worker(studio).tick(0) and jobs.get_by_id(job.job_id).status == "completed"
+    assert JobWorker(studio).tick(0) and jobs.get_by_id(job.job_id).status == "completed"
 
 
 def test_jobs_survive_fifty_kills_of_their_workers(studio: Settings) -> None:
@@ -351,11 +352,45 @@ def test_a_worker_outlives_a_database_that_drops_its_connections(studio: Setting
     check_that_each_was_done_once(studio, made)
 
 
+@pytest.mark.parametrize("answers_again", [True, False])
+def test_tracks_stay_when_the_answer_to_their_recording_is_lost(
+    studio: Settings, monkeypatch: pytest.MonkeyPatch, answers_again: bool
+) -> None:
+    worker, complete = JobWorker(studio), JobRepository.complete
+
+    def away(*_: Any) -> None:
+        raise OperationalError("the connection dropped before the answer")
+
+    def committed_but_unheard(*told: Any, **more: Any) -> None:
+        complete(*told, **more)
+        monkeypatch.undo()
+        if not answers_again:
+            monkeypatch.setattr(JobRepository, "complete", away)
+            worker.shutdown.set()
+        away()
+
+    monkeypatch.setattr(JobRepository, "complete", committed_but_unheard)
+    job = jobs.create(prompt="folk", job_type="synth", metadata={"duration": 3})
+    worker.tick(0)
+    job = jobs.get_by_id(job.job_id)
+    assert (job.status, stored(studio)) == ("completed", named(job))
+
+
+def test_a_full_disk_costs_no_job_its_attempt(studio: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.FULL_BYTES", 2**60)
+    monkeypatch.setenv("STANDIN_BEHAVIOUR", "fail")
+    job = jobs.create(prompt="folk")
+    with pytest.raises(OSError, match="disk of the storage folder is full"):
+        JobWorker(studio).tick(0)
+    job = jobs.get_by_id(job.job_id)
+    assert (job.status, job.attempts, job.error) == ("pending", 0, None) and "make room" in job.message
+
+
 def test_a_worker_says_every_change_in_a_line(studio: Settings, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="ledger.worker"):
         job = make(studio)
     said = [record.getMessage() for record in caplog.records]
-    assert said[0].startswith(f"job {job.job_id} claimed, attempt 1: folk")
+    assert said[1].startswith(f"job {job.job_id} claimed, attempt 1: folk")
     assert said[-1].strip() == f"job {job.job_id} completed 100%"
     assert any("generating_audio" in line for line in said) and any("exporting" in line for line in said)
 

@@ -10,13 +10,15 @@ from urllib.parse import urlencode
 
 from database import to_json
 
-from flask import Response, request
+from flask import Response, current_app, request
 from peewee import Expression
 
+from belongings import Belongings
 from errors import Malformed, NotFound
 from models import Job, Loop, Record, Track, iso
 from repos import LoopRepository, Page, TrackRepository
 from repository import Repository
+from storage import Storage
 from web import schemas
 
 HIDDEN = {"lease_token", "fingerprint"}
@@ -29,13 +31,25 @@ URLS = {
         "cancel": "/api/jobs/{id}/cancel",
         "retry": "/api/jobs/{id}/retry",
     },
-    Track: {"self": "/api/tracks/{id}", "job": "/api/jobs/{parent}", "loops": "/api/tracks/{id}/loops"},
+    Track: {
+        "self": "/api/tracks/{id}",
+        "job": "/api/jobs/{parent}",
+        "loops": "/api/tracks/{id}/loops",
+        "audio": "/api/tracks/{id}/audio",
+        "waveform": "/api/tracks/{id}/waveform.svg",
+    },
     Loop: {
         "self": "/api/loops/{id}",
         "track": "/api/tracks/{parent}",
+        "audio": "/api/loops/{id}/audio",
         "cancel": "/api/loops/{id}/cancel",
         "retry": "/api/loops/{id}/retry",
     },
+}
+SOUNDS = {Job: (), Track: ("file_path_wav", "file_path_mp3"), Loop: ("result_path",)}
+SILENT = {
+    model: {name: url for name, url in urls.items() if name not in ("audio", "waveform")}
+    for model, urls in URLS.items()
 }
 COLUMNS = {
     model: {name: field.column_name for name, field in model._meta.fields.items() if name not in HIDDEN}
@@ -77,10 +91,12 @@ def created(made: Record, new: bool) -> Response:
     return answer
 
 
-def deleted(gone: bool) -> Response:
-    """204. Raises NotFound."""
+def deleted(gone: bool, files: Belongings | None = None) -> Response:
+    """204, the files removed now that the record is. Raises NotFound."""
     if not gone:
         raise NotFound("There is no such record (any more).")
+    if files is not None:
+        files.remove(Storage(current_app.config["SETTINGS"]))
     return Response(status=204)
 
 
@@ -91,10 +107,13 @@ def known(found: Any) -> Any:
     return found
 
 
-def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand: str | None = None) -> Response:
+def page(
+    repo: Repository[Any], query: schemas.List, *where: Expression, expand: str | None = None, few: bool = False
+) -> Response:
     """A part of a list, and where it goes on. Raises Malformed for a cursor that is not of this list."""
     sort = str(query.sort)  # type: ignore[attr-defined]
-    wanted = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, _position(query.cursor, sort))
+    after = _position(query.cursor, sort)
+    wanted = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after, few)
     found = repo.page(wanted, *where)
     payload: Body = {"items": bodies(found[: query.limit], expand), "next": None}
     if len(found) > query.limit:
@@ -131,7 +150,8 @@ def _body(found: Record) -> Body:
     kind, data = type(found), found.__data__
     payload = {column: _value(data[name]) for name, column in COLUMNS[kind].items()}
     places = {"id": found.record_id, "parent": data[PARENTS[kind]]}
-    payload["urls"] = {name: url.format(**places) for name, url in URLS[kind].items()}
+    urls = URLS[kind] if any(data[name] for name in SOUNDS[kind]) else SILENT[kind]
+    payload["urls"] = {name: url.format(**places) for name, url in urls.items()}
     return payload
 
 

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, current_app
 from peewee import Expression
 
+import belongings
 import filters
 from models import Job, Loop, Track
 from repos import JobRepository, JobStore, LoopRepository, TrackRepository, stats
@@ -18,6 +19,7 @@ api = Operations(blueprint)
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
 IfMatch = list[int] | None
 LeaseToken = str | None
+TEXT = ("text/plain",)
 
 
 @api.route("POST", "/jobs", answers={201: schemas.Job, 200: schemas.Job}, problems=[409], headers=["Prefer"])
@@ -30,7 +32,8 @@ def create_job(body: schemas.NewJob) -> Response:
 @api.route("GET", "/jobs", answers={200: schemas.JobPage})
 def list_jobs(query: schemas.JobList) -> Response:
     """Jobs, newest first."""
-    return page(jobs, query, *_jobs_where(query), expand=query.expand)
+    few = query.q is not None and filters.is_rare(query.q)
+    return page(jobs, query, *_jobs_where(query), expand=query.expand, few=few)
 
 
 @api.route("GET", "/jobs/<id:job_id>", answers={200: schemas.Job, 304: None}, problems=[404], headers=["Prefer"])
@@ -47,12 +50,13 @@ def update_job(job_id: str, body: schemas.JobPatch, if_match: IfMatch, lease_tok
 
 
 @api.route("DELETE", "/jobs/<id:job_id>", answers={204: None}, problems=[404, 412])
-def delete_job(job_id: str, if_match: IfMatch) -> Response:
-    """Delete a job, its tracks and their loops."""
-    return deleted(jobs.delete(job_id, if_match))
+def delete_job(job_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
+    """Delete a job, its tracks and their loops; with files=true their files, too."""
+    files = belongings.of_job(job_id) if query.files else None
+    return deleted(jobs.delete(job_id, if_match), files)
 
 
-@api.route("GET", "/jobs/<id:job_id>/log", answers={200: "text/plain", 206: "text/plain"}, problems=[404, 416])
+@api.route("GET", "/jobs/<id:job_id>/log", answers={200: TEXT, 206: TEXT}, problems=[404, 416])
 def get_job_log(job_id: str, query: schemas.LogQuery) -> Response:
     """What the job's generator has printed so far; whole, a Range of bytes, or the last lines."""
     known(jobs.get_by_id(job_id))
@@ -106,9 +110,10 @@ def update_track(track_id: str, body: schemas.TrackPatch, if_match: IfMatch) -> 
 
 
 @api.route("DELETE", "/tracks/<id:track_id>", answers={204: None}, problems=[404, 412])
-def delete_track(track_id: str, if_match: IfMatch) -> Response:
-    """Delete a track and its loops."""
-    return deleted(tracks.delete(track_id, if_match))
+def delete_track(track_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
+    """Delete a track and its loops; with files=true their files, too."""
+    files = belongings.of_track(track_id) if query.files else None
+    return deleted(tracks.delete(track_id, if_match), files)
 
 
 @api.route("GET", "/tracks/<id:track_id>/loops", answers={200: schemas.LoopPage}, problems=[404])
@@ -151,9 +156,10 @@ def update_loop(loop_id: str, body: schemas.LoopPatch, if_match: IfMatch, lease_
 
 
 @api.route("DELETE", "/loops/<id:loop_id>", answers={204: None}, problems=[404, 412])
-def delete_loop(loop_id: str, if_match: IfMatch) -> Response:
-    """Delete a loop."""
-    return deleted(loops.delete(loop_id, if_match))
+def delete_loop(loop_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
+    """Delete a loop; with files=true its file, too."""
+    files = belongings.of_loop(loop_id) if query.files else None
+    return deleted(loops.delete(loop_id, if_match), files)
 
 
 @api.route("GET", "/stats", answers={200: schemas.Stats})

@@ -1,53 +1,122 @@
-"""Files as answers: streamed from disk, a Range at a time."""
+"""Files as answers: streamed from disk, a Range at a time, under a name to save them by."""
 
 import os
-from collections.abc import Iterator
-from typing import BinaryIO
+import re
+import threading
+from pathlib import Path
+from typing import BinaryIO, Self
+from urllib.parse import quote
 
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_range_header
 
-from storage import BLOCK, Storage
+from errors import Busy, NotFound
+from storage import Storage
 
 TAIL_BYTES = 1024 * 1024
+BLOCK = 64 * 1024  # the server keeps several of a slow reader in memory
+SMALL = 1024 * 1024
+TEXT = "text/plain; charset=utf-8"
+TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+TRANSFERS = threading.BoundedSemaphore(40)  # of the server's threads: slow readers must not hold them all
+UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff/\\:*?"<>|]+')
 
 
 def log(storage: Storage, job_id: str, tail: int | None) -> Response:
     """The log of a job's generator as text, empty before it has begun; with tail only so many last lines."""
     file = storage.open(storage.log(job_id))
     if file is None:
-        return Response(b"", content_type="text/plain; charset=utf-8")
-    size = os.fstat(file.fileno()).st_size
-    if tail is not None:
-        with file:
-            file.seek(max(0, size - TAIL_BYTES))
-            lines = file.read(TAIL_BYTES).splitlines(keepends=True)
-        return Response(b"".join(lines[-tail:]), content_type="text/plain; charset=utf-8")
-    return ranged(file, size, "text/plain; charset=utf-8")
+        return Response(b"", content_type=TEXT)
+    if tail is None:
+        return ranged(Transfer(file), TEXT)
+    with file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+        lines = file.read(TAIL_BYTES).splitlines(keepends=True)
+    return Response(b"".join(lines[-tail:]), content_type=TEXT)
 
 
-def ranged(file: BinaryIO, size: int, content_type: str) -> Response:
-    """The first size bytes of an open file, or the one Range of them that is asked for (206, 416)."""
-    answer = Response(blocks(file, size), content_type=content_type)
-    answer.content_length = size
-    answer.call_on_close(file.close)
+def sound(storage: Storage, path: Path, kind: str, title: str) -> Response:
+    """A WAV or MP3 file with its ETag, to play or to save as the title. Raises NotFound when it is gone meanwhile."""
+    file = storage.open(path)
+    if file is None:
+        raise NotFound("The file is gone.")
+    transfer = Transfer(file)
+    named = {"Content-Disposition": disposition(title, kind), "ETag": transfer.etag, "Cache-Control": "no-cache"}
+    return ranged(transfer, TYPES[kind], named)
+
+
+def ranged(transfer: "Transfer", content_type: str, headers: dict[str, str] | None = None) -> Response:
+    """The file, or the one Range of it that is asked for (206, 416), or 304 when the client has it."""
+    answer = Response(transfer, content_type=content_type, headers=headers)
+    answer.content_length = transfer.size
     asked = parse_range_header(request.headers.get("Range"))
     single = asked is not None and asked.units == "bytes" and len(asked.ranges) == 1
     # RFC 9110: a Range that is malformed or of several parts may be ignored; werkzeug would answer 416.
     try:
-        answer.make_conditional(request, accept_ranges=single, complete_length=size)
+        answer.make_conditional(request, accept_ranges=single, complete_length=transfer.size)
     except HTTPException:
         answer.close()
         raise
+    if answer.status_code == 304:
+        transfer.close()
     answer.headers["Accept-Ranges"] = "bytes"
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
 
 
-def blocks(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """So many bytes of a file, a block at a time: a file that grows meanwhile does not outgrow its Content-Length."""
-    with file:
-        while size > 0 and (block := file.read(min(BLOCK, size))):
-            size -= len(block)
-            yield block
+def disposition(title: str, kind: str) -> str:
+    """Content-Disposition for a title in any script; what no file system or header takes becomes a space."""
+    name = " ".join(UNSAFE.sub(" ", title).split()).strip(" .")[:100] or "track"
+    plain = re.sub(r"[^ -~]+|['%;]", "_", name)
+    return f"inline; filename=\"{plain}.{kind}\"; filename*=UTF-8''{quote(name, safe='')}.{kind}"
+
+
+class Transfer:
+    """The bytes a file has when it is opened, a block at a time, from wherever seek() is told.
+
+    One of a limited number at a time, until it is closed or forgotten: a large one may last. Raises Busy.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, about = file, os.fstat(file.fileno())
+        self.size = self._left = about.st_size
+        self.etag = f'"{about.st_mtime_ns:x}-{about.st_size:x}"'
+        self._counts = self.size > SMALL
+        if self._counts and not TRANSFERS.acquire(blocking=False):
+            self._counts = False
+            file.close()
+            raise Busy("Too many files are being sent just now: ask again in a moment.")
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        block = self.file.read(min(BLOCK, self._left)) if self._left and not self.file.closed else b""
+        self._left -= len(block)
+        if not block:
+            self.close()
+            raise StopIteration
+        return block
+
+    def seekable(self) -> bool:
+        """True: a Range begins at once, wherever it begins."""
+        return True
+
+    def seek(self, place: int) -> None:
+        """Go on from there."""
+        self.file.seek(place)
+        self._left = self.size - place
+
+    def tell(self) -> int:
+        """Where it is."""
+        return self.file.tell()
+
+    def close(self) -> None:
+        """Make room for another."""
+        self.file.close()
+        if self._counts:
+            self._counts = False
+            TRANSFERS.release()
+
+    __del__ = close

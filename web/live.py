@@ -18,7 +18,7 @@ from feed import Feed, Message, newest, newest_event
 from web import schemas
 from web.answers import known
 from web.api import jobs
-from web.work import api
+from web.audio import api
 
 __all__ = ["api"]
 

@@ -20,6 +20,8 @@ VERSION = "0.1.0"
 REF = "#/components/schemas/{model}"
 ALWAYS = (400, 403, 503)
 WITH_BODY = (411, 413, 415, 422, 507)
+WITH_FILE = (411, 413, 507)
+BYTES = "application/octet-stream"
 TITLES = {304: "Not changed since the client read it"}
 DESCRIPTIONS = {
     400: "The query or body cannot be read",
@@ -34,7 +36,7 @@ DESCRIPTIONS = {
     416: "The Range is beyond the end",
     422: "The body breaks a rule; errors names the fields",
     503: "The database cannot be used just now",
-    507: "The disk of the database is full",
+    507: "The disk of the database or of the storage folder is full",
 }
 
 
@@ -99,7 +101,10 @@ def _operation(operation: Operation, secured: bool) -> dict[str, Any]:
     }
     if operation.body:
         told["requestBody"] = {"required": True, "content": _json(operation.body)}
-    problems = {*ALWAYS, *operation.problems, *(WITH_BODY if operation.body else ()), *((401,) if secured else ())}
+    elif operation.upload:
+        told["requestBody"] = {"required": True, "content": {BYTES: _binary(BYTES)}}
+    with_body = WITH_BODY if operation.body else WITH_FILE if operation.upload else ()
+    problems = {*ALWAYS, *operation.problems, *with_body, *((401,) if secured else ())}
     for status in sorted(problems - set(operation.answers)):
         told["responses"][str(status)] = _problem(status)
     if secured:
@@ -146,10 +151,15 @@ def _json(model: type[BaseModel], media_type: str = "application/json") -> dict[
     return {media_type: {"schema": {"$ref": REF.format(model=model.__name__)}}}
 
 
-def _answer(status: int, model: type[BaseModel] | str | None) -> dict[str, Any]:
+def _binary(media_type: str) -> dict[str, Any]:
+    text = media_type.startswith("text/")
+    return {"schema": {"type": "string"} if text else {"type": "string", "contentMediaType": media_type}}
+
+
+def _answer(status: int, model: type[BaseModel] | tuple[str, ...] | None) -> dict[str, Any]:
     told: dict[str, Any] = {"description": TITLES.get(status, HTTPStatus(status).phrase)}
-    if isinstance(model, str):
-        return {**told, "content": {model: {"schema": {"type": "string"}}}}
+    if isinstance(model, tuple):
+        return {**told, "content": {media_type: _binary(media_type) for media_type in model}}
     if model is not None:
         told["content"] = _json(model, getattr(model, "media_type", "application/json"))
     headers = {

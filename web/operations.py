@@ -17,6 +17,7 @@ from werkzeug.routing import BaseConverter
 from errors import Busy, Invalid, LengthRequired, Malformed, TooLarge, UnsupportedMediaType
 from models import ID_PATTERN
 from web import schemas
+from web.uploads import Upload
 
 View = TypeVar("View", bound=Callable[..., Response])
 MAX_BODY_BYTES = 1024 * 1024
@@ -44,11 +45,12 @@ class Operation:
     method: str
     path: str
     view: Callable[..., Response]
-    answers: dict[int, type[BaseModel] | str | None]
+    answers: dict[int, type[BaseModel] | tuple[str, ...] | None]
     problems: tuple[int, ...]
     query: type[schemas.Query] = schemas.NoQuery
     body: type[schemas.Body] | None = None
     conditional: bool = False
+    upload: bool = False
     lease: Any = None
     headers: tuple[str, ...] = ()
 
@@ -59,6 +61,8 @@ class Operation:
             arguments["query"] = query
         if self.body is not None:
             arguments["body"] = read_body(self.body)
+        if self.upload:
+            arguments["upload"] = Upload()
         if self.conditional:
             arguments["if_match"] = read_if_match()
         if self.lease is not None:
@@ -82,18 +86,18 @@ class Operations:
         problems: Sequence[int] = (),
         headers: Sequence[str] = (),
     ) -> Callable[[View], View]:
-        """Declare a view; its parameters query, body, if_match and lease_token are read from the request.
+        """Declare a view; its parameters query, body, upload, if_match and lease_token are read from the request.
 
         headers names those that it reads by itself.
         """
 
         def declare(view: View) -> View:
             takes = inspect.signature(view).parameters
-            given = {name: takes[name].annotation for name in ("query", "body") if name in takes}
+            given: dict[str, Any] = {name: takes[name].annotation for name in ("query", "body") if name in takes}
             if "lease_token" in takes:
                 given["lease"] = takes["lease_token"].annotation
             guarded = "if_match" in takes
-            given |= {"conditional": guarded, "headers": tuple(headers)}
+            given |= {"conditional": guarded, "upload": "upload" in takes, "headers": tuple(headers)}
             operation = Operation(method, path, view, answers, tuple(problems), **given)
             self.all.append(operation)
             self.blueprint.add_url_rule(path, view.__name__, operation, methods=[method])

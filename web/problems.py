@@ -28,7 +28,9 @@ REFUSALS: dict[type[errors.LedgerError], tuple[int, str]] = {
     errors.TooLarge: (413, "too_large"),
     errors.UnsupportedMediaType: (415, "unsupported_media_type"),
     errors.Invalid: (422, "invalid"),
+    errors.Undecodable: (404, "not_found"),
     errors.Busy: (503, "unavailable"),
+    errors.StorageFull: (507, "storage_full"),
     errors.MissingParent: (422, "invalid"),
 }
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}

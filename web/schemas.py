@@ -262,6 +262,30 @@ class LogQuery(Query):
     )
 
 
+class Deletion(Query):
+    """What to delete besides the record."""
+
+    files: Switch = Field(False, description="its files, too", json_schema_extra={"default": "false"})
+
+
+class AudioQuery(Query):
+    """Which encoding of a track."""
+
+    format: Literal["wav", "mp3"] | SkipJsonSchema[None] = Field(None, description="WAV when there is one, else MP3")
+
+
+class UploadQuery(Query):
+    """Which file of a track the body is."""
+
+    format: Literal["wav", "mp3"] | SkipJsonSchema[None] = Field(None, description="refuse a body of another kind")
+
+
+class WaveformQuery(Query):
+    """How finely to draw."""
+
+    points: Annotated[int, Field(ge=1, le=2000), BeforeValidator(_digits)] = 800
+
+
 class EventQuery(Query):
     """Where a stream of events begins."""
 
@@ -398,6 +422,15 @@ class Stats(Answer):
     tracks: int
     queue_length: int = Field(description="jobs and loops that wait")
     mean_job_seconds: float | None = Field(description="of the last hundred completed jobs")
+
+
+class Waveform(Answer):
+    """The outline of a sound."""
+
+    duration: float = Field(description="seconds")
+    peaks: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
+        description="lowest and highest sample of each stretch, -1 to 1"
+    )
 
 
 class Health(Answer):

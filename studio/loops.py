@@ -1,0 +1,78 @@
+"""An attempt at a loop: find where its track repeats, cut and render it, and record the file."""
+
+import json
+import re
+import sys
+import threading
+from pathlib import Path
+
+from models import LOOP_STATUSES, Loop, Track
+from repos import LoopRepository, TrackRepository
+from settings import Settings
+from storage import publish, safe_name
+from studio.attempt import Attempt, Failed
+from studio.generators import ROOT
+
+LINE = re.compile(r"(ANALYZING|RENDERING|EXPORTING) (\d{1,3})%")
+LOOPER_SECONDS = 24 * 3600.0
+ANALYSIS = ("start", "end", "crossfade", "tempo", "beats", "score", "quality")
+WORDS = {
+    "ANALYZING": "listening for where it repeats",
+    "RENDERING": "cutting the seam",
+    "EXPORTING": "writing the file",
+}
+
+
+class LoopAttempt(Attempt):
+    """What a worker does with a claimed loop."""
+
+    repo = LoopRepository()
+
+    def __init__(self, settings: Settings, loop: Loop, shutdown: threading.Event) -> None:
+        super().__init__(settings, loop, shutdown)
+        self.about = f"{loop.duration:g} seconds of track {self.record.track_id}"
+
+    def make(self) -> str:
+        """See Attempt."""
+        track = TrackRepository().get_by_id(self.record.track_id)
+        source, loop = self._source(track), self.work / "loop"
+        loop.mkdir(parents=True)
+        name = safe_name(f"loop-{self.record.duration:g}s")
+        asked = ["--duration", repr(self.record.duration), "--format", self.record.format, "--name", name]
+        fade = ["--fade"] if self.record.fade_in_out else []
+        command = [sys.executable, "-m", "studio.looper", str(source), str(loop), *asked, *fade]
+        self.process(command, ROOT, LOOPER_SECONDS, self.work / "looper.log", self._follow)
+        analysis = json.loads((loop / "analysis.json").read_text())
+        (loop / "analysis.json").unlink()
+        publish(loop, self.final)
+        return self._complete(self.final / f"{name}.{self.record.format.lower()}", analysis)
+
+    def failure(self, code: int | None, last: list[str]) -> str:
+        """The looper's own sentence, or how it ended without one."""
+        return last[-1] if code == 1 and last else super().failure(code, last).replace("generator", "looper", 1)
+
+    def _source(self, track: Track | None) -> Path:
+        """The file to cut: WAV before MP3. Raises Failed."""
+        for name in (track.file_path_wav, track.file_path_mp3) if track else ():
+            if found := self.storage.find(name):
+                return found
+        raise Failed("the track has no audio file inside the storage folder to cut a loop from: upload one and retry")
+
+    def _follow(self, line: str) -> None:
+        found = LINE.fullmatch(line)
+        if found:
+            self.report(found[1], min(99, int(found[2])), WORDS[found[1]])
+
+    def _complete(self, file: Path, analysis: dict[str, object]) -> str:
+        path = self.storage.relative(file)
+        ended = {
+            "result_path": path,
+            "result_url": f"/api/loops/{self.record.loop_id}/audio",
+            "analysis": {name: analysis[name] for name in ANALYSIS},
+            "message": None,
+            "error": None,
+        }
+        return self.finish(
+            lambda: self._update(status=LOOP_STATUSES.completed, **ended),
+            lambda: getattr(self.repo.get_by_id(self.record.loop_id), "result_path", None) == path,
+        )

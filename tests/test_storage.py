@@ -1,0 +1,140 @@
+"""The storage folder: nothing outside it is read or removed, and files are there whole or not at all."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from settings import Settings
+from storage import PARTS, Storage, derived, publish, publish_file
+
+# What stands for the folder outside, below which there is a secret.
+ATTACKS = [
+    "../secret.wav",
+    "jobs/../../secret.wav",
+    "{outside}/secret.wav",
+    "%2e%2e/secret.wav",
+    "..%2fsecret.wav",
+    "%252e%252e%252fsecret.wav",
+    "..\\secret.wav",
+    "../output-evil/secret.wav",
+    "{outside}/output-evil/secret.wav",
+    "link.wav",
+    "linked/secret.wav",
+    "fifo.wav",
+    "jobs",
+    "",
+    ".",
+    "..",
+    "a\0b.wav",
+    "\udcff.wav",
+    "x" * 5000,
+    "/dev/zero",
+    "/proc/self/environ",
+]
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    """A storage folder beside secrets, with a link, a linked folder and a FIFO in it."""
+    made = Storage(Settings(_env_file=None, storage_dir=tmp_path / "output"))
+    for folder in (made.root / "jobs", tmp_path / "output-evil"):
+        folder.mkdir(parents=True)
+    for secret in (tmp_path / "secret.wav", tmp_path / "output-evil" / "secret.wav"):
+        secret.write_text("secret")
+    (made.root / "link.wav").symlink_to(tmp_path / "secret.wav")
+    (made.root / "linked").symlink_to(tmp_path)
+    os.mkfifo(made.root / "fifo.wav")
+    (made.root / "inside.wav").write_text("inside")
+    return made
+
+
+def everything(folder: Path) -> set[Path]:
+    """All names below a folder, links not followed."""
+    return {Path(place, name) for place, folders, files in os.walk(folder) for name in folders + files}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_nothing_outside_the_folder_is_opened_or_removed(storage: Storage, name: str) -> None:
+    name = name.format(outside=storage.root.parent) if "{" in name else name
+    before = everything(storage.root.parent)
+    assert storage.open(name) is None and storage.find(name) is None
+    storage.remove(name, [])
+    assert everything(storage.root.parent) == before
+
+
+@pytest.mark.parametrize("name", ["inside.wav", "jobs/../inside.wav", "./inside.wav", "{root}/inside.wav"])
+def test_a_file_inside_is_opened_and_removed(storage: Storage, name: str) -> None:
+    name = name.format(root=storage.root)
+    with storage.open(name) or pytest.fail(name) as file:
+        assert file.read() == b"inside"
+    storage.remove(name, [])
+    assert not (storage.root / "inside.wav").exists()
+
+
+def test_what_was_derived_from_a_file_goes_with_it(storage: Storage) -> None:
+    for path in derived(storage.root / "inside.wav").values():
+        path.write_text("derived")
+    storage.remove("inside.wav", [])
+    assert sorted(path.name for path in storage.root.iterdir()) == ["fifo.wav", "jobs", "link.wav", "linked"]
+
+
+def test_a_file_in_the_folder_of_another_record_stays(storage: Storage) -> None:
+    theirs = storage.folder("job", "other") / "attempt" / "song.wav"
+    publish_file(part_of(storage, "song"), theirs)
+    storage.remove("jobs/other/attempt/song.wav", [storage.folder("job", "mine")])
+    assert theirs.read_text() == "song"
+    storage.remove("jobs/other/attempt/song.wav", [storage.folder("job", "other")])
+    assert not theirs.exists()
+
+
+def test_a_folder_is_removed_but_for_links_and_fifos(storage: Storage) -> None:
+    folder = storage.folder("job", "one")
+    (folder / "attempt").mkdir(parents=True)
+    (folder / "attempt" / "song.wav").write_text("song")
+    (folder / "attempt" / "link.wav").symlink_to(storage.root.parent / "secret.wav")
+    (folder / "out").symlink_to(storage.root.parent)
+    storage.remove_folder("job", "one")
+    assert everything(folder) == {folder / "attempt", folder / "attempt" / "link.wav", folder / "out"}
+    assert (storage.root.parent / "secret.wav").exists()
+
+
+def test_a_record_folder_that_is_a_link_stays(storage: Storage) -> None:
+    storage.folder("job", "evil").symlink_to(storage.root.parent / "output-evil")
+    storage.remove_folder("job", "evil")
+    assert (storage.root.parent / "output-evil" / "secret.wav").exists()
+
+
+def test_an_empty_record_folder_goes_with_its_files(storage: Storage) -> None:
+    publish_file(part_of(storage, "x"), storage.folder("track", "t") / "a.wav")
+    storage.remove_folder("track", "t")
+    assert not storage.folder("track", "t").exists()
+
+
+def part_of(storage: Storage, text: str) -> Path:
+    """An unfinished file with this text."""
+    part = storage.part()
+    part.write_text(text)
+    return part
+
+
+def test_a_published_file_replaces_a_link_rather_than_what_it_points_to(storage: Storage) -> None:
+    publish_file(part_of(storage, "new"), storage.root / "link.wav")
+    assert (storage.root / "link.wav").read_text() == "new" and not (storage.root / "link.wav").is_symlink()
+    assert (storage.root.parent / "secret.wav").read_text() == "secret"
+
+
+def test_a_published_folder_has_everything(storage: Storage) -> None:
+    work = storage.root / ".work"
+    (work / "deep").mkdir(parents=True)
+    (work / "deep" / "a.wav").write_text("a")
+    publish(work, storage.root / "done")
+    assert (storage.root / "done" / "deep" / "a.wav").read_text() == "a" and not work.exists()
+
+
+def test_parts_nobody_writes_to_any_more_are_removed(storage: Storage) -> None:
+    old, new = part_of(storage, "old"), part_of(storage, "new")
+    os.utime(old, (time.time() - 4000,) * 2)
+    storage.remove_old_parts()
+    assert list((storage.root / PARTS).iterdir()) == [new]

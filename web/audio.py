@@ -1,0 +1,86 @@
+"""The sound of tracks and loops over REST: played, saved, uploaded and drawn."""
+
+import json
+from typing import Any
+
+from flask import Response, current_app
+
+from errors import NotFound
+from models import Job, Track
+from storage import Storage
+from web import files, schemas, waveform
+from web.answers import json_answer, known, record
+from web.api import IfMatch, loops, tracks
+from web.trackfiles import TrackFiles
+from web.uploads import Upload
+from web.work import api
+
+__all__ = ["api"]
+
+KINDS = ("audio/wav", "audio/mpeg")
+SOUND: dict[int, Any] = {200: KINDS, 206: KINDS, 304: None}
+
+
+@api.route("GET", "/tracks/<id:track_id>/audio", answers=SOUND, problems=[404, 416])
+def get_track_audio(track_id: str, query: schemas.AudioQuery) -> Response:
+    """The sound of a track, whole or a Range of it; an MP3 is made of the WAV when there is none."""
+    track = known(tracks.get_by_id(track_id))
+    path, kind = _track_files().find(track, query.format)
+    return files.sound(_storage(), path, kind, _title(track))
+
+
+@api.route("PUT", "/tracks/<id:track_id>/audio", answers={200: schemas.Track}, problems=[404, 412])
+def put_track_audio(track_id: str, query: schemas.UploadQuery, upload: Upload, if_match: IfMatch) -> Response:
+    """Give a track its sound: the body is a WAV or MP3 file; any other that decodes becomes a WAV."""
+    track = known(tracks.get_by_id(track_id))
+    return record(_track_files().keep(track, upload, query.format, if_match))
+
+
+@api.route("GET", "/tracks/<id:track_id>/waveform.json", answers={200: schemas.Waveform, 304: None}, problems=[404])
+def get_track_waveform(track_id: str, query: schemas.WaveformQuery) -> Response:
+    """The waveform of a track, lowest and highest sample of each of so many stretches."""
+    return waveform.conditional(json_answer(_peaks(track_id, query.points)))
+
+
+@api.route("GET", "/tracks/<id:track_id>/waveform.svg", answers={200: ("image/svg+xml",), 304: None}, problems=[404])
+def get_track_waveform_image(track_id: str, query: schemas.WaveformQuery) -> Response:
+    """The waveform of a track as a picture, for light and dark pages."""
+    found = _peaks(track_id, query.points)
+    return waveform.conditional(Response(waveform.svg(found["peaks"]), content_type="image/svg+xml"))
+
+
+@api.route("GET", "/loops/<id:loop_id>/audio", answers=SOUND, problems=[404, 416])
+def get_loop_audio(loop_id: str) -> Response:
+    """The sound of a completed loop, whole or a Range of it."""
+    loop = known(loops.get_by_id(loop_id))
+    path = _storage().find(loop.result_path)
+    if path is None:
+        raise NotFound(f"There is no file of this loop: it is {loop.status}.")
+    title = f"{_title(loop.track)} (loop, {loop.duration:g} s)"
+    return files.sound(_storage(), path, loop.format.lower(), title)
+
+
+def _peaks(track_id: str, points: int) -> dict[str, Any]:
+    path = _track_files().peaks(known(tracks.get_by_id(track_id)))
+    found = json.loads(path.read_text())
+    return {"duration": found["duration"], "peaks": waveform.coarser(found["peaks"], points)}
+
+
+def _title(track: Track) -> str:
+    """What a track is called: its own name, else the beginning of its job's prompt."""
+    named = [track.metadata.get(key) for key in ("track_name", "title")]
+    return next((name for name in named if isinstance(name, str) and name.strip()), None) or _prompt(track)
+
+
+def _prompt(track: Track) -> str:
+    job = Job.select(Job.prompt).where(Job.job_id == track.__data__["job"]).first()
+    return str(job.prompt) if job else ""
+
+
+def _track_files() -> TrackFiles:
+    found: TrackFiles = current_app.extensions["track_files"]
+    return found
+
+
+def _storage() -> Storage:
+    return _track_files().storage
