@@ -94,7 +94,10 @@ class Lease:
 
 
 class Attempt:
-    """What a worker does with a claimed job or loop. A subclass has a repository, make(), and about: what is wanted, in words."""
+    """What a worker does with a claimed job or loop.
+
+    A subclass has a repository, make(), and about: what is wanted, in words.
+    """
 
     repo: ClassVar[JobRepository | LoopRepository]
     about: str
