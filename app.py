@@ -35,7 +35,7 @@ from web.trackfiles import TrackFiles
 access_log = logging.getLogger("ledger.access")
 SMALL_BODY = 1024 * 1024
 WORKER_STOP_SECONDS = 10.0
-OTHER_THREADS = 112  # beside those of streams: 32 wait, 24 read slow bodies, 8 uploads, 40 send, and some never held
+OTHER_THREADS = 128  # beside those of streams: 32 and 16 wait, 24 read bodies, 8 upload, 40 send, and some are free
 MEGABYTE = 1_000_000
 OPERATIONS = (live.api, health.health)
 ROOT = Path(__file__).parent
@@ -54,7 +54,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["SETTINGS"] = settings
     app.extensions["job_store"] = repos.JobStore()
     storage = Storage(settings)
-    app.extensions["track_files"] = TrackFiles(storage, Derivatives(storage), settings.max_upload_mb * MEGABYTE)
+    app.extensions["track_files"] = TrackFiles(
+        storage, Derivatives(storage, waiting.stopping), settings.max_upload_mb * MEGABYTE
+    )
     app.extensions["feed"] = Feed(settings, waiting.stopping)
     app.extensions["streams"] = threading.BoundedSemaphore(settings.sse_limit)
     app.teardown_appcontext(give_back_connection)

@@ -2,12 +2,14 @@
 
 `probe FILE` prints what it is, `wav` and `mp3 FILE TARGET` encode it, `peaks FILE TARGET` writes its waveform. As
 processes of their own these load numpy where the web must not, and a file that crashes a decoder crashes nothing else;
-they end with 1 and a sentence when the file is not audio. Everything goes through libsndfile (soundfile); numpy arrays
+they end with 3 and a sentence when the file is not audio. Everything goes through libsndfile (soundfile); numpy arrays
 have the shape (frames, channels).
 """
 
+import ctypes
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,10 @@ WAV_BYTES = 4_000_000_000  # above, the header of a WAV cannot say how long it i
 KINDS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "MP3": "mp3"}  # libsndfile's word, and ours
 PEAK_FRAMES = 256
 POINTS = 2000
+RATES = (4000, 768_000)  # Hz
+CHANNELS = 32
+UNUSABLE = 3
+PR_SET_PDEATHSIG = 1
 
 
 class Unusable(Exception):
@@ -51,6 +57,12 @@ class Source:
             raise self._undecodable(error) from None
         self.rate, self.channels, self.expected = self._sound.samplerate, self._sound.channels, self._sound.frames
         self.kind = KINDS.get(self._sound.format)
+        if not RATES[0] <= self.rate <= RATES[1] or self.channels > CHANNELS:
+            self.__exit__()
+            raise Unusable(
+                f"{self.name} has {self.channels} channels at {self.rate} Hz: up to {CHANNELS} channels "
+                f"at {RATES[0]} to {RATES[1]} Hz are taken"
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -60,11 +72,11 @@ class Source:
         self._file.close()
 
     def blocks(self, frames: int = FRAMES) -> Iterator[Block]:
-        """Its sound in order, finite and within -1 to 1; the last block may be shorter.
+        """Its sound in order, finite and within -1 to 1; the last block may be shorter, as are those of many channels.
 
         What is damaged after some sound ends it. Raises Unusable when there is no sound at all.
         """
-        decoded = 0
+        decoded, frames = 0, max(1, frames // max(1, self.channels // 2))
         while True:
             try:
                 block = self._sound.read(frames, dtype="float32", always_2d=True)
@@ -204,7 +216,8 @@ def main(verb: str, path: Path, target: Path | None = None) -> None:
         else:
             sys.exit("usage: python -m audio probe FILE | wav FILE TARGET | mp3 FILE TARGET | peaks FILE TARGET")
     except Unusable as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr)
+        sys.exit(UNUSABLE)
 
 
 def _resampler(rate: int, wanted: int, channels: int) -> Any:
@@ -214,9 +227,10 @@ def _resampler(rate: int, wanted: int, channels: int) -> Any:
 
 
 def _step_back() -> None:
-    """Use any core, after all that is urgent: the web process is pinned to one."""
+    """Use any core, after all that is urgent, since the web process is pinned to one; and end when it does."""
     os.nice(5)
     if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
 

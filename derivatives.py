@@ -4,35 +4,45 @@ Made by processes of their own (python -m audio), a few at once, so that the web
 """
 
 import json
+import logging
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from errors import Busy, StorageFull, Undecodable
-from storage import Storage, derived, is_file, publish_file
+from database import give_back_connection
+
+from errors import Busy, NotFound, StorageFull, Undecodable
+from storage import Storage, derived, is_file, replace
 
 Kind = Literal["mp3", "peaks"]
 
+Made = TypeVar("Made")
+log = logging.getLogger("ledger.derivatives")
 ROOT = Path(__file__).parent
 AT_ONCE = 2
 WAIT_SECONDS = 30.0
 LONGEST_SECONDS = 3600.0
+TICK_SECONDS = 0.2
+WAITERS = threading.BoundedSemaphore(16)  # of the server's threads, see app.py
+UNUSABLE = 3  # the exit code of python -m audio for a file that is no sound
 
 
 class Derivatives:
-    """Makes each derivative once, however many ask for it at the same time."""
+    """Makes each derivative once, however many ask for it at the same time. Ends with the process."""
 
-    def __init__(self, storage: Storage) -> None:
-        self.storage = storage
+    def __init__(self, storage: Storage, stopping: threading.Event) -> None:
+        self.storage, self.stopping = storage, stopping
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="derivatives")
         self._lock = threading.Lock()
         self._under_way: dict[Path, Future[Path]] = {}
 
     def get(self, source: Path, kind: Kind) -> Path:
-        """The derivative's path. Raises Undecodable, StorageFull, and Busy when it takes longer than half a minute."""
+        """The derivative's path. Raises Undecodable, StorageFull, NotFound, and Busy when it takes longer than that."""
         target = derived(source)[kind]
         if _is_fresh(target, source):
             return target
@@ -41,42 +51,71 @@ class Derivatives:
             if making is None:
                 making = self._under_way[target] = self._pool.submit(self._make, source, target, kind)
                 making.add_done_callback(lambda _: self._under_way.pop(target, None))
-        if wait([making], WAIT_SECONDS).not_done:
-            raise Busy("This is being made from the track's file, and takes a while: ask again in a moment.")
-        return making.result()
+        return self._wait(making, WAIT_SECONDS)
 
     def probe(self, path: Path) -> dict[str, Any]:
-        """What a file holds, by decoding it; see audio.probe. Raises Undecodable, StorageFull."""
-        found: dict[str, Any] = json.loads(self._run("probe", path))
+        """What a file holds, by decoding it; see audio.probe. Raises Undecodable, StorageFull, Busy."""
+        found: dict[str, Any] = json.loads(self._wait(self._pool.submit(self._run, "probe", path), LONGEST_SECONDS))
         return found
 
     def encode(self, source: Path, target: Path, kind: Literal["wav", "mp3"]) -> None:
-        """Decode a file into another. Raises Undecodable, StorageFull."""
-        self._run(kind, source, target)
+        """Decode a file into another. Raises Undecodable, StorageFull, Busy."""
+        self._wait(self._pool.submit(self._run, kind, source, target), LONGEST_SECONDS)
+
+    def _wait(self, making: Future[Made], seconds: float) -> Made:
+        """Its result; a connection is lent to others meanwhile, and only so many wait at a time."""
+        give_back_connection()
+        if not WAITERS.acquire(blocking=False):
+            raise Busy("Too many are waiting for files to be made just now: ask again in a moment.")
+        try:
+            until = time.monotonic() + seconds
+            while not self.stopping.is_set() and time.monotonic() < until:
+                if wait([making], TICK_SECONDS).done:
+                    return making.result()
+        finally:
+            WAITERS.release()
+        raise Busy("This is being made from the track's file, and takes a while: ask again in a moment.")
 
     def _make(self, source: Path, target: Path, kind: Kind) -> Path:
         part = self.storage.part()
         try:
             self._run(kind, source, part)
-            publish_file(part, target)
+            replace(part, target)
+        except FileNotFoundError:
+            raise NotFound("The track's file is gone.") from None
         finally:
             part.unlink(missing_ok=True)
+        if not source.exists():  # deleted meanwhile
+            target.unlink(missing_ok=True)
         return target
 
     def _run(self, verb: str, *paths: Path) -> str:
         command = [sys.executable, "-m", "audio", verb, *map(str, paths)]
-        try:
-            ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LONGEST_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise Undecodable("The file takes longer than an hour to decode.") from None
-        if ended.returncode == 0:
-            return ended.stdout
+        with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            try:
+                said, error = self._communicate(process)
+            finally:
+                process.kill()
+        if process.returncode == 0:
+            return said
         if self.storage.is_full():
             raise StorageFull("The disk of the storage folder is full: free some space, then send this again.")
-        last = ended.stderr.strip().rpartition("\n")[2]
-        raise Undecodable(last if ended.returncode == 1 and last else "The file crashes the decoder.")
+        if process.returncode == UNUSABLE:
+            raise Undecodable(error.strip().rpartition("\n")[2])
+        log.warning("%s ended with code %s: %s", verb, process.returncode, error)
+        raise Undecodable("The file cannot be decoded: it is not sound, or more than can be worked with.")
+
+    def _communicate(self, process: subprocess.Popen[str]) -> tuple[str, str]:
+        until = time.monotonic() + LONGEST_SECONDS
+        while not self.stopping.is_set() and time.monotonic() < until:
+            with suppress(subprocess.TimeoutExpired):
+                return process.communicate(timeout=TICK_SECONDS)
+        raise Busy("The service is stopping, or the file takes longer than an hour: ask again in a moment.")
 
 
 def _is_fresh(target: Path, source: Path) -> bool:
     """True when there is a regular file made since the source was."""
-    return is_file(target) and target.stat().st_mtime_ns >= source.stat().st_mtime_ns
+    try:
+        return is_file(target) and target.stat().st_mtime_ns >= source.stat().st_mtime_ns
+    except FileNotFoundError:
+        return False

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from database import database, is_postgresql, to_json
@@ -31,6 +31,13 @@ class JobRepository(WorkRepository[Job]):
     ) -> Job | None:
         """The changed job, or None when there is none. Raises WrongStatus, LeaseLost, Invalid, Stale."""
         return self._update(job_id, changes, if_match, lease_token)
+
+    def claim_of(self, types: Collection[str], worker: str, lease_seconds: float = 60) -> Job | None:
+        """claim() among the jobs of these types; that none waits costs the same however many jobs there are."""
+        if not self.waits(Job.job_type.in_(list(types))):
+            return None
+        # In the order of the queue, whichever index the planner would prefer.
+        return self.claim(worker, lease_seconds, Job.job_type.concat("").in_(list(types)))
 
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
         """Completed with its tracks, in one transaction; None when it is gone. Raises LeaseLost, WrongStatus, Invalid.

@@ -5,10 +5,10 @@ import re
 import shlex
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from errors import SettingsError
@@ -85,6 +85,14 @@ class Settings(BaseSettings):
             raise ValueError("expected whsec_ and 24 to 64 random bytes in base64, to sign what WEBHOOK_URL gets")
         return secret
 
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if not self.is_postgresql and self.sqlite_path.resolve().is_relative_to(self.storage_dir.resolve()):
+            raise ValueError(
+                "STORAGE_DIR has the database in it: expected a folder of its own, as it is served to clients"
+            )
+        return self
+
     @property
     def webhook_key(self) -> bytes:
         """The bytes of WEBHOOK_SECRET."""
@@ -143,5 +151,7 @@ def _sentence(problem: dict[str, Any]) -> str:
     """'PORT is 'x': input should be a valid integer'."""
     name = ".".join(map(str, problem["loc"])).upper()
     said = str(problem["msg"]).removeprefix("Value error, ")
+    if not name:  # of several settings; the sentence names them
+        return said
     value = ("set" if problem["input"] else "not set") if name in SECRETS else repr(problem["input"])
     return f"{name} is {value}: {said[0].lower() + said[1:]}"

@@ -1,19 +1,22 @@
 """The storage folder: the one place that knows where files are, and puts them there whole."""
 
 import hashlib
+import logging
 import os
 import re
 import shutil
 import stat
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from settings import Settings, get_settings
 
+log = logging.getLogger("ledger.storage")
+ATTEMPT = re.compile("[0-9a-f]{12}")
 KINDS = ("jobs", "tracks", "loops")
 PARTS = ".parts"
 PART_SECONDS = 3600.0
@@ -41,12 +44,19 @@ class Storage:
         return path.relative_to(self.root).as_posix()
 
     def locate(self, name: str | Path) -> Path | None:
-        """Where a file below the root really is, or None: no folder on the way leads outside. It may not exist."""
+        """Where a file below the root really is, or None: no folder on the way leads outside. It may not exist.
+
+        What begins with a dot is nobody's: it is not finished yet, or not made by this service.
+        """
         try:
             path = (self.root / name).parent.resolve(strict=True) / Path(name).name
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):  # the last for links in a circle
             return None
-        return path if path.is_relative_to(self.root) and path != self.root else None
+        parts = path.relative_to(self.root).parts if path.is_relative_to(self.root) else ()
+        hidden = [
+            part for place, part in enumerate(parts) if part.startswith(".") and (place, parts[0] in KINDS) != (1, True)
+        ]
+        return path if parts and not hidden else None
 
     def open(self, name: str | Path) -> BinaryIO | None:
         """A file below the root to read, or None: nothing outside, no link, FIFO or device is ever opened."""
@@ -68,46 +78,55 @@ class Storage:
         file.close()
         return self.locate(name)
 
-    def remove(self, name: str | Path, owners: Collection[Path]) -> None:
-        """Remove a file below the root and what was derived from it.
-
-        It stays when it is in the folder of a record that is not among the owners' folders; links, FIFOs and devices
-        stay, too.
-        """
+    def owned(self, name: str, owners: Collection[Path]) -> Path | None:
+        """Where a file below the root is, unless it is in the folder of a record that is not among the owners'."""
         path = self.locate(name)
-        if path is None or self._owner(path) not in {None, *owners}:
+        return path if path is not None and self._owner(path) in {None, *owners} and is_file(path) else None
+
+    def files(self, kind: str, record_id: str) -> Iterator[Path]:
+        """Every regular file in a record's folder, but not what was derived from another."""
+        folder = self.locate(self.folder(kind, record_id))
+        if folder is None or folder.is_symlink():
             return
-        for each in (path, *derived(path).values()):
-            _unlink(each)
+        found = {Path(place, name) for place, _, names in os.walk(folder) for name in names}
+        sources = {path for path in found if is_file(path)}
+        yield from sources - {each for path in sources for each in derived(path).values()}
+
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Remove regular files and what was derived from them; links, FIFOs and devices stay."""
+        for path in paths:
+            for each in (path, *derived(path).values()):
+                _unlink(each)
+
+    def remove_empty(self, kind: str, record_id: str) -> None:
+        """Remove those folders of a record that are empty."""
+        folder = self.locate(self.folder(kind, record_id))
+        if folder is None or folder.is_symlink():
+            return
+        for place, _, _ in os.walk(folder, topdown=False):
+            with suppress(OSError):  # something in it stays
+                os.rmdir(place)
 
     def _owner(self, path: Path) -> Path | None:
         """The record's folder a path is in; None when it is in none."""
         parts = path.relative_to(self.root).parts
         return self.root / parts[0] / parts[1] if len(parts) > 2 and parts[0] in KINDS else None
 
-    def remove_folder(self, kind: str, record_id: str) -> None:
-        """Remove the files made for a record, and the folders that are empty then."""
-        folder = self.locate(self.folder(kind, record_id))
-        if folder is None or folder.is_symlink():
-            return
-        for place, _, names in os.walk(folder, topdown=False):
-            for name in names:
-                _unlink(Path(place, name))
-            with suppress(OSError):  # something in it stays
-                os.rmdir(place)
-
     def part(self) -> Path:
         """A new name for a file that is not finished; publish_file() gives it its own."""
-        folder = self.root / PARTS
-        folder.mkdir(exist_ok=True)
-        return folder / uuid.uuid4().hex
+        return self._parts() / uuid.uuid4().hex
 
     def remove_old_parts(self) -> None:
-        """Remove what a killed process did not finish: nothing was written to it for an hour."""
-        for path in (self.root / PARTS).glob("*"):
+        """Remove what a killed process did not finish: nothing was written to it, and no lease kept it, for an hour."""
+        for path in self._parts().iterdir():
             with suppress(FileNotFoundError):
-                if time.time() - path.lstat().st_mtime > PART_SECONDS:
-                    path.unlink()
+                if is_old(path):
+                    _remove_tree(path)
+
+    def _parts(self) -> Path:
+        folder = self.root / PARTS
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def is_full(self) -> bool:
         """True when hardly anything more can be written."""
@@ -115,17 +134,21 @@ class Storage:
 
     def attempt(self, kind: str, record_id: str, lease_token: str) -> Path:
         """The folder of what an attempt makes, named by its lease: no two attempts share one."""
-        return self.folder(kind, record_id) / lease_token.rpartition("-")[2][:12]
+        return self.folder(kind, record_id) / _attempt(lease_token)
 
-    def workshop(self, kind: str, record_id: str, lease_token: str) -> Path:
+    def workshop(self, lease_token: str) -> Path:
         """Where an attempt keeps what is not finished."""
-        made = self.attempt(kind, record_id, lease_token)
-        return made.with_name(f".{made.name}")
+        return self._parts() / _attempt(lease_token)
 
     def remove_attempt(self, kind: str, record_id: str, lease_token: str) -> None:
         """Remove all files of an attempt that came to nothing."""
-        shutil.rmtree(self.workshop(kind, record_id, lease_token), ignore_errors=True)
-        shutil.rmtree(self.attempt(kind, record_id, lease_token), ignore_errors=True)
+        for folder in (self.workshop(lease_token), self.attempt(kind, record_id, lease_token)):
+            _remove_tree(folder)
+
+    def earlier_attempts(self, kind: str, record_id: str) -> list[Path]:
+        """The folders of the attempts that were made at a record."""
+        folder = self.folder(kind, record_id)
+        return [path for path in folder.glob("*") if ATTEMPT.fullmatch(path.name) and path.is_dir()]
 
 
 def derived(path: Path) -> dict[str, Path]:
@@ -139,19 +162,28 @@ def publish(work: Path, final: Path) -> None:
     """Give a finished folder its final name: every file is on disk before the name is."""
     for path in sorted(work.rglob("*")):
         sync(path)
-    sync(work)
-    os.rename(work, final)
-    sync(final.parent)
+    publish_file(work, final)
 
 
 def publish_file(part: Path, final: Path) -> None:
     """Give a finished file its final name, in a folder that is made for it: it is on disk before the name is."""
+    make_folder(final.parent)
+    replace(part, final)
+
+
+def replace(part: Path, final: Path) -> None:
+    """Give a finished file its final name. Raises FileNotFoundError when there is no such folder any more."""
     sync(part)
-    if not final.parent.exists():
-        final.parent.mkdir(parents=True)
-        sync(final.parent.parent)
     os.rename(part, final)
     sync(final.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each on disk before it is used."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
 
 
 def sync(path: Path) -> None:
@@ -182,6 +214,25 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_old(path: Path) -> bool:
+    """True when nothing was written to it for an hour. Raises FileNotFoundError."""
+    return time.time() - path.lstat().st_mtime > PART_SECONDS
+
+
+def _attempt(lease_token: str) -> str:
+    return lease_token.rpartition("-")[2][:12]
+
+
+def _remove_tree(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        _unlink(path)
+
+
 def _unlink(path: Path) -> None:
-    if is_file(path):
-        path.unlink(missing_ok=True)
+    try:
+        if is_file(path):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("a file stays: %s", error)

@@ -1,21 +1,24 @@
 """One attempt at a piece of work, under a lease that is kept while it lasts; songs.py and loops.py make something."""
 
 import logging
+import os
 import shutil
 import threading
 import time
 from collections.abc import Callable
-from errno import ENOSPC
+from contextlib import suppress
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from database import AWAY, release_connection
 
-from errors import LeaseLost, LedgerError, WrongStatus
+from belongings import named
+from errors import Invalid, LeaseLost, LedgerError
 from models import Work
 from repos import JobRepository, LoopRepository
 from settings import Settings
-from storage import Storage
+from storage import Storage, make_folder
 from studio import display
 from studio.process import Process
 
@@ -24,6 +27,8 @@ Answer = TypeVar("Answer")
 LOOK_SECONDS = 0.5
 REPORT_SECONDS = 0.5
 UNKNOWN = "unknown"
+FULL = (ENOSPC, EDQUOT)
+FULL_DISK = "the disk of the storage folder is full; make room and it goes on"
 
 
 class Stopped(Exception):
@@ -39,15 +44,17 @@ class Failed(Exception):
 
 
 class Lease:
-    """Keeps a lease in a thread of its own, and knows why to stop."""
+    """Keeps a lease in a thread of its own, and knows why to stop; kept() is called when it is renewed."""
 
-    def __init__(self, repo: JobRepository | LoopRepository, record: Work, shutdown: threading.Event) -> None:
+    def __init__(
+        self, repo: JobRepository | LoopRepository, record: Work, shutdown: threading.Event, kept: Callable[[], None]
+    ) -> None:
         self.repo, self.record_id, self.shutdown = repo, record.record_id, shutdown
         self.token = str(record.lease_token)
         self.name = f"{repo.name} {record.record_id}"
         self.seconds = float(self.token.partition("-")[0])
         self.why: str | None = None
-        self._ended = threading.Event()
+        self._kept, self._ended = kept, threading.Event()
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
     def __enter__(self) -> "Lease":
@@ -87,6 +94,8 @@ class Lease:
     def _look(self, renew: bool) -> None:
         repo = self.repo
         record = repo.heartbeat(self.record_id, self.token) if renew else repo.get_by_id(self.record_id)
+        if renew:
+            self._kept()
         if record is None or record.lease_token != self.token:
             self.why = "lost"
         elif record.cancel_requested:
@@ -101,13 +110,14 @@ class Attempt:
 
     repo: ClassVar[JobRepository | LoopRepository]
     about: str
+    maker, limit = "the generator", ""
 
     def __init__(self, settings: Settings, record: Any, shutdown: threading.Event) -> None:
         self.settings, self.record, self.storage = settings, record, Storage(settings)
-        self.lease = Lease(self.repo, record, shutdown)
+        self.lease = Lease(self.repo, record, shutdown, self._touch)
         self.name = self.lease.name
-        place = (self.repo.name, record.record_id, self.lease.token)
-        self.work, self.final = self.storage.workshop(*place), self.storage.attempt(*place)
+        self.work = self.storage.workshop(self.lease.token)
+        self.final = self.storage.attempt(self.repo.name, record.record_id, self.lease.token)
         self.status, self.progress, self.reported = record.status, 0, 0.0
 
     def make(self) -> str:
@@ -126,46 +136,77 @@ class Attempt:
         outcome = "lost"
         with self.lease:
             try:
+                self._clear_earlier()
                 outcome = self.make()
             except Stopped as stopped:
                 outcome = self._give_up(stopped.why)
-            except Failed as failed:
-                outcome = self._end(self.repo.statuses.failed, error=str(failed))
+            except (Failed, Invalid) as error:
+                outcome = self._end(self.repo.statuses.failed, error=str(error))
             except LeaseLost:
                 outcome = "lost"
             except OSError as error:
-                self._put_back(f"waits: {error.strerror or error}")
-                raise
+                outcome = self._stumble(error)
             finally:
-                if outcome in (self.repo.statuses.completed, UNKNOWN):
-                    shutil.rmtree(self.work, ignore_errors=True)
-                else:
-                    self.storage.remove_attempt(self.repo.name, self.record.record_id, self.lease.token)
+                self._tidy(outcome)
         return outcome
+
+    def _clear_earlier(self) -> None:
+        """Remove what attempts that were killed have left, but nothing that a record names."""
+        self.work.mkdir(exist_ok=True)
+        for folder in self.storage.earlier_attempts(self.repo.name, self.record.record_id):
+            if not named(self.storage, [path for path in folder.rglob("*") if path.is_file()]):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _stumble(self, error: OSError) -> str:
+        """Failed, unless the disk is full and stays so without this attempt's files: then raises the OSError."""
+        why = error.strerror or str(error)
+        if error.errno not in FULL:
+            return self._end(self.repo.statuses.failed, error=f"the worker cannot go on: {why}")
+        self._tidy("lost")
+        if not self.storage.is_full():
+            return self._end(
+                self.repo.statuses.failed, error="it takes more room than the disk has: make room and retry"
+            )
+        self._put_back(f"waits: {why}")
+        raise error
+
+    def _touch(self) -> None:
+        """Let housekeeping see that the unfinished files are still wanted."""
+        with suppress(FileNotFoundError):
+            os.utime(self.work)
+
+    def _tidy(self, outcome: str) -> None:
+        if outcome in (self.repo.statuses.completed, UNKNOWN):
+            shutil.rmtree(self.work, ignore_errors=True)
+        else:
+            self.storage.remove_attempt(self.repo.name, self.record.record_id, self.lease.token)
 
     def process(
         self, command: list[str], folder: Path, seconds: float, output: Path, follow: Callable[[str], None]
     ) -> None:
         """Run a command in a folder to its end, what it prints going to output and to follow, line by line.
 
-        Raises Stopped, Failed with the last lines it printed, TimeoutError after so many seconds, OSError.
+        Raises Stopped, Failed with the last lines it printed or after so many seconds, OSError.
         """
+        make_folder(output.parent)
         process = Process(command, output, folder)
         try:
             for line in process.lines(self.lease.stop, seconds):
                 follow(line)
+        except TimeoutError:
+            raise Failed(f"{self.maker} took longer than {seconds:g} seconds and was stopped{self.limit}") from None
         finally:
             process.close()
         self.lease.check()
         if process.code != 0 and self.storage.is_full():
-            raise OSError(ENOSPC, "the disk of the storage folder is full; make room and it goes on")
+            raise OSError(ENOSPC, FULL_DISK)
         if process.code != 0:
             raise Failed(self.failure(process.code, list(process.last)))
 
     def failure(self, code: int | None, last: list[str]) -> str:
         """The sentence for a command that ended with this code, after these lines."""
         said = "\n".join(last) or "it printed nothing"
-        return f"the generator ended with code {code}: {said}"
+        return f"{self.maker} ended with code {code}: {said}"
 
     def report(self, status: str, progress: int, message: str) -> None:
         """Tell the ledger, at once when the status moves, else twice a second; what could not be told is told later.
@@ -185,8 +226,9 @@ class Attempt:
         except AWAY as error:
             log.warning("%s: progress is not recorded just now: %s", self.name, error)
             release_connection()
-        except (LeaseLost, WrongStatus):
-            self.lease.why = "lost"
+        except LedgerError as refused:
+            log.warning("%s: %s", self.name, refused)
+            self.lease.why = self.lease.why or "lost"
 
     def finish(self, record: Callable[[], Any], is_recorded: Callable[[], bool]) -> str:
         """Record the result until the database has it; how that ended. is_recorded() when its answer did not arrive."""
@@ -218,11 +260,16 @@ class Attempt:
         return status if self._insist(lambda: self._update(status=status, message=None, **changes)) else "lost"
 
     def _insist(self, act: Callable[[], Answer | None]) -> Answer | None:
-        """act() until the database answers; None when it refuses, or when there is no time to ask again."""
+        """act() until the database answers; None when it refuses, or when there is no time to ask again.
+
+        Raises Invalid for what the database can never take.
+        """
         pause = 0.1
         while True:
             try:
                 return act()
+            except Invalid:
+                raise
             except LedgerError as refused:
                 log.warning("%s: %s", self.name, refused)
                 return None

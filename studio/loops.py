@@ -27,6 +27,7 @@ class LoopAttempt(Attempt):
     """What a worker does with a claimed loop."""
 
     repo = LoopRepository()
+    maker = "the looper"
 
     def __init__(self, settings: Settings, loop: Loop, shutdown: threading.Event) -> None:
         super().__init__(settings, loop, shutdown)
@@ -36,7 +37,7 @@ class LoopAttempt(Attempt):
         """See Attempt."""
         track = TrackRepository().get_by_id(self.record.track_id)
         source, loop = self._source(track), self.work / "loop"
-        loop.mkdir(parents=True)
+        loop.mkdir()
         name = safe_name(f"loop-{self.record.duration:g}s")
         asked = ["--duration", repr(self.record.duration), "--format", self.record.format, "--name", name]
         fade = ["--fade"] if self.record.fade_in_out else []
@@ -49,7 +50,7 @@ class LoopAttempt(Attempt):
 
     def failure(self, code: int | None, last: list[str]) -> str:
         """The looper's own sentence, or how it ended without one."""
-        return last[-1] if code == 1 and last else super().failure(code, last).replace("generator", "looper", 1)
+        return last[-1] if code == 1 and last else super().failure(code, last)
 
     def _source(self, track: Track | None) -> Path:
         """The file to cut: WAV before MP3. Raises Failed."""

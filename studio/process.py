@@ -1,6 +1,7 @@
 """A supervised process: started so that nothing of it survives us, read as it prints, stopped on request."""
 
 import os
+import re
 import selectors
 import subprocess
 import sys
@@ -18,6 +19,7 @@ LOG_BYTES = 16 * 1024 * 1024
 LINES_OF_A_BLOCK = 40  # of 64 KiB: a flood of lines is not worth reading each
 LAST_LINES = 8
 LINE_CHARACTERS = 400
+CONTROL = re.compile("[\\0-\\x1f\\x7f]+")  # nothing to show, and PostgreSQL takes no NUL
 
 
 class Process:
@@ -91,7 +93,7 @@ class Process:
 
     def _text(self, raw: list[bytes]) -> Iterator[str]:
         for line in raw:
-            text = line[-LINE_CHARACTERS:].decode("utf-8", "replace").strip()
+            text = CONTROL.sub(" ", line[-LINE_CHARACTERS:].decode("utf-8", "replace")).strip()
             if text:
                 self.last.append(text)
                 yield text

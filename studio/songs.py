@@ -24,6 +24,7 @@ class SongAttempt(Attempt):
     """What a worker does with a claimed job."""
 
     repo = JobRepository()
+    limit = " (GENERATOR_TIMEOUT)"
 
     def __init__(self, settings: Settings, job: Job, shutdown: threading.Event, generator: Generator) -> None:
         super().__init__(settings, job, shutdown)
@@ -33,7 +34,7 @@ class SongAttempt(Attempt):
     def make(self) -> str:
         """See Attempt."""
         made, encoded = self.work / "made", self.work / "tracks"
-        made.mkdir(parents=True)
+        made.mkdir()
         encoded.mkdir()
         self._generate(made)
         self.report("exporting", 100 - ENCODING_SHARE, "encoding")
@@ -50,19 +51,13 @@ class SongAttempt(Attempt):
 
     def _generate(self, made: Path) -> None:
         command, folder = self.generator.command(self._inputs(made)), self.generator.folder or self.work
-        seconds = self.settings.generator_timeout
-        try:
-            self.process(command, folder, seconds, self._log, self._follow)
-        except TimeoutError:
-            raise Failed(
-                f"the generator took longer than {seconds:g} seconds and was stopped (GENERATOR_TIMEOUT)"
-            ) from None
+        self.process(command, folder, self.settings.generator_timeout, self._log, self._follow)
 
     def _inputs(self, made: Path) -> dict[str, str]:
         """What the placeholders of a command stand for. Raises Failed for lyrics that cannot be read."""
         metadata: dict[str, Any] = self.record.metadata
         lyrics, about = self.work / "lyrics.lrc", self.work / "metadata.json"
-        lyrics.write_text(self._lyrics(metadata))
+        lyrics.write_text(self._lyrics(metadata), errors="replace")
         about.write_text(to_json(metadata))
         return {
             "prompt": self.record.prompt,

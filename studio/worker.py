@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from errno import ENOSPC
 from typing import Any, ClassVar
 
 from database import AWAY, init_database, release_connection
@@ -18,7 +19,7 @@ from repos import JobRepository, LoopRepository
 from settings import Settings, get_settings
 from storage import Storage
 from studio import display
-from studio.attempt import Attempt
+from studio.attempt import FULL_DISK, Attempt
 from studio.generators import configured
 from studio.loops import LoopAttempt
 from studio.songs import SongAttempt
@@ -36,7 +37,8 @@ class Worker:
     repo: ClassVar[WorkRepository[Any]]
 
     def __init__(self, settings: Settings, shutdown: threading.Event | None = None) -> None:
-        self.settings, self.shutdown = settings, shutdown or threading.Event()
+        self.settings, self.shutdown, self.storage = settings, shutdown or threading.Event(), Storage(settings)
+        self.storage.root.mkdir(parents=True, exist_ok=True)
         self.name = f"{socket.gethostname()}:{os.getpid()}"
 
     def claim(self, now: float) -> Any:
@@ -65,7 +67,9 @@ class Worker:
         log.info("worker %s makes no more %ss", self.name, self.repo.name)
 
     def tick(self, now: float) -> bool:
-        """One look: do one piece of work, or False when nothing waited."""
+        """One look: do one piece of work, or False when nothing waited. Raises OSError for a full disk."""
+        if self.storage.is_full():
+            raise OSError(ENOSPC, FULL_DISK)
         record = self.claim(now)
         if record is None:
             return False
@@ -88,11 +92,12 @@ class JobWorker(Worker):
         log.info("worker %s makes jobs of type %s", self.name, ", ".join(sorted(self.generators)))
 
     def claim(self, now: float) -> Any:
-        """See Worker; every few seconds, say why what waits is not taken."""
-        if now - self._explained >= EXPLAIN_SECONDS:
+        """See Worker; when nothing can be done, say every few seconds why what waits is not taken."""
+        job = self.repo.claim_of(self.generators, self.name, self.settings.lease_seconds)
+        if job is None and now - self._explained >= EXPLAIN_SECONDS:
             self._explained = now
             self.explain()
-        return self.repo.claim(self.name, self.settings.lease_seconds, Job.job_type.in_(list(self.generators)))
+        return job
 
     def attempt(self, record: Any) -> Attempt:
         """See Worker."""

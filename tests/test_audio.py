@@ -21,6 +21,7 @@ from werkzeug.http import parse_options_header
 
 import audio
 from audio import Sink, Source, Unusable, encode, peaks, probe
+from derivatives import Derivatives
 from models import Job, Loop, Track
 from repos import LoopRepository, TrackRepository
 from storage import PARTS, Storage, derived
@@ -166,6 +167,11 @@ def test_a_track_is_played_whole_or_by_range(client: FlaskClient, song: bytes) -
     assert (tail.data, rest.data) == (song[-50:], song[-7:])
     assert part.headers["Content-Range"] == f"bytes 100-199/{len(song)}"
     assert whole.headers["X-Content-Type-Options"] == "nosniff" and whole.headers["Accept-Ranges"] == "bytes"
+
+
+def test_the_last_bytes_of_a_short_file_are_all_of_it(client: FlaskClient, song: bytes) -> None:
+    answer = client.get("/api/tracks/track-1/audio", headers={"Range": "bytes=-99999999"})
+    assert (answer.status_code, answer.data) == (206, song)
 
 
 def test_a_range_beyond_the_end_is_refused(client: FlaskClient, song: bytes) -> None:
@@ -461,6 +467,63 @@ def test_the_files_of_another_job_stay(client: FlaskClient, storage: Storage, tr
     theirs.write_bytes(b"theirs")
     tracks.update("track-1", file_path_wav="jobs/other/a/song.wav")
     assert client.delete("/api/jobs/job-1?files=true").status_code == 204 and theirs.exists()
+
+
+def test_a_file_that_another_record_names_stays(client: FlaskClient, storage: Storage, job: Job) -> None:
+    place = storage.folder("job", "job-1") / "attempt"
+    place.mkdir(parents=True)
+    (place / "song.wav").write_bytes(wav_bytes())
+    client.post("/api/jobs", json={"job_id": "other", "prompt": "p"})
+    for track_id in ("t1", "t2"):
+        client.post(
+            "/api/jobs/job-1/tracks", json={"track_id": track_id, "file_path_wav": "jobs/job-1/attempt/song.wav"}
+        )
+    client.get("/api/tracks/t1/waveform.svg")
+    assert client.delete("/api/tracks/t1?files=true").status_code == 204
+    assert client.patch("/api/tracks/t2", json={"job_id": "other"}).status_code == 200
+    assert client.delete("/api/jobs/job-1?files=true").status_code == 204
+    assert client.get("/api/tracks/t2/audio").data == wav_bytes()
+
+
+def test_a_log_goes_with_its_job(client: FlaskClient, storage: Storage, job: Job) -> None:
+    storage.log("job-1").parent.mkdir(parents=True)
+    storage.log("job-1").write_text("of another")
+    client.delete("/api/jobs/job-1")
+    client.post("/api/jobs", json={"job_id": "job-1", "prompt": "p"})
+    assert client.get("/api/jobs/job-1/log").data == b""
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(1, 2), (2000, 1), (1_000_000, 1), (8000, 200)])
+def test_a_sound_of_absurd_shape_is_refused(client: FlaskClient, track: Track, rate: int, channels: int) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros((100, channels), np.float32), rate, format="WAV")
+    answer = client.put("/api/tracks/track-1/audio", data=file.getvalue())
+    assert answer.status_code == 400 and f"{channels} channels at {rate} Hz" in answer.json["detail"]
+
+
+def test_a_small_file_that_would_fill_the_disk_is_refused(app: Flask, client: FlaskClient, track: Track) -> None:
+    app.extensions["track_files"].limit = 1_000_000
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros((600_000, 1), np.float32), 8000, format="FLAC")
+    assert len(file.getvalue()) < 100_000
+    answer = client.put("/api/tracks/track-1/audio", data=file.getvalue())
+    assert answer.status_code == 413 and "MAX_UPLOAD_MB" in answer.json["detail"]
+
+
+def test_a_waveform_does_not_outlive_its_track(
+    client: FlaskClient, storage: Storage, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.put("/api/tracks/track-1/audio", data=wav_bytes())
+    run = Derivatives._run
+
+    def deleted_meanwhile(self: Derivatives, verb: str, *paths: Path) -> str:
+        said = run(self, verb, *paths)
+        assert client.delete("/api/tracks/track-1?files=true").status_code == 204
+        return said
+
+    monkeypatch.setattr(Derivatives, "_run", deleted_meanwhile)
+    assert client.get("/api/tracks/track-1/waveform.json").status_code == 404
+    assert not storage.folder("track", "track-1").exists() and not list((storage.root / PARTS).iterdir())
 
 
 def test_no_file_goes_when_the_record_stays(client: FlaskClient, storage: Storage, song: bytes) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from settings import Settings
-from storage import PARTS, Storage, derived, publish, publish_file
+from storage import Storage, derived, publish, publish_file
 
 # What stands for the folder outside, below which there is a secret.
 ATTACKS = [
@@ -23,6 +23,11 @@ ATTACKS = [
     "link.wav",
     "linked/secret.wav",
     "fifo.wav",
+    "circle.wav",
+    "circle/x.wav",
+    ".parts/secret.wav",
+    ".env",
+    "jobs/one/.hidden",
     "jobs",
     "",
     ".",
@@ -46,6 +51,10 @@ def storage(tmp_path: Path) -> Storage:
     (made.root / "link.wav").symlink_to(tmp_path / "secret.wav")
     (made.root / "linked").symlink_to(tmp_path)
     os.mkfifo(made.root / "fifo.wav")
+    (made.root / "circle").symlink_to(made.root / "circle")
+    for hidden in (made.root / ".parts" / "secret.wav", made.root / ".env", made.root / "jobs" / "one" / ".hidden"):
+        hidden.parent.mkdir(parents=True, exist_ok=True)
+        hidden.write_text("secret")
     (made.root / "inside.wav").write_text("inside")
     return made
 
@@ -59,8 +68,8 @@ def everything(folder: Path) -> set[Path]:
 def test_nothing_outside_the_folder_is_opened_or_removed(storage: Storage, name: str) -> None:
     name = name.format(outside=storage.root.parent) if "{" in name else name
     before = everything(storage.root.parent)
-    assert storage.open(name) is None and storage.find(name) is None
-    storage.remove(name, [])
+    assert storage.open(name) is None and storage.find(name) is None and storage.owned(name, []) is None
+    storage.remove([path for path in [storage.locate(name)] if path])
     assert everything(storage.root.parent) == before
 
 
@@ -69,47 +78,52 @@ def test_a_file_inside_is_opened_and_removed(storage: Storage, name: str) -> Non
     name = name.format(root=storage.root)
     with storage.open(name) or pytest.fail(name) as file:
         assert file.read() == b"inside"
-    storage.remove(name, [])
+    storage.remove([storage.owned(name, []) or pytest.fail(name)])
     assert not (storage.root / "inside.wav").exists()
 
 
 def test_what_was_derived_from_a_file_goes_with_it(storage: Storage) -> None:
     for path in derived(storage.root / "inside.wav").values():
         path.write_text("derived")
-    storage.remove("inside.wav", [])
-    assert sorted(path.name for path in storage.root.iterdir()) == ["fifo.wav", "jobs", "link.wav", "linked"]
+    storage.remove([storage.root / "inside.wav"])
+    assert {path.name for path in storage.root.glob("*.wav*")} == {"fifo.wav", "link.wav"}
 
 
-def test_a_file_in_the_folder_of_another_record_stays(storage: Storage) -> None:
+def test_a_file_in_the_folder_of_another_record_is_not_owned(storage: Storage) -> None:
     theirs = storage.folder("job", "other") / "attempt" / "song.wav"
     publish_file(part_of(storage, "song"), theirs)
-    storage.remove("jobs/other/attempt/song.wav", [storage.folder("job", "mine")])
-    assert theirs.read_text() == "song"
-    storage.remove("jobs/other/attempt/song.wav", [storage.folder("job", "other")])
-    assert not theirs.exists()
+    name = storage.relative(theirs)
+    assert storage.owned(name, [storage.folder("job", "mine")]) is None
+    assert storage.owned(name, [storage.folder("job", "other")]) == theirs
 
 
 def test_a_folder_is_removed_but_for_links_and_fifos(storage: Storage) -> None:
-    folder = storage.folder("job", "one")
+    folder = storage.folder("job", "two")
     (folder / "attempt").mkdir(parents=True)
     (folder / "attempt" / "song.wav").write_text("song")
     (folder / "attempt" / "link.wav").symlink_to(storage.root.parent / "secret.wav")
     (folder / "out").symlink_to(storage.root.parent)
-    storage.remove_folder("job", "one")
+    remove_folder(storage, "job", "two")
     assert everything(folder) == {folder / "attempt", folder / "attempt" / "link.wav", folder / "out"}
     assert (storage.root.parent / "secret.wav").exists()
 
 
 def test_a_record_folder_that_is_a_link_stays(storage: Storage) -> None:
     storage.folder("job", "evil").symlink_to(storage.root.parent / "output-evil")
-    storage.remove_folder("job", "evil")
+    remove_folder(storage, "job", "evil")
     assert (storage.root.parent / "output-evil" / "secret.wav").exists()
 
 
 def test_an_empty_record_folder_goes_with_its_files(storage: Storage) -> None:
     publish_file(part_of(storage, "x"), storage.folder("track", "t") / "a.wav")
-    storage.remove_folder("track", "t")
+    remove_folder(storage, "track", "t")
     assert not storage.folder("track", "t").exists()
+
+
+def remove_folder(storage: Storage, kind: str, record_id: str) -> None:
+    """Remove all that was made for a record."""
+    storage.remove(storage.files(kind, record_id))
+    storage.remove_empty(kind, record_id)
 
 
 def part_of(storage: Storage, text: str) -> Path:
@@ -137,4 +151,4 @@ def test_parts_nobody_writes_to_any_more_are_removed(storage: Storage) -> None:
     old, new = part_of(storage, "old"), part_of(storage, "new")
     os.utime(old, (time.time() - 4000,) * 2)
     storage.remove_old_parts()
-    assert list((storage.root / PARTS).iterdir()) == [new]
+    assert new.exists() and not old.exists()

@@ -377,13 +377,47 @@ def test_tracks_stay_when_the_answer_to_their_recording_is_lost(
 
 
 def test_a_full_disk_costs_no_job_its_attempt(studio: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.FULL_BYTES", 2**60)
     monkeypatch.setenv("STANDIN_BEHAVIOUR", "fail")
-    job = jobs.create(prompt="folk")
+    job, looks = jobs.create(prompt="folk"), iter([False, True, True])
+    monkeypatch.setattr(Storage, "is_full", lambda _: next(looks))
     with pytest.raises(OSError, match="disk of the storage folder is full"):
         JobWorker(studio).tick(0)
     job = jobs.get_by_id(job.job_id)
     assert (job.status, job.attempts, job.error) == ("pending", 0, None) and "make room" in job.message
+
+
+def test_nothing_is_claimed_while_the_disk_is_full(studio: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = jobs.create(prompt="folk")
+    monkeypatch.setattr("storage.FULL_BYTES", 2**60)
+    with pytest.raises(OSError, match="disk of the storage folder is full"):
+        JobWorker(studio).tick(0)
+    assert jobs.get_by_id(job.job_id).status == "pending"
+
+
+def test_a_job_that_fills_the_disk_by_itself_fails(studio: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STANDIN_BEHAVIOUR", "fail")
+    looks = iter([False, True, False])
+    monkeypatch.setattr(Storage, "is_full", lambda _: next(looks))
+    job = make(studio)
+    assert job.status == "failed" and "more room than the disk has" in job.error
+
+
+def test_a_worker_that_cannot_write_fails_the_job_and_goes_on(studio: Settings) -> None:
+    studio.storage_dir.mkdir(exist_ok=True)
+    (studio.storage_dir / "jobs").write_text("a file where a folder should be")
+    job = make(studio)
+    assert job.status == "failed" and "the worker cannot go on" in job.error
+
+
+def test_what_a_killed_attempt_left_is_removed_by_the_next(studio: Settings) -> None:
+    job = jobs.create(prompt="folk", job_type="synth", metadata={"duration": 3})
+    for name in ("0123456789ab", "ba9876543210"):
+        folder = Storage(studio).folder("job", job.job_id) / name
+        folder.mkdir(parents=True)
+        (folder / "song.wav").write_text("left")
+    tracks.create(track_id="by-hand", job_id=job.job_id, file_path_wav=f"jobs/{job.job_id}/ba9876543210/song.wav")
+    assert JobWorker(studio).tick(0)
+    assert "left" in (folder / "song.wav").read_text() and not folder.with_name("0123456789ab").exists()
 
 
 def test_a_worker_says_every_change_in_a_line(studio: Settings, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,15 +10,13 @@ from urllib.parse import urlencode
 
 from database import to_json
 
-from flask import Response, current_app, request
+from flask import Response, request
 from peewee import Expression
 
-from belongings import Belongings
 from errors import Malformed, NotFound
 from models import Job, Loop, Record, Track, iso
 from repos import LoopRepository, Page, TrackRepository
 from repository import Repository
-from storage import Storage
 from web import schemas
 
 HIDDEN = {"lease_token", "fingerprint"}
@@ -91,12 +89,10 @@ def created(made: Record, new: bool) -> Response:
     return answer
 
 
-def deleted(gone: bool, files: Belongings | None = None) -> Response:
-    """204, the files removed now that the record is. Raises NotFound."""
+def deleted(gone: bool) -> Response:
+    """204. Raises NotFound."""
     if not gone:
         raise NotFound("There is no such record (any more).")
-    if files is not None:
-        files.remove(Storage(current_app.config["SETTINGS"]))
     return Response(status=204)
 
 

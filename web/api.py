@@ -52,15 +52,14 @@ def update_job(job_id: str, body: schemas.JobPatch, if_match: IfMatch, lease_tok
 @api.route("DELETE", "/jobs/<id:job_id>", answers={204: None}, problems=[404, 412])
 def delete_job(job_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
     """Delete a job, its tracks and their loops; with files=true their files, too."""
-    files = belongings.of_job(job_id) if query.files else None
-    return deleted(jobs.delete(job_id, if_match), files)
+    return deleted(belongings.delete_job(_storage(), job_id, if_match, query.files))
 
 
 @api.route("GET", "/jobs/<id:job_id>/log", answers={200: TEXT, 206: TEXT}, problems=[404, 416])
 def get_job_log(job_id: str, query: schemas.LogQuery) -> Response:
     """What the job's generator has printed so far; whole, a Range of bytes, or the last lines."""
     known(jobs.get_by_id(job_id))
-    return log(Storage(current_app.config["SETTINGS"]), job_id, query.tail)
+    return log(_storage(), job_id, query.tail)
 
 
 @api.route("GET", "/jobs/<id:job_id>/tracks", answers={200: schemas.TrackPage}, problems=[404])
@@ -112,8 +111,7 @@ def update_track(track_id: str, body: schemas.TrackPatch, if_match: IfMatch) -> 
 @api.route("DELETE", "/tracks/<id:track_id>", answers={204: None}, problems=[404, 412])
 def delete_track(track_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
     """Delete a track and its loops; with files=true their files, too."""
-    files = belongings.of_track(track_id) if query.files else None
-    return deleted(tracks.delete(track_id, if_match), files)
+    return deleted(belongings.delete_track(_storage(), track_id, if_match, query.files))
 
 
 @api.route("GET", "/tracks/<id:track_id>/loops", answers={200: schemas.LoopPage}, problems=[404])
@@ -158,8 +156,7 @@ def update_loop(loop_id: str, body: schemas.LoopPatch, if_match: IfMatch, lease_
 @api.route("DELETE", "/loops/<id:loop_id>", answers={204: None}, problems=[404, 412])
 def delete_loop(loop_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
     """Delete a loop; with files=true its file, too."""
-    files = belongings.of_loop(loop_id) if query.files else None
-    return deleted(loops.delete(loop_id, if_match), files)
+    return deleted(belongings.delete_loop(_storage(), loop_id, if_match, query.files))
 
 
 @api.route("GET", "/stats", answers={200: schemas.Stats})
@@ -194,3 +191,7 @@ def _loops_where(query: schemas.LoopsOf) -> list[Expression]:
 
 def _metadata_is(model: type[Job] | type[Track], wanted: dict[str, str]) -> list[Expression]:
     return [filters.metadata(model, path, value) for path, value in wanted.items()]
+
+
+def _storage() -> Storage:
+    return Storage(current_app.config["SETTINGS"])

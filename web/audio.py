@@ -1,6 +1,5 @@
 """The sound of tracks and loops over REST: played, saved, uploaded and drawn."""
 
-import json
 from typing import Any
 
 from flask import Response, current_app
@@ -56,13 +55,12 @@ def get_loop_audio(loop_id: str) -> Response:
     path = _storage().find(loop.result_path)
     if path is None:
         raise NotFound(f"There is no file of this loop: it is {loop.status}.")
-    title = f"{_title(loop.track)} (loop, {loop.duration:g} s)"
+    title = f"{_title(known(tracks.get_by_id(loop.__data__['track'])))} (loop, {loop.duration:g} s)"
     return files.sound(_storage(), path, loop.format.lower(), title)
 
 
 def _peaks(track_id: str, points: int) -> dict[str, Any]:
-    path = _track_files().peaks(known(tracks.get_by_id(track_id)))
-    found = json.loads(path.read_text())
+    found = _track_files().peaks(known(tracks.get_by_id(track_id)))
     return {"duration": found["duration"], "peaks": waveform.coarser(found["peaks"], points)}
 
 

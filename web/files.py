@@ -50,11 +50,10 @@ def ranged(transfer: "Transfer", content_type: str, headers: dict[str, str] | No
     """The file, or the one Range of it that is asked for (206, 416), or 304 when the client has it."""
     answer = Response(transfer, content_type=content_type, headers=headers)
     answer.content_length = transfer.size
-    asked = parse_range_header(request.headers.get("Range"))
-    single = asked is not None and asked.units == "bytes" and len(asked.ranges) == 1
-    # RFC 9110: a Range that is malformed or of several parts may be ignored; werkzeug would answer 416.
+    asked = single_range(transfer.size)
+    environment = {**request.environ, "HTTP_RANGE": asked or ""}
     try:
-        answer.make_conditional(request, accept_ranges=single, complete_length=transfer.size)
+        answer.make_conditional(environment, accept_ranges=asked is not None, complete_length=transfer.size)
     except HTTPException:
         answer.close()
         raise
@@ -63,6 +62,20 @@ def ranged(transfer: "Transfer", content_type: str, headers: dict[str, str] | No
     answer.headers["Accept-Ranges"] = "bytes"
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
+
+
+def single_range(size: int) -> str | None:
+    """The Range that is asked for; None for none, and for a malformed one or several, which RFC 9110 lets us ignore.
+
+    werkzeug would answer 416 to those, and to the last bytes of a file that has fewer.
+    """
+    asked = parse_range_header(request.headers.get("Range"))
+    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+        return None
+    start, stop = asked.ranges[0]
+    if start is not None and start < 0:
+        start, stop = max(0, size + start), None
+    return f"bytes={start}-{stop - 1 if stop is not None else ''}"
 
 
 def disposition(title: str, kind: str) -> str:

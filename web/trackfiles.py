@@ -1,13 +1,23 @@
 """The files of tracks: found, made when they are wanted, and taken in when they are uploaded."""
 
+import json
+import logging
+import threading
 from pathlib import Path
+from typing import Any
 
+from database import give_back_connection
+
+from belongings import named
 from derivatives import Derivatives
-from errors import LedgerError, Malformed, NotFound, Undecodable
+from errors import Busy, LedgerError, Malformed, NotFound, StorageFull, TooLarge, Undecodable
 from models import Track, new_id
 from repos import TrackRepository
-from storage import Storage, publish_file
+from storage import Storage, is_old, publish_file
 from web.uploads import Upload
+
+log = logging.getLogger("ledger.web")
+UPLOADS = threading.BoundedSemaphore(8)  # of the server's threads: a slow sender holds one as long as it likes
 
 
 class TrackFiles:
@@ -32,33 +42,50 @@ class TrackFiles:
             raise NotFound(f"The track has no {kinds} file in the storage folder: upload one with PUT.")
         return self.derivatives.get(wav, "mp3"), "mp3"
 
-    def peaks(self, track: Track) -> Path:
-        """Where the waveform of a track is; made when it is not. Raises as find() does."""
-        return self.derivatives.get(self.find(track, None)[0], "peaks")
+    def peaks(self, track: Track) -> dict[str, Any]:
+        """The waveform of a track, see audio.peaks; made when it is not there. Raises as find() does."""
+        try:
+            found: dict[str, Any] = json.loads(self.derivatives.get(self.find(track, None)[0], "peaks").read_text())
+        except FileNotFoundError:
+            raise NotFound("The track's file is gone.") from None
+        return found
 
     def keep(self, track: Track, upload: Upload, wanted: str | None, if_match: list[int] | None) -> Track | None:
         """The track with the uploaded file; None when it is gone. The file it replaces goes after the commit.
 
         Raises Malformed for what is no sound or not the wanted one, Stale, and as Upload.save() does.
         """
-        part = self.storage.part()
+        if not UPLOADS.acquire(blocking=False):
+            raise Busy("Too many files are being uploaded just now: send this again in a moment.")
+        try:
+            return self._keep(track, upload, wanted, if_match)
+        except OSError as error:
+            log.error("an upload cannot be kept: %s", error)
+            raise StorageFull("The storage folder takes no more: free some space, then send this again.") from None
+        finally:
+            UPLOADS.release()
+
+    def _keep(self, track: Track, upload: Upload, wanted: str | None, if_match: list[int] | None) -> Track | None:
+        give_back_connection()  # others need it, while this one takes its time
+        part, whole = self.storage.part(), self.storage.part()
         try:
             upload.save(part, self.limit)
-            kind, duration = self._settle(part, wanted)
+            kind, duration = self._settle(part, whole, wanted)
             file = self.storage.folder("track", track.track_id) / f"{new_id()}.{kind}"
-            publish_file(part, file)
+            publish_file(whole if whole.exists() else part, file)
         finally:
             part.unlink(missing_ok=True)
+            whole.unlink(missing_ok=True)
         return self._give(track, file, kind, duration, if_match)
 
-    def _settle(self, part: Path, wanted: str | None) -> tuple[str, float]:
-        """(wav or mp3, seconds) of what was uploaded, any other sound made a WAV."""
+    def _settle(self, part: Path, whole: Path, wanted: str | None) -> tuple[str, float]:
+        """(wav or mp3, seconds) of what was uploaded; any other sound is made a WAV, whole."""
         try:
             found = self.derivatives.probe(part)
             if found["kind"] is None and wanted != "mp3":
-                whole = self.storage.part()
+                if found["frames"] * found["channels"] * 2 > self.limit:
+                    raise TooLarge(f"The sound would take more than {self.limit} bytes as WAV (MAX_UPLOAD_MB).")
                 self.derivatives.encode(part, whole, "wav")
-                whole.replace(part)
         except Undecodable as error:
             raise Malformed(f"The body is no sound that can be used: {str(error).replace(part.name, 'it')}.") from None
         kind = found["kind"] or "wav"
@@ -67,20 +94,21 @@ class TrackFiles:
         return kind, found["duration"]
 
     def _give(self, track: Track, file: Path, kind: str, duration: float, if_match: list[int] | None) -> Track | None:
+        """Have the record name it. After an error other than a refusal the record may name it, so it stays."""
         name, path = f"file_path_{kind}", self.storage.relative(file)
         try:
             changed = TrackRepository().update(track.track_id, if_match, **{name: path, "duration": duration})
-        except LedgerError:  # refused; after any other error the record may name the file
-            self.storage.remove(path, [file.parent])
+        except LedgerError:
+            self.storage.remove([file])
             raise
-        if changed is None:
-            self.storage.remove(path, [file.parent])
-        else:
-            self._remove_earlier(track, getattr(track, name))
+        self._remove_earlier(track.track_id, getattr(track, name))
         return changed
 
-    def _remove_earlier(self, track: Track, name: str | None) -> None:
-        """Remove an earlier upload; what a job made stays with the job."""
-        path, folder = self.storage.find(name), self.storage.folder("track", track.track_id)
-        if path is not None and folder in path.parents:
-            self.storage.remove(path, [folder])
+    def _remove_earlier(self, track_id: str, replaced: str | None) -> None:
+        """Remove earlier uploads that no record names; what a job made stays with the job.
+
+        One that is new and not named may be about to be: another upload is at work.
+        """
+        old = self.storage.find(replaced)
+        found = {path for path in self.storage.files("track", track_id) if path == old or is_old(path)}
+        self.storage.remove(found - named(self.storage, found))

@@ -1,36 +1,30 @@
 """A body that is a file: streamed to disk, never held in memory."""
 
-import threading
 from contextlib import suppress
 from pathlib import Path
 
 from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
-from errors import Busy, LengthRequired, Malformed, StorageFull, TooLarge
+from errors import LengthRequired, Malformed, StorageFull, TooLarge
 
 BLOCK = 65_536
-UPLOADS = threading.BoundedSemaphore(8)  # of the server's threads: a slow sender holds one as long as it likes
 
 
 class Upload:
     """The request's body, not read yet."""
 
     def save(self, part: Path, limit: int) -> None:
-        """Write it to a new file. Raises LengthRequired, TooLarge, Malformed for a part of it, Busy, StorageFull."""
+        """Write it to a new file. Raises LengthRequired, TooLarge, Malformed for a part of it, StorageFull."""
         length = request.content_length or 0
         if "Transfer-Encoding" in request.headers:
             raise LengthRequired("Send the file whole, with a Content-Length.")
         if length > limit:
             raise TooLarge(f"The file has {length} bytes; {limit} are accepted (MAX_UPLOAD_MB).")
-        if not UPLOADS.acquire(blocking=False):
-            raise Busy("Too many files are being uploaded just now: send this again in a moment.")
         try:
             written = self._write(part)
         except OSError:
             raise StorageFull("The storage folder takes no more: free some space, then send this again.") from None
-        finally:
-            UPLOADS.release()
         if written != length:
             raise Malformed(f"The body ended after {written} of {length} bytes: send it again.")
 

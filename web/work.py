@@ -1,12 +1,11 @@
 """The REST interface of leases: claim, heartbeat, release, cancel and retry, the same for jobs and loops."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from flask import Response, current_app
-from peewee import Expression
 
-from models import Job
-from repos import JobRepository, LoopRepository
 from web import schemas
 from web.answers import leased, record
 from web.api import api, jobs, loops
@@ -19,13 +18,13 @@ __all__ = ["api"]
 def claim_job(body: schemas.JobClaim) -> Response:
     """Lease the best pending job: highest priority, then oldest. 204 when nothing waits."""
     types = body.given().get("job_types")
-    return _claim(jobs, body, *([Job.job_type.in_(types)] if types else []))
+    return _claim(partial(jobs.claim_of, types) if types else jobs.claim, body)
 
 
 @api.route("POST", "/loops/claim", answers={200: schemas.LeasedLoop, 204: None})
 def claim_loop(body: schemas.LoopClaim) -> Response:
     """Lease the best pending loop: highest priority, then oldest. 204 when nothing waits."""
-    return _claim(loops, body)
+    return _claim(loops.claim, body)
 
 
 @api.route("POST", "/jobs/<id:job_id>/heartbeat", answers={200: schemas.Job}, problems=[404, 409])
@@ -76,6 +75,6 @@ def retry_loop(loop_id: str) -> Response:
     return record(loops.retry(loop_id))
 
 
-def _claim(repo: JobRepository | LoopRepository, body: schemas.Claim, *where: Expression) -> Response:
+def _claim(claim: Callable[[str, float], Any], body: schemas.Claim) -> Response:
     seconds = body.given().get("lease_seconds", current_app.config["SETTINGS"].lease_seconds)
-    return leased(wait_for(partial(repo.claim, body.worker, seconds, *where), body.wait))
+    return leased(wait_for(partial(claim, body.worker, seconds), body.wait))
