@@ -74,7 +74,7 @@ export class Follower {
     this.#source = source;
     source.onopen = () => {
       opened = true;
-      this.#answered("live");
+      show("live");
       if (this.#since === null) this.#catchUp();
     };
     source.onerror = () => {
@@ -110,6 +110,8 @@ export class Follower {
       this.#offline();
       return;
     }
+    this.#failures = 0;
+    banner.hidden = true;
     if (wasOffline) {
       this.#refusedUntil = 0; // it failed because all did
       await this.#catchUp();
@@ -120,7 +122,7 @@ export class Follower {
   }
 
   async #poll() {
-    this.#answered("polling");
+    show("polling");
     if (!(await this.#catchUp())) return;
     this.#after(POLL, () => (Date.now() >= this.#refusedUntil ? this.#open() : this.#poll()));
   }
@@ -136,12 +138,6 @@ export class Follower {
       return false;
     }
     return true;
-  }
-
-  #answered(state) {
-    this.#failures = 0;
-    banner.hidden = true;
-    show(state);
   }
 
   #offline() {
