@@ -2,10 +2,11 @@
 
 import { readPage, readText } from "./http.js";
 import { Follower } from "./live.js";
-import { announce, coalesced, merge, tick } from "./merge.js";
+import { announce, coalesced, debounced, merge, tick } from "./merge.js";
 import { tellTimes } from "./times.js";
 
 const LOG_EVERY = 2_000; // milliseconds
+const SETTLE = 100;
 const LOG_LINES = 200;
 const LOG_CHARACTERS = 40_000;
 const FINAL = /^(completed|failed|cancelled)$/i;
@@ -13,6 +14,8 @@ const FINAL = /^(completed|failed|cancelled)$/i;
 const jobId = document.getElementById("job").dataset.job;
 const log = document.getElementById("log");
 const state = () => document.getElementById("job-state");
+
+let isGone = false;
 
 /** Bring the page to life; the Follower. */
 export function beginJob() {
@@ -25,6 +28,7 @@ export function beginJob() {
 }
 
 async function refreshOnce() {
+  if (isGone) return;
   try {
     merge(await readPage(location.pathname));
     tellTimes();
@@ -35,6 +39,7 @@ async function refreshOnce() {
 }
 
 function changed({ entity, entity_id: id, change, data }, refresh) {
+  if (entity === "job" && change === "deleted") return gone();
   const element = entity === "job" ? state() : document.getElementById(`${entity}-${id}`);
   const before = element?.dataset.status;
   if (entity !== "track" && change === "updated" && before === data.status) {
@@ -42,12 +47,14 @@ function changed({ entity, entity_id: id, change, data }, refresh) {
     return;
   }
   if (before && before !== data.status && FINAL.test(data.status)) announce(`${entity} ${data.status.toLowerCase()}`);
-  refresh().catch(() => {});
+  settled(refresh);
 }
+
+const settled = debounced((refresh) => refresh().catch(() => {}), SETTLE);
 
 async function followLog() {
   const isFinal = FINAL.test(state()?.dataset.status ?? "cancelled");
-  if (document.hidden || log.dataset.final === "true") return;
+  if (isGone || document.hidden || log.dataset.final === "true") return;
   try {
     const text = await readText(`/api/jobs/${jobId}/log?tail=${LOG_LINES}`);
     log.dataset.final = String(isFinal);
@@ -65,6 +72,7 @@ function showLog(text) {
 }
 
 function gone() {
+  isGone = true;
   const words = Object.assign(document.createElement("p"), { className: "callout", role: "alert", textContent: "This job has been deleted." });
   if (!document.querySelector("#job > .callout")) document.querySelector(".job-head").after(words);
   document.getElementById("job-actions").replaceChildren();

@@ -2,7 +2,7 @@
 
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
-import { announce, coalesced, merge, tick } from "./merge.js";
+import { announce, coalesced, debounced, merge, tick } from "./merge.js";
 import { tellTimes } from "./times.js";
 
 const TYPING = 250; // milliseconds without a key
@@ -108,7 +108,7 @@ async function narrow(url, how) {
 }
 
 function take(fresh) {
-  list().replaceChildren(...fresh.getElementById("jobs").children);
+  list().replaceWith(fresh.getElementById("jobs"));
   replaceMore(fresh.getElementById("more"));
   merge(fresh);
   const { q, job_type: type } = search.elements;
@@ -150,12 +150,4 @@ async function readMore() {
 function reobserve() {
   const { top } = document.getElementById("more").getBoundingClientRect();
   if (top < innerHeight + parseInt(AHEAD, 10)) readMore();
-}
-
-function debounced(act, milliseconds) {
-  let timer;
-  return (...given) => {
-    clearTimeout(timer);
-    timer = setTimeout(() => act(...given), milliseconds);
-  };
 }

@@ -51,6 +51,15 @@ export function coalesced(act) {
   };
 }
 
+/** The function, called once so many milliseconds have passed without another call. */
+export function debounced(act, milliseconds) {
+  let timer;
+  return (...given) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => act(...given), milliseconds);
+  };
+}
+
 function swap(here, part) {
   const html = part.outerHTML;
   if (shown.get(part.id) === html) return;
