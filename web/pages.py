@@ -77,8 +77,8 @@ def show_jobs() -> str:
     """The jobs, newest first, narrowed by status, type and words."""
     show = request.args.get("show") or None
     query = _query(show)
-    few = show in FEWEST or (query.q is not None and filters.is_rare(query.q))
-    found, cursor = part(jobs, query, *api.jobs_where(query), few=few)
+    rare = query.q is not None and filters.is_rare(query.q)
+    found, cursor = part(jobs, query, *api.jobs_where(query, rare), few=rare or show in FEWEST)
     asked = {name: value for name, value in (("q", query.q), ("job_type", query.job_type)) if value}
     return render_template(
         "jobs.html",
