@@ -60,8 +60,10 @@ def main() -> None:
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="ledger-picture-"))
     try:
-        with serving(folder) as url, browser() as chromium:
+        with serving(folder, workers=1) as url:
             fill(folder, url)
+        with serving(folder, workers=0) as url, browser() as chromium:
+            under_way(url)
             if asked.all:
                 take_all(chromium, url, asked.all)
             else:
@@ -79,7 +81,6 @@ def fill(folder: Path, url: str) -> None:
     for seconds, fade, kind in ((120, True, "MP3"), (30, False, "WAV")):
         call(url, "POST", f"/api/tracks/{track}/loops", {"duration": seconds, "fade_in_out": fade, "format": kind})
     wait(lambda: all(each["status"] in ("COMPLETED", "FAILED") for each in call(url, "GET", "/api/loops")["items"]))
-    under_way(url)
 
 
 def remember(folder: Path) -> None:
@@ -107,23 +108,11 @@ def remember(folder: Path) -> None:
 
 def under_way(url: str) -> None:
     """Jobs that wait, and two that are worked at by somebody who never ends."""
+    house = ("Upbeat 128 bpm house with a rolling bass line", "House", "Energetic")
+    arctic = ("Arctic research station, theremin auroras", "Electronic", "Ethereal")
     running = [
-        (
-            "Upbeat 128 bpm house with a rolling bass line",
-            "House",
-            "Energetic",
-            "generating_audio",
-            64,
-            "step 21 of 32",
-        ),
-        (
-            "Arctic research station, theremin auroras",
-            "Electronic",
-            "Ethereal",
-            "loading_model",
-            8,
-            "loading the model",
-        ),
+        (*house, "generating_audio", 64, "step 21 of 32"),
+        (*arctic, "loading_model", 8, "loading the model"),
     ]
     for prompt, genre, mood, status, progress, message in running:
         call(url, "POST", "/api/jobs", {"prompt": prompt, "metadata": {"genre": genre, "mood": mood}, "priority": 9})
@@ -179,13 +168,13 @@ def browser() -> Iterator[Any]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """python app.py with a worker on a free port; its address."""
+def serving(folder: Path, workers: int) -> Iterator[str]:
+    """python app.py on a free port; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     settings = {"DB_PATH": str(folder / "app.db"), "STORAGE_DIR": str(folder / "output"), "PORT": str(port)}
-    environment = {**os.environ, **settings, "WORKERS": "1", "DIFFRHYTHM_COMMAND": ""}
+    environment = {**os.environ, **settings, "WORKERS": str(workers), "DIFFRHYTHM_COMMAND": ""}
     log = (folder / "log").open("wb")
     server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"

@@ -1,17 +1,22 @@
 """The pages as they are without JavaScript: read, followed, filled in; and what may not happen on them."""
 
 import re
-from collections.abc import Iterator
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
+
+from database import database
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from models import Job, Loop, Track
+from models import Job, Loop, Track, utc_now
 from repos import COUNTED, JobRepository
 from settings import Settings
 from storage import Storage
@@ -365,3 +370,55 @@ def test_without_a_token_there_is_nothing_to_sign_in_to(client: FlaskClient) -> 
     assert client.post("/sign-in", data={"token": ""}).headers["Location"] == "/"
     assert "Set-Cookie" not in client.post("/sign-in", data={"token": ""}).headers
     assert "Sign out" not in client.get("/").text
+
+
+def grow(first: int, last: int) -> None:
+    """Jobs of these numbers: half of them completed, half failed, a second apart."""
+    now = utc_now()
+    with database.atomic():
+        for start in range(first, last, 500):
+            numbers = range(start, min(last, start + 500))
+            Job.insert_many([old_job(number, now - timedelta(seconds=last - number)) for number in numbers]).execute()
+
+
+def old_job(number: int, made: Any) -> dict[str, Any]:
+    """A row as the ledger keeps it of a job long done."""
+    status, kind = ("failed", "synth") if number % 2 else ("completed", "diffrhythm")
+    about = {"prompt": f"song {number}", "metadata": {"genre": "Folk"}, "created_at": made}
+    return {"job_id": f"old-{number}", "status": status, "job_type": kind, **about}
+
+
+def effort(client: FlaskClient) -> dict[str, float]:
+    """What each page and action takes, in times of what the form for a new job takes at the same moment."""
+    marks = iter(range(10**9))
+    one = f"made-{time.monotonic_ns()}"
+    asked: dict[str, Callable[[], Any]] = {
+        path: lambda path=path: client.get(path)  # type: ignore[misc]
+        for path in ("/", "/?show=completed", "/?show=running", "/?show=failed", "/?job_type=synth", "/jobs/old-100")
+    }
+    asked["make"] = lambda: client.post("/api/jobs", json={"job_id": f"{one}-{next(marks)}", "prompt": "p"})
+    asked["cancel"] = lambda: client.post(f"/api/jobs/{one}-0/cancel")
+    asked["retry"] = lambda: client.post(f"/api/jobs/{one}-0/retry")
+    return {name: compared(act, lambda: client.get("/new")) for name, act in asked.items()}
+
+
+def compared(act: Callable[[], Any], yardstick: Callable[[], Any]) -> float:
+    """The median duration of one by the median duration of the other, taken in turns."""
+    taken: tuple[list[float], list[float]] = ([], [])
+    for _ in range(60):
+        for times, each in zip(taken, (act, yardstick), strict=True):
+            began = time.perf_counter()
+            assert each().status_code < 400
+            times.append(time.perf_counter() - began)
+    return statistics.median(taken[0]) / statistics.median(taken[1])
+
+
+@pytest.mark.soak
+@on_sqlite
+def test_pages_and_actions_take_no_longer_with_200_000_jobs(client: FlaskClient) -> None:
+    grow(0, 200)
+    few = effort(client)
+    grow(200, 200_000)
+    many = effort(client)
+    print({name: f"{few[name]:.1f} -> {many[name]:.1f}" for name in few})
+    assert {name: many[name] / few[name] for name in few if many[name] > 2 * few[name]} == {}
