@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test check bench soak clean
+.PHONY: setup run test check bench screenshot soak clean
 
 setup: .venv/.ready ## everything, in .venv
 
@@ -24,6 +24,9 @@ check: setup ## what CI runs: lint, types, tests with coverage
 
 bench: setup ## speed, as ratios measured side by side
 	$(BIN)/python bench/bench.py
+
+screenshot: setup ## docs/dashboard.png, by the Chromium of this machine
+	$(BIN)/python bench/screenshot.py
 
 soak: setup ## the long crash and load tests
 	$(BIN)/python -m pytest -m soak --timeout 3600

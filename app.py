@@ -16,8 +16,7 @@ from urllib.parse import quote
 
 from database import init_database, is_postgresql, release, release_connection, server_version
 
-from flask import Flask, redirect
-from flask.typing import ResponseReturnValue
+from flask import Flask
 
 import commands
 import housekeeping
@@ -28,7 +27,7 @@ from errors import SettingsError
 from feed import Feed
 from settings import Settings, get_settings
 from storage import Storage
-from web import guard, health, live, openapi, problems, waiting
+from web import forms, guard, health, live, openapi, problems, waiting
 from web.operations import IdConverter
 from web.trackfiles import TrackFiles
 
@@ -70,16 +69,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     told = [operation for operations in OPERATIONS for operation in operations.all]
     app.register_blueprint(openapi.blueprint(told, bool(settings.api_token)))
     app.register_blueprint(openapi.docs())
-    app.add_url_rule("/", "home", home)
+    forms.register(app)
     app.cli.add_command(commands.worker)
     app.shell_context_processor(lambda: {**vars(models), **vars(repos)})
     app.wsgi_app = Logged(app.wsgi_app)  # type: ignore[method-assign]
     return app
-
-
-def home() -> ResponseReturnValue:
-    """The way to the documentation."""
-    return redirect("/docs/")
 
 
 def make_storage(settings: Settings) -> None:

@@ -36,13 +36,17 @@ def metadata(model: Any, path: str, value: str) -> Expression:
     return Case(kind, [("true", "true"), ("false", "false"), ("object", None), ("array", None)], found) == value
 
 
-def words(text: str) -> Expression:
-    """Jobs whose prompt has every word of the text, each at least as a beginning; none when it has no word."""
+def words(text: str, few: bool = True) -> Expression:
+    """Jobs whose prompt has every word of the text, each at least as a beginning; none when it has no word.
+
+    Unless few, SQLite walks the jobs in the order that is asked for and looks each up, rather than sort all it finds.
+    """
     if is_postgresql():
         query = SQL("%s::tsquery", [search.tsquery(text) or ""])
         return Expression(fn.job_words(Job.prompt), "@@", query)
     found = SQL("(SELECT rowid FROM job_search WHERE job_search MATCH ?)", [search.fts5_query(text) or '""'])
-    return Column(Job._meta.table, "rowid").in_(found)
+    rowid = Column(Job._meta.table, "rowid")
+    return (rowid if few else rowid + 0).in_(found)
 
 
 def is_rare(text: str) -> bool:

@@ -18,6 +18,7 @@ from work import WorkRepository
 __all__ = ["JobRepository", "JobStore", "LoopRepository", "Page", "Session", "TrackRepository", "get_session", "stats"]
 
 
+COUNTED = 10_000
 HELD_CHARACTERS = 8 * 1024  # of a job; a larger one is read each time, so that the store stays small in bytes too
 
 
@@ -51,6 +52,23 @@ class JobRepository(WorkRepository[Job]):
                 return self.update(job_id, lease_token=lease_token, status=self.statuses.completed, **changes)
         except MissingParent:
             return None
+
+    def types(self, limit: int = 20) -> list[str]:
+        """The job types there are, in order; a step through the index each, however many jobs there are."""
+        found: list[str] = []
+        while len(found) < limit:
+            query = Job.select(fn.MIN(Job.job_type))
+            following = (query.where(Job.job_type > found[-1]) if found else query).scalar()
+            if following is None:
+                break
+            found.append(following)
+        return found
+
+    def tally(self, most: int = COUNTED) -> dict[str, int]:
+        """How many jobs have each status, none counted further than most + 1: flat, however many there are."""
+        statuses, one = self.statuses.all, f"SELECT 1 FROM job WHERE status = {database.param} LIMIT {most + 1}"
+        columns = ", ".join([f"(SELECT COUNT(*) FROM ({one}) AS counted)"] * len(statuses))
+        return dict(zip(statuses, database.execute_sql(f"SELECT {columns}", statuses).fetchone(), strict=True))
 
 
 class TrackRepository(Repository[Track]):

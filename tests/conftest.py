@@ -151,7 +151,7 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url, self.folder = f"http://127.0.0.1:{self.port}", folder
         self.log = folder / f"server-{self.port}.log"
         self.environment = clean_environment(PORT=str(self.port), STORAGE_DIR=str(folder / "output"), **environment)
         self.process: subprocess.Popen[bytes] | None = None

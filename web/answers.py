@@ -107,19 +107,26 @@ def page(
     repo: Repository[Any], query: schemas.List, *where: Expression, expand: str | None = None, few: bool = False
 ) -> Response:
     """A part of a list, and where it goes on. Raises Malformed for a cursor that is not of this list."""
-    sort = str(query.sort)  # type: ignore[attr-defined]
-    after = _position(query.cursor, sort)
-    wanted = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after, few)
-    found = repo.page(wanted, *where)
-    payload: Body = {"items": bodies(found[: query.limit], expand), "next": None}
-    if len(found) > query.limit:
-        payload["next"] = _next_url(_cursor(found[query.limit - 1], sort))
+    found, following = part(repo, query, *where, few=few)
+    payload: Body = {"items": bodies(found, expand), "next": following and _next_url(following)}
     if query.count:
         payload["total"] = repo.count(*where)
     answer = json_answer(payload)
     if payload["next"]:
         answer.headers["Link"] = f'<{payload["next"]}>; rel="next"'
     return answer
+
+
+def part(
+    repo: Repository[Any], query: schemas.List, *where: Expression, few: bool = False
+) -> tuple[list[Any], str | None]:
+    """(the records of a part of a list, the cursor of the next part or None). Raises Malformed as page() does."""
+    sort = str(query.sort)  # type: ignore[attr-defined]
+    after = _position(query.cursor, sort)
+    wanted = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after, few)
+    found = repo.page(wanted, *where)
+    following = _cursor(found[query.limit - 1], sort) if len(found) > query.limit else None
+    return found[: query.limit], following
 
 
 def bodies(records: Sequence[Record], expand: str | None = None) -> list[Body]:

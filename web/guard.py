@@ -1,5 +1,6 @@
 """Who may ask: the host a request names, the page it comes from, and the token it carries."""
 
+import hashlib
 import hmac
 import ipaddress
 import re
@@ -9,6 +10,7 @@ from flask import Flask, request
 from errors import ForbiddenOrigin, Unauthorized
 from settings import Settings
 
+COOKIE = "ledger"
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?")
 READING = {"GET", "HEAD", "OPTIONS"}
 
@@ -25,7 +27,7 @@ def register(app: Flask, settings: Settings) -> None:
             raise ForbiddenOrigin(f"This service is not reached by the name {host[:100]!r}: add it to ALLOWED_HOSTS.")
         if request.method not in READING and not _is_own_page(request.headers.get("Origin"), host):
             raise ForbiddenOrigin("A page of another site may not change anything here.")
-        if token and request.path.startswith("/api/") and not _is_token(token):
+        if token and request.path.startswith("/api/") and not (_is_token(token) or is_signed_in(token)):
             raise Unauthorized("Send the service's token as Authorization: Bearer <API_TOKEN>.")
 
 
@@ -50,3 +52,13 @@ def _is_own_page(origin: str | None, host: str) -> bool:
 def _is_token(token: bytes) -> bool:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1", "replace"), token)
+
+
+def is_signed_in(token: bytes) -> bool:
+    """True when the browser has the cookie that signing in with this token gave it."""
+    return hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), cookie(token).encode())
+
+
+def cookie(token: bytes) -> str:
+    """What a browser keeps in place of the token; another token makes it worthless."""
+    return hmac.new(token, b"the dashboard of the ledger", hashlib.sha256).hexdigest()

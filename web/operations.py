@@ -121,6 +121,11 @@ def read_query(schema: type[schemas.Query]) -> Any:
             raise _malformed([{"field": name, "message": "name a path, as in metadata.genre=ambient"}])
         else:
             given[name] = values if field is not None and field.default == [] else _only(name, values)
+    return read_as(schema, given)
+
+
+def read_as(schema: type[schemas.Query], given: dict[str, Any]) -> Any:
+    """These parameters as the schema has them. Raises Malformed naming every bad one."""
     try:
         return schema.model_validate(given)
     except ValidationError as error:
@@ -130,14 +135,17 @@ def read_query(schema: type[schemas.Query]) -> Any:
 def read_body(schema: type[schemas.Body]) -> Any:
     """The JSON body as the schema has it.
 
-    Raises UnsupportedMediaType, LengthRequired, TooLarge, Malformed for what is not JSON, Invalid for what is not the
-    schema's.
+    Raises UnsupportedMediaType, and as raw_body() and validated() do.
     """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType("Send the body without a Content-Encoding.")
-    raw = _raw_body()
+    return validated(schema, raw_body())
+
+
+def validated(schema: type[schemas.Body], raw: bytes) -> Any:
+    """This JSON as the schema has it. Raises Malformed for what is not JSON, Invalid for what is not the schema's."""
     _check_json(raw)
     try:
         return schema.model_validate_json(raw)
@@ -165,7 +173,8 @@ def read_lease_token(required: bool) -> str | None:
     return token[:100] if token is not None else None
 
 
-def _raw_body() -> bytes:
+def raw_body() -> bytes:
+    """The body, read whole. Raises LengthRequired, TooLarge, Malformed, Busy."""
     if "Transfer-Encoding" in request.headers:
         raise LengthRequired("Send the body whole, with a Content-Length.")
     length = request.content_length or 0

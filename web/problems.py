@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -52,12 +53,14 @@ def problem(status: int, code: str, detail: str, fields: list[dict[str, str]] | 
 
 def register(app: Flask) -> None:
     """Answer every error of this app with a problem."""
-    app.register_error_handler(errors.LedgerError, refused)
-    app.register_error_handler(HTTPException, from_http)
-    app.register_error_handler(peewee.DatabaseError, from_database)
-    app.register_error_handler(peewee.InterfaceError, unavailable)
-    app.register_error_handler(MaxConnectionsExceeded, unavailable)
-    app.register_error_handler(Exception, unexpected)
+    for kind, handler in HANDLERS.items():
+        app.register_error_handler(kind, handler)
+
+
+def answer(error: Exception) -> Response:
+    """What this error is answered with."""
+    handler: Callable[[Any], Response] = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
+    return handler(error)
 
 
 def refused(error: errors.LedgerError) -> Response:
@@ -104,3 +107,13 @@ def unexpected(error: Exception) -> Response:
     """A defect of this program; the log has the traceback."""
     log.error("unexpected %s", type(error).__name__, exc_info=error)
     return problem(500, "internal", "This is a defect of the service, not of the request; its log says more.")
+
+
+HANDLERS: dict[type, Callable[..., Response]] = {
+    errors.LedgerError: refused,
+    HTTPException: from_http,
+    peewee.DatabaseError: from_database,
+    peewee.InterfaceError: unavailable,
+    MaxConnectionsExceeded: unavailable,
+    Exception: unexpected,
+}

@@ -1,0 +1,43 @@
+// Makes the pages live. Each can be read, and each form sent, without this.
+
+import { closeDialog, openDialogs } from "./dialogs.js";
+import { sendForms } from "./forms.js";
+import { announce, begin } from "./merge.js";
+import { definePlayers } from "./player.js";
+import { keepTimes } from "./times.js";
+
+document.documentElement.classList.add("js");
+begin();
+keepTimes();
+definePlayers();
+openDialogs((problem) => {
+  announce(problem.message);
+  page?.follower.lookNow();
+});
+sendForms(done);
+
+let page = null;
+let point = () => {};
+if (document.getElementById("jobs")) {
+  const list = await import("./list.js");
+  [page, point] = [list.beginList(), list.point];
+} else if (document.getElementById("job")) {
+  page = (await import("./job.js")).beginJob();
+}
+
+/** What follows a form that was taken: its page shows it, or the page of its record opens. */
+async function done(form, record) {
+  const { api, method, body } = form.dataset;
+  const isNewJob = body === "job";
+  closeDialog(form);
+  form.closest("details")?.removeAttribute("open");
+  if (method === "DELETE") announce("Deleted");
+  if (isNewJob && !document.getElementById("jobs")) location.assign(`/jobs/${record.job_id}`);
+  else if (method === "DELETE" && (!page || location.pathname === api.replace("/api", ""))) location.assign("/");
+  else if (page) await page.refresh().catch(() => page.follower.lookNow());
+  else location.reload();
+  if (isNewJob) {
+    announce("The job is in the queue");
+    point(record.job_id);
+  }
+}

@@ -1,0 +1,93 @@
+// Forms that call REST instead of loading a page: saving, refused (each message at its field), done.
+
+import { newId, sendJson } from "./http.js";
+import { announce } from "./merge.js";
+
+const BODIES = {
+  job(form) {
+    const metadata = {};
+    for (const name of ["genre", "mood", "lyrics"]) {
+      const text = form.elements[name].value.trim();
+      if (text) metadata[name] = text;
+    }
+    if (form.elements.duration.value) metadata.duration = Number(form.elements.duration.value);
+    return { prompt: form.elements.prompt.value, job_type: form.elements.job_type.value, metadata };
+  },
+  loop(form) {
+    const { duration, fade_in_out, format } = form.elements;
+    return { duration: Number(duration.value), fade_in_out: fade_in_out.checked, format: format.value };
+  },
+};
+const attempts = new WeakMap(); // form -> what was sent and did not succeed, to be sent under the same id again
+
+/** Send every form that names an address of REST there; done(form, record) follows a success. */
+export function sendForms(done) {
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.dataset.api) return;
+    event.preventDefault();
+    if (form.ariaBusy === "true") return;
+    forget(form);
+    form.ariaBusy = "true";
+    try {
+      const record = await ask(form);
+      attempts.delete(form);
+      done(form, record);
+    } catch (problem) {
+      tell(form, problem);
+    } finally {
+      form.ariaBusy = "false";
+    }
+  });
+}
+
+function ask(form) {
+  const { api, body, method = "POST" } = form.dataset;
+  if (method === "DELETE") return remove(`${api}${form.elements.files.checked ? "?files=true" : ""}`);
+  return sendJson(api, body ? { method, body: identified(form, body) } : { method });
+}
+
+async function remove(url) {
+  try {
+    return await sendJson(url, { method: "DELETE" });
+  } catch (problem) {
+    if (problem.status === 404) return null; // it is gone, as was wanted
+    throw problem;
+  }
+}
+
+/** The body with an id, the same as at the last try of the same: sent twice, it is made once. */
+function identified(form, kind) {
+  const body = BODIES[kind](form);
+  const text = JSON.stringify(body);
+  if (attempts.get(form)?.text !== text) attempts.set(form, { text, id: newId() });
+  return { [`${kind}_id`]: attempts.get(form).id, ...body };
+}
+
+function forget(form) {
+  for (const message of form.querySelectorAll("[data-error], .form-error")) message.hidden = true;
+  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+}
+
+function tell(form, problem) {
+  const others = problem.errors.filter((error) => !tellField(form, error)).map((error) => `${error.field} ${error.message}`);
+  if (!problem.errors.length) others.push(problem.message);
+  const place = form.querySelector(".form-error");
+  if (others.length && place) {
+    place.textContent = others.join("; ");
+    place.hidden = false;
+  }
+  form.querySelector("[aria-invalid]")?.focus();
+  announce(problem.message);
+}
+
+/** True when the form has a field of that name, which now says what is wrong with it. */
+function tellField(form, { field, message }) {
+  const name = field.split(".").at(-1);
+  const place = form.querySelector(`[data-error="${CSS.escape(name)}"]`);
+  if (!place) return false;
+  place.textContent = message;
+  place.hidden = false;
+  form.elements[name]?.setAttribute("aria-invalid", "true");
+  return true;
+}

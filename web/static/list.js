@@ -1,0 +1,153 @@
+// The list of jobs: kept as the ledger is, narrowed without loading the page, and longer as one scrolls.
+
+import { readPage } from "./http.js";
+import { Follower } from "./live.js";
+import { announce, coalesced, debounced, merge, tick } from "./merge.js";
+import { tellTimes } from "./times.js";
+
+const TYPING = 250; // milliseconds without a key
+const SETTLE = 150;
+const AHEAD = "600px";
+const FINAL = new Set(["completed", "failed", "cancelled"]);
+const REMEMBERED = 1000;
+
+const results = document.getElementById("results");
+const search = document.getElementById("search");
+const list = () => document.getElementById("jobs");
+const statuses = new Map(); // of jobs as last told
+
+let reading = 0; // which list is read: an answer that comes too late is dropped
+
+/** Bring the list to life; the Follower. */
+export function beginList() {
+  const refresh = coalesced(refreshOnce);
+  const follower = new Follower("/api/events", { changed: (event) => changed(event, refresh), refresh });
+  const go = (url, how) => narrow(url, how).catch((problem) => problem.offline && follower.lookNow());
+  document.addEventListener("click", (event) => followTab(event, go));
+  search.addEventListener("submit", (event) => (event.preventDefault(), go(asked(), "push")));
+  search.addEventListener("input", debounced(() => go(asked(), "replace"), TYPING));
+  window.addEventListener("popstate", () => go(location.href, null));
+  new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && readMore(), { rootMargin: AHEAD }).observe(
+    document.getElementById("more"),
+  );
+  document.getElementById("more").addEventListener("click", (event) => {
+    if (event.target.closest('[rel="next"]')) (event.preventDefault(), readMore());
+  });
+  follower.start();
+  return { refresh, follower };
+}
+
+/** Show a job that was just made. */
+export function point(jobId) {
+  const row = document.getElementById(`job-${jobId}`);
+  row?.classList.add("new");
+  row?.scrollIntoView({ block: "nearest" });
+}
+
+async function refreshOnce() {
+  const number = reading;
+  const fresh = await readPage(location.href);
+  if (number !== reading) return;
+  const more = fresh.getElementById("more");
+  const known = new Set([...list().children].map((row) => row.id));
+  const joins = [...fresh.querySelectorAll("#jobs > li")].some((row) => known.has(row.id));
+  merge(fresh);
+  if (!joins && more) replaceMore(more);
+  tellTimes(results);
+}
+
+function changed({ entity, entity_id: id, change, data }, refresh) {
+  if (entity !== "job") return;
+  const row = document.getElementById(`job-${id}`);
+  const before = row?.dataset.status ?? statuses.get(id);
+  remember(id, data.status);
+  if (change === "updated" && before === data.status) {
+    if (row) tick(row, data);
+    return;
+  }
+  if (row && before !== data.status && FINAL.has(data.status)) announce(`${data.status}: ${row.querySelector(".row-title").textContent.slice(0, 80)}`);
+  settled(refresh);
+}
+
+function remember(id, status) {
+  statuses.delete(id);
+  statuses.set(id, status);
+  if (statuses.size > REMEMBERED) statuses.delete(statuses.keys().next().value);
+}
+
+const settled = debounced((refresh) => refresh().catch(() => {}), SETTLE);
+
+function followTab(event, go) {
+  const link = event.target.closest("#tabs a, #empty a:not([data-dialog]), #more a:not([rel])");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  go(link.href, "push");
+}
+
+/** The address of what the form asks for, in the tab that is open. */
+function asked() {
+  const url = new URL(search.action);
+  for (const [name, value] of new FormData(search)) if (value.trim()) url.searchParams.set(name, value.trim());
+  const show = new URL(location.href).searchParams.get("show");
+  if (show) url.searchParams.set("show", show);
+  return url.href;
+}
+
+/** Show another list in place of this one. */
+async function narrow(url, how) {
+  const number = ++reading;
+  results.ariaBusy = "true";
+  try {
+    const fresh = await readPage(url);
+    if (number !== reading) return;
+    if (how) history[`${how}State`](null, "", url);
+    take(fresh);
+  } finally {
+    if (number === reading) results.ariaBusy = "false";
+  }
+}
+
+function take(fresh) {
+  list().replaceWith(fresh.getElementById("jobs"));
+  replaceMore(fresh.getElementById("more"));
+  merge(fresh);
+  const { q, job_type: type } = search.elements;
+  const asked = fresh.getElementById("search").elements;
+  if (document.activeElement !== q) q.value = asked.q.value;
+  type.value = asked.job_type.value;
+  tellTimes(results);
+  const count = list().children.length;
+  announce(`${count}${document.querySelector('#more [rel="next"]') ? " or more" : ""} jobs`);
+}
+
+function replaceMore(more) {
+  document.getElementById("more").replaceChildren(...more.children);
+}
+
+/** Append what follows; while it is read the link says so, and when it cannot be it is there to try again. */
+async function readMore() {
+  const link = document.querySelector('#more [rel="next"]');
+  if (!link || link.ariaBusy === "true") return;
+  const number = reading;
+  link.ariaBusy = "true";
+  link.textContent = "Loading…";
+  try {
+    const fresh = await readPage(link.href);
+    if (number !== reading) return;
+    list().append(...[...fresh.getElementById("jobs").children].filter((row) => !document.getElementById(row.id)));
+    const next = fresh.querySelector('#more [rel="next"]');
+    if (next) link.replaceWith(next);
+    else link.remove();
+    tellTimes(results);
+    reobserve();
+  } catch {
+    link.textContent = "Older jobs could not be read. Try again";
+    link.ariaBusy = "false";
+  }
+}
+
+/** An observer tells of a change: when the end is still in sight there is none. */
+function reobserve() {
+  const { top } = document.getElementById("more").getBoundingClientRect();
+  if (top < innerHeight + parseInt(AHEAD, 10)) readMore();
+}

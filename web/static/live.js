@@ -1,0 +1,167 @@
+// Keeps a page as the ledger is: by its events where there is a stream of them, else by asking every two seconds.
+// The stream is closed while nobody looks, since a browser opens only six connections to one host.
+
+const NAMES = ["job", "track", "loop"].flatMap((entity) => ["created", "updated", "deleted"].map((change) => `${entity}.${change}`));
+const POLL = 2_000; // milliseconds, as all that follow
+const RECONNECT = 300;
+const LONGEST_WAIT = 30_000;
+const REFUSED_WAIT = 30_000;
+const LOOK_PATIENCE = 5_000;
+const WORDS = {
+  live: ["Live", "Changes are shown as they happen"],
+  polling: ["Every 2 s", "There is no stream of events just now: this page asks every two seconds"],
+  offline: ["Offline", "The service does not answer"],
+};
+
+const pill = document.getElementById("connection");
+const words = document.getElementById("connection-words");
+const banner = document.getElementById("offline");
+const countdown = document.getElementById("offline-next");
+
+/** Calls changed(event) for each event of a stream, and refresh() (a promise) whenever the page may be behind. */
+export class Follower {
+  #url;
+  #changed;
+  #refresh;
+  #source = null;
+  #since = null;
+  #timers = new Set();
+  #failures = 0;
+  #refusedUntil = 0;
+
+  constructor(url, { changed, refresh }) {
+    [this.#url, this.#changed, this.#refresh] = [url, changed, refresh];
+  }
+
+  start() {
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#stop() : this.#resume()));
+    window.addEventListener("pagehide", () => this.#stop());
+    window.addEventListener("pageshow", (event) => event.persisted && this.#resume());
+    window.addEventListener("online", () => this.#lookNow());
+    document.getElementById("offline-now").addEventListener("click", () => this.#lookNow());
+    if (!document.hidden) this.#open();
+  }
+
+  /** Ask at once whether the service answers; for whoever has just seen that it does not. */
+  lookNow() {
+    this.#lookNow();
+  }
+
+  #resume() {
+    this.#stop();
+    this.#open();
+    this.#catchUp();
+  }
+
+  #stop() {
+    this.#source?.close();
+    this.#source = null;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  #after(milliseconds, act) {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      act();
+    }, milliseconds);
+    this.#timers.add(timer);
+  }
+
+  #open() {
+    let opened = false;
+    const source = new EventSource(this.#since === null ? this.#url : `${this.#url}?since=${this.#since}`);
+    this.#source = source;
+    source.onopen = () => {
+      opened = true;
+      show("live");
+      if (this.#since === null) this.#catchUp();
+    };
+    source.onerror = () => {
+      this.#stop();
+      if (!opened) this.#refusedUntil = Date.now() + REFUSED_WAIT;
+      this.#after(opened ? RECONNECT : 0, () => this.#look());
+    };
+    for (const name of NAMES) source.addEventListener(name, (message) => this.#take(message));
+    source.addEventListener("resync", (message) => {
+      this.#since = message.lastEventId || this.#since;
+      this.#catchUp();
+    });
+  }
+
+  #take(message) {
+    this.#since = message.lastEventId || this.#since;
+    this.#changed(JSON.parse(message.data));
+  }
+
+  #lookNow() {
+    if (this.#source === null && !document.hidden) {
+      this.#stop();
+      this.#look();
+    }
+  }
+
+  async #look() {
+    const wasOffline = this.#failures > 0;
+    try {
+      const answer = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(LOOK_PATIENCE) });
+      if (!answer.ok) throw new Error(answer.statusText);
+    } catch {
+      this.#offline();
+      return;
+    }
+    this.#failures = 0;
+    banner.hidden = true;
+    if (wasOffline) {
+      this.#refusedUntil = 0; // it failed because all did
+      await this.#catchUp();
+    }
+    if (document.hidden || this.#source) return;
+    if (Date.now() >= this.#refusedUntil) this.#open();
+    else this.#poll();
+  }
+
+  async #poll() {
+    show("polling");
+    if (!(await this.#catchUp())) return;
+    this.#after(POLL, () => (Date.now() >= this.#refusedUntil ? this.#open() : this.#poll()));
+  }
+
+  /** True when the page is as the ledger is; when the service does not answer, looking for it has begun. */
+  async #catchUp() {
+    try {
+      await this.#refresh();
+    } catch (problem) {
+      if (!problem.offline) return true; // it answers, if not as hoped; the page says what it says
+      this.#stop();
+      this.#after(0, () => this.#look());
+      return false;
+    }
+    return true;
+  }
+
+  #offline() {
+    if (document.hidden) return;
+    const wait = Math.min(LONGEST_WAIT, 1000 * 2 ** this.#failures);
+    this.#failures += 1;
+    banner.hidden = false;
+    show("offline");
+    this.#count(Math.round(wait / 1000));
+  }
+
+  #count(seconds) {
+    if (seconds <= 0) {
+      countdown.textContent = "Trying again…";
+      this.#look();
+      return;
+    }
+    countdown.textContent = `Trying again in ${seconds} s.`;
+    this.#after(1000, () => this.#count(seconds - 1));
+  }
+}
+
+function show(state) {
+  pill.hidden = false;
+  pill.dataset.state = state;
+  [words.textContent, pill.title] = WORDS[state];
+}
