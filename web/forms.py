@@ -17,7 +17,7 @@ from web.answers import known
 from web.operations import raw_body, validated
 from web.pages import REPOS, blueprint, home_of, job_page, jobs, loops, new_job_page, tracks
 
-BELONGINGS = {"job": belongings.of_job, "track": belongings.of_track, "loop": belongings.of_loop}
+DELETE = {"job": belongings.delete_job, "track": belongings.delete_track, "loop": belongings.delete_loop}
 WORDS = ("genre", "mood", "language", "lyrics")  # of the form for a job, kept in its metadata
 SIGNED_IN_SECONDS = 30 * 24 * 3600
 FIELDS = 50
@@ -69,9 +69,7 @@ def delete(kind: str, record_id: str) -> ResponseReturnValue:
     with_files = read_form().get("files") == "true"
     record = known(REPOS[kind].get_by_id(record_id))
     back = url_for("pages.show_jobs") if kind == "job" else home_of(record)
-    files = BELONGINGS[kind](record_id) if with_files else None
-    if REPOS[kind].delete(record_id) and files is not None:
-        files.remove(Storage(current_app.config["SETTINGS"]))
+    DELETE[kind](Storage(current_app.config["SETTINGS"]), record_id, None, with_files)
     return redirect(back, 303)
 
 

@@ -1,0 +1,85 @@
+"""What an ear would notice at the seam of a loop, as numbers; shared by the tests and by bench/loops.py."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+Audio = NDArray[np.float32]  # (frames, channels), -1 to 1
+
+WINDOW, HOP = 1024, 128  # frames, of spectral flux
+FLOOR = 0.001 * WINDOW / 4  # the magnitude of a sine at -60 dBFS
+LEVEL_SECONDS = 0.05
+MARGIN_SECONDS = 0.03  # listened to before and after a seam
+
+
+@dataclass(frozen=True)
+class Join:
+    """A looped sound and its original, (frames, channels) at rate Hz: after frame `end` it goes on as after `start`.
+
+    crossfade: frames mixed before the join, 0 for a plain cut.
+    """
+
+    original: Audio
+    looped: Audio
+    rate: int
+    start: int
+    end: int
+    crossfade: int
+
+    @property
+    def length(self) -> int:
+        """Frames of one round."""
+        return self.end - self.start
+
+    def around(self, sound: Audio, place: int) -> Audio:
+        """The crossfade that ends at a place, with what is just before and after it."""
+        margin = round(MARGIN_SECONDS * self.rate)
+        low, high = place - self.crossfade - margin, place + margin
+        found = sound[max(0, low) : high]
+        return np.pad(found, ((max(0, -low), high - max(0, low) - len(found)), (0, 0)))
+
+
+def beat_error(beats: NDArray[np.float64], start: float, end: float) -> float:
+    """Seconds by which the beat at the seam comes early or late: all times in seconds."""
+    first = beats[np.abs(beats - start).argmin()]
+    expected = first + end - start
+    return float(np.abs(beats - expected).min())
+
+
+def step(join: Join) -> float:
+    """The largest difference between neighbouring samples where the seam begins and where it ends."""
+    places = sorted({join.end - join.crossfade, join.end})
+    return max(float(np.abs(join.looped[place] - join.looped[place - 1]).max()) for place in places)
+
+
+def usual_step(join: Join) -> float:
+    """The 99.9th percentile of the differences between neighbouring samples of the original."""
+    return float(np.percentile(np.abs(np.diff(join.original, axis=0)), 99.9))
+
+
+def flux_ratio(join: Join) -> float:
+    """Mean spectral flux at the seam against the larger of the original's at the same two places."""
+    there = max(flux(join.around(join.original, place)) for place in (join.start, join.end))
+    return flux(join.around(join.looped, join.end)) / there
+
+
+def flux(sound: Audio) -> float:
+    """How much the spectrum rises from one moment to the next, on average, of log magnitudes down to -60 dBFS."""
+    windows = sliding_window_view(sound.mean(axis=1), WINDOW)[::HOP] * np.hanning(WINDOW)
+    spectra = np.log1p(np.abs(np.fft.rfft(windows)) / FLOOR)
+    return float(np.maximum(0, np.diff(spectra, axis=0)).sum(axis=1).mean())
+
+
+def dip(join: Join) -> float:
+    """How far the level falls at the seam, in dB, against the softer of the two places it joins."""
+    size = round(LEVEL_SECONDS * join.rate)
+    softer = np.minimum(*(levels(join.around(join.original, place), size) for place in (join.start, join.end)))
+    there = levels(join.around(join.looped, join.end), size)
+    return float((10 * np.log10((there + 1e-9) / (softer + 1e-9))).min())
+
+
+def levels(sound: Audio, size: int) -> NDArray[np.float64]:
+    """Mean squares of windows of so many frames, every tenth of one."""
+    return np.asarray((sliding_window_view(sound, size, axis=0)[:: size // 10] ** 2).mean(axis=(1, 2)))
