@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test check bench screenshot soak clean
+.PHONY: setup run test check bench bench-loops screenshot soak clean
 
 setup: .venv/.ready ## everything, in .venv
 
@@ -28,8 +28,11 @@ bench: setup ## speed, as ratios measured side by side
 screenshot: setup ## docs/dashboard.png, by the Chromium of this machine
 	$(BIN)/python bench/screenshot.py
 
-soak: setup ## the long crash and load tests
-	$(BIN)/python -m pytest -m soak --timeout 3600
+bench-loops: setup ## our loops beside those of PyMusicLooper
+	$(BIN)/python bench/loops.py
+
+soak: setup ## all tests, crashes and load in full: an hour or so
+	THOROUGH=1 $(BIN)/python -m pytest --timeout 3600
 
 clean: ## forget the virtual environment and caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis
+	rm -rf .venv .venv-pymusiclooper .bench-music .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis

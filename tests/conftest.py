@@ -223,6 +223,11 @@ def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         each.signal_all(9)
 
 
+def thorough(full: int, usual: int) -> int:
+    """How often to repeat what may go wrong at any moment: in full by `make soak`, fewer times otherwise."""
+    return full if os.environ.get("THOROUGH") else usual
+
+
 def clean_environment(**more: str) -> dict[str, str]:
     """The environment without any setting of ours, and more."""
     names = {name.upper() for name in Settings.model_fields}

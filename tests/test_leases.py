@@ -19,7 +19,7 @@ from peewee import OperationalError
 from errors import LeaseLost, WrongStatus
 from models import Event, Job, Loop, Track
 from repos import JobRepository, LoopRepository
-from tests.conftest import ROOT, Server, clean_environment, wait_for
+from tests.conftest import ROOT, Server, clean_environment, thorough, wait_for
 
 jobs, loops = JobRepository(), LoopRepository()
 on_ledger = pytest.mark.usefixtures("ledger")
@@ -205,10 +205,11 @@ print("\\n".join(lines))
 """
 
 
-def test_eight_processes_of_four_threads_claim_five_thousand_different_jobs(ledger: Any) -> None:
+def test_eight_processes_of_four_threads_claim_different_jobs(ledger: Any) -> None:
+    count = thorough(5000, 800)
     with database.atomic():
-        rows = [{"job_id": f"{number:05}", "prompt": "p"} for number in range(5000)]
-        for start in range(0, 5000, 500):
+        rows = [{"job_id": f"{number:05}", "prompt": "p"} for number in range(count)]
+        for start in range(0, count, 500):
             Job.insert_many(rows[start : start + 500]).execute()
     env = clean_environment(DATABASE_URL=ledger.database_url, DB_POOL_SIZE="4")
     command = [sys.executable, "-c", CLAIMER]
@@ -222,7 +223,7 @@ def test_eight_processes_of_four_threads_claim_five_thousand_different_jobs(ledg
     outputs = [each.communicate(timeout=120) for each in claimers]
     assert [error for _, error in outputs] == [""] * 8
     claims = [line.split() for output, _ in outputs for line in output.splitlines() if line]
-    assert len(claims) == len({job_id for job_id, _ in claims}) == 5000
+    assert len(claims) == len({job_id for job_id, _ in claims}) == count
     assert max(float(taken) for _, taken in claims) < 5
 
 
@@ -246,7 +247,7 @@ for round in sys.stdin:
 
 
 def test_a_worker_that_was_frozen_past_its_lease_changes_nothing(ledger: Any, kind: str) -> None:
-    rounds = 200 if kind == "sqlite" else 50
+    rounds = thorough(200, 30) if kind == "sqlite" else thorough(50, 15)
     if kind == "sqlite":
         database.execute_sql("PRAGMA busy_timeout = 0")
     env = clean_environment(DATABASE_URL=ledger.database_url)

@@ -466,7 +466,7 @@ def test_readers_that_come_and_go_see_every_change_once_and_in_order(
     ledger: Settings, server: Callable[..., Server]
 ) -> None:
     url = ledger.database_url
-    check_everything_is_told_once_and_in_order(url, server(DATABASE_URL=url), 800)
+    check_everything_is_told_once_and_in_order(url, server(DATABASE_URL=url), 400)
 
 
 @pytest.mark.soak

@@ -19,7 +19,7 @@ from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
 from storage import Storage
 from studio.worker import JobWorker, LoopWorker
-from tests.conftest import ROOT, Server, clean_environment, wait_for
+from tests.conftest import ROOT, Server, clean_environment, thorough, wait_for
 
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
 DONE = ("COMPLETED", "FAILED", "CANCELLED")
@@ -178,14 +178,14 @@ def finished(made: list[str]) -> bool:
     return Loop.select().where(Loop.loop_id.in_(made), Loop.status.in_(DONE)).count() == len(made)
 
 
-def test_loops_survive_thirty_kills_of_their_workers(studio: Settings) -> None:
+def test_loops_survive_the_kills_of_their_workers(studio: Settings) -> None:
     made = [
         loops.create(
             loop_id=f"l{number}", track_id="track", duration=40, format=("MP3", "WAV")[number % 2], max_attempts=60
         ).loop_id
-        for number in range(8)
+        for number in range(thorough(8, 3))
     ]
-    for _ in range(30):
+    for _ in range(thorough(30, 8)):
         worker = worker_process(studio, "--loops")
         wait_for(lambda: Loop.select().where(Loop.lease_token.is_null(False)).exists() or finished(made), 20)
         time.sleep(random.random() * 0.9)  # anywhere in analysis, rendering and export

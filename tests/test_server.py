@@ -25,7 +25,7 @@ import pytest
 
 from models import JOB_STATUSES, LOOP_STATUSES, Event, Job
 from settings import Settings
-from tests.conftest import ROOT, SAMPLES, Server, wait_for
+from tests.conftest import ROOT, SAMPLES, Server, thorough, wait_for
 
 REQUESTS = json.loads((SAMPLES / "requests.json").read_text())
 # A word that only one of the requests has, in the same order.
@@ -33,7 +33,7 @@ WORDS = [
     *("touching", "AURORAS", "hopeful", "studying", "木吉他", "ударных"),
     *("🎧", "saxophone", "ballad", "taiko", "chiptune", "one-drop"),
 ]
-KILLS = 30
+KILLS = thorough(30, 8)
 WRITERS = 8
 
 
@@ -339,7 +339,7 @@ class Promise:
 
 
 @pytest.mark.timeout(240)
-def test_nothing_acknowledged_is_lost_over_thirty_sigkills(tmp_path: Path, server: Callable[..., Server]) -> None:
+def test_nothing_acknowledged_is_lost_over_many_sigkills(tmp_path: Path, server: Callable[..., Server]) -> None:
     running, stop, promises = server(), threading.Event(), dict[str, Promise]()
     with ThreadPoolExecutor(WRITERS) as pool:
         writers = [pool.submit(write, running.port, f"w{one}", stop, promises) for one in range(WRITERS)]

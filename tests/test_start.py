@@ -18,9 +18,9 @@ import pytest
 
 from models import Event, Job
 from settings import Settings
-from tests.conftest import ROOT, clean_environment, wait_for
+from tests.conftest import ROOT, clean_environment, thorough, wait_for
 
-ROUNDS = 20
+ROUNDS = thorough(20, 5)
 STARTER = """
 import sys
 from database import release
