@@ -29,6 +29,7 @@ log = logging.getLogger("ledger.worker")
 IDLE_SECONDS = 0.2
 EXPLAIN_SECONDS = 2.0
 LONGEST_PAUSE = 30.0
+JOIN_SECONDS = 3.0
 
 
 class Worker:
@@ -139,9 +140,10 @@ def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> 
         signal.signal(number, lambda *_: shutdown.set())
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent, shutdown), daemon=True).start()
-    housekeeping.start(Storage(settings), shutdown)
+    keeper = housekeeping.start(Storage(settings), shutdown)
     with ThreadPoolExecutor() as pool:
         running = [pool.submit(_run, WORKERS[kind](settings, shutdown)) for kind in kinds]
+    keeper.join(JOIN_SECONDS)  # not to leave while it talks to the database
     for each in running:
         each.result()
 
