@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from database import is_postgresql
+from database import database, is_postgresql
 
 from peewee import SQL, Case, Cast, Column, Expression, Value, fn
 
@@ -44,17 +44,24 @@ def words(text: str, few: bool = True) -> Expression:
     if is_postgresql():
         query = SQL("%s::tsquery", [search.tsquery(text) or ""])
         return Expression(fn.job_words(Job.prompt), "@@", query)
-    found = SQL("(SELECT rowid FROM job_search WHERE job_search MATCH ?)", [search.fts5_query(text) or '""'])
+    found = SQL("(SELECT rowid FROM job_search WHERE job_search MATCH ?)", [_match(text)])
     rowid = Column(Job._meta.table, "rowid")
     return (rowid if few else rowid + 0).in_(found)
 
 
 def is_rare(text: str) -> bool:
     """True when few prompts have these words; costs the same however many do."""
-    return Job.select(SQL("1")).where(words(text)).limit(FEW).count() < FEW
+    if is_postgresql():
+        return Job.select(SQL("1")).where(words(text)).limit(FEW).count() < FEW
+    found = "SELECT COUNT(*) FROM (SELECT 1 FROM job_search WHERE job_search MATCH ? LIMIT ?)"
+    return bool(database.execute_sql(found, (_match(text), FEW)).fetchone()[0] < FEW)
 
 
 def loops_of_job(job_id: str) -> Expression:
     """Loops whose track belongs to the job."""
     tracks = Track.select(Track.track_id).where(Track.job == job_id)
     return Loop.track.in_(tracks)
+
+
+def _match(text: str) -> str:
+    return search.fts5_query(text) or '""'

@@ -16,6 +16,7 @@ from work import unlocked
 log = logging.getLogger("ledger.housekeeping")
 SECONDS = 2.0
 OPTIMISE_SECONDS = 3600.0
+LARGE = 10_000  # jobs
 DELIVERY_DAYS = 1.0  # after which webhooks.py gives up, too; without a WEBHOOK_URL nothing else deletes them
 BATCH, BATCHES, BREATH_SECONDS = 500, 20, 0.05  # of rows to delete; in a round; between them others write
 
@@ -54,8 +55,14 @@ def prune(model: type[Event | Delivery], days: float) -> int:
 
 
 def optimise() -> None:
-    """Have SQLite look at its tables, so that it picks the right index."""
-    if not is_postgresql():
+    """Have SQLite look at its tables, so that it picks the right index.
+
+    Not while they are small: what it learns then misleads it once they have grown.
+    """
+    if is_postgresql():
+        return
+    (newest,) = database.execute_sql("SELECT max(rowid) FROM job").fetchone()
+    if newest is not None and newest > LARGE:
         database.execute_sql("PRAGMA analysis_limit = 400")
         database.execute_sql("PRAGMA optimize = 0x10002")  # tables never looked at before, too
 

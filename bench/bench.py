@@ -30,7 +30,12 @@ def main() -> None:
     try:
         imports()
         port = free_port()
-        environment = {**os.environ, "PORT": str(port), "DB_PATH": str(folder / "b.db"), "STORAGE_DIR": str(folder)}
+        environment = {
+            **os.environ,
+            "PORT": str(port),
+            "DB_PATH": str(folder / "b.db"),
+            "STORAGE_DIR": str(folder / "output"),
+        }
         environment["WORKERS"] = "0"
         with serving(environment, port):
             load(port)

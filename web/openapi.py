@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -41,13 +42,13 @@ DESCRIPTIONS = {
 
 
 def blueprint(operations: Iterable[Operation], token: bool) -> Blueprint:
-    """Serves the document at /openapi.json, built once."""
-    document = to_json(build(list(operations), token)).encode()
+    """Serves the document at /openapi.json, built when it is first asked for."""
+    document = cache(lambda: to_json(build(list(operations), token)).encode())
     serving = Blueprint("openapi", __name__)
 
     @serving.get("/openapi.json")
     def openapi() -> Response:
-        return Response(document, content_type="application/json")
+        return Response(document(), content_type="application/json")
 
     return serving
 
