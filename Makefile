@@ -14,13 +14,13 @@ run: setup ## serve on http://127.0.0.1:8000
 	$(BIN)/python app.py
 
 test: setup ## all tests, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak"
 
 check: setup ## what CI runs: lint, types, tests with coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak" --cov --cov-report=term-missing
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" --cov --cov-report=term-missing
 
 bench: setup ## speed, as ratios measured side by side
 	$(BIN)/python bench/bench.py

@@ -441,7 +441,7 @@ def test_the_samples_become_tracks_with_one_command_started(server: Callable[...
     running = server(WORKERS="2").start()
     bodies = [{**body, "job_type": "synth"} for body in json.loads((SAMPLES / "requests.json").read_text())]
     for body in bodies:
-        body["metadata"]["duration"] //= thorough(1, 8)
+        body["metadata"]["duration"] //= thorough(1, 16)
     (tmp_path / "output" / "night_train.lrc").write_text((SAMPLES / "night_train.lrc").read_text())
     made = [running.call("POST", "/api/jobs", body)[1] for body in bodies]
     for each, body in zip(made, bodies, strict=True):
