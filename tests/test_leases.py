@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from database import database, is_postgresql
+from database import database
 
 import pytest
 from flask.testing import FlaskClient
@@ -19,7 +19,7 @@ from peewee import OperationalError
 from errors import LeaseLost, WrongStatus
 from models import Event, Job, Loop, Track
 from repos import JobRepository, LoopRepository
-from tests.conftest import ROOT, Server, clean_environment, thorough, wait_for
+from tests.conftest import ROOT, Server, clean_environment, thorough
 
 jobs, loops = JobRepository(), LoopRepository()
 on_ledger = pytest.mark.usefixtures("ledger")
@@ -267,9 +267,8 @@ def take_over_from(worker: Any, job_id: str) -> None:
     worker.stdin.write("go\n")
     worker.stdin.flush()
     assert worker.stdout.readline() == "claimed\n"
-    freeze_outside_a_transaction(worker.pid, job_id)
+    freeze_until_lost(worker.pid, job_id)
     try:
-        wait_for(lambda: any(job.job_id == job_id for job in jobs.requeue_expired()), 10)
         mine = jobs.claim("me", 600)
         mine = jobs.update(job_id, lease_token=mine.lease_token, message="mine")
     finally:
@@ -279,18 +278,29 @@ def take_over_from(worker: Any, job_id: str) -> None:
     jobs.update(job_id, lease_token=mine.lease_token, status="completed")
 
 
-def freeze_outside_a_transaction(pid: int, job_id: str) -> None:
-    """SIGSTOP at a random moment; one frozen with the database's own lock in hand stops others, lease or not."""
-    while True:
+def freeze_until_lost(pid: int, job_id: str) -> None:
+    """SIGSTOP at a random moment; one frozen with a lock of the database in hand is woken, and frozen again."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         time.sleep(random.random() * 0.01)
         os.kill(pid, signal.SIGSTOP)
+        if is_requeued_within(1, job_id):
+            return
+        os.kill(pid, signal.SIGCONT)
+    pytest.fail(f"{job_id} was never put back")
+
+
+def is_requeued_within(seconds: float, job_id: str) -> bool:
+    """Whether the job's lease ran out and it went back to the queue; False at once when SQLite is locked."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         try:
-            with database.atomic():
-                if is_postgresql():
-                    database.execute_sql("SELECT 1 FROM job WHERE job_id = %s FOR UPDATE NOWAIT", (job_id,)).fetchall()
-                return
+            if any(job.job_id == job_id for job in jobs.requeue_expired()):
+                return True
         except OperationalError:
-            os.kill(pid, signal.SIGCONT)
+            return False
+        time.sleep(0.01)
+    return False
 
 
 # --- over REST
