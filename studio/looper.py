@@ -37,7 +37,7 @@ Told = Callable[[float], None]
 
 
 class Progress:
-    """Prints how much of everything is done, as 'STAGE 12%', a few times a second; it never falls."""
+    """Prints how much of everything is done, as 'STAGE 12%', a few times a second and at the end; it never falls."""
 
     def __init__(self, seconds: dict[str, float]) -> None:
         self.seconds, self.stage, self.percent, self.printed = seconds, "", -1, 0.0
@@ -51,7 +51,8 @@ class Progress:
         before = sum(self.seconds[each] for each in stages[: stages.index(stage)])
         done = (before + self.seconds[stage] * share) / sum(self.seconds.values())
         percent, now = max(self.percent, int(100 * done)), time.monotonic()
-        if stage != self.stage or (percent > self.percent and now - self.printed > REPORT_SECONDS):
+        pressing = percent == 100 or now - self.printed > REPORT_SECONDS
+        if stage != self.stage or (percent > self.percent and pressing):
             print(f"{stage} {percent}%", flush=True)
             self.stage, self.percent, self.printed = stage, percent, now
 

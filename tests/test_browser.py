@@ -159,15 +159,15 @@ def listen(page: Page) -> None:
     """Play the track, see its time pass, and seek by mouse and keyboard."""
     time = "document.querySelector('.track audio').currentTime"
     page.get_by_role("button", name="Play Track 1").click()
-    wait_for(lambda: page.evaluate(time) > 0.3, 10)
+    wait_for(lambda: page.evaluate(time) > 0.3, 30)
     page.get_by_role("button", name="Pause Track 1").click()
     slider = page.get_by_role("slider", name="Position in Track 1")
     box = slider.bounding_box()
     assert box is not None
     slider.click(position={"x": box["width"] / 2, "y": 10})
-    wait_for(lambda: abs(page.evaluate(time) - 10) < 0.5, 10)
+    wait_for(lambda: abs(page.evaluate(time) - 10) < 0.5, 30)
     slider.press("ArrowRight")
-    wait_for(lambda: page.evaluate(time) > 10.5, 10)
+    wait_for(lambda: page.evaluate(time) > 10.5, 30)
     assert re.fullmatch("0:1[0-9] of 0:20", slider.get_attribute("aria-valuetext") or "")
 
 
@@ -179,7 +179,7 @@ def make_loop(page: Page) -> None:
     page.get_by_role("button", name="Make the loop").click()
     play = page.get_by_role("button", name="Play the 0:08 loop")
     play.click(timeout=60_000)
-    wait_for(lambda: page.evaluate("document.querySelector('.loop audio').currentTime") > 0.2, 10)
+    wait_for(lambda: page.evaluate("document.querySelector('.loop audio').currentTime") > 0.2, 30)
     with page.expect_download() as download:
         page.get_by_label("Download the 0:08 loop").click()
     assert download.value.suggested_filename.endswith(".wav")
@@ -243,7 +243,7 @@ def test_the_list_scrolls_on_and_is_narrowed_without_loading(filled: Server, win
     page = seen.page
     page.goto(filled.url)
     page.evaluate("window.stayed = true")
-    wait_for(lambda: page.mouse.wheel(0, 20_000) or page.locator(rows).count() == 124, 10)
+    wait_for(lambda: page.mouse.wheel(0, 20_000) or page.locator(rows).count() == 124, 30)
     page.get_by_role("searchbox").fill("song 11")
     expect(page.locator(rows)).to_have_count(11)  # 11 and 110 to 119
     page.get_by_role("link", name="Failed").click()

@@ -68,7 +68,7 @@ def test_a_stream_that_left_before_is_told_to_read_again(job: Job, client: Flask
 def test_a_server_forgets_by_itself(ledger: Settings, server: Callable[..., Server]) -> None:
     jobs.create(job_id="old", prompt="p")
     running = server(DATABASE_URL=ledger.database_url, EVENT_RETENTION_DAYS="0.00001").start()
-    wait_for(lambda: not Event.select().exists(), 10)
+    wait_for(lambda: not Event.select().exists(), 30)
     jobs.create(job_id="new", prompt="p")
     listener = Listener(running.port)
     assert next(told(iter(listener)))["event"] == "resync"

@@ -129,7 +129,7 @@ def test_a_loop_is_cancelled_while_it_is_cut(studio: Settings) -> None:
     loop = loops.create(track_id="track", duration=3600, format="MP3")
     working = threading.Thread(target=LoopWorker(studio).tick, args=(0,))
     working.start()
-    wait_for(lambda: loops.get_by_id(loop.loop_id).status == "EXPORTING", 20)
+    wait_for(lambda: loops.get_by_id(loop.loop_id).status == "EXPORTING", 40)
     loops.cancel(loop.loop_id)
     working.join(10)
     assert loops.get_by_id(loop.loop_id).status == "CANCELLED" and stored(studio) == set()
@@ -187,7 +187,7 @@ def test_loops_survive_the_kills_of_their_workers(studio: Settings) -> None:
     ]
     for _ in range(thorough(30, 8)):
         worker = worker_process(studio, "--loops")
-        wait_for(lambda: Loop.select().where(Loop.lease_token.is_null(False)).exists() or finished(made), 20)
+        wait_for(lambda: Loop.select().where(Loop.lease_token.is_null(False)).exists() or finished(made), 40)
         time.sleep(random.random() * 0.9)  # anywhere in analysis, rendering and export
         worker.kill()
         worker.wait()
@@ -204,7 +204,7 @@ def test_a_loop_never_waits_behind_a_song(studio: Settings) -> None:
     song = jobs.create(prompt="p", job_type="synth", metadata={"duration": 600})
     loop = loops.create(track_id="track", duration=5, format="WAV")
     worker = worker_process(studio)
-    wait_for(lambda: jobs.get_by_id(song.job_id).status != "pending", 20)
+    wait_for(lambda: jobs.get_by_id(song.job_id).status != "pending", 40)
     wait_for(lambda: loops.get_by_id(loop.loop_id).status == "COMPLETED", 30)
     assert jobs.get_by_id(song.job_id).status != "completed"
     worker.terminate()

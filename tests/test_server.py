@@ -156,7 +156,7 @@ def test_a_stop_signal_ends_all_its_processes_well(
 def test_a_stop_signal_ends_it_even_while_its_worker_starts(server: Callable[..., Server]) -> None:
     running = server()
     process = launch(running)
-    wait_for(lambda: web_workers(running), 20)
+    wait_for(lambda: web_workers(running), 40)
     process.send_signal(signal.SIGTERM)
     assert process.wait(4) == 0
     assert group(process.pid) == []
@@ -168,7 +168,7 @@ def test_the_workers_of_a_parent_that_is_killed_end_by_themselves(
 ) -> None:
     running = server(WORKERS="1")
     process = launch(running)
-    wait_for(lambda: is_ready(running), 20)
+    wait_for(lambda: is_ready(running), 40)
     process.kill()
     try:
         wait_for(lambda: process.poll() is not None and not group(process.pid), 6)
@@ -182,7 +182,7 @@ def test_a_worker_that_dies_is_replaced(server: Callable[..., Server]) -> None:
     running = server().start()
     [worker] = web_workers(running)
     worker.kill()
-    wait_for(lambda: worker not in web_workers(running) and running.is_up(), 20)
+    wait_for(lambda: worker not in web_workers(running) and running.is_up(), 40)
 
 
 def test_a_second_server_on_the_same_port_refuses_to_start(service: Server) -> None:
@@ -198,7 +198,7 @@ def test_of_two_servers_that_start_at_once_on_one_port_one_refuses(server: Calla
     first, second = server(), server()
     second.environment["PORT"] = first.environment["PORT"]
     processes = [launch(first), launch(second)]
-    wait_for(lambda: any(each.poll() is not None for each in processes), 10)
+    wait_for(lambda: any(each.poll() is not None for each in processes), 30)
     assert sorted(each.poll() or 0 for each in processes) == [0, 1]
 
 
@@ -365,9 +365,9 @@ def kill_while_writing(running: Server, promises: dict[str, Promise], writers: l
                 writer.result()
         return kept(promises) >= goal
 
-    wait_for(have_written, 20)
+    wait_for(have_written, 40)
     running.signal_all(signal.SIGKILL)
-    wait_for(lambda: not group(number), 10)
+    wait_for(lambda: not group(number), 30)
 
 
 def kept(promises: dict[str, Promise]) -> int:

@@ -246,7 +246,7 @@ def test_flask_run_serves_until_it_is_interrupted(tmp_path: Path) -> None:
             command, cwd=ROOT, env=environment_of(tmp_path), stdout=log, stderr=log, preexec_fn=heed_interrupts
         )
     try:
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), 20, (tmp_path / "log").read_text)
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), 40, (tmp_path / "log").read_text)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     finally:

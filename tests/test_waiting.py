@@ -66,7 +66,7 @@ def test_a_claim_that_waits_answers_as_soon_as_there_is_something(client: FlaskC
     made: list[float] = []
     timer = later(lambda: (JobRepository().create(prompt="p"), made.append(time.monotonic())))
     answer = client.post("/api/jobs/claim", json={"worker": "w", "wait": 20})
-    assert answer.status_code == 200 and time.monotonic() - made[0] < 0.2
+    assert answer.status_code == 200 and time.monotonic() - made[0] < 1
     timer.join()
 
 
@@ -80,7 +80,7 @@ def test_a_change_that_comes_before_the_feed_is_ready_is_not_missed(client: Flas
         return Job.select().exists() and len(looks) > 2 or None
 
     assert waiting.wait_for(look, 20)
-    assert looks[-1] - looks[0] < 0.5
+    assert looks[-1] - looks[0] < 1
 
 
 def test_a_request_prefers_to_wait_until_the_job_is_final(client: FlaskClient, job: Job) -> None:

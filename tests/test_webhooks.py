@@ -234,7 +234,7 @@ def test_an_answer_is_not_waited_for_for_ever(
     receiver.answers = [answer]
     began = time.monotonic()
     assert webhooks.deliver_next(hooked) and outbox()
-    assert 0.2 < time.monotonic() - began < 1.5
+    assert 0.2 < time.monotonic() - began < 1.9
 
 
 def test_pauses_double_up_to_an_hour_and_end_after_a_day(job: Job, ledger: Settings) -> None:
@@ -242,7 +242,7 @@ def test_pauses_double_up_to_an_hour_and_end_after_a_day(job: Job, ledger: Setti
     assert 3200 < webhooks.pause(20) < 4000 > webhooks.pause(10_000)
     settings = ledger.model_copy(update={"webhook_url": "http://127.0.0.1:9/", "webhook_secret": SECRET})
     jobs.update("job-1", status="completed")
-    assert deliver_all(settings) == 1 and 0.8 < (Delivery.get().due_at - utc_now()).total_seconds() < 1.2
+    assert deliver_all(settings) == 1 and 0 < (Delivery.get().due_at - utc_now()).total_seconds() < 1.2
     Delivery.update(created_at=utc_now() - timedelta(days=1), due_at=0).execute()
     assert deliver_all(settings) == 1 and outbox() == []
 
@@ -282,6 +282,6 @@ def test_nothing_is_lost_when_the_server_is_killed_before_it_delivers(
     assert len(kept) == 5 and len(outbox()) == 5
     receiver.answers[:] = [500] * 5
     running.start()
-    wait_for(lambda: not outbox(), 20)
+    wait_for(lambda: not outbox(), webhooks.LEASE_SECONDS + 30)  # it may have been killed amid a try
     assert {each.webhook_id: each.body["data"]["entity_id"] for each in receiver.received} == kept
     assert len(receiver.received) >= 10
