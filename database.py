@@ -32,8 +32,9 @@ AWAY = (peewee.PeeweeException, MaxConnectionsExceeded)
 MIGRATIONS = Path(__file__).parent / "migrations"
 HISTORY = "schema_migration"
 BUSY_SECONDS = 10
-# A process that is frozen in a transaction must not hold its locks for ever.
-ABANDONED = "-c idle_in_transaction_session_timeout=30s"
+# A process that is frozen in a transaction must not hold its locks for ever; and what has been prepared must not get a
+# plan for any word and any limit: that would be to walk through the whole table.
+OPTIONS = "-c idle_in_transaction_session_timeout=30s -c plan_cache_mode=force_custom_plan"
 POOL_WAIT_SECONDS = 10
 WRITER_SECONDS = 30
 MIGRATION_LOCK = 0x4C454447  # any number that nothing else on the server locks
@@ -217,7 +218,7 @@ def _postgresql(settings: Settings) -> PooledPostgresqlDatabase:
         max_connections=settings.db_pool_size,
         timeout=POOL_WAIT_SECONDS,
         prefer_psycopg3=True,
-        **{"connect_timeout": 10, "options": ABANDONED, **params},
+        **{"connect_timeout": 10, "options": OPTIONS, **params},
     )
 
 

@@ -3,14 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from database import database, is_postgresql
+from database import is_postgresql
 
-from peewee import SQL, Case, Cast, Column, Expression, Value, fn
+from peewee import Case, Cast, Expression, Value, fn
 
-import search
-from models import Job, Loop, Track
-
-FEW = 1000
+from models import Loop, Track
 
 
 def created(model: Any, after: datetime | None = None, before: datetime | None = None) -> list[Expression]:
@@ -36,32 +33,7 @@ def metadata(model: Any, path: str, value: str) -> Expression:
     return Case(kind, [("true", "true"), ("false", "false"), ("object", None), ("array", None)], found) == value
 
 
-def words(text: str, few: bool = True) -> Expression:
-    """Jobs whose prompt has every word of the text, each at least as a beginning; none when it has no word.
-
-    Unless few, SQLite walks the jobs in the order that is asked for and looks each up, rather than sort all it finds.
-    """
-    if is_postgresql():
-        query = SQL("%s::tsquery", [search.tsquery(text) or ""])
-        return Expression(fn.job_words(Job.prompt), "@@", query)
-    found = SQL("(SELECT rowid FROM job_search WHERE job_search MATCH ?)", [_match(text)])
-    rowid = Column(Job._meta.table, "rowid")
-    return (rowid if few else rowid + 0).in_(found)
-
-
-def is_rare(text: str) -> bool:
-    """True when few prompts have these words; costs the same however many do."""
-    if is_postgresql():
-        return Job.select(SQL("1")).where(words(text)).limit(FEW).count() < FEW
-    found = "SELECT COUNT(*) FROM (SELECT 1 FROM job_search WHERE job_search MATCH ? LIMIT ?)"
-    return bool(database.execute_sql(found, (_match(text), FEW)).fetchone()[0] < FEW)
-
-
 def loops_of_job(job_id: str) -> Expression:
     """Loops whose track belongs to the job."""
     tracks = Track.select(Track.track_id).where(Track.job == job_id)
     return Loop.track.in_(tracks)
-
-
-def _match(text: str) -> str:
-    return search.fts5_query(text) or '""'

@@ -83,6 +83,8 @@ def growth(port: int, path: Path) -> None:
         "newest 50": ("GET", "/api/jobs", None),
         "by status": ("GET", "/api/jobs?status=pending", None),
         "by rare word": ("GET", "/api/jobs?q=needle", None),
+        "by common word": ("GET", "/api/jobs?q=guitar", None),
+        "by two of them": ("GET", "/api/jobs?q=folk+guitar", None),
         "by priority": ("GET", "/api/jobs?sort=-priority", None),
         "claim": ("POST", "/api/jobs/claim", '{"worker": "bench"}'),
     }
@@ -94,14 +96,15 @@ def growth(port: int, path: Path) -> None:
 
 
 def fill(path: Path, rows: int) -> None:
-    """Add jobs by plain SQL, four in five of them finished."""
+    """Add jobs by plain SQL, a second apart, four in five of them finished."""
     import cysqlite
 
     with cysqlite.connect(str(path)) as connection:
         connection.execute(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
-            "INSERT INTO job (job_id, prompt, status, priority) "
-            "SELECT 'fill-' || i, CASE i WHEN 9 THEN 'needle' ELSE 'hay ' || i END, "
+            "INSERT INTO job (job_id, created_at, prompt, status, priority) "
+            "SELECT 'fill-' || i, (unixepoch() + i) * 1000000, "
+            "CASE i WHEN 9 THEN 'needle' ELSE 'folk guitar ' || i END, "
             "CASE i % 5 WHEN 0 THEN 'pending' ELSE 'completed' END, i % 10 FROM n",
             (rows,),
         )

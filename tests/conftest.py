@@ -25,8 +25,9 @@ from flask import Flask  # noqa: E402
 from flask.testing import FlaskClient  # noqa: E402
 
 from app import create_app  # noqa: E402
+from job_search import JobSearch  # noqa: E402
 from models import Job, Loop, Track  # noqa: E402
-from repos import JobRepository, LoopRepository, TrackRepository  # noqa: E402
+from repos import JobRepository, LoopRepository, Page, TrackRepository  # noqa: E402
 from settings import Settings  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
@@ -241,6 +242,11 @@ def clean_environment(**more: str) -> dict[str, str]:
     names = {name.upper() for name in Settings.model_fields}
     kept = {name: value for name, value in os.environ.items() if name not in names}
     return {**kept, "PYTHONUNBUFFERED": "1", **more}
+
+
+def found(text: str) -> list[str]:
+    """The ids of the jobs with these words, sorted."""
+    return sorted(job.job_id for job in JobSearch(text).page(Page()))
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, why: Callable[[], str] = lambda: "") -> Any:

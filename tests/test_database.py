@@ -1,6 +1,5 @@
 """Models, constraints, cascades, JSON and repositories, each on SQLite and on PostgreSQL."""
 
-import json
 import subprocess
 import sys
 import threading
@@ -14,12 +13,11 @@ from peewee import DatabaseError, IntegrityError
 from playhouse.pool import MaxConnectionsExceeded
 from playhouse.schema_diff import diff_models
 
-import filters
 import search
 from errors import Conflict, Invalid, MissingParent, SchemaTooNew, Stale, WrongStatus
 from models import JOB_STATUSES, LOOP_STATUSES, Delivery, Event, Job, Loop, Track
 from repos import JobRepository, JobStore, LoopRepository, Page, TrackRepository, get_session, stats
-from tests.conftest import ROOT, SAMPLES, clean_environment, thorough
+from tests.conftest import ROOT, clean_environment, found, thorough
 
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -234,70 +232,6 @@ def test_metadata_comes_back_equal(value: Any) -> None:
 def test_metadata_can_be_asked_for_in_python(job: Job) -> None:
     jobs.create(job_id="other", prompt="p", metadata={"genre": "Rock"})
     assert list(Job.select().where(Job.metadata["genre"] == "Ambient")) == [job]
-
-
-def found(text: str) -> list[str]:
-    """The ids of the jobs with these words, sorted."""
-    return sorted(job.job_id for job in jobs.page(Page(), filters.words(text)))
-
-
-@pytest.mark.parametrize(
-    ("text", "hits"),
-    [
-        ("民谣", [4]),
-        ("吉他", [4]),
-        ("他吉", []),
-        ("口琴 民谣", [4]),
-        ("эмбиент", [5]),
-        ("СПОКОЙНАЯ", [5]),
-        ("🎧", [6]),
-        ("folk", [0, 8]),
-        ("FOLK harm", [0, 8]),
-        ("8-bit", [10]),
-        ("chip", [10]),
-        ("iptune", []),
-        ('"; DROP TABLE job; --', []),
-        ("NEAR(\" AND OR NOT * ^ : ( ) ' & | ! <-> \\", []),
-        ("…!?", []),
-        ("ΟΔΟΣ", [12]),
-        ("20°C", [12]),
-        ("時々", [12]),
-        ("rock・ballad", [12]),
-        ("時々 €", [12]),
-        ("€", []),
-    ],
-)
-def test_prompts_are_found_by_their_words_in_any_script(text: str, hits: list[int]) -> None:
-    for number, body in enumerate(json.loads((SAMPLES / "requests.json").read_text())):
-        jobs.create(job_id=f"{number:02}", prompt=body["prompt"])
-    jobs.create(job_id="12", prompt="ΟΔΟΣ οδος 20°C 時々雨 rock・ballad, 5 €")
-    assert found(text) == [f"{number:02}" for number in hits]
-
-
-def test_search_follows_changes_and_deletions(job: Job) -> None:
-    jobs.update("job-1", prompt="thunder")
-    assert (found("thunder"), found("rain")) == (["job-1"], [])
-    jobs.delete("job-1")
-    assert found("thunder") == []
-
-
-def test_a_rare_word_is_sorted_and_a_common_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filters, "FEW", 3)
-    for number in range(5):
-        jobs.create(job_id=f"{number}", prompt="common rare" if number < 2 else "common")
-    assert (filters.is_rare("rare"), filters.is_rare("common")) == (True, False)
-    newest_first = [[job.job_id for job in jobs.page(Page(few=few), filters.words("common"))] for few in (True, False)]
-    assert newest_first == [["4", "3", "2", "1", "0"]] * 2
-
-
-def test_accents_and_case_do_not_matter() -> None:
-    jobs.create(job_id="cafe", prompt="Café Ünder Straße")
-    assert found("cafe under STRASSE") == [] and found("cafe under") == ["cafe"]
-
-
-def test_a_prompt_of_any_length_is_stored_and_found() -> None:
-    jobs.create(job_id="long", prompt="木吉他" * 3000 + " кода" + " x" * 50_000)
-    assert found("кода") == ["long"] and found("他木") == ["long"]
 
 
 # --- repositories

@@ -1,5 +1,6 @@
 """The pages as they are without JavaScript: read, followed, filled in; and what may not happen on them."""
 
+import itertools
 import re
 import statistics
 import time
@@ -373,32 +374,37 @@ def test_without_a_token_there_is_nothing_to_sign_in_to(client: FlaskClient) -> 
 
 
 def grow(first: int, last: int) -> None:
-    """Jobs of these numbers: half of them completed, half failed, a second apart."""
-    now = utc_now()
+    """Jobs of these numbers: half of them completed, half failed, a second apart, the last of a million just now."""
+    began = utc_now() - timedelta(seconds=1_000_000)
     with database.atomic():
         for start in range(first, last, 500):
             numbers = range(start, min(last, start + 500))
-            Job.insert_many([old_job(number, now - timedelta(seconds=last - number)) for number in numbers]).execute()
+            Job.insert_many([old_job(number, began + timedelta(seconds=number)) for number in numbers]).execute()
 
 
 def old_job(number: int, made: Any) -> dict[str, Any]:
     """A row as the ledger keeps it of a job long done."""
     status, kind = ("failed", "synth") if number % 2 else ("completed", "diffrhythm")
-    about = {"prompt": f"song {number}", "metadata": {"genre": "Folk"}, "created_at": made}
+    about = {"prompt": f"slow song {number}", "metadata": {"genre": "Folk"}, "created_at": made}
     return {"job_id": f"old-{number}", "status": status, "job_type": kind, **about}
 
 
 def effort(client: FlaskClient) -> dict[str, float]:
     """What each page and action takes, in times of what the form for a new job takes at the same moment."""
-    marks = iter(range(10**9))
+    marks, gone = itertools.count(), itertools.count()
     one = f"made-{time.monotonic_ns()}"
+    paths = [
+        *("/", "/?show=completed", "/?show=running", "/?show=failed", "/?job_type=synth", "/jobs/old-100"),
+        *("/?q=song", "/?q=s", "/?q=slow+song", "/?q=song&show=completed", "/?q=song&job_type=synth"),
+    ]
     asked: dict[str, Callable[[], Any]] = {
         path: lambda path=path: client.get(path)  # type: ignore[misc]
-        for path in ("/", "/?show=completed", "/?show=running", "/?show=failed", "/?job_type=synth", "/jobs/old-100")
+        for path in paths
     }
     asked["make"] = lambda: client.post("/api/jobs", json={"job_id": f"{one}-{next(marks)}", "prompt": "p"})
     asked["cancel"] = lambda: client.post(f"/api/jobs/{one}-0/cancel")
     asked["retry"] = lambda: client.post(f"/api/jobs/{one}-0/retry")
+    asked["delete"] = lambda: client.delete(f"/api/jobs/{one}-{next(gone)}")
     return {name: compared(act, lambda: client.get("/new")) for name, act in asked.items()}
 
 

@@ -247,6 +247,16 @@ def test_pauses_double_up_to_an_hour_and_end_after_a_day(job: Job, ledger: Setti
     assert deliver_all(settings) == 1 and outbox() == []
 
 
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_the_event_of_what_ends_is_not_looked_for_among_all_events(kind: str, ledger: Settings, job: Job) -> None:
+    with database.atomic():
+        database.execute_sql("SET LOCAL enable_seqscan = off")  # so that what can use an index does, in a small table
+        jobs.update("job-1", status="completed")
+        scans = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'event'"
+        assert database.execute_sql(scans).fetchone() == (0,)
+    assert outbox() == [("job-1", "completed")]
+
+
 def test_several_dispatchers_share_the_work(hooked: Settings, receiver: Receiver) -> None:
     for number in range(40):
         jobs.create(job_id=f"j-{number}", prompt="p", status="completed")

@@ -103,11 +103,9 @@ def known(found: Any) -> Any:
     return found
 
 
-def page(
-    repo: Repository[Any], query: schemas.List, *where: Expression, expand: str | None = None, few: bool = False
-) -> Response:
+def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand: str | None = None) -> Response:
     """A part of a list, and where it goes on. Raises Malformed for a cursor that is not of this list."""
-    found, following = part(repo, query, *where, few=few)
+    found, following = part(repo, query, *where)
     payload: Body = {"items": bodies(found, expand), "next": following and _next_url(following)}
     if query.count:
         payload["total"] = repo.count(*where)

@@ -5,6 +5,7 @@ from peewee import Expression
 
 import belongings
 import filters
+from job_search import JobSearch
 from models import Job, Loop, Track
 from repos import JobRepository, JobStore, LoopRepository, TrackRepository, stats
 from storage import Storage
@@ -32,8 +33,7 @@ def create_job(body: schemas.NewJob) -> Response:
 @api.route("GET", "/jobs", answers={200: schemas.JobPage})
 def list_jobs(query: schemas.JobList) -> Response:
     """Jobs, newest first."""
-    few = query.q is not None and filters.is_rare(query.q)
-    return page(jobs, query, *jobs_where(query, few), expand=query.expand, few=few)
+    return page(jobs_found(query), query, *jobs_where(query), expand=query.expand)
 
 
 @api.route("GET", "/jobs/<id:job_id>", answers={200: schemas.Job, 304: None}, problems=[404], headers=["Prefer"])
@@ -165,15 +165,18 @@ def get_stats() -> Response:
     return json_answer(stats())
 
 
-def jobs_where(query: schemas.JobList, few: bool = True) -> list[Expression]:
-    """The conditions of a list of jobs; few says that not many have its words."""
+def jobs_found(query: schemas.JobList) -> JobRepository:
+    """The jobs a list is about: those with its words, if it has any."""
+    return JobSearch(query.q) if query.q else jobs
+
+
+def jobs_where(query: schemas.JobList) -> list[Expression]:
+    """The conditions of a list of jobs, but for its words."""
     where = [*filters.created(Job, query.created_after, query.created_before), *_metadata_is(Job, query.metadata)]
     if query.status:
         where.append(jobs.in_status(*query.status))
     if query.job_type is not None:
         where.append(Job.job_type == query.job_type)
-    if query.q:
-        where.append(filters.words(query.q, few))
     return where
 
 

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-import filters
 from errors import NotFound
 from models import JOB_STATUSES, Job, Track
 from repos import COUNTED, JobRepository, LoopRepository, Page, TrackRepository
@@ -77,8 +76,7 @@ def show_jobs() -> str:
     """The jobs, newest first, narrowed by status, type and words."""
     show = request.args.get("show") or None
     query = _query(show)
-    rare = query.q is not None and filters.is_rare(query.q)
-    found, cursor = part(jobs, query, *api.jobs_where(query, rare), few=rare or show in FEWEST)
+    found, cursor = part(api.jobs_found(query), query, *api.jobs_where(query), few=show in FEWEST)
     asked = {name: value for name, value in (("q", query.q), ("job_type", query.job_type)) if value}
     return render_template(
         "jobs.html",

@@ -1,0 +1,90 @@
+"""Jobs by the words of their prompts, at a cost that hardly grows with how many have them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, cast
+
+from database import database, is_postgresql
+
+from peewee import SQL, Column, Expression, Table, Value, fn
+
+import search
+from models import Job
+from repos import JobRepository, Page
+
+FEW = 500  # matches that can be sorted in no time
+MARGIN = 100  # rowids: jobs that are made at the same time need not be numbered in the order of their times
+LAST = 2**63 - 1
+index = Table("job_search")
+rowid: Any = Column(Job._meta.table, "rowid")
+
+
+class JobSearch(JobRepository):
+    """The jobs whose prompt has every word of a text, each at least as a beginning; none when it has no word.
+
+    SQLite finds matches in the order of their rowids, which is that of created_at but for exceptions: so the newest
+    few are sorted, and where an exception could belong to the page, all are walked.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.match = (search.tsquery(text) or "") if is_postgresql() else (search.fts5_query(text) or '""')
+
+    def count(self, *where: Expression) -> int:
+        """See Repository."""
+        return super().count(self._is_match(), *where)
+
+    def page(self, page: Page, *where: Expression) -> list[Job]:
+        """See Repository."""
+        if is_postgresql():
+            few = page.few or Job.select(SQL("1")).where(self._is_match()).limit(FEW).count() < FEW
+            return super().page(replace(page, few=few), self._is_match(), *where)
+        if page.few:
+            return super().page(page, cast(Expression, fn.EXISTS(self._matches(index.c.rowid == rowid))), *where)
+        start = self._nth_to(LAST)
+        if start is None:
+            return super().page(replace(page, few=True), self._is_match(), *_unindexed(where))
+        newest_first = (page.sort, page.descending) == ("created_at", True)
+        found = self._newest(page, start, *_unindexed(where)) if newest_first else None
+        return super().page(page, (rowid + 0).in_(self._matches()), *where) if found is None else found
+
+    def _newest(self, page: Page, start: int | None, *where: Expression) -> list[Job] | None:
+        """The page out of the few matches from the rowid start on, or as many before page.after.
+
+        None when another job might belong to it: by its time, or since too few of these meet the conditions.
+        """
+        end, skipped = LAST, Job.select(SQL("1"))
+        if page.after is not None:
+            end = self._rowid_at(page.after[0])
+            start = self._nth_to(end)
+            skipped = skipped.where(Job.created_at <= page.after[0])
+        near = (start or 0, end)
+        found = super().page(replace(page, few=True), rowid.in_(self._matches(index.c.rowid.between(*near))), *where)
+        if start is not None:
+            if len(found) < page.limit:
+                return None
+            skipped = skipped.where(Job.created_at >= found[-1].created_at)
+        return None if skipped.where(~rowid.between(*near)).exists() else found
+
+    def _rowid_at(self, moment: Any) -> int:
+        """A rowid that jobs made until then do not exceed, as a rule."""
+        query = Job.select(rowid).where(Job.created_at <= moment).order_by(Job.created_at.desc())
+        return int(query.limit(1).scalar() or 0) + MARGIN
+
+    def _nth_to(self, end: int) -> Any:
+        """The rowid of the FEWth match counted down from this one; None when there are not as many."""
+        query = self._matches(index.c.rowid <= end).order_by(index.c.rowid.desc()).offset(FEW - 1).limit(1)
+        return query.scalar(database)
+
+    def _is_match(self) -> Expression:
+        if is_postgresql():
+            return Expression(fn.job_words(Job.prompt), "@@", SQL("%s::tsquery", [self.match]))
+        return cast(Expression, rowid.in_(self._matches()))
+
+    def _matches(self, *where: Expression) -> Any:
+        return index.select(index.c.rowid).where(Expression(index.c.job_search, "MATCH", Value(self.match)), *where)
+
+
+def _unindexed(where: Iterable[Expression]) -> list[Expression]:
+    """The same conditions, for which no index is taken instead of that of the words."""
+    return [Expression(each, "IS", SQL("TRUE")) for each in where]
