@@ -213,12 +213,13 @@ def _postgresql(settings: Settings) -> PooledPostgresqlDatabase:
             "DATABASE_URL cannot be read: expected postgresql://user:password@host:port/name, with every character of "
             "the password but A-Z a-z 0-9 . _ - written as %XX."
         ) from None
+    options = f"{OPTIONS} {params.pop('options', '')}".strip()  # the later ones win
     return Postgresql(
         params.pop("dbname", None) or "postgres",
         max_connections=settings.db_pool_size,
         timeout=POOL_WAIT_SECONDS,
         prefer_psycopg3=True,
-        **{"connect_timeout": 10, "options": OPTIONS, **params},
+        **{"connect_timeout": 10, "options": options, **params},
     )
 
 

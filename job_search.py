@@ -25,7 +25,7 @@ class JobSearch(JobRepository):
 
     SQLite finds matches in the order of their rowids, which is that of created_at but for exceptions: so the newest
     few are sorted, and where an exception could belong to the page, all are walked. PostgreSQL finds them in no order:
-    so the newest jobs are looked at first, which is enough for a common word.
+    so the newest jobs are looked at first, which is enough for a common word, and then it is its planner's to choose.
     """
 
     def __init__(self, text: str) -> None:
@@ -38,10 +38,10 @@ class JobSearch(JobRepository):
 
     def page(self, page: Page, *where: Expression) -> list[Job]:
         """See Repository."""
-        newest_first = (page.sort, page.descending, page.few) == ("created_at", True, False)
+        newest_first = (page.sort, page.descending, page.few) == ("created_at", True, False) and page.limit > 0
         if is_postgresql():
             found = self._among_newest(page, *where) if newest_first else None
-            return self._planned(page, *where) if found is None else found
+            return super().page(page, self._is_match(), *where) if found is None else found
         if page.few:
             return super().page(page, cast(Expression, fn.EXISTS(self._matches(index.c.rowid == rowid))), *where)
         start = self._nth_to(LAST)
@@ -56,11 +56,6 @@ class JobSearch(JobRepository):
         near = (Job.created_at >= oldest, *_unindexed([self._is_match()]))
         found = super().page(page, *near, *where)
         return found if len(found) == page.limit else None
-
-    def _planned(self, page: Page, *where: Expression) -> list[Job]:
-        """The page as PostgreSQL plans it, which does not know how few the matches are."""
-        few = page.few or Job.select(SQL("1")).where(self._is_match()).limit(FEW).count() < FEW
-        return super().page(replace(page, few=few), self._is_match(), *where)
 
     def _newest(self, page: Page, start: int | None, *where: Expression) -> list[Job] | None:
         """The page out of the few matches from the rowid start on, or as many before page.after.

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ROUNDS, SECONDS, CLIENTS = 3, 1.0, 4
-BODY = json.dumps({"prompt": "folk, acoustic guitar", "metadata": {"genre": "Folk", "mood": "Calm"}})
+BODY = json.dumps({"prompt": "folk, electronic guitar", "metadata": {"genre": "Folk", "mood": "Calm"}})
 Request = tuple[str, str, str | None]
 
 
@@ -83,8 +83,8 @@ def growth(port: int, path: Path) -> None:
         "newest 50": ("GET", "/api/jobs", None),
         "by status": ("GET", "/api/jobs?status=pending", None),
         "by rare word": ("GET", "/api/jobs?q=needle", None),
-        "by common word": ("GET", "/api/jobs?q=guitar", None),
-        "by two of them": ("GET", "/api/jobs?q=folk+guitar", None),
+        "by common word": ("GET", "/api/jobs?q=electronic", None),
+        "by two of them": ("GET", "/api/jobs?q=folk+electronic", None),
         "by priority": ("GET", "/api/jobs?sort=-priority", None),
         "claim": ("POST", "/api/jobs/claim", '{"worker": "bench"}'),
     }
@@ -104,7 +104,7 @@ def fill(path: Path, rows: int) -> None:
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
             "INSERT INTO job (job_id, created_at, prompt, status, priority) "
             "SELECT 'fill-' || i, (unixepoch() + i) * 1000000, "
-            "CASE i WHEN 9 THEN 'needle' ELSE 'folk guitar ' || i END, "
+            "CASE i WHEN 9 THEN 'needle' ELSE 'folk electronic ' || i END, "
             "CASE i % 5 WHEN 0 THEN 'pending' ELSE 'completed' END, i % 10 FROM n",
             (rows,),
         )

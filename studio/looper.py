@@ -50,7 +50,7 @@ class Progress:
         stages = list(self.seconds)
         before = sum(self.seconds[each] for each in stages[: stages.index(stage)])
         done = (before + self.seconds[stage] * share) / sum(self.seconds.values())
-        percent, now = max(self.percent, int(100 * done)), time.monotonic()
+        percent, now = max(self.percent, int(100 * done + 1e-6)), time.monotonic()
         pressing = percent == 100 or now - self.printed > REPORT_SECONDS
         if stage != self.stage or (percent > self.percent and pressing):
             print(f"{stage} {percent}%", flush=True)

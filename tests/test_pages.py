@@ -385,7 +385,7 @@ def grow(first: int, last: int) -> None:
 def old_job(number: int, made: Any) -> dict[str, Any]:
     """A row as the ledger keeps it of a job long done."""
     status, kind = ("failed", "synth") if number % 2 else ("completed", "diffrhythm")
-    about = {"prompt": f"slow song {number}", "metadata": {"genre": "Folk"}, "created_at": made}
+    about = {"prompt": f"slow melancholic song {number}", "metadata": {"genre": "Folk"}, "created_at": made}
     return {"job_id": f"old-{number}", "status": status, "job_type": kind, **about}
 
 
@@ -395,7 +395,7 @@ def effort(client: FlaskClient) -> dict[str, float]:
     one = f"made-{time.monotonic_ns()}"
     paths = [
         *("/", "/?show=completed", "/?show=running", "/?show=failed", "/?job_type=synth", "/jobs/old-100"),
-        *("/?q=song", "/?q=s", "/?q=slow+song", "/?q=song&show=completed", "/?q=song&job_type=synth"),
+        *("/?q=song", "/?q=s", "/?q=slow+melancholic", "/?q=song&show=completed", "/?q=song&job_type=synth"),
     ]
     asked: dict[str, Callable[[], Any]] = {
         path: lambda path=path: client.get(path)  # type: ignore[misc]
@@ -420,11 +420,12 @@ def compared(act: Callable[[], Any], yardstick: Callable[[], Any]) -> float:
 
 
 @pytest.mark.soak
-@on_sqlite
-def test_pages_and_actions_take_no_longer_with_200_000_jobs(client: FlaskClient) -> None:
+def test_pages_and_actions_take_no_longer_with_200_000_jobs(client: FlaskClient, kind: str) -> None:
     grow(0, 200)
     few = effort(client)
     grow(200, 200_000)
+    if kind == "postgresql":
+        database.execute_sql("VACUUM ANALYZE job")  # as autovacuum does by and by
     many = effort(client)
     print({name: f"{few[name]:.1f} -> {many[name]:.1f}" for name in few})
     assert {name: many[name] / few[name] for name in few if many[name] > 2 * few[name]} == {}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from database import database
+from database import bind, database, is_postgresql
 
 import pytest
 
@@ -15,11 +15,17 @@ import job_search
 from job_search import JobSearch
 from models import EPOCH, Job
 from repos import JobRepository, Page
+from settings import Settings
 from tests.conftest import SAMPLES, found
 
 jobs = JobRepository()
 pytestmark = pytest.mark.usefixtures("ledger")
-SORTS = [Page(limit=9), Page(limit=9, descending=False), Page("priority", limit=9), Page(limit=9, few=True)]
+SORTS = [
+    Page(limit=9),
+    Page(limit=9, descending=False),
+    Page("priority", limit=9),
+    Page(limit=9, few=True),
+]
 
 
 @pytest.mark.parametrize(
@@ -62,22 +68,27 @@ def test_search_follows_changes_and_deletions(job: Job) -> None:
     assert found("thunder") == []
 
 
-@pytest.mark.parametrize("shuffled", [0, 3, 200])
+@pytest.mark.parametrize("shuffled", [-1, 0, 3, 200])  # -1: all at the same time
 def test_pages_of_a_search_are_those_of_the_whole_list(shuffled: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_search, "FEW", 10)
     monkeypatch.setattr(job_search, "MARGIN", 1)
     rng = random.Random(shuffled)
     for number in range(200):
-        made = EPOCH + timedelta(seconds=number + rng.randint(0, shuffled) - shuffled % 2)
+        made = EPOCH + timedelta(seconds=number + rng.randint(0, shuffled) if shuffled >= 0 else 0)
         text = f"all {'half' * (number % 2)} {'rare' * (number % 40 == 7)}"
         jobs.create(job_id=f"{rng.random()}", prompt=text, created_at=made, progress=number % 7, priority=number % 3)
+    newest: list[Any] = []
+    find = JobSearch._newest
+    monkeypatch.setattr(JobSearch, "_newest", lambda *asked: newest.append(find(*asked)) or newest[-1])
     for text, seventh, sort in itertools.product(("all", "half", "all half", "rare"), (False, True), SORTS):
         where = [Job.progress == 3] if seventh else []
         wanted = [job.job_id for job in jobs.page(replace(sort, limit=999), *where) if fits(job.prompt, text)]
         assert paged(JobSearch(text), sort, *where) == wanted, (text, seventh, sort)
         skipping = replace(sort, offset=13)
         assert [job.job_id for job in JobSearch(text).page(skipping, *where)] == wanted[13 : 13 + sort.limit]
-        assert JobSearch(text).count(*where) == len(wanted)
+        assert JobSearch(text).count(*where) == len(wanted) and JobSearch(text).page(replace(sort, limit=0)) == []
+    if shuffled == 0 and not is_postgresql():
+        assert sum(found is not None for found in newest) > 20
 
 
 def fits(prompt: str, text: str) -> bool:
@@ -105,5 +116,7 @@ def test_a_prompt_of_any_length_is_stored_and_found() -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql"])
-def test_a_statement_is_planned_for_the_words_it_is_asked_with(kind: str) -> None:
-    assert database.execute_sql("SHOW plan_cache_mode").fetchone() == ("force_custom_plan",)
+def test_a_statement_is_planned_for_its_words_whatever_options_the_url_has(kind: str, ledger: Settings) -> None:
+    bind(ledger.model_copy(update={"database_url": f"{ledger.database_url}&options=-csearch_path%3Dpublic"}))
+    shown = [database.execute_sql(f"SHOW {name}").fetchone()[0] for name in ("plan_cache_mode", "search_path")]
+    assert shown == ["force_custom_plan", "public"]
