@@ -206,7 +206,7 @@ print("\\n".join(lines))
 
 
 def test_eight_processes_of_four_threads_claim_different_jobs(ledger: Any) -> None:
-    count = thorough(5000, 800)
+    count = thorough(5000, 500)
     with database.atomic():
         rows = [{"job_id": f"{number:05}", "prompt": "p"} for number in range(count)]
         for start in range(0, count, 500):
@@ -224,7 +224,7 @@ def test_eight_processes_of_four_threads_claim_different_jobs(ledger: Any) -> No
     assert [error for _, error in outputs] == [""] * 8
     claims = [line.split() for output, _ in outputs for line in output.splitlines() if line]
     assert len(claims) == len({job_id for job_id, _ in claims}) == count
-    assert max(float(taken) for _, taken in claims) < 5
+    assert max(float(taken) for _, taken in claims) < thorough(5, 9)  # alone; or beside other tests
 
 
 FROZEN = """
