@@ -1,6 +1,16 @@
 """The commands of `flask`: worker."""
 
+import sys
+
 import click
+from flask import Flask
+
+from errors import CannotStart
+
+
+def register(app: Flask) -> None:
+    """Add the commands to an app."""
+    app.cli.add_command(worker)
 
 
 @click.command()
@@ -11,4 +21,7 @@ def worker(jobs: bool, loops: bool) -> None:
     from studio.worker import main  # a web process never needs it
 
     both = jobs == loops
-    main([kind for kind, wanted in (("jobs", jobs), ("loops", loops)) if wanted or both])
+    try:
+        main([kind for kind, wanted in (("jobs", jobs), ("loops", loops)) if wanted or both])
+    except CannotStart as error:
+        sys.exit(str(error))

@@ -8,11 +8,8 @@ class LedgerError(Exception):
     """Anything this service refuses or cannot do; str() is one sentence for a person."""
 
 
-class CannotStart(LedgerError, SystemExit):
-    """Nothing can run until this is mended; uncaught, it ends the program with its sentence and no traceback."""
-
-    def __init__(self, message: str) -> None:
-        SystemExit.__init__(self, message)
+class CannotStart(LedgerError):
+    """Nothing can run until this is mended; app.py and commands.py turn it into an exit with its sentence."""
 
 
 class SettingsError(CannotStart):

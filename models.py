@@ -1,14 +1,12 @@
 """Job, Track, Loop, Event and Delivery: the records, and the statuses they may take.
 
 What a value may be, what a deletion takes along, `updated_at` and the events are the database's own business:
-migrations/ has the constraints and triggers, so that every writer is held to them.
+database/migrations/ has the constraints and triggers, so that every writer is held to them.
 """
 
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from database import database, from_json, init_database, to_json
 
 from peewee import (
     BigAutoField,
@@ -22,6 +20,8 @@ from peewee import (
     Model,
     TextField,
 )
+
+from database import bind_default, database, from_json, init_database, to_json
 
 __all__ = ["Event", "Job", "Loop", "Track", "init_database"]
 
@@ -122,6 +122,7 @@ class Work(Record):
     max_attempts = IntegerField(default=3)
     worker = TextField(null=True)
     lease_token = TextField(null=True, help_text="shown to the claimer alone")
+    lease_seconds = FloatField(null=True, help_text="how long each renewal lasts, as the claimer chose")
     lease_expires_at = UtcField(null=True)
     cancel_requested = BooleanField(default=False)
     started_at = UtcField(null=True)
@@ -235,3 +236,6 @@ class Delivery(Change):
     webhook_id = CharField(help_text="the same at every attempt")
     attempts = IntegerField(default=0)
     due_at = UtcField(index=True, help_text="not before then")
+
+
+bind_default()

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     generator_timeout: float = Field(3600, gt=0, description="seconds a generator may take")
     max_upload_mb: int = Field(512, ge=1, le=100_000, description="the largest file that may be uploaded, in MB")
     event_retention_days: float = Field(7, gt=0, le=36_500, description="how long events can be read again")
+    pin_web_process: bool = Field(True, description="keep the web process on one core")
     sse_limit: int = Field(64, ge=1, le=1000, description="event streams that may be open at once")
     webhook_url: str = Field("", description="where to POST that a job or a loop has ended")
     webhook_secret: str = Field("", validate_default=True, description="whsec_… to sign it with")

@@ -186,7 +186,7 @@ def throughput(folder: Path) -> None:
     ):
         made = watched(sys.executable, "-m", "studio.looper", source, folder, "--duration", length, "--format", kind)
         print(f"| {name} | {worth / made.seconds:.0f} | {made.memory:.0f} |")
-    alone = watched(sys.executable, "-m", "audio", "mp3", folder / "loop.wav", folder / "alone.mp3")
+    alone = watched(sys.executable, "-m", "files.sound", "mp3", folder / "loop.wav", folder / "alone.mp3")
     print(f"| the same ten minutes, only encoded | {600 / alone.seconds:.0f} | {alone.memory:.0f} |")
 
 

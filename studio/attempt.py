@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from database import AWAY, release_connection
-
-from belongings import named
 from errors import Invalid, LeaseLost, LedgerError
+from files.deletion import named
+from files.storage import Storage, make_folder
 from models import Work
 from repos import JobRepository, LoopRepository
 from settings import Settings
-from storage import Storage, make_folder
 from studio import display
 from studio.process import Process
 

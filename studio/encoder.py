@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from audio import Sink, Source, Unusable
-from storage import safe_name, sha256
+from files.sound import Sink, Source, Unusable
+from files.storage import safe_name, sha256
 
 AUDIO = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"}
 

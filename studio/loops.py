@@ -6,10 +6,10 @@ import sys
 import threading
 from pathlib import Path
 
+from files.storage import publish, safe_name
 from models import LOOP_STATUSES, Loop, Track
 from repos import LoopRepository, TrackRepository
 from settings import Settings
-from storage import publish, safe_name
 from studio.attempt import Attempt, Failed
 from studio.generators import ROOT
 

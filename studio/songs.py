@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from database import to_json
-
+from files.storage import publish
 from models import Job, new_id
 from repos import JobRepository, TrackRepository
 from settings import Settings
-from storage import publish
 from studio.attempt import Attempt, Failed
 from studio.generators import ROOT, Generator, percent_of, status_of
 

@@ -12,18 +12,17 @@ from errno import ENOSPC
 from typing import Any, ClassVar
 
 from database import AWAY, init_database, release_connection
-
-import housekeeping
+from files.storage import Storage
+from maintenance import housekeeping
 from models import Job
+from records.leases import WorkRepository
 from repos import JobRepository, LoopRepository
 from settings import Settings, get_settings
-from storage import Storage
 from studio import display
 from studio.attempt import FULL_DISK, Attempt
 from studio.generators import configured
 from studio.loops import LoopAttempt
 from studio.songs import SongAttempt
-from work import WorkRepository
 
 log = logging.getLogger("ledger.worker")
 IDLE_SECONDS = 0.2

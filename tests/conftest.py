@@ -16,8 +16,6 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="ledger-run-"))
-from database import init_database, release  # noqa: E402
-
 import psutil  # noqa: E402
 import psycopg  # noqa: E402
 import pytest  # noqa: E402
@@ -25,8 +23,9 @@ from flask import Flask  # noqa: E402
 from flask.testing import FlaskClient  # noqa: E402
 
 from app import create_app  # noqa: E402
-from job_search import JobSearch  # noqa: E402
+from database import init_database, release  # noqa: E402
 from models import Job, Loop, Track  # noqa: E402
+from records.search import JobSearch  # noqa: E402
 from repos import JobRepository, LoopRepository, Page, TrackRepository  # noqa: E402
 from settings import Settings  # noqa: E402
 
@@ -116,8 +115,7 @@ def app(settings: Settings) -> Iterator[Flask]:
     made = create_app(settings)
     made.testing = False
     yield made
-    made.extensions["feed"].close()
-    made.extensions["job_store"].close()
+    made.extensions["ledger"].close()
     release()
 
 

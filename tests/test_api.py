@@ -5,15 +5,14 @@ import threading
 from datetime import timedelta
 from typing import Any
 
-from database import database
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from database import database
+from files.storage import Storage
 from models import Event, Job, Loop, Track
 from repos import JobRepository, LoopRepository, TrackRepository
-from storage import Storage
 
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
 
@@ -148,7 +147,7 @@ def test_expand_of_tracks(client: FlaskClient, loop: Loop) -> None:
 
 def test_a_log_is_read_whole_by_range_and_by_its_tail(client: FlaskClient, app: Flask, job: Job) -> None:
     assert client.get("/api/jobs/job-1/log").data == b""
-    log = Storage(app.config["SETTINGS"]).log("job-1")
+    log = Storage(app.extensions["ledger"].settings).log("job-1")
     log.parent.mkdir(parents=True)
     log.write_bytes(b"one\ntwo\nthree\n")
     assert client.get("/api/jobs/job-1/log").data == b"one\ntwo\nthree\n"
@@ -324,7 +323,7 @@ def test_statistics_health_and_readiness(client: FlaskClient, loop: Loop, kind: 
 
 def test_readiness_says_what_is_wrong(client: FlaskClient, app: Flask) -> None:
     database.execute_sql("INSERT INTO schema_migration (name, applied) VALUES ('9999_future', '2030-01-01')")
-    app.config["SETTINGS"].storage_dir.rmdir()
+    app.extensions["ledger"].settings.storage_dir.rmdir()
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json["status"]) == (503, "unavailable")
     assert "restart the service" in answer.json["schema"]["detail"]

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.http import parse_options_header
 
-import audio
-from audio import Sink, Source, Unusable, encode, peaks, probe
-from derivatives import Derivatives
+from files import sound
+from files.derived import Derivatives
+from files.sound import Sink, Source, Unusable, encode, peaks, probe
+from files.storage import PARTS, Storage, derived
 from models import Job, Loop, Track
 from repos import LoopRepository, TrackRepository
-from storage import PARTS, Storage, derived
 from tests.conftest import KINDS, ROOT, Server, wait_for
 from tests.test_storage import ATTACKS, everything
-from web import files
-from web.files import disposition
+from web.downloads import disposition
 
 RATE = 8000
 tracks, loops = TrackRepository(), LoopRepository()
@@ -55,7 +55,7 @@ def wav_bytes(seconds: float = 1.0, kind: str = "WAV", rate: int = RATE) -> byte
 @pytest.fixture
 def storage(app: Flask) -> Storage:
     """The app's storage folder."""
-    return Storage(app.config["SETTINGS"])
+    return Storage(app.extensions["ledger"].settings)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_any_rate_and_number_of_channels_becomes_an_mp3_of_exact_length(
     encode(tmp_path / "a.wav", tmp_path / "a.mp3", "MP3")
     found = probe(tmp_path / "a.mp3")
     assert found["frames"] == round(frames * found["rate"] / rate) and found["channels"] == min(2, channels)
-    assert found["rate"] in audio.MP3_RATES and (found["rate"] >= rate or found["rate"] >= 44100)
+    assert found["rate"] in sound.MP3_RATES and (found["rate"] >= rate or found["rate"] >= 44100)
 
 
 def test_samples_that_would_abort_the_encoder_are_made_finite(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_peaks_are_the_extremes_of_each_stretch(tmp_path: Path) -> None:
 
 
 def test_a_wrong_command_line_is_refused(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "audio", "sing", str(tmp_path)]
+    command = [sys.executable, "-m", "files.sound", "sing", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 1 and "usage:" in ended.stderr
 
@@ -269,11 +269,11 @@ def test_a_completed_loop_is_played(client: FlaskClient, storage: Storage, loop:
 
 
 def test_too_many_readers_are_told_to_come_back(
-    client: FlaskClient, storage: Storage, track: Track, monkeypatch: pytest.MonkeyPatch
+    app: Flask, client: FlaskClient, storage: Storage, track: Track
 ) -> None:
     (storage.root / "song.wav").write_bytes(wav_bytes(60))
     tracks.update("track-1", file_path_wav="song.wav")
-    monkeypatch.setattr(files, "TRANSFERS", files.threading.BoundedSemaphore(1))
+    app.extensions["ledger"].limits.transfers = threading.BoundedSemaphore(1)
     held = client.get("/api/tracks/track-1/audio", buffered=False)
     refused = client.get("/api/tracks/track-1/audio")
     held.close()
@@ -502,7 +502,7 @@ def test_a_sound_of_absurd_shape_is_refused(client: FlaskClient, track: Track, r
 
 
 def test_a_small_file_that_would_fill_the_disk_is_refused(app: Flask, client: FlaskClient, track: Track) -> None:
-    app.extensions["track_files"].limit = 1_000_000
+    app.extensions["ledger"].track_files.limit = 1_000_000
     file = io.BytesIO()
     soundfile.write(file, np.zeros((600_000, 1), np.float32), 8000, format="FLAC")
     assert len(file.getvalue()) < 100_000

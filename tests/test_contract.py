@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from database import database, is_postgresql
-
 import pytest
 import schemathesis
 from flask import Flask
@@ -19,12 +17,13 @@ from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis import Case, GenerationMode
 
-import search
 from app import create_app
+from database import database, is_postgresql
 from models import ID_PATTERN, Job, Loop
+from records.words import words as split_words
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
-from web import api, health, openapi
+from web import api, openapi
 
 # What a good request may be answered with. 404: the record of a made-up id. 409: an id that is taken, or a status that
 # only goes forward. 412: a made-up If-Match. 422, in a walk alone: a made-up parent. Never a 5xx, as by default.
@@ -63,7 +62,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "412"]
 include-operation-id = ["claim_job", "claim_loop"]
 checks.allow_header_conformance.enabled = false  # a job may be called claim: what else it takes is at that address too
 """
-DOCUMENT = openapi.build([*api.api.all, *health.health.all])
+DOCUMENT = openapi.build(api.operations())
 OPERATIONS = {(verb, path): told for path, item in DOCUMENT["paths"].items() for verb, told in item.items()}
 STREAMS = ["stream_events", "stream_job_events"]  # their answers have no end; test_live.py has them
 ENDING = {place: told for place, told in OPERATIONS.items() if told["operationId"] not in STREAMS}
@@ -122,7 +121,7 @@ def repeatable(examples: int, **more: Any) -> settings:
 
 @pytest.mark.parametrize("token", [False, True])
 def test_the_document_is_openapi_3_1(token: bool) -> None:
-    document = openapi.build([*api.api.all, *health.health.all], token)
+    document = openapi.build(api.operations(), token)
     assert document["openapi"].startswith("3.1.")
     OpenAPIV31SpecValidator(document).validate()
 
@@ -153,7 +152,7 @@ def test_an_operation_documents_its_problems_as_problem_json(operation: dict[str
 @on_sqlite
 def test_a_token_is_wanted_and_documented_by_every_operation_under_api(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"api_token": "secret"}))
-    app.extensions["job_store"].close()
+    app.extensions["ledger"].close()
     client = app.test_client()
     document: Any = client.get("/openapi.json").json
     for verb, path in OPERATIONS:
@@ -166,7 +165,7 @@ def test_a_token_is_wanted_and_documented_by_every_operation_under_api(settings:
 def app(app: Flask) -> Flask:
     """The app with a sound in its storage folder."""
     samples = b"".join(number.to_bytes(2, "little") for number in range(8000))
-    with wave.open(str(app.config["SETTINGS"].storage_dir / "song.wav"), "wb") as song:
+    with wave.open(str(app.extensions["ledger"].settings.storage_dir / "song.wav"), "wb") as song:
         song.setparams((1, 2, 8000, 0, "NONE", ""))
         song.writeframes(samples)
     return app
@@ -382,7 +381,7 @@ def test_anything_in_a_header_is_answered_or_refused(
 @example(prompt="ΧΟΡΟΣ ΤΟΥ ΖΟΡΜΠΑ", pick=0)
 @example(prompt="rock・バラード", pick=0)
 def test_a_job_is_found_by_its_prompt_and_by_each_word_of_it(client: FlaskClient, prompt: str, pick: int) -> None:
-    words = search.words(prompt)
+    words = split_words(prompt)
     assume(words)
     made = client.post("/api/jobs", json={"prompt": prompt}).json
     for text in (words[pick % len(words)], prompt):

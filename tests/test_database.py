@@ -6,16 +6,15 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from database import MIGRATIONS, database, init_database, is_postgresql, schema_state
-
 import pytest
 from peewee import DatabaseError, IntegrityError
 from playhouse.pool import MaxConnectionsExceeded
 from playhouse.schema_diff import diff_models
 
-import search
+from database import MIGRATIONS, database, init_database, is_postgresql, schema_state
 from errors import Conflict, Invalid, MissingParent, SchemaTooNew, Stale, WrongStatus
 from models import JOB_STATUSES, LOOP_STATUSES, Delivery, Event, Job, Loop, Track
+from records import words
 from repos import JobRepository, JobStore, LoopRepository, Page, TrackRepository, get_session, stats
 from tests.conftest import ROOT, clean_environment, found, thorough
 
@@ -49,9 +48,9 @@ def test_the_migration_splits_words_where_search_does() -> None:
     text = (MIGRATIONS / "0001_ledger.py").read_text()
     frozen: dict[str, Any] = {}
     exec(text[text.index("SINGLE =") : text.index("JOB_STATUSES")], frozen)
-    assert frozen["SINGLE"] == search.SINGLE
-    assert frozen["BETWEEN"] == search.BETWEEN
-    assert frozen["ACCENTS"] == search.ACCENTS
+    assert frozen["SINGLE"] == words.SINGLE
+    assert frozen["BETWEEN"] == words.BETWEEN
+    assert frozen["ACCENTS"] == words.ACCENTS
 
 
 def test_starting_again_changes_nothing(ledger: Any, job: Job) -> None:

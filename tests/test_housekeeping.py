@@ -4,12 +4,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from database import database
-
 import pytest
 from flask.testing import FlaskClient
 
-import housekeeping
+from database import database
+from maintenance import housekeeping
 from models import EPOCH, Event, Job
 from repos import JobRepository
 from settings import Settings

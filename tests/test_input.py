@@ -5,8 +5,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from database import database, release
-
 import peewee
 import pytest
 from flask import Flask
@@ -14,6 +12,7 @@ from flask.testing import FlaskClient
 from playhouse.pool import MaxConnectionsExceeded
 
 from app import create_app
+from database import database, release
 from models import Event, Job, Track
 from settings import Settings
 

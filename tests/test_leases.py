@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from database import database
-
 import pytest
 from flask.testing import FlaskClient
 from peewee import OperationalError
 
+from database import database
 from errors import LeaseLost, WrongStatus
 from models import Event, Job, Loop, Track
 from repos import JobRepository, LoopRepository

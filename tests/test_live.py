@@ -19,24 +19,17 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-import feed
 from models import JOB_STATUSES, Event, Job, Loop
+from records import events
 from repos import JobRepository
 from settings import Settings
 from tests.conftest import ROOT, Server, clean_environment, wait_for
-from web import live, waiting
+from web.api import events as live
 
 Block = dict[str, Any]
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 on_postgresql = pytest.mark.parametrize("kind", ["postgresql"])
 jobs = JobRepository()
-
-
-@pytest.fixture(autouse=True)
-def nobody_stops() -> Iterator[None]:
-    """The process goes on, before and after."""
-    yield
-    waiting.stopping.clear()
 
 
 @pytest.fixture
@@ -163,8 +156,8 @@ def test_a_point_before_what_was_pruned_leads_to_a_resync(job: Job, listen: Any)
 
 
 def test_a_slow_reader_gets_what_is_no_longer_held(job: Job, listen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "BATCH", 3)
-    monkeypatch.setattr(feed, "HELD_BYTES", 600)
+    monkeypatch.setattr(events, "BATCH", 3)
+    monkeypatch.setattr(events, "HELD_BYTES", 600)
     everything, one = listen("/api/events?since=0"), listen("/api/jobs/job-1/events?since=0")
     next(everything), next(one)
     for number in range(10):
@@ -185,15 +178,15 @@ def test_a_stream_ends_by_itself(listen: Any, monkeypatch: pytest.MonkeyPatch) -
     assert list(told(listen())) == []
 
 
-def test_a_stream_ends_with_the_process(job: Job, listen: Any) -> None:
+def test_a_stream_ends_with_the_process(app: Flask, job: Job, listen: Any) -> None:
     stream = listen("/api/events?since=0")
     assert take(stream, 1)
-    threading.Timer(0.1, waiting.stopping.set).start()
+    threading.Timer(0.1, app.extensions["ledger"].stopping.set).start()
     assert list(told(stream)) == []
 
 
 def test_only_so_many_streams_are_open_at_once(app: Flask, client: FlaskClient) -> None:
-    app.extensions["streams"] = threading.BoundedSemaphore(2)
+    app.extensions["ledger"].limits.streams = threading.BoundedSemaphore(2)
     first, second, third = client.get("/api/events"), client.get("/api/events"), client.get("/api/events")
     assert (third.status_code, third.json["code"], third.headers["Retry-After"]) == (503, "unavailable", "2")
     first.close()
@@ -252,7 +245,7 @@ def test_the_feed_outlives_its_connection(job: Job, settings: Settings, listen: 
 def test_the_thread_of_the_feed_ends_after_its_last_reader(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "LINGER_SECONDS", 0)
+    monkeypatch.setattr(events, "LINGER_SECONDS", 0)
     for _ in range(2):
         answer = client.get("/api/events")
         assert next(iter(answer.response))

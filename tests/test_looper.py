@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio import Source
-from studio.beats import grid
-from studio.features import extract
-from studio.pcm import decode
-from studio.repeats import Repeat, cuts
-from studio.seams import cut
+from files.sound import Source
+from studio.looper.beats import grid
+from studio.looper.features import extract
+from studio.looper.pcm import decode
+from studio.looper.repeats import Repeat, cuts
+from studio.looper.seams import cut
 from tests.listening import Audio, Join, beat_error, dip, flux_ratio, step, usual_step
 from tests.pieces import EVEN, RHYTHMIC, Piece, noise, short, wandering
 

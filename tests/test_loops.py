@@ -14,10 +14,10 @@ import pytest
 import soundfile
 from peewee import OperationalError
 
+from files.storage import Storage
 from models import LOOP_STATUSES, Event, Loop
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
-from storage import Storage
 from studio.worker import JobWorker, LoopWorker
 from tests.conftest import ROOT, Server, clean_environment, thorough, wait_for
 

@@ -10,17 +10,16 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-from database import database
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
+from database import database
+from files.storage import Storage
 from models import Job, Loop, Track, utc_now
 from repos import COUNTED, JobRepository
 from settings import Settings
-from storage import Storage
 from tests.conftest import ROOT
 
 TOKEN = "s3cret-token"
@@ -40,7 +39,7 @@ def guarded(settings: Settings) -> Iterator[FlaskClient]:
     """A client of an app that has a token."""
     app = create_app(settings.model_copy(update={"api_token": TOKEN}))
     yield app.test_client()
-    app.extensions["job_store"].close()
+    app.extensions["ledger"].close()
 
 
 def rows(page: str) -> list[str]:
@@ -220,7 +219,7 @@ def test_a_page_allows_nothing_inline_and_no_other_host(client: FlaskClient, tra
 
 @on_sqlite
 def test_static_files_are_ours_and_typed(client: FlaskClient) -> None:
-    files = sorted(path.name for path in (ROOT / "web" / "static").iterdir())
+    files = sorted(path.name for path in (ROOT / "web" / "pages" / "static").iterdir())
     types = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
     for name in files:
         answer = client.get(f"/static/{name}")

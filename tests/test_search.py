@@ -7,13 +7,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from database import bind, database, is_postgresql
-
 import pytest
 
-import job_search
-from job_search import JobSearch
+from database import bind, database, is_postgresql
 from models import EPOCH, Job
+from records import search
+from records.search import JobSearch
 from repos import JobRepository, Page
 from settings import Settings
 from tests.conftest import SAMPLES, found
@@ -70,8 +69,8 @@ def test_search_follows_changes_and_deletions(job: Job) -> None:
 
 @pytest.mark.parametrize("shuffled", [-1, 0, 3, 200])  # -1: all at the same time
 def test_pages_of_a_search_are_those_of_the_whole_list(shuffled: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_search, "FEW", 10)
-    monkeypatch.setattr(job_search, "MARGIN", 1)
+    monkeypatch.setattr(search, "FEW", 10)
+    monkeypatch.setattr(search, "MARGIN", 1)
     rng = random.Random(shuffled)
     for number in range(200):
         made = EPOCH + timedelta(seconds=number + rng.randint(0, shuffled) if shuffled >= 0 else 0)

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from database import database, init_database, release
-
 import psutil
 import pytest
 
+from database import database, init_database, release
 from models import JOB_STATUSES, LOOP_STATUSES, Event, Job
 from settings import Settings
 from tests.conftest import ROOT, SAMPLES, Server, thorough, wait_for

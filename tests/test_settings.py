@@ -40,7 +40,7 @@ def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=said) as caught:
         load_settings()
-    assert "secret" not in str(caught.value) and caught.value.code == str(caught.value)
+    assert "secret" not in str(caught.value) and caught.value.args[0] == str(caught.value)
 
 
 def test_the_database_is_sqlite_unless_a_url_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

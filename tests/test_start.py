@@ -11,11 +11,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.request import urlopen
 
-from database import HISTORY, MIGRATIONS, bind, database, release
-
 import psycopg
 import pytest
 
+from database import HISTORY, MIGRATIONS, bind, database, release
 from models import Event, Job
 from settings import Settings
 from tests.conftest import ROOT, clean_environment, thorough, wait_for

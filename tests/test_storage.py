@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from files.storage import Storage, derived, publish, publish_file
 from settings import Settings
-from storage import Storage, derived, publish, publish_file
 
 # What stands for the folder outside, below which there is a secret.
 ATTACKS = [

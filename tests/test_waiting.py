@@ -5,23 +5,22 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from database import release_connection
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from database import release_connection
 from models import Job
 from repos import JobRepository
 from web import waiting
+from web.current import services
 
 
 @pytest.fixture(autouse=True)
-def nobody_stops(app: Flask) -> Iterator[None]:
-    """The process goes on, before and after."""
+def in_context(app: Flask) -> Iterator[None]:
+    """Each test runs as a request of the app does."""
     with app.app_context():
         yield
-    waiting.stopping.clear()
 
 
 def test_what_is_there_is_answered_at_once() -> None:
@@ -39,14 +38,14 @@ def test_waiting_ends_with_its_time() -> None:
 
 
 def test_waiting_ends_with_the_process() -> None:
-    threading.Timer(0.1, waiting.stopping.set).start()
+    threading.Timer(0.1, services().stopping.set).start()
     began = time.monotonic()
     assert waiting.wait_for(lambda: None, 20) is None and time.monotonic() - began < 5
 
 
-def test_too_many_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "WAITERS", threading.BoundedSemaphore(1))
-    waiting.WAITERS.acquire()
+def test_too_many_do_not_wait() -> None:
+    services().limits.waits = threading.BoundedSemaphore(1)
+    services().limits.waits.acquire()
     assert waiting.wait_for(lambda: None, 20) is None
 
 
@@ -128,9 +127,8 @@ def test_a_preference_that_cannot_be_read_is_ignored(client: FlaskClient, job: J
     assert time.monotonic() - began < 1
 
 
-def test_a_preference_is_not_said_to_be_applied_when_too_many_wait(
-    client: FlaskClient, job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(waiting, "WAITERS", threading.Semaphore(0))
+def test_a_preference_is_not_said_to_be_applied_when_too_many_wait(client: FlaskClient, job: Job) -> None:
+    services().limits.waits = threading.BoundedSemaphore(1)
+    services().limits.waits.acquire()
     answer = client.get("/api/jobs/job-1", headers={"Prefer": "wait=20"})
     assert (answer.status_code, answer.headers.get("Preference-Applied")) == (200, None)

@@ -13,15 +13,14 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-from database import database, release_connection
-
 import pytest
 
-import housekeeping
-import webhooks
+from database import database, release_connection
 from errors import SettingsError
+from maintenance import housekeeping
 from models import Delivery, Event, Job, Loop, utc_now
 from repos import JobRepository, LoopRepository
+from server import webhooks
 from settings import Settings, load_settings
 from tests.conftest import Server, wait_for
 

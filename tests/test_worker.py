@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from database import database
-
 import psutil
 import pytest
 import soundfile
 from peewee import OperationalError
 
+from database import database
+from files.storage import Storage
 from models import Event, Job, Track
 from repos import JobRepository, TrackRepository
 from settings import Settings
-from storage import Storage
 from studio import display
 from studio.generators import DIFFRHYTHM_SECONDS, Generator, configured, percent_of, status_of
 from studio.worker import JobWorker, missing

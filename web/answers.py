@@ -8,18 +8,17 @@ from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlencode
 
-from database import to_json
-
 from flask import Response, request
 from peewee import Expression
 
+from database import to_json
 from errors import Malformed, NotFound
 from models import Job, Loop, Record, Track, iso
+from records.repository import Repository
 from repos import LoopRepository, Page, TrackRepository
-from repository import Repository
 from web import schemas
 
-HIDDEN = {"lease_token", "fingerprint"}
+HIDDEN = {"lease_token", "lease_seconds", "fingerprint"}
 URLS = {
     Job: {
         "self": "/api/jobs/{id}",
@@ -65,9 +64,9 @@ def json_answer(payload: Any, status: int = 200) -> Response:
 
 def record(found: Record | None, expand: str | None = None) -> Response:
     """One record with its ETag, or 304 when the client has it. Raises NotFound for None."""
-    payload = bodies([known(found)], expand)[0]
+    payload = bodies([require(found)], expand)[0]
     answer = json_answer(payload)
-    answer.set_etag(_etag(known(found), answer if expand else None))
+    answer.set_etag(_etag(require(found), answer if expand else None))
     return answer.make_conditional(request)  # type: ignore[return-value]
 
 
@@ -96,7 +95,7 @@ def deleted(gone: bool) -> Response:
     return Response(status=204)
 
 
-def known(found: Any) -> Any:
+def require(found: Any) -> Any:
     """The record. Raises NotFound for None."""
     if found is None:
         raise NotFound("There is no such record (any more).")

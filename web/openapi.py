@@ -1,18 +1,16 @@
 """The OpenAPI 3.1 document, built from the operations and their schemas; and /docs, which shows it offline."""
 
 import re
-from collections.abc import Iterable
 from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from database import to_json
-
-from flask import Blueprint, Response
+from flask import Blueprint, Flask, Response
 from flask_swagger_ui import get_swaggerui_blueprint
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from database import to_json
 from models import ID_LENGTH, ID_PATTERN
 from web import schemas
 from web.operations import Operation
@@ -41,29 +39,25 @@ DESCRIPTIONS = {
 }
 
 
-def blueprint(operations: Iterable[Operation], token: bool) -> Blueprint:
-    """Serves the document at /openapi.json, built when it is first asked for."""
-    document = cache(lambda: to_json(build(list(operations), token)).encode())
+def register(app: Flask, operations: list[Operation], token: bool) -> None:
+    """Serve the document at /openapi.json, built at the first request, and Swagger UI at /docs, all of it local."""
+    document = cache(lambda: to_json(build(operations, token)).encode())
     serving = Blueprint("openapi", __name__)
 
     @serving.get("/openapi.json")
     def openapi() -> Response:
         return Response(document(), content_type="application/json")
 
-    return serving
-
-
-def docs() -> Blueprint:
-    """Swagger UI at /docs, all of it local."""
     config = {"app_name": "DiffRhythm Ledger", "validatorUrl": None}
-    return get_swaggerui_blueprint("/docs", "/openapi.json", config=config)  # type: ignore[no-any-return]
+    app.register_blueprint(serving)
+    app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config=config))
 
 
 def build(operations: list[Operation], token: bool = False) -> dict[str, Any]:
     """The document of these operations as a JSON object; with token, /api wants a bearer token."""
     paths: dict[str, Any] = {}
     for operation in operations:
-        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", _full_path(operation))
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", operation.path)
         secured = token and path.startswith("/api/")
         paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, secured)
     document: dict[str, Any] = {
@@ -77,10 +71,6 @@ def build(operations: list[Operation], token: bool = False) -> dict[str, Any]:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     _link(document)
     return document
-
-
-def _full_path(operation: Operation) -> str:
-    return operation.path if operation.path.endswith("z") else f"/api{operation.path}"
 
 
 def _components(operations: list[Operation]) -> dict[str, Any]:

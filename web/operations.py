@@ -4,12 +4,11 @@ import inspect
 import json
 import math
 import re
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 from pydantic import BaseModel, ValidationError
 from werkzeug.http import parse_etags
 from werkzeug.routing import BaseConverter
@@ -17,14 +16,16 @@ from werkzeug.routing import BaseConverter
 from errors import Busy, Invalid, LengthRequired, Malformed, TooLarge, UnsupportedMediaType
 from models import ID_PATTERN
 from web import schemas
+from web.current import services
 from web.uploads import Upload
 
 View = TypeVar("View", bound=Callable[..., Response])
+IfMatch = list[int] | None  # versions
+LeaseToken = str | None
 MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPTH = 100
 LARGEST = 2**63 - 1
 ETAG = re.compile("([0-9]{1,18})(-[0-9a-f]{16})?")  # a version, with a digest of the children when they are nested
-READERS = threading.BoundedSemaphore(24)  # of the server's threads, see app.py: slow bodies must not hold them all
 WORDS = {
     r"\S": "must not be blank",
     ID_PATTERN: "must be made of A-Z a-z 0-9 . _ - and not be . or ..",
@@ -72,9 +73,9 @@ class Operation:
 
 @dataclass
 class Operations:
-    """The operations of a blueprint, in the order they were written."""
+    """The operations of a module, in the order they were written; all paths begin with the prefix."""
 
-    blueprint: Blueprint
+    prefix: str
     all: list[Operation] = field(default_factory=list)
 
     def route(
@@ -98,9 +99,8 @@ class Operations:
                 given["lease"] = takes["lease_token"].annotation
             guarded = "if_match" in takes
             given |= {"conditional": guarded, "upload": "upload" in takes, "headers": tuple(headers)}
-            operation = Operation(method, path, view, answers, tuple(problems), **given)
+            operation = Operation(method, self.prefix + path, view, answers, tuple(problems), **given)
             self.all.append(operation)
-            self.blueprint.add_url_rule(path, view.__name__, operation, methods=[method])
             return view
 
         return declare
@@ -180,12 +180,13 @@ def raw_body() -> bytes:
     length = request.content_length or 0
     if length > MAX_BODY_BYTES:
         raise TooLarge(f"The body has {length} bytes; {MAX_BODY_BYTES} are accepted.")
-    if not READERS.acquire(blocking=False):
+    readers = services().limits.bodies
+    if not readers.acquire(blocking=False):
         raise Busy("Too many bodies are being read just now: send this again in a moment.")
     try:
         raw = request.get_data(cache=False)
     finally:
-        READERS.release()
+        readers.release()
     if len(raw) != length:
         raise Malformed(f"The body ended after {len(raw)} of {length} bytes: send it again.")
     return raw

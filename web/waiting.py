@@ -1,43 +1,37 @@
 """Requests that wait for something to happen, without holding up a shutdown or all the threads."""
 
 import re
-import signal
-import socket
-import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from database import give_back_connection
-
-from flask import Response, after_this_request, current_app, request
+from flask import Response, after_this_request, request
 from werkzeug.http import parse_list_header
 
-from feed import Feed
+from database import give_back_connection
 from models import Job
-from repos import JobStore
+from web.current import services
 
 Found = TypeVar("Found")
 PACE_SECONDS = 0.1  # between two looks of one request
 LOOK_SECONDS = 1.0  # look that often even when nothing is heard of
 LONGEST_SECONDS = 60
-WAITERS = threading.BoundedSemaphore(32)  # of the server's threads, see app.py
-stopping = threading.Event()
 
 
 def wait_for(look: Callable[[], Found | None], seconds: float) -> Found | None:
     """The first thing look() finds within so many seconds, else None; looks once when too many wait already."""
+    waits = services().limits.waits
     found = look()
-    if found is not None or seconds <= 0 or not WAITERS.acquire(blocking=False):
+    if found is not None or seconds <= 0 or not waits.acquire(blocking=False):
         return found
     try:
         return _find_later(look, time.monotonic() + seconds)
     finally:
-        WAITERS.release()
+        waits.release()
 
 
 def _find_later(look: Callable[[], Found | None], until: float) -> Found | None:
-    feed: Feed = current_app.extensions["feed"]
+    feed, stopping = services().feed, services().stopping
     with feed.watched():
         found, seen = None, feed.changes
         while found is None and (left := until - time.monotonic()) > 0:
@@ -49,12 +43,12 @@ def _find_later(look: Callable[[], Found | None], until: float) -> Found | None:
         return found
 
 
-def awaited(job: Job | None) -> Job | None:
-    """The job as it is once it is final, if the request says `Prefer: wait=n`, or after n seconds; None when gone."""
+def wait_until_finished(job: Job | None) -> Job | None:
+    """The job as soon as it has finished, or as it is after the seconds of `Prefer: wait=n`; None if it was deleted."""
     seconds = preferred_seconds()
     if job is None or seconds is None:
         return job
-    store: JobStore = current_app.extensions["job_store"]
+    store = services().job_store
 
     def look() -> bool | None:
         found = store.get(job.job_id)
@@ -79,21 +73,3 @@ def preferred_seconds() -> int | None:
 def _applied(answer: Response, seconds: int) -> Response:
     answer.headers["Preference-Applied"] = f"wait={seconds}"
     return answer
-
-
-def end_on_signal() -> None:
-    """Set `stopping` when this process gets SIGTERM, whoever handles the signal itself; call it in the main thread."""
-    reader, writer = socket.socketpair()
-    writer.setblocking(False)
-    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-
-    def watch() -> None:
-        while number := reader.recv(1):
-            if number[0] == signal.SIGTERM:
-                stopping.set()
-
-    threading.Thread(target=watch, daemon=True, name="end-on-signal").start()
-    _kept.append(writer)
-
-
-_kept: list[socket.socket] = []

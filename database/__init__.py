@@ -1,0 +1,36 @@
+"""The database: its connection, its schema, and the rules that it enforces."""
+
+from database.connection import (
+    AWAY,
+    bind,
+    bind_default,
+    bound_settings,
+    database,
+    give_back_connection,
+    is_postgresql,
+    release,
+    release_connection,
+    server_version,
+)
+from database.json_text import from_json, to_json
+from database.schema import HISTORY, MIGRATIONS, init_database, prepare_database, schema_state
+
+__all__ = [
+    "AWAY",
+    "HISTORY",
+    "MIGRATIONS",
+    "bind",
+    "bind_default",
+    "bound_settings",
+    "database",
+    "from_json",
+    "give_back_connection",
+    "init_database",
+    "is_postgresql",
+    "prepare_database",
+    "release",
+    "release_connection",
+    "schema_state",
+    "server_version",
+    "to_json",
+]

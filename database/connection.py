@@ -1,0 +1,108 @@
+"""The connection to SQLite or PostgreSQL: which database is bound, and when its connections close."""
+
+import logging
+from contextlib import suppress
+from typing import Any
+
+import peewee
+from peewee import DatabaseProxy
+from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
+
+from errors import SettingsError
+from settings import Settings, get_settings
+
+# What is raised while the database is away, full, locked or out of connections.
+AWAY = (peewee.PeeweeException, MaxConnectionsExceeded)
+
+sql_log = logging.getLogger("ledger.sql")
+
+
+class BoundDatabase(DatabaseProxy):
+    """The database of this process; its first use binds that of the environment's settings, unless one is bound."""
+
+    def __getattr__(self, name: str) -> Any:
+        if self.obj is None:
+            bind(get_settings())
+        return getattr(self.obj, name)
+
+
+database = BoundDatabase()
+_settings: Settings
+
+
+def is_postgresql() -> bool:
+    """True when the bound database is a PostgreSQL server."""
+    return bound_settings().is_postgresql
+
+
+def bind(settings: Settings) -> None:
+    """Point every model at the database of these settings; opens no connection. Raises SettingsError."""
+    global _settings
+    release()
+    database.initialize(_open(settings))
+    _settings = settings
+    if settings.sql_echo:
+        sql_log.setLevel(logging.INFO)
+        database.query_hooks.append(_echo)
+
+
+def bind_default() -> None:
+    """Bind the database of the environment's settings, if they can be used; if not, the first use raises SettingsError.
+
+    models.py calls this: Peewee builds JSON conditions for the kind of database that is bound.
+    """
+    with suppress(SettingsError):
+        bind(get_settings())
+
+
+def bound_settings() -> Settings:
+    """The settings of the bound database. Raises SettingsError when the environment's cannot be used."""
+    if database.obj is None:
+        bind(get_settings())
+    return _settings
+
+
+def release() -> None:
+    """Close this thread's connection, and on PostgreSQL the whole pool."""
+    if isinstance(database.obj, PooledPostgresqlDatabase):
+        database.close_all()
+    elif database.obj is not None:
+        database.close()
+
+
+def release_connection() -> None:
+    """Close this thread's connection; on PostgreSQL it goes back to the pool. The next statement opens one."""
+    if not database.is_closed():
+        database.close()
+
+
+def give_back_connection() -> None:
+    """Lend this thread's PostgreSQL connection to others; an SQLite one, which nobody else needs, stays open."""
+    if is_postgresql():
+        release_connection()
+
+
+def server_version() -> str:
+    """'SQLite 3.54.0' or 'PostgreSQL 18.4'."""
+    kind, query = ("PostgreSQL", "SHOW server_version") if is_postgresql() else ("SQLite", "SELECT sqlite_version()")
+    return f"{kind} {database.execute_sql(query).fetchone()[0]}"
+
+
+def _open(settings: Settings) -> peewee.Database:
+    if settings.is_postgresql:
+        try:
+            from database.postgresql import open_postgresql
+        except ModuleNotFoundError:
+            raise SettingsError(
+                "DATABASE_URL names a PostgreSQL server, and the driver for it is not installed: "
+                "run `.venv/bin/pip install -r requirements-postgresql.txt`, then start again."
+            ) from None
+        return open_postgresql(settings)
+    from database.sqlite import open_sqlite
+
+    return open_sqlite(settings)
+
+
+def _echo(event: Any) -> None:
+    outcome = f" -> {event.exception}" if event.exception else ""
+    sql_log.info("%.3f ms  %s  %.500r%s", event.duration * 1000, " ".join(event.sql.split()), event.params, outcome)

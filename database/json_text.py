@@ -1,0 +1,26 @@
+"""JSON text as the database columns and the responses hold it: strict when written, lenient when read."""
+
+import json
+import math
+from typing import Any
+
+
+def to_json(value: object) -> str:
+    """Compact JSON text; ValueError for NaN and Infinity, which JSON cannot say."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def from_json(text: str | bytes) -> Any:
+    """What JSON text of any writer says; a number that no float holds is None."""
+    return json.loads(text, parse_float=_finite, parse_int=_integer)
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _integer(digits: str) -> float | int | None:
+    """jsonb writes 1e300 as 301 digits: what no 64-bit integer holds was a float."""
+    fits = len(digits) < 20 or (len(digits) == 20 and abs(int(digits)) <= 2**63)
+    return int(digits) if fits else _finite(digits)

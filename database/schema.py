@@ -1,0 +1,117 @@
+"""The schema: created and migrated under a lock, so that any number of processes may start at once."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import peewee
+
+from database.connection import bind, bound_settings, database
+from errors import DatabaseUnusable, SchemaTooNew
+from settings import Settings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+HISTORY = "schema_migration"
+MIGRATION_LOCK = 0x4C454447  # any number that nothing else on the server locks
+
+_prepared: Settings | None = None  # the settings whose database is up to date
+
+
+def init_database(settings: Settings | None = None) -> None:
+    """Create what is missing of the database and bring its schema up to date; safe to call at any time, anywhere.
+
+    Binds the database of the settings when they are given. Raises DatabaseUnusable (SchemaTooNew when a newer version
+    wrote it) with a sentence that says what to do.
+    """
+    global _prepared
+    if settings is not None:
+        bind(settings)
+    settings = bound_settings()
+    try:
+        with _schema_lock(settings):
+            _migrate()
+    except peewee.DatabaseError as error:
+        raise DatabaseUnusable(_advice(settings, str(error))) from None
+    _prepared = settings
+
+
+def prepare_database() -> None:
+    """init_database() for the bound database, once."""
+    if _prepared is not bound_settings():
+        init_database()
+
+
+def schema_state() -> tuple[list[str], list[str]]:
+    """(migrations still to apply, applied ones this program does not know), by name."""
+    known = sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
+    applied: list[str] = []
+    if database.table_exists(HISTORY):
+        applied = [name for (name,) in database.execute_sql(f"SELECT name FROM {HISTORY}").fetchall()]
+    return [name for name in known if name not in applied], sorted(set(applied) - set(known))
+
+
+@contextmanager
+def _schema_lock(settings: Settings) -> Iterator[None]:
+    """Hold the one lock under which a schema may be changed, and a connection."""
+    if settings.is_postgresql:
+        with database.connection_context():
+            database.execute_sql("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+            try:
+                yield
+            finally:
+                database.execute_sql("SELECT pg_advisory_unlock(%s)", (MIGRATION_LOCK,))
+        return
+    with _folder_lock(settings.sqlite_path.parent), database.connection_context():
+        yield
+
+
+@contextmanager
+def _folder_lock(folder: Path) -> Iterator[None]:
+    """An exclusive lock on the folder itself: no lock file is left behind, and a dead holder lets go."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise DatabaseUnusable(
+            f"The database folder {folder} cannot be used ({error.strerror}): choose another with DB_PATH, "
+            "or give this user the right to write there."
+        ) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _migrate() -> None:
+    pending, unknown = schema_state()
+    if unknown:
+        raise SchemaTooNew(
+            f"The database was written by a newer version of this program (it has {unknown[-1]}): "
+            "start that version, or choose another database."
+        )
+    if pending:
+        from playhouse.migrations import Runner  # 60 ms that only an old schema needs
+
+        Runner(database.obj, str(MIGRATIONS), HISTORY).up()
+
+
+def _advice(settings: Settings, said: str) -> str:
+    """What to do about an error at the first use of the database."""
+    if settings.is_postgresql:
+        said = " ".join(said.split())
+        return f"The PostgreSQL database cannot be used ({said}): check DATABASE_URL and that it is running."
+    path = settings.sqlite_path
+    if "locked" in said:
+        return (
+            f"The database {path} is locked by another program: "
+            "close that program (or end its transaction), then start again."
+        )
+    if "not a database" in said or "malformed" in said:
+        return f"The file {path} is no healthy SQLite database ({said}): restore a backup, or choose another DB_PATH."
+    return (
+        f"The database {path} cannot be written ({said}): choose another place with DB_PATH, "
+        "or give this user the right to write there."
+    )

@@ -1,0 +1,62 @@
+"""SQLite: its pragmas, and write transactions that queue within the process."""
+
+import threading
+
+import peewee
+from playhouse.cysqlite_ext import CySqliteDatabase
+
+from database.threads import PerThread
+from settings import Settings
+
+BUSY_SECONDS = 10
+WRITER_SECONDS = 30
+
+_writer, _thread = threading.Lock(), threading.local()
+
+
+class Sqlite(PerThread, CySqliteDatabase):
+    """SQLite whose write transactions queue within the process: SQLite's own waiting is unfair, up to starvation."""
+
+    def begin(self, lock_type: str | None = None) -> None:
+        """Wait for the other writers of this process, then for those of others."""
+        if not _writer.acquire(timeout=WRITER_SECONDS):
+            raise peewee.OperationalError("database is locked by another thread")
+        _thread.is_writer = True
+        try:
+            super().begin(lock_type)
+        except BaseException:
+            self._let_others_write()
+            raise
+
+    def commit(self) -> None:
+        """Commit; when that fails a rollback follows, and lets the others write."""
+        super().commit()
+        self._let_others_write()
+
+    def rollback(self) -> None:
+        """Roll back."""
+        try:
+            super().rollback()
+        finally:
+            self._let_others_write()
+
+    def _let_others_write(self) -> None:
+        if getattr(_thread, "is_writer", False):
+            _thread.is_writer = False
+            _writer.release()
+
+
+def open_sqlite(settings: Settings) -> CySqliteDatabase:
+    """The database of the SQLite file of these settings; opens no connection."""
+    pragmas = {
+        "journal_mode": "wal",
+        "foreign_keys": 1,
+        "synchronous": settings.sqlite_synchronous,
+        "journal_size_limit": 64 * 1024 * 1024,
+        "trusted_schema": 0,
+        "recursive_triggers": 1,  # INSERT OR REPLACE deletes, and is to be seen deleting
+        "mmap_size": 0,
+    }
+    return Sqlite(
+        str(settings.sqlite_path), rank_functions=False, pragmas=pragmas, timeout=BUSY_SECONDS, lock_type="IMMEDIATE"
+    )

@@ -1,0 +1,1 @@
+"""Files: what lies on disk, and how sound is read and written."""

@@ -1,0 +1,239 @@
+"""Sound files: decoded block by block, made finite, encoded, measured and drawn.
+
+`python -m files.sound VERB FILE [TARGET]`: `probe FILE` prints what the file is, `wav` and `mp3 FILE TARGET` encode it,
+`peaks FILE TARGET` writes its waveform. As processes of their own these load numpy where the web must not, and a file
+that crashes a decoder crashes nothing else; they end with 3 and a sentence when the file is not audio. libsndfile
+(soundfile) reads and writes; numpy arrays have the shape (frames, channels).
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+Block = NDArray[np.float32]
+Kind = Literal["WAV", "MP3"]
+
+FRAMES = 65_536
+MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz
+MP3_192_KBIT = 0.444  # libsndfile's compression_level for 192 kbit/s
+WAV_BYTES = 4_000_000_000  # above, the header of a WAV cannot say how long it is: RF64 can
+KINDS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "MP3": "mp3"}  # libsndfile's word, and ours
+PEAK_FRAMES = 256
+POINTS = 2000
+RATES = (4000, 768_000)  # Hz
+CHANNELS = 32
+UNUSABLE = 3
+PR_SET_PDEATHSIG = 1
+
+
+class Unusable(Exception):
+    """This is no sound to work with; the sentence says why."""
+
+
+class Source:
+    """A sound file to decode, whatever its name ends with; a context manager. Raises Unusable.
+
+    rate: Hz. channels. kind: wav, mp3 or None for another. expected: frames as its header says, which may lie.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        if path.stat().st_size == 0:
+            raise Unusable(f"{self.name} is empty: it has 0 bytes")
+        self._file = path.open("rb")
+        try:
+            self._sound = soundfile.SoundFile(self._file)  # not by its path, which would have its suffix guessed by
+        except soundfile.LibsndfileError as error:
+            self._file.close()
+            raise self._undecodable(error) from None
+        self.rate, self.channels, self.expected = self._sound.samplerate, self._sound.channels, self._sound.frames
+        self.kind = KINDS.get(self._sound.format)
+        if not RATES[0] <= self.rate <= RATES[1] or self.channels > CHANNELS:
+            self.__exit__()
+            raise Unusable(
+                f"{self.name} has {self.channels} channels at {self.rate} Hz: up to {CHANNELS} channels "
+                f"at {RATES[0]} to {RATES[1]} Hz are taken"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._sound.close()
+        self._file.close()
+
+    def blocks(self, frames: int = FRAMES) -> Iterator[Block]:
+        """Its sound in order, finite and within -1 to 1; the last block may be shorter, as are those of many channels.
+
+        What is damaged after some sound ends it. Raises Unusable when there is no sound at all.
+        """
+        decoded, frames = 0, max(1, frames // max(1, self.channels // 2))
+        while True:
+            try:
+                block = self._sound.read(frames, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                if not decoded:
+                    raise self._undecodable(error) from None
+                return
+            if not len(block):
+                break
+            decoded += len(block)
+            yield finite(block)
+        if not decoded:
+            raise Unusable(f"{self.name} has no sound in it: it decodes to 0 samples")
+
+    def _undecodable(self, error: soundfile.LibsndfileError) -> Unusable:
+        why = str(error.error_string).strip(" .")
+        return Unusable(f"{self.name} is not audio that can be decoded ({why})")
+
+
+class Sink:
+    """A sound file to write, WAV (16 bit) or MP3 (192 kbit/s); a context manager.
+
+    Takes blocks of the given rate and channels; an MP3 has two channels at most and a rate that MP3 knows, so others
+    are mixed and resampled, to exactly round(frames * out rate / rate) samples. rate, channels: what the file has.
+    """
+
+    def __init__(self, path: Path, rate: int, channels: int, kind: Kind, frames: int = 0) -> None:
+        self.rate, self.channels = rate, channels
+        self._taken, self._written, self._from, self._resampler = 0, 0, rate, None
+        settings: dict[str, Any] = {
+            "format": "RF64" if frames * channels * 2 > WAV_BYTES else "WAV",
+            "subtype": "PCM_16",
+        }
+        if kind == "MP3":
+            self.rate, self.channels = mp3_rate(rate), min(2, channels)
+            settings = {"format": "MP3", "bitrate_mode": "CONSTANT", "compression_level": MP3_192_KBIT}
+        self._resampler = _resampler(rate, self.rate, self.channels) if self.rate != rate else None
+        self._sound = soundfile.SoundFile(path, "w", self.rate, self.channels, **settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            if self._resampler is not None and error[0] is None:
+                self._end_exactly(self._resampler)
+        finally:
+            self._sound.close()
+
+    def write(self, block: NDArray[Any]) -> None:
+        """Append (frames, channels) of samples."""
+        fitting = mixed(finite(block), self.channels)
+        self._taken += len(fitting)
+        if self._resampler is not None:
+            fitting = finite(self._resampler.resample_chunk(fitting))
+        self._put(fitting)
+
+    def _end_exactly(self, resampler: Any) -> None:
+        rest = finite(resampler.resample_chunk(np.zeros((0, self.channels), np.float32), last=True))
+        missing = round(self._taken * self.rate / self._from) - self._written
+        self._put(rest[: max(0, missing)])
+        self._put(np.zeros((max(0, missing - len(rest)), self.channels), np.float32))
+
+    def _put(self, block: Block) -> None:
+        self._sound.write(block)
+        self._written += len(block)
+
+
+def finite(block: NDArray[Any]) -> Block:
+    """Samples within -1 to 1: NaN is silence. Anything else aborts the MP3 encoder, and the process with it."""
+    clean: Block = np.clip(np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
+    return clean
+
+
+def mixed(block: Block, channels: int) -> Block:
+    """The same sound in fewer channels: every so-manieth goes to the same side."""
+    if block.shape[1] <= channels:
+        return block
+    return np.stack([block[:, side::channels].mean(axis=1) for side in range(channels)], axis=1)
+
+
+def mp3_rate(rate: int) -> int:
+    """The rate in Hz an MP3 of this sound has: its own, or the next above, 48 kHz at most."""
+    if rate > MP3_RATES[-1]:
+        return 44100 if rate % 44100 == 0 else MP3_RATES[-1]
+    return next(known for known in MP3_RATES if known >= rate)
+
+
+def encode(path: Path, target: Path, kind: Kind) -> float:
+    """Decode a file into another; the seconds there really were. Raises Unusable."""
+    frames = 0
+    with Source(path) as source, Sink(target, source.rate, source.channels, kind, source.expected) as sink:
+        for block in source.blocks():
+            sink.write(block)
+            frames += len(block)
+        return frames / float(source.rate)
+
+
+def probe(path: Path) -> dict[str, Any]:
+    """What a file really holds, by decoding it: duration in seconds, frames, rate in Hz, channels, and its kind.
+
+    kind: wav, mp3, or None for another. Raises Unusable.
+    """
+    with Source(path) as source:
+        frames = sum(len(block) for block in source.blocks())
+        shape = {"frames": frames, "rate": source.rate, "channels": source.channels}
+        return {"duration": frames / source.rate, **shape, "kind": source.kind}
+
+
+def peaks(path: Path) -> dict[str, Any]:
+    """The waveform: duration in seconds, and up to POINTS pairs [min, max] of -1 to 1 over all channels.
+
+    Raises Unusable.
+    """
+    with Source(path) as source:
+        lows, highs, frames = [], [], 0
+        for block in source.blocks(PEAK_FRAMES * 256):
+            starts = np.arange(0, len(block), PEAK_FRAMES)
+            lows.append(np.minimum.reduceat(block.min(axis=1), starts))
+            highs.append(np.maximum.reduceat(block.max(axis=1), starts))
+            frames += len(block)
+    low, high = np.concatenate(lows), np.concatenate(highs)
+    starts = np.unique(np.linspace(0, len(low), min(POINTS, len(low)), endpoint=False).astype(int))
+    pairs = np.stack([np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)], axis=1)
+    return {"duration": frames / source.rate, "peaks": np.round(pairs, 3).tolist()}
+
+
+def main(verb: str, path: Path, target: Path | None = None) -> None:
+    """One verb; see above."""
+    try:
+        if verb == "probe":
+            print(json.dumps(probe(path)))
+        elif target is not None and verb in ("wav", "mp3"):
+            encode(path, target, "WAV" if verb == "wav" else "MP3")
+        elif target is not None and verb == "peaks":
+            target.write_text(json.dumps(peaks(path)))
+        else:
+            sys.exit("usage: python -m files.sound probe FILE | wav FILE TARGET | mp3 FILE TARGET | peaks FILE TARGET")
+    except Unusable as error:
+        print(error, file=sys.stderr)
+        sys.exit(UNUSABLE)
+
+
+def _resampler(rate: int, wanted: int, channels: int) -> Any:
+    import soxr  # few files need it
+
+    return soxr.ResampleStream(rate, wanted, channels, dtype="float32")
+
+
+def _step_back() -> None:
+    """Use any core, after all that is urgent, since the web process is pinned to one; and end when it does."""
+    os.nice(5)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+
+if __name__ == "__main__":
+    _step_back()
+    main(sys.argv[1], *map(Path, sys.argv[2:]))

@@ -1,0 +1,250 @@
+"""The storage folder: the one place that knows where files are, and puts them there whole."""
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import stat
+import time
+import uuid
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from errors import SettingsError
+from settings import Settings, get_settings
+
+log = logging.getLogger("ledger.storage")
+ATTEMPT = re.compile("[0-9a-f]{12}")
+KINDS = ("jobs", "tracks", "loops")
+PARTS = ".parts"
+PART_SECONDS = 3600.0
+LOG_NAME = "generator.log"
+LONGEST_NAME = 200  # bytes, of the 255 that file systems take
+FULL_BYTES = 4 * 1024 * 1024
+
+
+class Storage:
+    """Files below STORAGE_DIR; records hold paths relative to it, with / between folders."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.root = (settings or get_settings()).storage_dir.resolve()
+
+    def folder(self, kind: str, record_id: str) -> Path:
+        """Where everything made for a job, track or loop is; ids have no / and are neither . nor .."""
+        return self.root / f"{kind}s" / record_id
+
+    def log(self, job_id: str) -> Path:
+        """What the job's generator prints."""
+        return self.folder("job", job_id) / LOG_NAME
+
+    def relative(self, path: Path) -> str:
+        """The path as records hold it."""
+        return path.relative_to(self.root).as_posix()
+
+    def locate(self, name: str | Path) -> Path | None:
+        """Where a file below the root really is, or None: no folder on the way leads outside. It may not exist.
+
+        What begins with a dot is nobody's: it is not finished yet, or not made by this service.
+        """
+        try:
+            path = (self.root / name).parent.resolve(strict=True) / Path(name).name
+        except (OSError, ValueError, RuntimeError):  # the last for links in a circle
+            return None
+        parts = path.relative_to(self.root).parts if path.is_relative_to(self.root) else ()
+        hidden = [
+            part for place, part in enumerate(parts) if part.startswith(".") and (place, parts[0] in KINDS) != (1, True)
+        ]
+        return path if parts and not hidden else None
+
+    def open(self, name: str | Path) -> BinaryIO | None:
+        """A file below the root to read, or None: nothing outside, no link, FIFO or device is ever opened."""
+        path = self.locate(name)
+        try:
+            handle = os.open(path or "", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (OSError, ValueError):
+            return None
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            return None
+        return os.fdopen(handle, "rb")
+
+    def find(self, name: str | Path | None) -> Path | None:
+        """Where a file below the root is, when open() would open it."""
+        file = self.open(name) if name else None
+        if file is None or name is None:
+            return None
+        file.close()
+        return self.locate(name)
+
+    def owned(self, name: str, owners: Collection[Path]) -> Path | None:
+        """Where a file below the root is, unless it is in the folder of a record that is not among the owners'."""
+        path = self.locate(name)
+        return path if path is not None and self._owner(path) in {None, *owners} and is_file(path) else None
+
+    def files(self, kind: str, record_id: str) -> Iterator[Path]:
+        """Every regular file in a record's folder, but not what was derived from another."""
+        folder = self.locate(self.folder(kind, record_id))
+        if folder is None or folder.is_symlink():
+            return
+        found = {Path(place, name) for place, _, names in os.walk(folder) for name in names}
+        sources = {path for path in found if is_file(path)}
+        yield from sources - {each for path in sources for each in derived(path).values()}
+
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Remove regular files and what was derived from them; links, FIFOs and devices stay."""
+        for path in paths:
+            for each in (path, *derived(path).values()):
+                _unlink(each)
+
+    def remove_empty(self, kind: str, record_id: str) -> None:
+        """Remove those folders of a record that are empty."""
+        folder = self.locate(self.folder(kind, record_id))
+        if folder is None or folder.is_symlink():
+            return
+        for place, _, _ in os.walk(folder, topdown=False):
+            with suppress(OSError):  # something in it stays
+                os.rmdir(place)
+
+    def _owner(self, path: Path) -> Path | None:
+        """The record's folder a path is in; None when it is in none."""
+        parts = path.relative_to(self.root).parts
+        return self.root / parts[0] / parts[1] if len(parts) > 2 and parts[0] in KINDS else None
+
+    def part(self) -> Path:
+        """A new name for a file that is not finished; publish_file() gives it its own."""
+        return self._parts() / uuid.uuid4().hex
+
+    def remove_old_parts(self) -> None:
+        """Remove what a killed process did not finish: nothing was written to it, and no lease kept it, for an hour."""
+        for path in self._parts().iterdir():
+            with suppress(FileNotFoundError):
+                if is_old(path):
+                    _remove_tree(path)
+
+    def _parts(self) -> Path:
+        folder = self.root / PARTS
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def is_full(self) -> bool:
+        """True when hardly anything more can be written."""
+        return shutil.disk_usage(self.root).free < FULL_BYTES
+
+    def attempt(self, kind: str, record_id: str, lease_token: str) -> Path:
+        """The folder of what an attempt makes, named by its lease: no two attempts share one."""
+        return self.folder(kind, record_id) / _attempt(lease_token)
+
+    def workshop(self, lease_token: str) -> Path:
+        """Where an attempt keeps what is not finished."""
+        return self._parts() / _attempt(lease_token)
+
+    def remove_attempt(self, kind: str, record_id: str, lease_token: str) -> None:
+        """Remove all files of an attempt that came to nothing."""
+        for folder in (self.workshop(lease_token), self.attempt(kind, record_id, lease_token)):
+            _remove_tree(folder)
+
+    def earlier_attempts(self, kind: str, record_id: str) -> list[Path]:
+        """The folders of the attempts that were made at a record."""
+        folder = self.folder(kind, record_id)
+        return [path for path in folder.glob("*") if ATTEMPT.fullmatch(path.name) and path.is_dir()]
+
+
+def make_storage_folder(settings: Settings) -> None:
+    """Create the storage folder. Raises SettingsError."""
+    try:
+        settings.storage_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"STORAGE_DIR is {str(settings.storage_dir)!r}: that folder cannot be made ({error.strerror}); "
+            "choose another, or give this user the right to write there."
+        ) from None
+
+
+def derived(path: Path) -> dict[str, Path]:
+    """What may be kept beside a sound file: its encoding as mp3, and its waveform's peaks."""
+    long = len(os.fsencode(path.name)) > LONGEST_NAME
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest() if long else path.name
+    return {"mp3": path.with_name(f"{name}.mp3"), "peaks": path.with_name(f"{name}.peaks.json")}
+
+
+def publish(work: Path, final: Path) -> None:
+    """Give a finished folder its final name: every file is on disk before the name is."""
+    for path in sorted(work.rglob("*")):
+        sync(path)
+    publish_file(work, final)
+
+
+def publish_file(part: Path, final: Path) -> None:
+    """Give a finished file its final name, in a folder that is made for it: it is on disk before the name is."""
+    make_folder(final.parent)
+    replace(part, final)
+
+
+def replace(part: Path, final: Path) -> None:
+    """Give a finished file its final name. Raises FileNotFoundError when there is no such folder any more."""
+    sync(part)
+    os.rename(part, final)
+    sync(final.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each on disk before it is used."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """fsync a file or a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def safe_name(name: str) -> str:
+    """A file name of letters, digits, - and _, from any text; 'track' when nothing is left."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80] or "track"
+
+
+def is_file(path: Path) -> bool:
+    """True for a regular file; False for a link to one, and for a name no file system takes."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def is_old(path: Path) -> bool:
+    """True when nothing was written to it for an hour. Raises FileNotFoundError."""
+    return time.time() - path.lstat().st_mtime > PART_SECONDS
+
+
+def _attempt(lease_token: str) -> str:
+    return lease_token.rpartition("-")[2][:12]
+
+
+def _remove_tree(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        _unlink(path)
+
+
+def _unlink(path: Path) -> None:
+    try:
+        if is_file(path):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("a file stays: %s", error)

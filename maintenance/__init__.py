@@ -1,0 +1,1 @@
+"""Maintenance: what keeps the ledger healthy."""

@@ -1,0 +1,221 @@
+"""The verbs of what has to be done, jobs and loops alike: statuses that only go forward, and leases on them.
+
+A lease is a token that is good for some seconds. While one is out, only its holder changes the work; every change
+renews it; when it runs out the work goes back to the queue, and what the late holder still says is refused.
+"""
+
+import re
+import uuid
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, cast
+
+from peewee import SQL, Expression
+
+from database import database
+from database.hints import skip_locked
+from errors import Invalid, LeaseLost, LedgerError, WrongStatus
+from models import Statuses, Work, utc_now
+from records.repository import Page, Repository
+
+W = TypeVar("W", bound=Work)
+
+LEASED = {"status", "progress", "message", "error", "file_manifest", "result_url", "result_path", "analysis"}
+FREE = {"lease_token": None, "lease_expires_at": None}
+LOST = SQL("'worker lost after ' || attempts || CASE attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END")
+SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+
+
+class WorkRepository(Repository[W]):
+    """What jobs and loops share."""
+
+    @property
+    def statuses(self) -> Statuses:
+        """The table of what may follow what."""
+        return cast(Statuses, self.model.statuses)
+
+    def get_by_status(self, status: str, limit: int = 50, offset: int = 0) -> list[W]:
+        """Those in a status, newest first. Raises Invalid for an unknown status."""
+        return self.page(Page(limit=limit, offset=offset), self.in_status(status))
+
+    def in_status(self, *statuses: str) -> Expression:
+        """The condition for page() and count(). Raises Invalid for an unknown status."""
+        for status in statuses:
+            self._known(status)
+        return cast(Expression, self.model.status.in_(statuses))
+
+    def waits(self, *where: Expression) -> bool:
+        """True when something pending meets every condition; takes no lock."""
+        return bool(self.model.select(self.key).where(self.model.status == self.statuses.pending, *where).exists())
+
+    def claim(self, worker: str, lease_seconds: float = 60, *where: Expression) -> W | None:
+        """Lease the best pending one to worker: highest priority, then oldest; None when nothing waits."""
+        if not self.waits(*where):
+            return None
+        model, now = self.model, utc_now()
+        best = (
+            model.select(self.key)
+            .where(model.status == self.statuses.pending, *where)
+            .order_by(model.priority.desc(), model.created_at, self.key)
+            .limit(1)
+        )
+        changes = {
+            "status": self.statuses.steps[1],
+            "worker": worker,
+            "lease_token": new_token(lease_seconds),
+            "lease_expires_at": now + timedelta(seconds=lease_seconds),
+            "attempts": model.attempts + 1,
+            "started_at": now,
+        }
+        return next(iter(self._change_all(changes, self.key == skip_locked(best))), None)
+
+    def heartbeat(self, record_id: str, lease_token: str) -> W | None:
+        """Renew the lease; the record says whether a cancel is asked for. None when it is gone. Raises LeaseLost."""
+        held = self._held(record_id, lease_token)
+        return self._as_holder(record_id, self._change_all({"lease_expires_at": renewed(lease_token)}, *held))
+
+    def release(self, record_id: str, lease_token: str) -> W | None:
+        """Give it back unfinished, the attempt not counted; None when it is gone. Raises LeaseLost."""
+        held = self._held(record_id, lease_token)
+        again = {**self._queued(), "attempts": self.model.attempts - 1}
+        with database.atomic():
+            ended = self._change_all(self._ended(self.statuses.cancelled), *held, self._is_cancel_requested())
+            done = ended or self._change_all(again, *held)
+        return self._as_holder(record_id, done)
+
+    def cancel(self, record_id: str) -> W | None:
+        """Stop it: at once when nobody holds it, else as soon as its worker looks. Final ones stay as they are."""
+        model = self.model
+        here = (self.key == record_id, model.status.not_in(self.statuses.final))
+        with database.atomic():
+            ended = self._change_all(self._ended(self.statuses.cancelled), *here, model.lease_token.is_null())
+            if not ended:
+                self._change_all({"cancel_requested": True}, *here, ~self._is_cancel_requested())
+        return self.get_by_id(record_id)
+
+    def retry(self, record_id: str) -> W | None:
+        """Back to the queue after failed or cancelled, attempts kept; waiting or running ones stay as they are.
+
+        None when it is gone. Raises WrongStatus for a completed one: what it made stays.
+        """
+        statuses = self.statuses
+        again = {**self._queued(), "error": None, "cancel_requested": False, "finished_at": None}
+        self._change_all(again, self.key == record_id, self.in_status(statuses.failed, statuses.cancelled))
+        record = self.get_by_id(record_id)
+        if record is not None and cast(Any, record).status == statuses.completed:
+            raise WrongStatus(f"{self.name} {record_id} is {statuses.completed}: ask for another instead")
+        return record
+
+    def requeue_expired(self) -> list[W]:
+        """Those whose lease ran out, put back: to the queue, or ended when cancelled or out of attempts.
+
+        The lease_token of each, here alone, is the one that was lost.
+        """
+        model, expired = self.model, self.model.lease_expires_at < utc_now()
+        if not model.select(self.key).where(expired).exists():
+            return []
+        cancelled, failed = self._ended(self.statuses.cancelled), {**self._ended(self.statuses.failed), "error": LOST}
+        with database.atomic():
+            tokens = dict(skip_locked(model.select(self.key, model.lease_token).where(expired)).tuples())
+            late = self.key.in_(list(tokens))
+            put_back = self._change_all(cancelled, late, expired, self._is_cancel_requested())
+            put_back += self._change_all(failed, late, expired, model.attempts >= model.max_attempts)
+            put_back += self._change_all(self._queued(), late, expired)
+        for record in put_back:
+            record.lease_token = tokens[record.record_id]
+        return put_back
+
+    def _queued(self) -> dict[str, Any]:
+        """What a wait for the next worker looks like."""
+        return {
+            **FREE,
+            "status": self.statuses.pending,
+            "progress": 0,
+            "message": None,
+            "worker": None,
+            "started_at": None,
+        }
+
+    def _ended(self, status: str) -> dict[str, Any]:
+        """What an end without a result looks like."""
+        return {**FREE, "status": status, "message": None, "finished_at": utc_now()}
+
+    def _is_cancel_requested(self) -> Expression:
+        return cast(Expression, self.model.cancel_requested == True)  # noqa: E712
+
+    def _held(self, record_id: str, lease_token: str) -> tuple[Expression, Expression]:
+        return self.key == record_id, self.model.lease_token == lease_token
+
+    def _change_all(self, changes: dict[str, Any], *where: Expression) -> list[W]:
+        """Change what meets every condition, in one statement; the records as they are then."""
+        model = self.model
+        query = model.update(changes).where(*where).returning(self.key)
+        with database.atomic():
+            found = [row[0] for row in query.tuples().execute()]
+            return list(model.select().where(self.key.in_(found))) if found else []
+
+    def _as_holder(self, record_id: str, done: list[W]) -> W | None:
+        if done:
+            return done[0]
+        record = self.get_by_id(record_id)
+        if record is not None:
+            raise lease_lost(record)
+        return None
+
+    def _known(self, status: Any) -> str:
+        if status not in self.statuses.all:
+            raise Invalid(f"status {status!r} is not one of {', '.join(self.statuses.all)}", "status")
+        return str(status)
+
+    def _allowed(self, row: dict[str, Any], lease_token: str | None) -> list[Expression]:
+        guards = super()._allowed(row, lease_token)
+        if "status" in row:
+            guards.append(self.model.status.in_(self.statuses.before[self._known(row["status"])]))
+        if "progress" in row and row.get("status") != self.statuses.completed:
+            guards.append(self.model.status.not_in(self.statuses.final))
+        if lease_token is not None:
+            guards.append(self.model.lease_token == lease_token)
+        elif LEASED & row.keys():
+            guards.append(self.model.lease_token.is_null())
+        return guards
+
+    def _implied(self, row: dict[str, Any], lease_token: str | None = None) -> dict[str, Any]:
+        """A status brings its times along, completed is 100 %, an end ends the lease and any other change renews it."""
+        status, now = row.get("status", ""), utc_now()
+        if lease_token is not None:
+            row = {"lease_expires_at": renewed(lease_token), **row}
+        if self.statuses.is_active(status):
+            row = {"started_at": now, **row}
+        if status in self.statuses.final:
+            row = {"finished_at": now, **row, **FREE}
+        return {**row, "progress": 100} if status == self.statuses.completed else row
+
+    def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
+        row = super()._row(fields)
+        if "status" in row:
+            self._known(row["status"])
+        return row
+
+    def _refusal(self, record: Any, row: dict[str, Any], lease_token: str | None) -> LedgerError:
+        if record.lease_token != lease_token and (lease_token is not None or LEASED & row.keys()):
+            return lease_lost(record)
+        moved = "status" in row and row["status"] != record.status
+        step = f"it cannot become {row['status']}" if moved else "its progress is final"
+        return WrongStatus(f"{self.name} {record.record_id} is {record.status}: {step}")
+
+
+def new_token(lease_seconds: float) -> str:
+    """A token nobody can guess, that says how long it is good for each time it is renewed."""
+    return f"{lease_seconds:.3f}-{uuid.uuid4().hex}"
+
+
+def renewed(lease_token: str) -> datetime:
+    """When a lease renewed now runs out; its token is checked against the record by the statement that uses this."""
+    seconds = lease_token.partition("-")[0]
+    return utc_now() + timedelta(seconds=float(seconds) if SECONDS.fullmatch(seconds) else 0)
+
+
+def lease_lost(record: Any) -> LeaseLost:
+    """The refusal, in words."""
+    name = record._meta.table_name
+    holder = f"is leased to {record.worker}" if record.lease_token else f"is {record.status} and not leased"
+    return LeaseLost(f"{name} {record.record_id} {holder}: only the holder of its lease changes its work")

@@ -1,0 +1,197 @@
+"""The verbs all records share: create, read, list, change and delete, one statement where one will do."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from peewee import Expression, Field, Tuple, fn
+
+from database import database
+from database.refusals import rules_named
+from errors import Conflict, Invalid, LedgerError, Stale
+from models import Record, utc_now
+from records.session import Session
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list is wanted: a sort field, its direction, and where to begin.
+
+    few: the conditions leave so little that sorting it beats walking the index of the sort field, which a planner with
+    old statistics may not know.
+    """
+
+    sort: str = "created_at"
+    descending: bool = True
+    limit: int = 50
+    offset: int = 0
+    after: tuple[Any, str] | None = None
+    few: bool = False
+
+
+class Repository(Generic[R]):
+    """The verbs all records share; made with or without a session."""
+
+    model: ClassVar[type[Any]]
+
+    def __init__(self, session: Session | None = None) -> None:
+        self.session = session
+        self.key: Field[Any] = self.model._meta.primary_key
+
+    def get_by_id(self, record_id: str) -> R | None:
+        """The record, or None."""
+        model: Any = self.model
+        found = list(model.raw(_select_by_id(model, database.param), record_id))
+        return found[0] if found else None
+
+    def get_all(self, limit: int = 50, offset: int = 0) -> list[R]:
+        """Records, newest first."""
+        return self.page(Page(limit=limit, offset=offset))
+
+    def create(self, **fields: Any) -> R:
+        """The new record, durable when this returns. Raises Conflict for a taken id, Invalid, MissingParent."""
+        record, created = self.create_once(**fields)
+        if not created:
+            raise Conflict(f"{self.name} {record.record_id} exists already")
+        return record
+
+    def create_once(self, **fields: Any) -> tuple[R, bool]:
+        """(record, True) when made now, (record, False) when the same request made it before.
+
+        Raises Conflict when the id is taken by another request, Invalid, MissingParent.
+        """
+        now = utc_now()
+        row = {"created_at": now, "updated_at": now, **self._implied(self._row(fields))}
+        record = self.model(**row, fingerprint=fingerprint(fields))
+        insert = self.model.insert(record.__data__).on_conflict("nothing", conflict_target=(self.key,))
+        with rules_named(self.model), database.atomic():
+            made = insert.as_rowcount().execute()
+        kept = self.get_by_id(record.record_id)
+        if kept is None:
+            raise Conflict(f"{self.name} {record.record_id} was deleted while it was being made: send it again")
+        if kept.fingerprint != record.fingerprint:
+            raise Conflict(f"{self.name} {record.record_id} exists already, made from another request")
+        return kept, bool(made)
+
+    def delete(self, record_id: str, if_match: Sequence[int] | None = None) -> bool:
+        """True when it was there and is gone, and what belonged to it too. Raises Stale."""
+        with database.atomic():
+            gone = self.model.delete().where(self.key == record_id, *self._unchanged(if_match)).execute()
+            kept = None if gone or if_match is None else self.get_by_id(record_id)
+        if kept is not None:
+            raise Stale(f"{self.name} {record_id} changed since it was read: read it again")
+        return bool(gone)
+
+    def page(self, page: Page, *where: Expression) -> list[R]:
+        """The records that meet every condition, in the order of page.sort and then of their ids."""
+        return list(self._selected(page, *where))
+
+    def count(self, *where: Expression) -> int:
+        """How many records meet every condition."""
+        return cast(int, self._where(self.model.select(), where).count())
+
+    @property
+    def name(self) -> str:
+        """'job', 'track' or 'loop'."""
+        return str(self.model._meta.table_name)
+
+    def _selected(self, page: Page, *where: Expression) -> Any:
+        """The query of a page; keyset when page.after says where the one before ended."""
+        sort = self.model._meta.fields[page.sort]
+        order = (sort + 0 if page.few else sort, self.key)
+        query = self._where(self.model.select(), where)
+        if page.after is not None:
+            here, there = Tuple(sort, self.key), Tuple(sort.db_value(page.after[0]), page.after[1])
+            query = query.where(here < there if page.descending else here > there)
+        direction = [field.desc() if page.descending else field.asc() for field in order]
+        return query.order_by(*direction).limit(page.limit).offset(page.offset or None)
+
+    def _where(self, query: Any, conditions: Iterable[Expression]) -> Any:
+        conditions = tuple(conditions)
+        return query.where(*conditions) if conditions else query
+
+    def _update(
+        self, record_id: str, changes: dict[str, Any], if_match: Sequence[int] | None, lease_token: str | None = None
+    ) -> R | None:
+        """The record as it is after the change; None when there is none. One statement decides and changes.
+
+        Raises Invalid, MissingParent, WrongStatus, LeaseLost, and Stale when its version is none of if_match.
+        """
+        row = self._row(changes)
+        with rules_named(self.model), database.atomic():
+            guards = (self.key == record_id, *self._unchanged(if_match), *self._allowed(row, lease_token))
+            done = (
+                self.model.update(self._once(self._implied(row, lease_token))).where(*guards).execute() if row else None
+            )
+            record = self.get_by_id(record_id)
+        if record is None or done:
+            return record
+        if if_match is not None and record.version not in if_match:
+            raise Stale(f"{self.name} {record_id} changed since it was read: read it again")
+        if row:
+            raise self._refusal(record, row, lease_token)
+        return record
+
+    def _once(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A start and an end are recorded once; a later step leaves them."""
+        fields = self.model._meta.fields
+        times = [name for name in ("started_at", "finished_at") if row.get(name) is not None]
+        return {**row, **{name: fn.COALESCE(fields[name], fields[name].db_value(row[name])) for name in times}}
+
+    def _unchanged(self, versions: Sequence[int] | None) -> list[Expression]:
+        updated_at: Any = self.model._meta.fields["updated_at"]
+        return [] if versions is None else [updated_at.in_(list(versions))]
+
+    def _allowed(self, row: dict[str, Any], lease_token: str | None) -> list[Expression]:
+        """What must hold for these changes, besides the rules the database keeps."""
+        return []
+
+    def _implied(self, row: dict[str, Any], lease_token: str | None = None) -> dict[str, Any]:
+        """The changes and what follows from them."""
+        return row
+
+    def _refusal(self, record: Any, row: dict[str, Any], lease_token: str | None) -> LedgerError:
+        """Why _allowed() did not hold for this record."""
+        return Conflict(f"{self.name} {record.record_id} does not allow this change")
+
+    def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Column names and values; a foreign key may be given as job_id, job or a record."""
+        known = self.model._meta.combined
+        unknown = [name for name in fields if name not in known]
+        if unknown:
+            raise Invalid(f"{self.name} has no field {', '.join(unknown)}", unknown[0])
+        return {known[name].name: value for name, value in fields.items()}
+
+
+def fingerprint(fields: dict[str, Any]) -> str:
+    """SHA-256 of what was asked for, so that the same request twice makes one record."""
+    plain = json.loads(json.dumps(fields, default=str), parse_float=_shortest)
+    text = json.dumps(plain, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _shortest(digits: str) -> float | int:
+    """30.0 is 30: JSON knows one kind of number."""
+    number = float(digits)
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+@cache
+def _select_by_id(model: Any, param: str) -> str:
+    """The statement built once: building it costs ten times what running it does."""
+    statement, _ = model.select().where(model._meta.primary_key == param).sql()
+    return str(statement)
+
+
+def children_by_parent(model: Any, parent: str, ids: Iterable[str]) -> dict[str, list[Any]]:
+    """The children of several records by the id of their parent, oldest first, in one statement."""
+    field = model._meta.fields[parent]
+    children: dict[str, list[Any]] = {}
+    for child in model.select().where(field.in_(list(ids))).order_by(model.created_at, model._meta.primary_key):
+        children.setdefault(child.__data__[parent], []).append(child)
+    return children

@@ -1,0 +1,94 @@
+"""Jobs by the words of their prompts, at a cost that hardly grows with how many have them."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+from peewee import SQL, Column, Expression, Table, Value, fn
+
+from database import database, is_postgresql
+from database.hints import unindexed
+from models import Job
+from records import words
+from records.jobs import JobRepository
+from records.repository import Page
+
+FEW = 500  # matches that can be sorted in no time
+MARGIN = 100  # rowids: jobs that are made at the same time need not be numbered in the order of their times
+WALKED = 4  # times a page: so many of the newest jobs are looked at one by one, on PostgreSQL
+LAST = 2**63 - 1
+index = Table("job_search")
+rowid: Any = Column(Job._meta.table, "rowid")
+
+
+class JobSearch(JobRepository):
+    """The jobs whose prompt has every word of a text, each at least as a beginning; none when it has no word.
+
+    SQLite finds matches in the order of their rowids, which is that of created_at but for exceptions: so the newest
+    few are sorted, and where an exception could belong to the page, all are walked. PostgreSQL finds them in no order:
+    so the newest jobs are looked at first, which is enough for a common word, and then it is its planner's to choose.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.match = (words.tsquery(text) or "") if is_postgresql() else (words.fts5_query(text) or '""')
+
+    def count(self, *where: Expression) -> int:
+        """See Repository."""
+        return super().count(self._is_match(), *where)
+
+    def page(self, page: Page, *where: Expression) -> list[Job]:
+        """See Repository."""
+        newest_first = (page.sort, page.descending, page.few) == ("created_at", True, False) and page.limit > 0
+        if is_postgresql():
+            found = self._among_newest(page, *where) if newest_first else None
+            return super().page(page, self._is_match(), *where) if found is None else found
+        if page.few:
+            return super().page(page, cast(Expression, fn.EXISTS(self._matches(index.c.rowid == rowid))), *where)
+        start = self._nth_to(LAST)
+        if start is None:
+            return super().page(replace(page, few=True), self._is_match(), *map(unindexed, where))
+        found = self._newest(page, start, *map(unindexed, where)) if newest_first else None
+        return super().page(page, (rowid + 0).in_(self._matches()), *where) if found is None else found
+
+    def _among_newest(self, page: Page, *where: Expression) -> list[Job] | None:
+        """The page out of the newest jobs; None when too few of these match."""
+        oldest = self._selected(replace(page, limit=1, offset=WALKED * page.limit), *where).select(Job.created_at)
+        near = (Job.created_at >= oldest, unindexed(self._is_match()))
+        found = super().page(page, *near, *where)
+        return found if len(found) == page.limit else None
+
+    def _newest(self, page: Page, start: int | None, *where: Expression) -> list[Job] | None:
+        """The page out of the few matches from the rowid start on, or as many before page.after.
+
+        None when another job might belong to it: by its time, or since too few of these meet the conditions.
+        """
+        end, skipped = LAST, Job.select(SQL("1"))
+        if page.after is not None:
+            end = self._rowid_at(page.after[0])
+            start = self._nth_to(end)
+            skipped = skipped.where(Job.created_at <= page.after[0])
+        near = (start or 0, end)
+        found = super().page(replace(page, few=True), rowid.in_(self._matches(index.c.rowid.between(*near))), *where)
+        if start is not None:
+            if len(found) < page.limit:
+                return None
+            skipped = skipped.where(Job.created_at >= found[-1].created_at)
+        return None if skipped.where(~rowid.between(*near)).exists() else found
+
+    def _rowid_at(self, moment: Any) -> int:
+        """A rowid that jobs made until then do not exceed, as a rule."""
+        query = Job.select(rowid).where(Job.created_at <= moment).order_by(Job.created_at.desc())
+        return int(query.limit(1).scalar() or 0) + MARGIN
+
+    def _nth_to(self, end: int) -> Any:
+        """The rowid of the FEWth match counted down from this one; None when there are not as many."""
+        query = self._matches(index.c.rowid <= end).order_by(index.c.rowid.desc()).offset(FEW - 1).limit(1)
+        return query.scalar(database)
+
+    def _is_match(self) -> Expression:
+        if is_postgresql():
+            return Expression(fn.job_words(Job.prompt), "@@", SQL("%s::tsquery", [self.match]))
+        return cast(Expression, rowid.in_(self._matches()))
+
+    def _matches(self, *where: Expression) -> Any:
+        return index.select(index.c.rowid).where(Expression(index.c.job_search, "MATCH", Value(self.match)), *where)

@@ -1,0 +1,31 @@
+"""Statistics: counts by status, the length of the queue, and how long a job takes."""
+
+from typing import Any
+
+from peewee import fn
+
+from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track
+
+
+def stats() -> dict[str, Any]:
+    """Counts by status, jobs and loops that wait, and the mean seconds of the last hundred completed jobs."""
+    taken = (
+        Job.select((Job.finished_at - Job.started_at).alias("taken"))
+        .where(Job.status == JOB_STATUSES.completed)
+        .order_by(Job.created_at.desc())
+        .limit(100)
+    )
+    mean = Job.select(fn.AVG(taken.c.taken)).from_(taken).scalar()
+    counts = {model: _counts_by_status(model) for model in (Job, Loop)}
+    return {
+        "jobs": counts[Job],
+        "loops": counts[Loop],
+        "tracks": Track.select().count(),
+        "queue_length": counts[Job][JOB_STATUSES.pending] + counts[Loop][LOOP_STATUSES.pending],
+        "mean_job_seconds": None if mean is None else float(mean) / 1_000_000,
+    }
+
+
+def _counts_by_status(model: Any) -> dict[str, int]:
+    rows = model.select(model.status, fn.COUNT(model.status)).group_by(model.status).tuples()
+    return {**dict.fromkeys(model.statuses.all, 0), **dict(rows)}

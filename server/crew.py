@@ -1,0 +1,57 @@
+"""The worker processes beside the web process: started, watched, restarted and stopped."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+WORKER_STOP_SECONDS = 10.0
+
+
+class Crew:
+    """The worker processes beside the web process; one that dies is started again.
+
+    So many for jobs, and one for loops, so that a loop never waits behind a song; none at all for 0.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.kinds = ["jobs"] * count + ["loops"] * (count > 0)
+        self.members: list[subprocess.Popen[bytes]] = []
+        self._stopping = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def start(self) -> None:
+        """Start them all."""
+        self.members = [_worker(kind) for kind in self.kinds]
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Have them release what they hold and end; after ten seconds they are killed."""
+        self._stopping.set()
+        self._watcher.join()
+        for member in self.members:
+            member.terminate()
+        until = time.monotonic() + WORKER_STOP_SECONDS
+        for member in self.members:
+            try:
+                member.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                member.kill()
+                member.wait()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(1):
+            for number, (kind, member) in enumerate(zip(self.kinds, self.members, strict=True)):
+                if member.poll() is not None:
+                    print(f"worker {member.pid} ended with code {member.returncode}; starting another", file=sys.stderr)
+                    self.members[number] = _worker(kind)
+
+
+def _worker(kind: str) -> subprocess.Popen[bytes]:
+    """A worker in this working directory, which settings are relative to, wherever the program is."""
+    begin = f"main([{kind!r}], parent={os.getpid()})"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from studio.worker import main; {begin}"
+    return subprocess.Popen([sys.executable, "-c", code])

@@ -1,0 +1,79 @@
+"""Serves the web app with Granian, and keeps the workers beside it."""
+
+import os
+import signal
+import threading
+from typing import Any
+
+from database import init_database, release, server_version
+from files.storage import Storage
+from maintenance import housekeeping
+from server import stop
+from server.address import reserve_address
+from server.affinity import choose_core
+from server.crew import Crew
+from server.logs import log_to_stderr
+from settings import Settings
+
+
+def serve(settings: Settings, threads: int) -> None:
+    """Serve app:web_app until SIGTERM or Ctrl-C. Raises SettingsError, DatabaseUnusable, SystemExit."""
+    init_database(settings)
+    version = server_version()
+    release()  # nothing open is inherited by the processes to come
+    address, reservation = reserve_address(settings)
+    place = "" if settings.is_postgresql else f" {settings.sqlite_path}"
+    url = f"http://{f'[{address}]' if ':' in address else address}:{settings.port}"
+    print(f"DiffRhythm Ledger: {url}  database: {version}{place}  storage: {settings.storage_dir}", flush=True)
+    crew = Crew(settings.workers)
+    granian = web_server(address, settings.port, threads)
+    granian.on_startup(crew.start)
+    granian.on_shutdown(crew.stop)
+    # A worker inherits Granian's handlers: until it has its own, SIGTERM must end it rather than be swallowed.
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+    with reservation:
+        try:
+            granian.serve()
+        except SystemExit:
+            if not granian.interrupt_signal:  # a worker that heard our signal before we did has not failed
+                raise
+
+
+def start_web_process(settings: Settings, storage: Storage, stopping: threading.Event) -> None:
+    """Prepare this process to serve: its core, signals, log, housekeeping and webhooks."""
+    stop.ignore_interrupt()
+    if settings.pin_web_process:
+        choose_core(settings.port)
+    stop.end_with_parent()
+    stop.set_on_sigterm(stopping)
+    log_to_stderr()
+    housekeeping.start(storage, stopping)
+    if settings.webhook_url:
+        from server import webhooks  # loads ssl, which nothing else needs
+
+        webhooks.start(settings, stopping)
+
+
+def web_server(address: str, port: int, threads: int) -> Any:
+    """Granian with one worker process, as measured best for one Flask app."""
+    from granian import Granian
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+    from granian.log import LogLevels
+
+    return Granian(
+        "app:web_app",
+        address=address,
+        port=port,
+        interface=Interfaces.WSGI,
+        factory=True,
+        workers=1,
+        blocking_threads=threads,
+        blocking_threads_idle_timeout=600,
+        backpressure=1000,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        workers_kill_timeout=5,
+        respawn_failed_workers=True,
+        log_level=LogLevels.error,
+    )

@@ -1,0 +1,1 @@
+"""The looper: cuts one seamless loop out of one recording."""

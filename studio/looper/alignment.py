@@ -1,0 +1,78 @@
+"""How far two stretches of music are apart, exactly: by their onsets to a fraction of a millisecond, or by waveform."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.looper.features import Array
+
+BINS_A_SECOND = 4000  # of the onset envelope
+ENERGY_SECONDS = 0.003  # smoothed over: shorter than an attack, longer than most periods
+EXPECTED_SECONDS = 0.015  # standard deviation: what an alignment by frames leaves
+FLOOR_DB = -50.0  # below the loudest: a rise down there is no onset
+
+
+def onset_envelope(mono: Array, step: int) -> Array:
+    """Rises of the level in dB from one bin of `step` frames to the next, (len(mono) // step,); bass counts less."""
+    lively = np.diff(mono, prepend=mono[:1])
+    count = len(mono) // step
+    energy = (lively[: count * step].reshape(count, step) ** 2).mean(axis=1)
+    bell = np.hanning(round(ENERGY_SECONDS * BINS_A_SECOND) + 2)
+    smooth = np.convolve(energy, bell / bell.sum(), "same")
+    loudest = float(smooth.max()) + 1e-12
+    level = 10 * np.log10(np.maximum(smooth / loudest, 10 ** (FLOOR_DB / 10)))
+    return np.maximum(0, np.diff(level, prepend=level[:1])).astype(np.float32)
+
+
+def bin_frames(rate: int) -> int:
+    """Frames in a bin of the onset envelope."""
+    return max(1, round(rate / BINS_A_SECOND))
+
+
+def correlation(pattern: Array, longer: Array) -> NDArray[np.float64]:
+    """Normalised cross-correlation of a pattern at every place of a longer signal, -1 to 1, by FFT.
+
+    Both are mono; (len(longer) - len(pattern) + 1,).
+    """
+    places = len(longer) - len(pattern) + 1
+    size = 2 ** int(np.ceil(np.log2(len(longer))))
+    product = np.fft.rfft(longer.astype(np.float64), size) * np.conj(np.fft.rfft(pattern.astype(np.float64), size))
+    energy = np.concatenate([[0.0], np.cumsum(longer.astype(np.float64) ** 2)])
+    there = energy[len(pattern) :] - energy[:places]
+    here = float((pattern.astype(np.float64) ** 2).sum())
+    return np.asarray(np.fft.irfft(product, size)[:places] / np.sqrt(np.maximum(there * here, 1e-12)))
+
+
+def peak(values: NDArray[np.float64]) -> float:
+    """Where the largest value is, between samples by a parabola through its neighbours."""
+    best = int(values.argmax())
+    if not 0 < best < len(values) - 1:
+        return float(best)
+    left, top, right = values[best - 1 : best + 2]
+    bend = left - 2 * top + right
+    return best + (0.5 * float(left - right) / float(bend) if bend < 0 else 0.0)
+
+
+def onset_shift(here: Array, there: Array, rate: int) -> tuple[int, float]:
+    """Frames from the start of a longer mono stretch to where its onsets are most like a shorter one's, and how like.
+
+    Likeness is 0 to 1. Of several places that are much alike, the one nearest to the middle.
+    """
+    step = bin_frames(rate)
+    found = correlation(onset_envelope(here, step), onset_envelope(there, step))
+    away = (np.arange(len(found)) - len(found) // 2) / BINS_A_SECOND / EXPECTED_SECONDS
+    best = peak(found * np.exp(-0.5 * away**2))
+    return round(best * step), float(found[round(best)])
+
+
+def wave_shift(here: Array, there: Array) -> tuple[int, float]:
+    """The same by waveform; likeness is -1 to 1."""
+    found = correlation(np.diff(here), np.diff(there))
+    best = int(found.argmax())
+    return best, float(found[best])
+
+
+def transient(mono: Array, rate: int) -> int:
+    """The frame of the steepest rise of a stretch, with those just before it that are nearly as steep."""
+    step = bin_frames(rate)
+    rises = np.convolve(onset_envelope(mono, step), np.ones(8), "same")  # 2 ms: one attack, not one bin
+    return int(np.argmax(rises > 0.7 * rises.max())) * step

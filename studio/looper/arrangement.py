@@ -1,0 +1,57 @@
+"""A loop played out: the beginning of a recording, then body and seam again and again, exactly as long as asked."""
+
+from collections.abc import Iterator
+from itertools import chain, repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.looper.pcm import Audio, Pcm
+from studio.looper.seams import Seam, crossfaded, sides
+
+FRAMES = 65_536  # of a block
+FADE_IN, FADE_OUT = 2.0, 5.0  # seconds, of long loops
+FADE_IN_SHARE, FADE_OUT_SHARE = 0.1, 0.25  # of short ones
+
+
+def played(pcm: Pcm, seam: Seam, frames: int) -> Iterator[Audio]:
+    """The loop in blocks, (frames, channels), until exactly so many frames."""
+    joint = crossfaded(*sides(pcm, seam))
+    opening = stretch(pcm, 0, seam.end - seam.crossfade)
+    rounds = chain.from_iterable(one_round(pcm, seam, joint) for _ in repeat(None))
+    for block in chain(opening, rounds):
+        yield block[:frames]
+        frames -= len(block)
+        if frames <= 0:
+            return
+
+
+def one_round(pcm: Pcm, seam: Seam, joint: Audio) -> Iterator[Audio]:
+    """The seam, then the music to where it begins again."""
+    yield joint
+    yield from stretch(pcm, seam.start, seam.end - seam.crossfade)
+
+
+def stretch(pcm: Pcm, start: int, stop: int) -> Iterator[Audio]:
+    """Frames start to stop of the recording, in blocks."""
+    return (pcm.read(first, min(first + FRAMES, stop)) for first in range(start, stop, FRAMES))
+
+
+def faded(blocks: Iterator[Audio], frames: int, rate: int) -> Iterator[Audio]:
+    """The same blocks of a loop of so many frames, faded in and out."""
+    rising = max(1, min(round(FADE_IN * rate), round(FADE_IN_SHARE * frames)))
+    falling = max(1, min(round(FADE_OUT * rate), round(FADE_OUT_SHARE * frames)))
+    done = 0
+    for block in blocks:
+        if done < rising or done + len(block) > frames - falling:
+            places = np.arange(done, done + len(block))
+            gains = swell(places / rising) * swell((frames - 1 - places) / falling)
+            block = block * gains[:, None]
+        done += len(block)
+        yield block
+
+
+def swell(share: NDArray[Any]) -> NDArray[Any]:
+    """Gains of a fade, 0 at 0 and 1 from 1 on: a raised cosine, which has no corner to be heard."""
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.clip(share, 0, 1)), np.float32)

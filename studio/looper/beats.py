@@ -1,0 +1,121 @@
+"""Tempo and beats, after D. Ellis, "Beat Tracking by Dynamic Programming", Journal of New Music Research 36 (2007)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.looper.features import Array, Features, smoothed
+
+SLOWEST, FASTEST = 50.0, 210.0  # beats a minute
+USUAL, SPREAD = 120.0, 0.9  # beats a minute, octaves: what people tap to
+HARMONICS = 4
+WINDOW_SECONDS = 24.0  # of autocorrelation: tempo may drift from one window to the next
+TIGHTNESS = 100.0
+CONFIDENT = 0.12
+GRID_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """Where music may be cut: times in seconds, (cuts,), the tempo in beats a minute or None for an even grid."""
+
+    times: NDArray[Any]
+    tempo: float | None
+
+    @property
+    def rhythmic(self) -> bool:
+        """True when the times are beats."""
+        return self.tempo is not None
+
+    def nearest(self, seconds: float) -> int:
+        """The number of the time that is nearest."""
+        return int(np.abs(self.times - seconds).argmin())
+
+
+def pulse(features: Features) -> Pulse:
+    """The beats of a recording; a grid of 0.25 s when it has no tempo that can be trusted."""
+    strength = onset_strength(features)
+    period, confidence = beat_period(strength, features.seconds)
+    if confidence < CONFIDENT:
+        return grid(features)
+    beats = track(strength, period)
+    if len(beats) < 2 * HARMONICS:
+        return grid(features)
+    times = beats * features.seconds
+    return Pulse(times, 60 / float(np.median(np.diff(times)[1:-1])))
+
+
+def grid(features: Features) -> Pulse:
+    """Evenly spaced times through the whole recording."""
+    return Pulse(np.arange(0, len(features.level) * features.seconds, GRID_SECONDS), None)
+
+
+def onset_strength(features: Features) -> Array:
+    """Onsets against what is usual within half a second, in standard deviations, never negative; (frames,)."""
+    usual = smoothed(features.onsets, round(0.5 / features.seconds))
+    strength = np.maximum(0, features.onsets - usual)
+    return np.asarray(strength / (strength.std() + 1e-9), np.float32)
+
+
+def autocorrelation(strength: Array, size: int) -> NDArray[np.float64]:
+    """Mean autocorrelation of windows of `size` values that overlap by half, unbiased, 1 at lag 0; (size // 2,)."""
+    starts = range(0, max(1, len(strength) - size // 2), size // 2)
+    total = np.zeros(size + 1)
+    for start in starts:
+        part = strength[start : start + size]
+        total += np.abs(np.fft.rfft(part - part.mean(), 2 * size)) ** 2
+    found = np.fft.irfft(total)[: size // 2] / np.arange(size, size - size // 2, -1)
+    return np.asarray(found / max(float(found[0]), 1e-12))
+
+
+def beat_period(strength: Array, seconds: float) -> tuple[float, float]:
+    """The frames between beats, and how sure that is (0 to 1): a comb over the autocorrelation.
+
+    The comb is the mean at 1 to 4 periods, weighted by a log-normal around 120 BPM. How sure: the comb there, less
+    its mean over all tempos.
+    """
+    size = min(round(WINDOW_SECONDS / seconds), max(64, len(strength)))
+    found = autocorrelation(strength, size)
+    periods = np.geomspace(60 / FASTEST / seconds, 60 / SLOWEST / seconds, 400)
+    harmonics = [number for number in range(1, HARMONICS + 1) if number * periods[-1] < len(found)] or [1]
+    combs = np.mean([np.interp(number * periods, np.arange(len(found)), found) for number in harmonics], axis=0)
+    likely = np.exp(-0.5 * (np.log2(60 / (periods * seconds) / USUAL) / SPREAD) ** 2)
+    best = int(np.argmax((combs - combs.mean()) * likely))
+    return float(periods[best]), float(combs[best] - combs.mean())
+
+
+def track(strength: Array, period: float) -> NDArray[np.int64]:
+    """Frames of the beats, (beats,): the best balance of strong onsets and even spacing."""
+    width = max(1, round(period / 8))
+    bell = np.exp(-0.5 * (np.arange(-4 * width, 4 * width + 1) / width) ** 2)
+    local = np.convolve(strength, bell, "same") if len(strength) > len(bell) else strength.astype(np.float64)
+    local = local / (local.std() + 1e-9)
+    score, back = best_paths(local, period)
+    last = len(score) - 1 - int(np.argmax(score[::-1][: max(1, round(period))]))
+    beats = [last]
+    while back[beats[-1]] >= 0:
+        beats.append(int(back[beats[-1]]))
+    return np.array(beats[::-1])
+
+
+def best_paths(local: NDArray[np.float64], period: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Of every frame, the score of the best row of beats that ends there and its beat before (-1 for none).
+
+    Frames closer together than the shortest step do not depend on each other: they are done in one go.
+    """
+    nearest, farthest = max(1, round(period / 2)), round(2 * period)
+    steps = np.arange(farthest, nearest - 1, -1)
+    penalty = -TIGHTNESS * np.log(steps / period) ** 2
+    score = np.concatenate([np.full(farthest, -1e9), local])
+    back = np.full(len(local), -1, np.int64)
+    for first in range(0, len(local), nearest):
+        last = min(first + nearest, len(local))
+        before = np.lib.stride_tricks.sliding_window_view(score[first : last + farthest - nearest], len(steps))
+        reached = before[: last - first] + penalty
+        best = reached.argmax(axis=1)
+        gain = reached[np.arange(last - first), best]
+        score[first + farthest : last + farthest] += np.maximum(gain, 0)
+        back[first:last] = np.where(gain > 0, np.arange(first, last) - steps[best], -1)
+    return score[farthest:], back

@@ -1,0 +1,80 @@
+"""A recording decoded once: a temporary file of 16-bit frames that can be read anywhere, exactly and fast."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from files.sound import Source, Unusable
+
+Audio = NDArray[np.float32]  # (frames, channels), -1 to 1
+
+FULL_SCALE = 32_768  # libsndfile's: what was 16 bits comes out unchanged
+SAMPLE_BYTES = 2
+BLOCK = 8192  # frames: what may be lost of a file that is damaged
+SHORTEST = 3.0  # seconds
+SILENT = 8 / FULL_SCALE  # peak to peak: -72 dBFS
+
+
+class Pcm:
+    """The decoded recording, a context manager: rate in Hz, channels, and the frames there really are."""
+
+    def __init__(self, path: Path, rate: int, channels: int) -> None:
+        self.rate, self.channels = rate, channels
+        self.frames = path.stat().st_size // (SAMPLE_BYTES * channels)
+        self.seconds = self.frames / rate
+        self._file = path.open("rb", buffering=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the file; removing it is its owner's business."""
+        self._file.close()
+
+    def read(self, start: int, stop: int) -> Audio:
+        """Frames start to stop, (stop - start, channels); silence where the recording has none."""
+        first, last = max(0, start), min(stop, self.frames)
+        if last <= first:
+            return np.zeros((stop - start, self.channels), np.float32)
+        self._file.seek(first * self.channels * SAMPLE_BYTES)
+        raw = np.fromfile(self._file, np.int16, (last - first) * self.channels).reshape(-1, self.channels)
+        found = np.multiply(raw, np.float32(1 / FULL_SCALE), dtype=np.float32)
+        if (first, last) == (start, stop):
+            return found
+        return np.pad(found, ((first - start, stop - last), (0, 0)))
+
+    def mono(self, start: int, stop: int) -> NDArray[np.float32]:
+        """The same mixed to one channel, (stop - start,)."""
+        mixed: NDArray[np.float32] = self.read(start, stop) @ mixing(self.channels)
+        return mixed
+
+
+def mixing(channels: int) -> NDArray[np.float32]:
+    """Weights of a mix to mono, (channels,); unequal, so that a recording with inverted channels does not vanish."""
+    weights = np.linspace(1.0, 0.6, channels) if channels > 1 else np.ones(1)
+    return np.asarray(weights / weights.sum(), np.float32)
+
+
+def decode(source: Source, path: Path, name: str, told: Callable[[float], None]) -> Pcm:
+    """Decode to a file at path, telling the share done (0 to 1).
+
+    Raises Unusable with a sentence for what is too short to loop or silent.
+    """
+    low, high = np.full(source.channels, np.inf), np.full(source.channels, -np.inf)
+    done = 0
+    with path.open("wb") as file:
+        for block in source.blocks(BLOCK):
+            np.minimum(np.rint(block * FULL_SCALE), FULL_SCALE - 1).astype(np.int16).tofile(file)
+            low = np.minimum(low, [side.min() for side in block.T])  # min(axis=0) takes 20 times as long
+            high = np.maximum(high, [side.max() for side in block.T])
+            done += len(block)
+            told(min(1.0, done / max(1, source.expected)))
+    if done < SHORTEST * source.rate:
+        seconds = int(10 * done / source.rate) / 10  # rounded up it would look long enough
+        raise Unusable(f"{name} is too short to loop: it has {seconds:.1f} seconds, at least {SHORTEST:g} are needed")
+    if not (high - low > SILENT).any():
+        raise Unusable(f"{name} is silent")
+    return Pcm(path, source.rate, source.channels)

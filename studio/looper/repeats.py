@@ -1,0 +1,163 @@
+"""Where music repeats: pairs of times between which a listener should hear no difference."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.looper.alignment import correlation, peak
+from studio.looper.beats import Pulse
+from studio.looper.features import BANDS, Array, Features, loud_level, smoothed
+
+MEL_SHARE = 0.6  # of a distance; the rest is chroma
+DIFFERENT_DB = 15.0  # bands this far apart on average are a distance of 1
+QUIETEST_DB = -60.0  # below the loudest: what is softer does not count
+SUB_BEATS = 4
+CONTEXT_SECONDS = 4.0
+REACH_SECONDS = 0.06  # two tracked beats may each be a frame or two off
+BODY_DB = -9.0  # against the loud level
+BAR = 4  # beats
+OFF_BAR = (0.0, 0.08, 0.04, 0.08)  # cost of a length that is so many beats more than whole bars
+MISSING_CONTEXT = 0.1  # cost of having none at all
+NEAR_BEST = 0.04  # in cost: what is not heard
+ROOM_BEFORE, ROOM_AFTER = 1.1, 0.2  # seconds
+CUTS = 8192  # at most: of longer recordings every so-manieth is looked at
+PER_LENGTH, PAIRS = 3, 24
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Music after `end` that goes on as after `start` (seconds): 0 is the best cost, 1 a poor one."""
+
+    start: float
+    end: float
+    cost: float
+
+    @property
+    def length(self) -> float:
+        """Seconds."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Where a recording may be cut: times in seconds and whether each lies in the body, (cuts,); what is heard from
+    each to the next, (cuts, 240), so that squared distances lie between 0 and about 1; cuts in a bar, or 1."""
+
+    times: NDArray[Any]
+    in_body: NDArray[np.bool_]
+    sound: Array
+    bar: int
+
+    @property
+    def body_seconds(self) -> float:
+        """How much of the recording is body."""
+        return float(self.in_body.mean() * (self.times[-1] - self.times[0]))
+
+    @property
+    def context(self) -> int:
+        """Cuts in the seconds looked at on either side."""
+        return max(1, round(CONTEXT_SECONDS / float(np.median(np.diff(self.times)))))
+
+
+def cuts(features: Features, pulse: Pulse) -> Cuts:
+    """The cuts of a pulse and what is heard between them."""
+    step = -(-len(pulse.times) // CUTS)
+    times = pulse.times[::step]
+    bar = BAR // step if pulse.rhythmic and BAR % step == 0 else 1
+    return Cuts(times, body(features, times) & roomy(times, features.duration), heard(features, times), bar)
+
+
+def roomy(times: NDArray[Any], seconds: float) -> NDArray[np.bool_]:
+    """Which times leave room in a recording of so many seconds: for a long crossfade before, to be aligned after."""
+    return np.asarray((times >= earliest_cut(seconds)) & (times <= seconds - ROOM_AFTER))
+
+
+def earliest_cut(seconds: float) -> float:
+    """Where the first loop may start, in seconds."""
+    return min(ROOM_BEFORE, seconds / 3)
+
+
+def body(features: Features, times: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which times are neither in silence nor in a fade: the second around them is near the loud level; (times,)."""
+    level = smoothed(features.level, round(1 / features.seconds))
+    near = level > loud_level(level) * 10 ** (BODY_DB / 10)
+    frames = np.rint(times / features.seconds).astype(int)
+    return np.asarray(near[np.clip(frames, 0, len(near) - 1)])
+
+
+def heard(features: Features, times: NDArray[Any]) -> Array:
+    """Four sub-beats from each time to the next, mel and chroma weighted and side by side; (times, 240)."""
+    last = 2 * times[-1] - times[-2]
+    places = np.arange(len(times) * SUB_BEATS + 1) / SUB_BEATS
+    edges = np.interp(places, np.arange(len(times) + 1), np.append(times, last))
+    rows = np.rint(edges / features.seconds / features.pooled).astype(int)
+    rows = np.clip(rows, 0, len(features.tones) - 1)
+    sums = np.add.reduceat(features.tones, rows, axis=0, dtype=np.float32)[:-1]
+    means = sums / np.maximum(1, np.diff(rows))[:, None]
+    means[:, :BANDS] = np.maximum(means[:, :BANDS], means[:, :BANDS].max() + QUIETEST_DB)
+    means[:, :BANDS] *= np.sqrt(MEL_SHARE / BANDS / SUB_BEATS) / DIFFERENT_DB
+    means[:, BANDS:] *= np.sqrt((1 - MEL_SHARE) / SUB_BEATS)
+    return np.asarray(means.reshape(len(times), -1), np.float32)
+
+
+def repeats(found: Cuts, shortest: float, longest: float) -> list[Repeat]:
+    """The pairs worth a closer look, at most 24, of lengths between shortest and longest (seconds).
+
+    First the longest of those whose cost is near the best, then the best; empty when no length fits.
+    """
+    pairs = list(all_repeats(found, shortest, longest))
+    if not pairs:
+        return []
+    best = min(pair.cost for pair in pairs)
+    near = sorted((pair for pair in pairs if pair.cost <= best + NEAR_BEST), key=lambda pair: (-pair.length, pair.cost))
+    rest = sorted((pair for pair in pairs if pair.cost > best + NEAR_BEST), key=lambda pair: pair.cost)
+    return [*near, *rest][:PAIRS]
+
+
+def aligned(features: Features, pair: Repeat) -> Repeat:
+    """The same pair with its end moved, by 60 ms at most, to where the onsets of 8 seconds fit best."""
+    context, reach = round(CONTEXT_SECONDS / features.seconds), round(REACH_SECONDS / features.seconds)
+    start, end = round(pair.start / features.seconds), round(pair.end / features.seconds)
+    before = min(context, start, end - reach)
+    after = min(context, len(features.onsets) - end - reach)
+    if before + after < context:
+        return pair
+    here = features.onsets[start - before : start + after]
+    there = features.onsets[end - before - reach : end + after + reach]
+    shift = peak(correlation(here - here.mean(), there - there.mean())) - reach
+    return replace(pair, end=pair.start + (end - start + shift) * features.seconds)
+
+
+def all_repeats(found: Cuts, shortest: float, longest: float) -> Iterator[Repeat]:
+    """The best pairs of every length in cuts, a few each."""
+    squares = (found.sound**2).sum(axis=1)
+    for lag in range(1, len(found.times)):
+        lengths = found.times[lag:] - found.times[:-lag]
+        fits = (lengths >= shortest) & (lengths <= longest) & found.in_body[lag:] & found.in_body[:-lag]
+        if not fits.any():
+            continue
+        cross = np.einsum("ij,ij->i", found.sound[lag:], found.sound[:-lag])
+        costs = context_costs(np.maximum(0, squares[lag:] + squares[:-lag] - 2 * cross), found.context)
+        costs += OFF_BAR[lag % BAR] if found.bar == BAR else 0.0
+        costs[~fits] = np.inf
+        for _ in range(PER_LENGTH):
+            start = int(costs.argmin())
+            if np.isinf(costs[start]):
+                break
+            yield Repeat(float(found.times[start]), float(found.times[start + lag]), float(costs[start]))
+            costs[max(0, start - BAR) : start + BAR + 1] = np.inf
+
+
+def context_costs(squared: Array, context: int) -> NDArray[np.float64]:
+    """Root mean squared distances along a diagonal, `context` cuts on either side, and a penalty for what is missing.
+
+    squared[i] is the distance from cut i on to the next, so what comes before the cut is squared[i - 1]; (cuts,).
+    """
+    total = np.concatenate([[0.0], np.cumsum(squared, dtype=np.float64)])
+    places = np.arange(len(squared))
+    low, high = np.maximum(0, places - context), np.minimum(len(squared), places + context)
+    missing = 1 - (high - low) / (2 * context)
+    return np.asarray(np.sqrt((total[high] - total[low]) / (high - low)) + MISSING_CONTEXT * missing)

@@ -1,0 +1,21 @@
+"""The REST interface: every part of it is named and registered here."""
+
+from flask import Blueprint, Flask
+
+from web.api import audio, events, health, jobs, leases, loops, stats, tracks
+from web.operations import Operation
+
+PARTS = (jobs, leases, tracks, audio, loops, events, stats, health)
+
+
+def operations() -> list[Operation]:
+    """Every operation, in the order the document lists them."""
+    return [operation for part in PARTS for operation in part.routes.all]
+
+
+def register(app: Flask) -> None:
+    """Add the route of every operation to an app."""
+    blueprint = Blueprint("api", __name__)
+    for operation in operations():
+        blueprint.add_url_rule(operation.path, operation.view.__name__, operation, methods=[operation.method])
+    app.register_blueprint(blueprint)

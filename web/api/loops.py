@@ -1,0 +1,80 @@
+"""REST: loops, by themselves, of a track and of a job."""
+
+from typing import Any
+
+from flask import Response
+from peewee import Expression
+
+from files import deletion
+from models import Loop
+from records import filters
+from repos import JobRepository, LoopRepository, TrackRepository
+from web import schemas
+from web.answers import created, deleted, page, record, require
+from web.current import services
+from web.operations import IfMatch, LeaseToken, Operations
+
+routes = Operations("/api")
+jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
+CREATED: dict[int, Any] = {201: schemas.Loop, 200: schemas.Loop}
+
+
+@routes.route("GET", "/jobs/<id:job_id>/loops", answers={200: schemas.LoopPage}, problems=[404])
+def list_loops_of_job(job_id: str, query: schemas.LoopsOf) -> Response:
+    """The loops of a job, by way of its tracks."""
+    require(jobs.get_by_id(job_id))
+    return page(loops, query, filters.loops_of_job(job_id), *_conditions(query))
+
+
+@routes.route("GET", "/tracks/<id:track_id>/loops", answers={200: schemas.LoopPage}, problems=[404])
+def list_loops_of_track(track_id: str, query: schemas.LoopsOf) -> Response:
+    """The loops of a track."""
+    require(tracks.get_by_id(track_id))
+    return page(loops, query, Loop.track == track_id, *_conditions(query))
+
+
+@routes.route("POST", "/tracks/<id:track_id>/loops", answers=CREATED, problems=[404, 409])
+def create_loop_of_track(track_id: str, body: schemas.LoopOfTrack) -> Response:
+    """Ask for a loop of a track."""
+    require(tracks.get_by_id(track_id))
+    return created(*loops.create_once(track_id=track_id, **body.fields_set()))
+
+
+@routes.route("POST", "/loops", answers=CREATED, problems=[409])
+def create_loop(body: schemas.NewLoop) -> Response:
+    """Ask for a loop; the same loop_id and body again answer the loop as it is now."""
+    return created(*loops.create_once(**body.fields_set()))
+
+
+@routes.route("GET", "/loops", answers={200: schemas.LoopPage})
+def list_loops(query: schemas.LoopList) -> Response:
+    """Loops, newest first."""
+    of_track = [Loop.track == query.track_id] if query.track_id is not None else []
+    return page(loops, query, *of_track, *_conditions(query))
+
+
+@routes.route("GET", "/loops/<id:loop_id>", answers={200: schemas.Loop, 304: None}, problems=[404])
+def get_loop(loop_id: str) -> Response:
+    """One loop."""
+    return record(loops.get_by_id(loop_id))
+
+
+@routes.route("PATCH", "/loops/<id:loop_id>", answers={200: schemas.Loop}, problems=[404, 409, 412])
+def update_loop(loop_id: str, body: schemas.LoopPatch, if_match: IfMatch, lease_token: LeaseToken) -> Response:
+    """Change a loop; its status only goes forward, and while it is leased only its holder changes its work."""
+    return record(loops.update(loop_id, if_match, lease_token, **body.fields_set()))
+
+
+@routes.route("DELETE", "/loops/<id:loop_id>", answers={204: None}, problems=[404, 412])
+def delete_loop(loop_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
+    """Delete a loop; with files=true its file, too."""
+    return deleted(deletion.delete_loop(services().storage, loop_id, if_match, query.files))
+
+
+def _conditions(query: schemas.LoopsOf) -> list[Expression]:
+    where = filters.created(Loop, query.created_after, query.created_before)
+    if query.status:
+        where.append(loops.in_status(*query.status))
+    if query.format is not None:
+        where.append(Loop.format == query.format)
+    return where

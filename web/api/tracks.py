@@ -1,0 +1,66 @@
+"""REST: tracks, by themselves and of a job."""
+
+from flask import Response
+from peewee import Expression
+
+from files import deletion
+from models import Track
+from records import filters
+from repos import JobRepository, TrackRepository
+from web import schemas
+from web.answers import created, deleted, page, record, require
+from web.current import services
+from web.operations import IfMatch, Operations
+
+routes = Operations("/api")
+jobs, tracks = JobRepository(), TrackRepository()
+
+
+@routes.route("GET", "/jobs/<id:job_id>/tracks", answers={200: schemas.TrackPage}, problems=[404])
+def list_tracks_of_job(job_id: str, query: schemas.TracksOfJob) -> Response:
+    """The tracks of a job."""
+    require(jobs.get_by_id(job_id))
+    return page(tracks, query, Track.job == job_id, *_conditions(query), expand=query.expand)
+
+
+@routes.route("POST", "/jobs/<id:job_id>/tracks", answers={201: schemas.Track, 200: schemas.Track}, problems=[404, 409])
+def create_track_of_job(job_id: str, body: schemas.TrackOfJob) -> Response:
+    """Record a track of a job."""
+    require(jobs.get_by_id(job_id))
+    return created(*tracks.create_once(job_id=job_id, **body.fields_set()))
+
+
+@routes.route("POST", "/tracks", answers={201: schemas.Track, 200: schemas.Track}, problems=[409])
+def create_track(body: schemas.NewTrack) -> Response:
+    """Record a track; the same track_id and body again answer the track as it is now."""
+    return created(*tracks.create_once(**body.fields_set()))
+
+
+@routes.route("GET", "/tracks", answers={200: schemas.TrackPage})
+def list_tracks(query: schemas.TrackList) -> Response:
+    """Tracks, newest first."""
+    of_job = [Track.job == query.job_id] if query.job_id is not None else []
+    return page(tracks, query, *of_job, *_conditions(query), expand=query.expand)
+
+
+@routes.route("GET", "/tracks/<id:track_id>", answers={200: schemas.Track, 304: None}, problems=[404])
+def get_track(track_id: str, query: schemas.TrackGet) -> Response:
+    """One track."""
+    return record(tracks.get_by_id(track_id), query.expand)
+
+
+@routes.route("PATCH", "/tracks/<id:track_id>", answers={200: schemas.Track}, problems=[404, 412])
+def update_track(track_id: str, body: schemas.TrackPatch, if_match: IfMatch) -> Response:
+    """Change a track."""
+    return record(tracks.update(track_id, if_match, **body.fields_set()))
+
+
+@routes.route("DELETE", "/tracks/<id:track_id>", answers={204: None}, problems=[404, 412])
+def delete_track(track_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
+    """Delete a track and its loops; with files=true their files, too."""
+    return deleted(deletion.delete_track(services().storage, track_id, if_match, query.files))
+
+
+def _conditions(query: schemas.TracksOfJob) -> list[Expression]:
+    where = filters.created(Track, query.created_after, query.created_before)
+    return where + filters.metadata_is(Track, query.metadata)

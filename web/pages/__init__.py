@@ -1,0 +1,22 @@
+"""The dashboard: every page and form of it is registered here."""
+
+from flask import Blueprint, Flask
+
+from web.current import NAME
+from web.pages import forms, pages, protection, wording
+
+PARTS = (pages, forms)
+
+
+def register(app: Flask) -> None:
+    """Add the pages and their forms to an app."""
+    blueprint = Blueprint("pages", __name__, template_folder="templates", static_folder="static")
+    blueprint.before_request(protection.require_sign_in)
+    blueprint.after_request(protection.protect)
+    blueprint.register_error_handler(Exception, protection.show_problem)
+    for part in PARTS:
+        part.routes.add_to(blueprint)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["services"] = app.extensions[NAME]
+    app.jinja_env.filters.update(wording.FILTERS)
+    app.register_blueprint(blueprint)

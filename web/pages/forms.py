@@ -1,0 +1,152 @@
+"""The forms of the dashboard as browsers send them without JavaScript; with it they call REST instead."""
+
+import hmac
+import json
+import math
+from typing import Any
+from urllib.parse import parse_qsl
+
+from flask import redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from errors import Invalid, Malformed, UnsupportedMediaType
+from files import deletion
+from web import guard, schemas
+from web.answers import require
+from web.current import services
+from web.operations import raw_body, validated
+from web.pages.pages import REPOS, home_of, job_page, jobs, loops, new_job_page, tracks
+from web.pages.routes import Routes
+
+routes = Routes()
+DELETE = {"job": deletion.delete_job, "track": deletion.delete_track, "loop": deletion.delete_loop}
+WORDS = ("genre", "mood", "language", "lyrics")  # of the form for a job, kept in its metadata
+SIGNED_IN_SECONDS = 30 * 24 * 3600
+FIELDS = 50
+
+
+@routes.post("/jobs")
+def make_job() -> ResponseReturnValue:
+    """Record the job of the form, or show what is wrong with it."""
+    form = read_form()
+    try:
+        job, _ = jobs.create_once(**_read(schemas.NewJob, job_of(form)))
+    except Invalid as error:
+        return new_job_page(form, _by_field(error)), 422
+    return redirect(url_for("pages.show_job", job_id=job.job_id), 303)
+
+
+@routes.post("/tracks/<id:track_id>/loops")
+def make_loop(track_id: str) -> ResponseReturnValue:
+    """Ask for the loop of the form, or show what is wrong with it."""
+    form, track = read_form(), require(tracks.get_by_id(track_id))
+    try:
+        loops.create_once(track_id=track_id, **_read(schemas.LoopOfTrack, loop_of(form)))
+    except Invalid as error:
+        return job_page(track.__data__["job"], track_id, _by_field(error)), 422
+    return redirect(f"{home_of(track)}#track-{track_id}", 303)
+
+
+@routes.post("/jobs/<id:record_id>/cancel", defaults={"kind": "job", "verb": "cancel"})
+@routes.post("/jobs/<id:record_id>/retry", defaults={"kind": "job", "verb": "retry"})
+@routes.post("/loops/<id:record_id>/cancel", defaults={"kind": "loop", "verb": "cancel"})
+@routes.post("/loops/<id:record_id>/retry", defaults={"kind": "loop", "verb": "retry"})
+def act(kind: str, verb: str, record_id: str) -> ResponseReturnValue:
+    """Cancel or retry."""
+    return redirect(home_of(require(getattr(REPOS[kind], verb)(record_id))), 303)
+
+
+@routes.post("/jobs/<id:record_id>/delete", defaults={"kind": "job"})
+@routes.post("/tracks/<id:record_id>/delete", defaults={"kind": "track"})
+@routes.post("/loops/<id:record_id>/delete", defaults={"kind": "loop"})
+def delete(kind: str, record_id: str) -> ResponseReturnValue:
+    """Delete it and what belongs to it; its files, too, when that is ticked."""
+    with_files = read_form().get("files") == "true"
+    record = require(REPOS[kind].get_by_id(record_id))
+    back = url_for("pages.show_jobs") if kind == "job" else home_of(record)
+    DELETE[kind](services().storage, record_id, None, with_files)
+    return redirect(back, 303)
+
+
+@routes.get("/sign-in")
+def show_sign_in() -> ResponseReturnValue:
+    """The form that takes the token."""
+    return render_template("sign_in.html", next=_own_address(request.args.get("next", "")), refused=False)
+
+
+@routes.post("/sign-in")
+def sign_in() -> ResponseReturnValue:
+    """A cookie for who knows the token."""
+    form, token = read_form(), services().settings.api_token
+    following = _own_address(form.get("next", ""))
+    if not hmac.compare_digest(form.get("token", "").strip().encode(), token.encode()):
+        return render_template("sign_in.html", next=following, refused=True), 401
+    answer = redirect(following, 303)
+    if token:
+        answer.set_cookie(
+            guard.COOKIE,
+            guard.cookie(token.encode()),
+            max_age=SIGNED_IN_SECONDS,
+            secure=request.is_secure,
+            httponly=True,
+            samesite="Strict",
+        )
+    return answer
+
+
+@routes.post("/sign-out")
+def sign_out() -> ResponseReturnValue:
+    """Forget who signed in on this browser."""
+    answer = redirect(url_for("pages.show_sign_in"), 303)
+    answer.delete_cookie(guard.COOKIE, httponly=True, samesite="Strict")
+    return answer
+
+
+def read_form() -> dict[str, str]:
+    """The fields of a form. Raises UnsupportedMediaType, Malformed, and as raw_body() does."""
+    if request.content_length and request.mimetype != "application/x-www-form-urlencoded":
+        raise UnsupportedMediaType("Send the form as application/x-www-form-urlencoded.")
+    try:
+        return dict(parse_qsl(raw_body().decode(), keep_blank_values=True, max_num_fields=FIELDS))
+    except ValueError:
+        raise Malformed("The form cannot be read.") from None
+
+
+def job_of(form: dict[str, str]) -> dict[str, Any]:
+    """The REST body that a form for a job stands for. Raises Invalid."""
+    metadata: dict[str, Any] = {name: form[name].strip() for name in WORDS if form.get(name, "").strip()}
+    if form.get("duration", "").strip():
+        metadata["duration"] = _number(form, "duration")
+    return {"prompt": form.get("prompt", ""), "job_type": form.get("job_type", ""), "metadata": metadata}
+
+
+def loop_of(form: dict[str, str]) -> dict[str, Any]:
+    """The REST body that a form for a loop stands for. Raises Invalid."""
+    fade = form.get("fade_in_out") == "true"
+    return {"duration": _number(form, "duration"), "fade_in_out": fade, "format": form.get("format", "")}
+
+
+def _number(form: dict[str, str], name: str) -> float:
+    try:
+        number = float(form.get(name, ""))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or number <= 0:
+        raise Invalid("expected a number of seconds above 0", name)
+    return int(number) if number.is_integer() else number
+
+
+def _read(schema: type[schemas.Body], body: dict[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = validated(schema, json.dumps(body).encode()).fields_set()
+    return fields
+
+
+def _by_field(error: Invalid) -> dict[str, str]:
+    """The message of each field, '' for what concerns none."""
+    return {each["field"]: each["message"] for each in error.errors} or {"": str(error)}
+
+
+def _own_address(address: str) -> str:
+    """The address when it is one of ours, else the first page."""
+    own = address.startswith("/") and not address.startswith("//") and address.isprintable() and "\\" not in address
+    return address if own else url_for("pages.show_jobs")

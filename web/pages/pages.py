@@ -1,0 +1,152 @@
+"""The dashboard: every page can be read, and every form sent, without JavaScript; static/ makes them live."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import render_template, request, url_for
+
+from errors import NotFound
+from models import JOB_STATUSES, Job, Track
+from repos import COUNTED, JobRepository, LoopRepository, Page, TrackRepository
+from web import downloads, schemas
+from web.answers import part, require
+from web.api.jobs import conditions, matching_jobs
+from web.current import services
+from web.operations import read_as
+from web.pages.routes import Routes
+
+routes = Routes()
+jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
+REPOS: dict[str, Any] = {"job": jobs, "track": tracks, "loop": loops}
+# What the list can be narrowed to, and the statuses that are meant.
+SHOWN = {
+    "waiting": (JOB_STATUSES.pending,),
+    "running": JOB_STATUSES.steps[1:-1],
+    "completed": (JOB_STATUSES.completed,),
+    "failed": (JOB_STATUSES.failed,),
+    "cancelled": (JOB_STATUSES.cancelled,),
+}
+FEWEST = ("running",)  # as many as there are workers: sorting those beats walking the index of all jobs
+GENRES = (
+    *("Pop", "Rock", "Electronic", "Jazz", "Folk", "Hip-Hop", "Classical", "Ambient", "Blues", "Country", "Soul"),
+    *("R&B", "Funk", "Reggae", "Latin", "Metal", "House", "Techno", "Lo-Fi", "Cinematic", "Synthwave"),
+)
+MOODS = (
+    *("Romantic", "Nostalgic", "Upbeat", "Melancholic", "Relaxing", "Energetic", "Dreamy", "Dark", "Hopeful", "Epic"),
+    *("Playful", "Heartfelt", "Uplifting", "Mysterious", "Calm", "Tense", "Triumphant", "Chill", "Ethereal", "Warm"),
+)
+ROWS = 50
+TRACKS = 50  # of a job on its page
+LOG_LINES, LOG_CHARACTERS = 200, 40_000
+
+
+@routes.get("/")
+def show_jobs() -> str:
+    """The jobs, newest first, narrowed by status, type and words."""
+    show = request.args.get("show") or None
+    query = _query(show)
+    found, cursor = part(matching_jobs(query), query, *conditions(query), few=show in FEWEST)
+    asked = {name: value for name, value in (("q", query.q), ("job_type", query.job_type)) if value}
+    return render_template(
+        "jobs.html",
+        jobs=found,
+        next=cursor and _address(asked, show, cursor),
+        show=show,
+        query=query,
+        types=jobs.types(),
+        tabs=_tabs(asked, show),
+    )
+
+
+@routes.get("/new")
+def show_new_job() -> str:
+    """The form for a new job."""
+    return new_job_page({}, {})
+
+
+@routes.get("/jobs/<id:job_id>")
+def show_job(job_id: str) -> str:
+    """A job, its tracks, their loops and its log."""
+    return job_page(job_id)
+
+
+@routes.get("/jobs/<id:record_id>/delete", defaults={"kind": "job"})
+@routes.get("/tracks/<id:record_id>/delete", defaults={"kind": "track"})
+@routes.get("/loops/<id:record_id>/delete", defaults={"kind": "loop"})
+def show_deletion(kind: str, record_id: str) -> str:
+    """What deleting it means, and the form that does it."""
+    record = require(REPOS[kind].get_by_id(record_id))
+    return render_template("delete.html", kind=kind, record=record, back=home_of(record))
+
+
+def new_job_page(entries: dict[str, str], errors: dict[str, str]) -> str:
+    """The form for a new job, with what was given and what is wrong with it."""
+    runs = bool(services().settings.diffrhythm_command)
+    chosen = {"job_type": "diffrhythm" if runs else "synth", **entries}
+    return render_template("new.html", given=chosen, errors=errors, genres=GENRES, moods=MOODS, runs_diffrhythm=runs)
+
+
+def job_page(job_id: str, failed: str | None = None, errors: dict[str, str] | None = None) -> str:
+    """The page of a job; failed is the track whose form for a loop has these errors. Raises NotFound."""
+    job = require(jobs.get_by_id(job_id))
+    found = tracks.page(Page(limit=TRACKS + 1, descending=False), Track.job == job_id)
+    return render_template(
+        "job.html",
+        job=job,
+        tracks=found[:TRACKS],
+        more=len(found) > TRACKS,
+        loops=loops.of_tracks([track.track_id for track in found]),
+        log=_log(job_id),
+        failed=failed,
+        errors=errors or {},
+    )
+
+
+def home_of(record: Any) -> str:
+    """The page of the job a record belongs to."""
+    job_id = record.job_id if isinstance(record, Job) else record.__data__.get("job")
+    if job_id is None:
+        job_id = require(tracks.get_by_id(record.__data__["track"])).__data__["job"]
+    return url_for("pages.show_job", job_id=job_id)
+
+
+def _log(job_id: str) -> str:
+    """The end of what the generator of a job has printed."""
+    answer = downloads.log(services().storage, job_id, LOG_LINES)
+    return answer.get_data().decode(errors="replace")[-LOG_CHARACTERS:]
+
+
+def _query(show: str | None) -> schemas.JobList:
+    """What the list is asked for; fields left empty ask for nothing. Raises NotFound, Malformed."""
+    if show is not None and show not in SHOWN:
+        raise NotFound("There is no such list of jobs.")
+    asked = {name: request.args.get(name, "").replace("\0", "") for name in ("q", "job_type", "cursor")}
+    given = {name: value for name, value in asked.items() if value.strip()}
+    narrowed = {"status": list(SHOWN[show])} if show else {}
+    found: schemas.JobList = read_as(schemas.JobList, {**given, **narrowed, "limit": str(ROWS)})
+    return found
+
+
+def _tabs(asked: dict[str, str], show: str | None) -> list[dict[str, Any]]:
+    """All jobs and each narrower list: name, address, and how many there are when nothing else is asked."""
+    counts = jobs.tally() if not asked else {}
+    return [
+        {
+            "name": (name or "all").capitalize(),
+            "tone": name,
+            "url": _address(asked, name),
+            "current": name == show,
+            "count": _count(sum(counts[status] for status in statuses)) if counts else None,
+        }
+        for name, statuses in [(None, JOB_STATUSES.all), *SHOWN.items()]
+    ]
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number <= COUNTED else f"{COUNTED:,}+"
+
+
+def _address(asked: dict[str, str], show: str | None, cursor: str | None = None) -> str:
+    """The list that is asked for, from a cursor on."""
+    asked = {**asked, **({"show": show} if show else {}), **({"cursor": cursor} if cursor else {})}
+    return f"{url_for('pages.show_jobs')}{'?' if asked else ''}{urlencode(asked)}"

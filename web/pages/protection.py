@@ -1,0 +1,37 @@
+"""What protects every page: the sign-in, the headers, and errors shown as pages."""
+
+from flask import Response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from web import guard, problems
+from web.current import services
+
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+OPEN = ("pages.static", "pages.show_sign_in", "pages.sign_in")
+
+
+def require_sign_in() -> ResponseReturnValue | None:
+    """Where a token is set, only who signed in with it sees a page."""
+    token = services().settings.api_token.encode()
+    if not token or request.endpoint in OPEN or guard.is_signed_in(token):
+        return None
+    here = request.full_path.rstrip("?") if request.method == "GET" else "/"
+    return redirect(url_for("pages.show_sign_in", next=here), 303)
+
+
+def protect(answer: Response) -> Response:
+    """Nothing of another host and nothing inline, whatever a prompt may hold."""
+    answer.headers.update(HEADERS)
+    if answer.mimetype == "text/html":
+        answer.headers["Content-Security-Policy"] = POLICY
+        answer.headers["Cache-Control"] = "no-cache"
+    return answer
+
+
+def show_problem(error: Exception) -> ResponseReturnValue:
+    """Every error as a page."""
+    answer = problems.answer(error)
+    if answer.status_code < 400:
+        return answer
+    return render_template("problem.html", problem=answer.get_json()), answer.status_code

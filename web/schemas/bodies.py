@@ -1,0 +1,141 @@
+"""The shapes of request bodies."""
+
+from typing import Annotated, Any
+
+from pydantic import MISSING, BaseModel, ConfigDict, Field
+
+from web.schemas.types import (
+    NOT_BLANK,
+    FilePath,
+    Flag,
+    Format,
+    Id,
+    JobStatus,
+    JsonObject,
+    LoopSeconds,
+    LoopStatus,
+    MaxAttempts,
+    Priority,
+    Progress,
+    Prompt,
+    Text,
+    TrackSeconds,
+    Word,
+)
+
+
+class Body(BaseModel):
+    """A request body: JSON of exactly these fields."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    def fields_set(self) -> dict[str, Any]:
+        """The fields the client sent."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class JobFields(Body):
+    """What may be said of a job at any time."""
+
+    job_type: Word | MISSING = MISSING
+    metadata: JsonObject | MISSING = MISSING
+    file_manifest: JsonObject | MISSING = MISSING
+    status: JobStatus | MISSING = MISSING
+    progress: Progress | MISSING = MISSING
+    message: Text | None | MISSING = MISSING
+    error: Text | None | MISSING = MISSING
+    priority: Priority | MISSING = MISSING
+    max_attempts: MaxAttempts | MISSING = MISSING
+
+
+class NewJob(JobFields):
+    """A job to record; only the prompt is needed."""
+
+    job_id: Id | MISSING = MISSING
+    prompt: Prompt
+
+
+class JobPatch(JobFields):
+    """What to change of a job; a JSON object is replaced whole."""
+
+    prompt: Prompt | MISSING = MISSING
+
+
+class TrackFields(Body):
+    """What may be said of a track at any time."""
+
+    duration: TrackSeconds | None | MISSING = MISSING
+    metadata: JsonObject | MISSING = MISSING
+    file_path_wav: FilePath | None | MISSING = MISSING
+    file_path_mp3: FilePath | None | MISSING = MISSING
+
+
+class TrackOfJob(TrackFields):
+    """A track to record for the job in the path."""
+
+    track_id: Id | MISSING = MISSING
+
+
+class NewTrack(TrackOfJob):
+    """A track to record."""
+
+    job_id: Id
+
+
+class TrackPatch(TrackFields):
+    """What to change of a track; a JSON object is replaced whole."""
+
+    job_id: Id | MISSING = MISSING
+
+
+class LoopFields(Body):
+    """What may be said of a loop at any time."""
+
+    fade_in_out: Flag | MISSING = MISSING
+    format: Format | MISSING = MISSING
+    status: LoopStatus | MISSING = MISSING
+    progress: Progress | MISSING = MISSING
+    message: Text | None | MISSING = MISSING
+    error: Text | None | MISSING = MISSING
+    result_url: FilePath | None | MISSING = MISSING
+    result_path: FilePath | None | MISSING = MISSING
+    priority: Priority | MISSING = MISSING
+    max_attempts: MaxAttempts | MISSING = MISSING
+
+
+class LoopOfTrack(LoopFields):
+    """A loop to cut from the track in the path."""
+
+    loop_id: Id | MISSING = MISSING
+    duration: LoopSeconds
+
+
+class NewLoop(LoopOfTrack):
+    """A loop to cut."""
+
+    track_id: Id
+
+
+class LoopPatch(LoopFields):
+    """What to change of a loop."""
+
+    track_id: Id | MISSING = MISSING
+    duration: LoopSeconds | MISSING = MISSING
+
+
+class Claim(Body):
+    """Who wants work, for how long, and how long to wait for some."""
+
+    worker: Annotated[str, Field(min_length=1, max_length=200, description="a name for people"), NOT_BLANK]
+    lease_seconds: Annotated[float, Field(ge=0.1, le=3600)] | MISSING = MISSING
+    wait: Annotated[float, Field(ge=0, le=30, description="seconds to wait when nothing is pending")] = 0
+
+
+class JobClaim(Claim):
+    """A claim of a job."""
+
+    job_types: Annotated[list[Word], Field(min_length=1, max_length=50)] | MISSING = MISSING
+
+
+class LoopClaim(Claim):
+    """A claim of a loop."""

@@ -1,0 +1,68 @@
+"""The types of single fields: what is accepted, and what the document says of it."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from typing_extensions import TypeAliasType
+
+from models import ID_LENGTH, ID_PATTERN
+
+METADATA_PATH = r'^[^"\\.\x00-\x1f]{1,64}(\.[^"\\.\x00-\x1f]{1,64}){0,7}$'
+MetadataFilter = dict[Annotated[str, Field(pattern=METADATA_PATH)], Annotated[str, Field(max_length=1000)]]
+
+
+def _integral(value: Any) -> Any:
+    """JSON Schema calls 6.0 an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def digits(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch("[0-9]{1,19}", value):
+        raise ValueError("expected a whole number in the digits 0-9")
+    return int(value)
+
+
+def _boolean(value: Any) -> Any:
+    if value not in ("true", "false"):
+        raise ValueError("expected true or false")
+    return value == "true"
+
+
+def _zero_or_one(value: Any) -> Any:
+    return bool(value) if isinstance(value, int | float) and value in (0, 1) else value
+
+
+def _moment(value: Any) -> Any:
+    shape = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?\d*([Zz]|[+-]\d\d:\d\d)"
+    found = re.fullmatch(shape, value, re.ASCII)
+    if not found:
+        raise ValueError("expected a time with its zone such as 2026-01-31T12:00:00Z (write + as %2B)")
+    return datetime.fromisoformat(value.upper())
+
+
+Id = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=ID_PATTERN, description="A-Z a-z 0-9 . _ -")]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+# U+0085 is blank to the validator, and is not to JSON Schema's readers.
+NOT_BLANK = Field(pattern=r"\S", json_schema_extra={"pattern": r"[^\s\u0085]"})
+Prompt = Annotated[str, Field(min_length=1, max_length=20_000), NOT_BLANK]
+Text = Annotated[str, Field(max_length=10_000)]
+FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
+Progress = Annotated[int, Field(ge=0, le=100), BeforeValidator(_integral)]
+Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="higher first"), BeforeValidator(_integral)]
+MaxAttempts = Annotated[int, Field(ge=1, le=100), BeforeValidator(_integral)]
+TrackSeconds = Annotated[float, Field(gt=0, le=1_000_000, description="seconds")]
+LoopSeconds = Annotated[float, Field(ge=1, le=21_600, description="requested seconds, up to six hours")]
+Flag = Annotated[bool, BeforeValidator(_zero_or_one), WithJsonSchema({"enum": [True, False, 0, 1]})]
+Format = Literal["MP3", "WAV"]
+Integer = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+JsonValue = TypeAliasType("JsonValue", "str | Integer | float | bool | None | list[JsonValue] | dict[str, JsonValue]")
+JsonObject = dict[str, JsonValue]
+JobStatus = Literal[
+    "pending", "loading_model", "preparing_prompt", "generating_audio", "exporting", "completed", "failed", "cancelled"
+]
+LoopStatus = Literal["PENDING", "ANALYZING", "RENDERING", "EXPORTING", "COMPLETED", "FAILED", "CANCELLED"]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+Switch = Annotated[bool, BeforeValidator(_boolean), WithJsonSchema({"type": "string", "enum": ["true", "false"]})]
+Utc = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time", "description": "UTC, microseconds"})]
