@@ -28,10 +28,13 @@ from models import Job, Loop, Track  # noqa: E402
 from records.search import JobSearch  # noqa: E402
 from repos import JobRepository, LoopRepository, Page, TrackRepository  # noqa: E402
 from settings import Settings  # noqa: E402
+from tests.streams import Block, blocks  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "tests" / "samples"
 KINDS = ["sqlite", "postgresql"]
+on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
+on_postgresql = pytest.mark.parametrize("kind", ["postgresql"])
 
 
 @pytest.fixture(scope="session")
@@ -142,6 +145,22 @@ def track(job: Job) -> Track:
 def loop(track: Track) -> Loop:
     """A loop of the track."""
     return LoopRepository().create(loop_id="loop-1", track_id=track.track_id, duration=120)
+
+
+@pytest.fixture
+def listen(client: FlaskClient) -> Iterator[Callable[..., Iterator[Block]]]:
+    """Opens event streams of the app: calling it returns an iterator of blocks."""
+    opened: list[Any] = []
+
+    def open_(path: str = "/api/events", **headers: str) -> Iterator[Block]:
+        opened.append(client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()}))
+        assert opened[-1].status_code == 200, opened[-1].text
+        assert opened[-1].content_type == "text/event-stream"
+        return blocks(opened[-1].response)
+
+    yield open_
+    for answer in opened:
+        answer.close()
 
 
 def _bound(request: pytest.FixtureRequest) -> None:
