@@ -24,10 +24,12 @@ from flask.testing import FlaskClient  # noqa: E402
 
 from app import create_app  # noqa: E402
 from database import init_database, release  # noqa: E402
+from files.storage import Storage  # noqa: E402
 from models import Job, Loop, Track  # noqa: E402
 from records.search import JobSearch  # noqa: E402
 from repos import JobRepository, LoopRepository, Page, TrackRepository  # noqa: E402
 from settings import Settings  # noqa: E402
+from tests.sounds import wav_bytes  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "tests" / "samples"
@@ -142,6 +144,20 @@ def track(job: Job) -> Track:
 def loop(track: Track) -> Loop:
     """A loop of the track."""
     return LoopRepository().create(loop_id="loop-1", track_id=track.track_id, duration=120)
+
+
+@pytest.fixture
+def storage(app: Flask) -> Storage:
+    """The app's storage folder."""
+    return Storage(app.extensions["ledger"].settings)
+
+
+@pytest.fixture
+def song(storage: Storage, track: Track) -> bytes:
+    """The bytes of a WAV that track-1 has."""
+    (storage.root / "song.wav").write_bytes(wav_bytes())
+    TrackRepository().update("track-1", file_path_wav="song.wav")
+    return wav_bytes()
 
 
 def _bound(request: pytest.FixtureRequest) -> None:
