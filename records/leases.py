@@ -4,12 +4,11 @@ A lease is a token that is good for some seconds. While one is out, only its hol
 renews it; when it runs out the work goes back to the queue, and what the late holder still says is refused.
 """
 
-import re
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
-from peewee import SQL, Expression
+from peewee import SQL, Cast, Expression, Value
 
 from database import database
 from database.hints import skip_locked
@@ -20,9 +19,8 @@ from records.repository import Page, Repository
 W = TypeVar("W", bound=Work)
 
 LEASED = {"status", "progress", "message", "error", "file_manifest", "result_url", "result_path", "analysis"}
-FREE = {"lease_token": None, "lease_expires_at": None}
+FREE = {"lease_token": None, "lease_seconds": None, "lease_expires_at": None}
 LOST = SQL("'worker lost after ' || attempts || CASE attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END")
-SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 
 class WorkRepository(Repository[W]):
@@ -61,7 +59,8 @@ class WorkRepository(Repository[W]):
         changes = {
             "status": self.statuses.steps[1],
             "worker": worker,
-            "lease_token": new_token(lease_seconds),
+            "lease_token": uuid.uuid4().hex,
+            "lease_seconds": lease_seconds,
             "lease_expires_at": now + timedelta(seconds=lease_seconds),
             "attempts": model.attempts + 1,
             "started_at": now,
@@ -71,7 +70,7 @@ class WorkRepository(Repository[W]):
     def heartbeat(self, record_id: str, lease_token: str) -> W | None:
         """Renew the lease; the record says whether a cancel is asked for. None when it is gone. Raises LeaseLost."""
         held = self._held(record_id, lease_token)
-        return self._as_holder(record_id, self._change_all({"lease_expires_at": renewed(lease_token)}, *held))
+        return self._as_holder(record_id, self._change_all({"lease_expires_at": self._renewed()}, *held))
 
     def release(self, record_id: str, lease_token: str) -> W | None:
         """Give it back unfinished, the attempt not counted; None when it is gone. Raises LeaseLost."""
@@ -139,6 +138,11 @@ class WorkRepository(Repository[W]):
         """What an end without a result looks like."""
         return {**FREE, "status": status, "message": None, "finished_at": utc_now()}
 
+    def _renewed(self) -> Expression:
+        """When a lease that is renewed now expires: after the seconds that its claimer chose."""
+        now = self.model.lease_expires_at.db_value(utc_now())
+        return Value(now, converter=False) + Cast(self.model.lease_seconds * 1_000_000, "BIGINT")
+
     def _is_cancel_requested(self) -> Expression:
         return cast(Expression, self.model.cancel_requested == True)  # noqa: E712
 
@@ -182,7 +186,7 @@ class WorkRepository(Repository[W]):
         """A status brings its times along, completed is 100 %, an end ends the lease and any other change renews it."""
         status, now = row.get("status", ""), utc_now()
         if lease_token is not None:
-            row = {"lease_expires_at": renewed(lease_token), **row}
+            row = {"lease_expires_at": self._renewed(), **row}
         if self.statuses.is_active(status):
             row = {"started_at": now, **row}
         if status in self.statuses.final:
@@ -201,17 +205,6 @@ class WorkRepository(Repository[W]):
         moved = "status" in row and row["status"] != record.status
         step = f"it cannot become {row['status']}" if moved else "its progress is final"
         return WrongStatus(f"{self.name} {record.record_id} is {record.status}: {step}")
-
-
-def new_token(lease_seconds: float) -> str:
-    """A token nobody can guess, that says how long it is good for each time it is renewed."""
-    return f"{lease_seconds:.3f}-{uuid.uuid4().hex}"
-
-
-def renewed(lease_token: str) -> datetime:
-    """When a lease renewed now runs out; its token is checked against the record by the statement that uses this."""
-    seconds = lease_token.partition("-")[0]
-    return utc_now() + timedelta(seconds=float(seconds) if SECONDS.fullmatch(seconds) else 0)
 
 
 def lease_lost(record: Any) -> LeaseLost:
