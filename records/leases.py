@@ -5,13 +5,15 @@ renews it; when it runs out the work goes back to the queue, and what the late h
 """
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from peewee import SQL, Cast, Expression, Value
 
 from database import database
-from database.hints import skip_locked
+from database.hints import skip_locked, wait_for_lock
 from errors import Invalid, LeaseLost, LedgerError, WrongStatus
 from models import Statuses, Work, utc_now
 from records.repository import Page, Repository
@@ -76,7 +78,7 @@ class WorkRepository(Repository[W]):
         """Give it back unfinished, the attempt not counted; None when it is gone. Raises LeaseLost."""
         held = self._held(record_id, lease_token)
         again = {**self._queued(), "attempts": self.model.attempts - 1}
-        with database.atomic():
+        with self._locked(record_id):
             ended = self._change_all(self._ended(self.statuses.cancelled), *held, self._is_cancel_requested())
             done = ended or self._change_all(again, *held)
         return self._as_holder(record_id, done)
@@ -85,11 +87,11 @@ class WorkRepository(Repository[W]):
         """Stop it: at once when nobody holds it, else as soon as its worker looks. Final ones stay as they are."""
         model = self.model
         here = (self.key == record_id, model.status.not_in(self.statuses.final))
-        with database.atomic():
+        with self._locked(record_id):
             ended = self._change_all(self._ended(self.statuses.cancelled), *here, model.lease_token.is_null())
             if not ended:
                 self._change_all({"cancel_requested": True}, *here, ~self._is_cancel_requested())
-        return self.get_by_id(record_id)
+            return self.get_by_id(record_id)
 
     def retry(self, record_id: str) -> W | None:
         """Back to the queue after failed or cancelled, attempts kept; waiting or running ones stay as they are.
@@ -98,8 +100,9 @@ class WorkRepository(Repository[W]):
         """
         statuses = self.statuses
         again = {**self._queued(), "error": None, "cancel_requested": False, "finished_at": None}
-        self._change_all(again, self.key == record_id, self.in_status(statuses.failed, statuses.cancelled))
-        record = self.get_by_id(record_id)
+        with self._locked(record_id):
+            self._change_all(again, self.key == record_id, self.in_status(statuses.failed, statuses.cancelled))
+            record = self.get_by_id(record_id)
         if record is not None and cast(Any, record).status == statuses.completed:
             raise WrongStatus(f"{self.name} {record_id} is {statuses.completed}: ask for another instead")
         return record
@@ -122,6 +125,13 @@ class WorkRepository(Repository[W]):
         for record in put_back:
             record.lease_token = tokens[record.record_id]
         return put_back
+
+    @contextmanager
+    def _locked(self, record_id: str) -> Iterator[None]:
+        """A transaction in which nobody else changes the record, so that several statements decide as one."""
+        with database.atomic():
+            list(wait_for_lock(self.model.select(self.key).where(self.key == record_id)))
+            yield
 
     def _queued(self) -> dict[str, Any]:
         """What a wait for the next worker looks like."""
