@@ -17,6 +17,7 @@ from flask.testing import FlaskClient  # noqa: E402
 
 from app import create_app  # noqa: E402
 from database import init_database, release  # noqa: E402
+from files.storage import Storage  # noqa: E402
 from models import Job, Loop, Track  # noqa: E402
 from records.search import JobSearch  # noqa: E402
 from repos import JobRepository, LoopRepository, Page, TrackRepository  # noqa: E402
@@ -25,6 +26,7 @@ from tests.service import ROOT as ROOT  # noqa: E402
 from tests.service import Caller, Server  # noqa: E402
 from tests.service import clean_environment as clean_environment  # noqa: E402
 from tests.service import wait_for as wait_for  # noqa: E402
+from tests.sounds import wav_bytes  # noqa: E402
 from tests.streams import Block, blocks  # noqa: E402
 
 SAMPLES = ROOT / "tests" / "samples"
@@ -157,6 +159,20 @@ def listen(client: FlaskClient) -> Iterator[Callable[..., Iterator[Block]]]:
     yield open_
     for answer in opened:
         answer.close()
+
+
+@pytest.fixture
+def storage(app: Flask) -> Storage:
+    """The app's storage folder."""
+    return Storage(app.extensions["ledger"].settings)
+
+
+@pytest.fixture
+def song(storage: Storage, track: Track) -> bytes:
+    """The bytes of a WAV that track-1 has."""
+    (storage.root / "song.wav").write_bytes(wav_bytes())
+    TrackRepository().update("track-1", file_path_wav="song.wav")
+    return wav_bytes()
 
 
 def _bound(request: pytest.FixtureRequest) -> None:

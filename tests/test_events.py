@@ -95,7 +95,7 @@ def test_a_point_before_what_was_pruned_leads_to_a_resync(job: Job, listen: Any)
 
 def test_a_slow_reader_gets_what_is_no_longer_held(job: Job, listen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "BATCH", 3)
-    monkeypatch.setattr(events, "HELD_BYTES", 600)
+    monkeypatch.setattr(events, "MAX_BUFFERED_CHARACTERS", 600)
     everything, one = listen("/api/events?since=0"), listen("/api/jobs/job-1/events?since=0")
     next(everything), next(one)
     for number in range(10):
@@ -137,7 +137,7 @@ def test_only_so_many_streams_are_open_at_once(app: Flask, client: FlaskClient) 
 def test_the_thread_of_the_feed_ends_after_its_last_reader(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "LINGER_SECONDS", 0)
+    monkeypatch.setattr(events, "IDLE_SECONDS", 0)
     for _ in range(2):
         answer = client.get("/api/events")
         assert next(iter(answer.response))
