@@ -30,6 +30,8 @@ check: setup-dev ## what CI runs: lint, types, tests with coverage
 
 bench: setup-dev ## speed, as ratios measured side by side
 	$(BIN)/python bench/bench.py
+	$(BIN)/python bench/events.py
+	$(BIN)/python bench/growth.py
 
 screenshot: setup-dev ## docs/dashboard.png, by the Chromium of this machine
 	$(BIN)/python bench/screenshot.py
