@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from database import AWAY, database, is_postgresql, release_connection
 from database.hints import skip_locked
+from files.leftovers import remove_leftovers
 from files.storage import Storage
 from models import Delivery, Event, utc_now
 from repos import JobRepository, LoopRepository
@@ -77,6 +78,7 @@ def _loop(storage: Storage, stopping: threading.Event) -> None:
                 optimised = time.monotonic()
                 optimise()
                 storage.remove_old_parts()
+                remove_leftovers(storage)
         except (*AWAY, OSError) as error:
             log.warning("housekeeping goes on later: %s", error)
         release_connection()
