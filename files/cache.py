@@ -17,7 +17,7 @@ DERIVED = ".derived"
 
 def cached_file(root: Path, source: Path, suffix: str) -> Path:
     """Where a file derived from the source as it is now is kept. Raises FileNotFoundError when there is no source."""
-    return _folder(root, source) / f"{_version(source)}.{suffix}"
+    return _folder(root, source) / f"{_version(source.lstat())}.{suffix}"
 
 
 def forget(root: Path, source: Path) -> None:
@@ -29,28 +29,30 @@ def forget(root: Path, source: Path) -> None:
 
 def sweep(root: Path) -> None:
     """Remove derived files whose source is gone or changed."""
-    for place, _, names in os.walk(root / DERIVED, topdown=False):
-        folder = Path(place)
-        current = _current_version(root / folder.relative_to(root / DERIVED))
-        _remove(folder / name for name in names if name.partition(".")[0] != current)
-        _remove_empty(folder, root / DERIVED)
+    top = os.fspath(root / DERIVED)
+    for place, folders, names in os.walk(top, topdown=False):
+        current = _current_version(f"{root}{place.removeprefix(top)}") if names else None
+        outdated = [Path(place, name) for name in names if name.partition(".")[0] != current]
+        _remove(outdated)
+        if len(outdated) == len(names) and not folders:
+            _remove_empty(Path(place), root / DERIVED)
 
 
 def _folder(root: Path, source: Path) -> Path:
     return root / DERIVED / source.relative_to(root)
 
 
-def _version(source: Path) -> str:
-    about = source.lstat()
-    return f"{about.st_size}-{about.st_mtime_ns}"
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def _current_version(source: Path) -> str | None:
+def _current_version(source: str) -> str | None:
     """The version of a source; None when it is no regular file (any more)."""
     try:
-        return _version(source) if stat.S_ISREG(source.lstat().st_mode) else None
+        status = os.lstat(source)
     except OSError:
         return None
+    return _version(status) if stat.S_ISREG(status.st_mode) else None
 
 
 def _remove(paths: Iterable[Path]) -> None:
