@@ -2,8 +2,9 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from models import Job, Loop, Record, Track, iso
 from records.repository import Repository
 from repos import LoopRepository, Page, TrackRepository
 from web import schemas
+from web.handover import Handover
 
 HIDDEN = {"lease_token", "lease_seconds", "fingerprint"}
 URLS = {
@@ -70,12 +72,14 @@ def record(found: Record | None, expand: str | None = None) -> Response:
     return answer.make_conditional(request)  # type: ignore[return-value]
 
 
-def leased(found: Any) -> Response:
-    """The claimed record with its lease_token, or 204 when nothing waits."""
-    if found is None:
+def leased(record: Any, release: Callable[[str, str], object]) -> Response:
+    """The claimed record with its lease_token, or 204 for None; release(id, token) when this cannot be delivered."""
+    if record is None:
         return Response(status=204)
-    answer = json_answer({**_body(found), "lease_token": found.lease_token})
-    answer.set_etag(_etag(found))
+    text = to_json({**_body(record), "lease_token": record.lease_token})
+    body = Handover(text.encode(), partial(release, record.record_id, record.lease_token))
+    answer = Response(body, content_type="application/json")
+    answer.set_etag(_etag(record))
     return answer
 
 

@@ -12,7 +12,8 @@ from flask import Response, request
 
 from database import AWAY, give_back_connection
 from errors import Busy, Pruned
-from records.events import Feed, Message, newest, newest_event
+from records.commits import newest
+from records.events import Feed, Message, newest_event
 from repos import JobRepository
 from web import schemas
 from web.answers import require

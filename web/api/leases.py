@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response
 
+from records.leases import WorkRepository
 from repos import JobRepository, LoopRepository
 from web import schemas
 from web.answers import leased, record
@@ -21,13 +22,13 @@ jobs, loops = JobRepository(), LoopRepository()
 def claim_job(body: schemas.JobClaim) -> Response:
     """Lease the best pending job: highest priority, then oldest. 204 when nothing waits."""
     types = body.fields_set().get("job_types")
-    return _claim(partial(jobs.claim_of, types) if types else jobs.claim, body)
+    return _claim(jobs, partial(jobs.claim_of, types) if types else jobs.claim, body)
 
 
 @routes.route("POST", "/loops/claim", answers={200: schemas.LeasedLoop, 204: None})
 def claim_loop(body: schemas.LoopClaim) -> Response:
     """Lease the best pending loop: highest priority, then oldest. 204 when nothing waits."""
-    return _claim(loops.claim, body)
+    return _claim(loops, loops.claim, body)
 
 
 @routes.route("POST", "/jobs/<id:job_id>/heartbeat", answers={200: schemas.Job}, problems=[404, 409])
@@ -78,6 +79,6 @@ def retry_loop(loop_id: str) -> Response:
     return record(loops.retry(loop_id))
 
 
-def _claim(claim: Callable[[str, float], Any], body: schemas.Claim) -> Response:
+def _claim(repo: WorkRepository[Any], claim: Callable[[str, float], Any], body: schemas.Claim) -> Response:
     seconds = body.fields_set().get("lease_seconds", services().settings.lease_seconds)
-    return leased(wait_for(partial(claim, body.worker, seconds), body.wait))
+    return leased(wait_for(partial(claim, body.worker, seconds), body.wait), repo.release)
