@@ -23,10 +23,11 @@ from web.operations import IdConverter
 MEGABYTE = 1_000_000
 
 
+@commands.exit_with_sentence()
 def create_app(settings: Settings | None = None) -> Flask:
     """The Flask app on the database of these settings (default: the environment's), its schema up to date.
 
-    Raises CannotStart with a sentence that says what to do.
+    Raises CannotStart with a sentence that says what to do; in a command of `flask` that ends the command.
     """
     settings = settings or get_settings()
     make_storage_folder(settings)
