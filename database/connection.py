@@ -92,7 +92,7 @@ def _open(settings: Settings) -> peewee.Database:
     if settings.is_postgresql:
         try:
             from database.postgresql import open_postgresql
-        except ModuleNotFoundError:
+        except ImportError:
             raise SettingsError(
                 "DATABASE_URL names a PostgreSQL server, and the driver for it is not installed: "
                 "run `.venv/bin/pip install -r requirements-postgresql.txt`, then start again."

@@ -4,15 +4,16 @@ A lease is a token that is good for some seconds. While one is out, only its hol
 renews it; when it runs out the work goes back to the queue, and what the late holder still says is refused.
 """
 
-import re
 import uuid
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
-from peewee import SQL, Expression
+from peewee import SQL, Cast, Expression, Value
 
 from database import database
-from database.hints import skip_locked
+from database.hints import skip_locked, wait_for_lock
 from errors import Invalid, LeaseLost, LedgerError, WrongStatus
 from models import Statuses, Work, utc_now
 from records.repository import Page, Repository
@@ -20,9 +21,8 @@ from records.repository import Page, Repository
 W = TypeVar("W", bound=Work)
 
 LEASED = {"status", "progress", "message", "error", "file_manifest", "result_url", "result_path", "analysis"}
-FREE = {"lease_token": None, "lease_expires_at": None}
+FREE = {"lease_token": None, "lease_seconds": None, "lease_expires_at": None}
 LOST = SQL("'worker lost after ' || attempts || CASE attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END")
-SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 
 class WorkRepository(Repository[W]):
@@ -61,7 +61,8 @@ class WorkRepository(Repository[W]):
         changes = {
             "status": self.statuses.steps[1],
             "worker": worker,
-            "lease_token": new_token(lease_seconds),
+            "lease_token": uuid.uuid4().hex,
+            "lease_seconds": lease_seconds,
             "lease_expires_at": now + timedelta(seconds=lease_seconds),
             "attempts": model.attempts + 1,
             "started_at": now,
@@ -71,13 +72,13 @@ class WorkRepository(Repository[W]):
     def heartbeat(self, record_id: str, lease_token: str) -> W | None:
         """Renew the lease; the record says whether a cancel is asked for. None when it is gone. Raises LeaseLost."""
         held = self._held(record_id, lease_token)
-        return self._as_holder(record_id, self._change_all({"lease_expires_at": renewed(lease_token)}, *held))
+        return self._as_holder(record_id, self._change_all({"lease_expires_at": self._renewed()}, *held))
 
     def release(self, record_id: str, lease_token: str) -> W | None:
         """Give it back unfinished, the attempt not counted; None when it is gone. Raises LeaseLost."""
         held = self._held(record_id, lease_token)
         again = {**self._queued(), "attempts": self.model.attempts - 1}
-        with database.atomic():
+        with self._locked(record_id):
             ended = self._change_all(self._ended(self.statuses.cancelled), *held, self._is_cancel_requested())
             done = ended or self._change_all(again, *held)
         return self._as_holder(record_id, done)
@@ -86,11 +87,11 @@ class WorkRepository(Repository[W]):
         """Stop it: at once when nobody holds it, else as soon as its worker looks. Final ones stay as they are."""
         model = self.model
         here = (self.key == record_id, model.status.not_in(self.statuses.final))
-        with database.atomic():
+        with self._locked(record_id):
             ended = self._change_all(self._ended(self.statuses.cancelled), *here, model.lease_token.is_null())
             if not ended:
                 self._change_all({"cancel_requested": True}, *here, ~self._is_cancel_requested())
-        return self.get_by_id(record_id)
+            return self.get_by_id(record_id)
 
     def retry(self, record_id: str) -> W | None:
         """Back to the queue after failed or cancelled, attempts kept; waiting or running ones stay as they are.
@@ -99,8 +100,9 @@ class WorkRepository(Repository[W]):
         """
         statuses = self.statuses
         again = {**self._queued(), "error": None, "cancel_requested": False, "finished_at": None}
-        self._change_all(again, self.key == record_id, self.in_status(statuses.failed, statuses.cancelled))
-        record = self.get_by_id(record_id)
+        with self._locked(record_id):
+            self._change_all(again, self.key == record_id, self.in_status(statuses.failed, statuses.cancelled))
+            record = self.get_by_id(record_id)
         if record is not None and cast(Any, record).status == statuses.completed:
             raise WrongStatus(f"{self.name} {record_id} is {statuses.completed}: ask for another instead")
         return record
@@ -124,6 +126,13 @@ class WorkRepository(Repository[W]):
             record.lease_token = tokens[record.record_id]
         return put_back
 
+    @contextmanager
+    def _locked(self, record_id: str) -> Iterator[None]:
+        """A transaction in which nobody else changes the record, so that several statements decide as one."""
+        with database.atomic():
+            list(wait_for_lock(self.model.select(self.key).where(self.key == record_id)))
+            yield
+
     def _queued(self) -> dict[str, Any]:
         """What a wait for the next worker looks like."""
         return {
@@ -138,6 +147,11 @@ class WorkRepository(Repository[W]):
     def _ended(self, status: str) -> dict[str, Any]:
         """What an end without a result looks like."""
         return {**FREE, "status": status, "message": None, "finished_at": utc_now()}
+
+    def _renewed(self) -> Expression:
+        """When a lease that is renewed now expires: after the seconds that its claimer chose."""
+        now = self.model.lease_expires_at.db_value(utc_now())
+        return Value(now, converter=False) + Cast(self.model.lease_seconds * 1_000_000, "BIGINT")
 
     def _is_cancel_requested(self) -> Expression:
         return cast(Expression, self.model.cancel_requested == True)  # noqa: E712
@@ -182,7 +196,7 @@ class WorkRepository(Repository[W]):
         """A status brings its times along, completed is 100 %, an end ends the lease and any other change renews it."""
         status, now = row.get("status", ""), utc_now()
         if lease_token is not None:
-            row = {"lease_expires_at": renewed(lease_token), **row}
+            row = {"lease_expires_at": self._renewed(), **row}
         if self.statuses.is_active(status):
             row = {"started_at": now, **row}
         if status in self.statuses.final:
@@ -201,17 +215,6 @@ class WorkRepository(Repository[W]):
         moved = "status" in row and row["status"] != record.status
         step = f"it cannot become {row['status']}" if moved else "its progress is final"
         return WrongStatus(f"{self.name} {record.record_id} is {record.status}: {step}")
-
-
-def new_token(lease_seconds: float) -> str:
-    """A token nobody can guess, that says how long it is good for each time it is renewed."""
-    return f"{lease_seconds:.3f}-{uuid.uuid4().hex}"
-
-
-def renewed(lease_token: str) -> datetime:
-    """When a lease renewed now runs out; its token is checked against the record by the statement that uses this."""
-    seconds = lease_token.partition("-")[0]
-    return utc_now() + timedelta(seconds=float(seconds) if SECONDS.fullmatch(seconds) else 0)
 
 
 def lease_lost(record: Any) -> LeaseLost:

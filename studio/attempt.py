@@ -15,7 +15,6 @@ from database import AWAY, release_connection
 from errors import Invalid, LeaseLost, LedgerError
 from files.deletion import named
 from files.storage import Storage, make_folder
-from models import Work
 from repos import JobRepository, LoopRepository
 from settings import Settings
 from studio import display
@@ -46,12 +45,12 @@ class Lease:
     """Keeps a lease in a thread of its own, and knows why to stop; kept() is called when it is renewed."""
 
     def __init__(
-        self, repo: JobRepository | LoopRepository, record: Work, shutdown: threading.Event, kept: Callable[[], None]
+        self, repo: JobRepository | LoopRepository, record: Any, shutdown: threading.Event, kept: Callable[[], None]
     ) -> None:
         self.repo, self.record_id, self.shutdown = repo, record.record_id, shutdown
-        self.token = str(record.lease_token)
+        self.token: str = record.lease_token
         self.name = f"{repo.name} {record.record_id}"
-        self.seconds = float(self.token.partition("-")[0])
+        self.seconds: float = record.lease_seconds
         self.why: str | None = None
         self._kept, self._ended = kept, threading.Event()
         self._thread = threading.Thread(target=self._keep, daemon=True)

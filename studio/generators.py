@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from settings import Settings
+from studio.process import ROOT
 
 # (seconds) what each generator takes, and its usual length
 DIFFRHYTHM_SECONDS = (95.0, 285.0)
 SYNTH_SECONDS = (3.0, 600.0)
 USUAL_SECONDS = 95.0
 
-ROOT = Path(__file__).parent.parent
 PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?\s?%")
 # What a line says about where the generator is; the first that matches counts.
 SIGNS = (

@@ -11,7 +11,7 @@ from models import LOOP_STATUSES, Loop, Track
 from repos import LoopRepository, TrackRepository
 from settings import Settings
 from studio.attempt import Attempt, Failed
-from studio.generators import ROOT
+from studio.process import ROOT
 
 LINE = re.compile(r"(ANALYZING|RENDERING|EXPORTING) (\d{1,3})%")
 LOOPER_SECONDS = 24 * 3600.0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from settings import Settings
 
-SUPERVISOR = Path(__file__).with_name("supervisor.py")
+ROOT = Path(__file__).parent.parent  # where `python -m studio.…` works
 GRACE_SECONDS = 1.0
 TICK_SECONDS = 0.1
 LOG_BYTES = 16 * 1024 * 1024
@@ -26,7 +26,7 @@ class Process:
     """A command under a supervisor; iterate over lines() until it has ended, then look at code."""
 
     def __init__(self, command: list[str], log: Path, folder: Path) -> None:
-        supervised = [sys.executable, "-S", "-E", str(SUPERVISOR), str(GRACE_SECONDS), *command]
+        supervisor = [sys.executable, "-S", "-E", "-m", "studio.supervisor", str(GRACE_SECONDS), str(folder.absolute())]
         ours = {name.upper() for name in Settings.model_fields}  # a token or a password is no business of a generator
         environment = {name: value for name, value in os.environ.items() if name.upper() not in ours}
         self.last: deque[str] = deque(maxlen=LAST_LINES)
@@ -34,8 +34,8 @@ class Process:
         self._log = log.open("ab", buffering=0)
         self._written = self._log.tell()
         self._inner = subprocess.Popen(
-            supervised,
-            cwd=folder,
+            [*supervisor, *command],
+            cwd=ROOT,
             env={**environment, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -12,7 +12,8 @@ from models import Job, new_id
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio.attempt import Attempt, Failed
-from studio.generators import ROOT, Generator, percent_of, status_of
+from studio.generators import Generator, percent_of, status_of
+from studio.process import ROOT
 
 ENCODING_SHARE = 10  # of the progress: what encoding takes, about a tenth
 ENCODER_SECONDS = 3600.0

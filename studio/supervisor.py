@@ -1,13 +1,12 @@
-"""Runs one generator and leaves nothing of it behind: python supervisor.py GRACE COMMAND [ARGUMENT ...].
+"""Runs one generator and ends everything it started: python -m studio.supervisor GRACE FOLDER COMMAND [ARGUMENT ...].
 
-A process of its own between worker and generator, so that the generator ends even when the worker is killed with
-SIGKILL. It ends everything the generator started when the generator exits, when its standard input closes (the
-worker is gone, or wants it to stop) or on SIGTERM: first SIGTERM to the generator's process group, after GRACE
-seconds SIGKILL to all that is left. Its exit code is the generator's, or 128 plus the number of the signal that
-ended it. Standard library alone: it starts in a few milliseconds.
+It is a process between the worker and the generator, so that the generator ends even when the worker is killed with
+SIGKILL. It ends all processes of the generator when the generator exits, when its own standard input closes (the worker
+has died, or wants the generator to stop) and on SIGTERM. It sends SIGTERM to the generator's process group, and SIGKILL
+to all remaining processes after GRACE seconds. The generator runs in FOLDER. The exit code is the generator's, or 128
+plus the number of the signal that ended it. The worker starts it without site-packages, so that it starts quickly.
 """
 
-import ctypes
 import os
 import select
 import signal
@@ -15,18 +14,22 @@ import subprocess
 import sys
 import time
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-TICK = 0.05
+from files.child import adopt_orphans, die_with_parent
+
+TICK = 0.05  # seconds
 
 
 def main() -> int:
-    """The exit code of the generator."""
-    grace, command = float(sys.argv[1]), sys.argv[2:]
-    become_subreaper()
+    """Run the generator; returns its exit code."""
+    grace, folder, command = float(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    adopt_orphans()
     stopping: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.append(number))
     try:
-        generator = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_us)
+        os.chdir(folder)
+        generator = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent
+        )
     except OSError as error:
         print(f"cannot start {command[0]}: {error.strerror}", flush=True)
         return 127
@@ -40,13 +43,13 @@ def main() -> int:
 
 
 def stdin_closed() -> bool:
-    """True when the other end of standard input is gone; waits up to a tick for it."""
+    """Wait up to a tick. Returns True if the worker has closed standard input."""
     readable, _, _ = select.select([0], [], [], TICK)
     return bool(readable) and not os.read(0, 1024)
 
 
 def end_politely(generator: subprocess.Popen[bytes], grace: float) -> None:
-    """SIGTERM to the generator's group, and time to obey."""
+    """Send SIGTERM to the generator's process group, and SIGKILL after the grace period."""
     os.killpg(generator.pid, signal.SIGTERM)
     until = time.monotonic() + grace
     while generator.poll() is None and time.monotonic() < until:
@@ -57,7 +60,7 @@ def end_politely(generator: subprocess.Popen[bytes], grace: float) -> None:
 
 
 def kill_the_rest() -> None:
-    """Kill children until there are none: what a dead child leaves behind becomes ours, as we are a subreaper."""
+    """Kill children until there are none. Orphans of a dead child become children of this process."""
     while children := children_of(os.getpid()):
         for pid in children:
             try:
@@ -68,28 +71,16 @@ def kill_the_rest() -> None:
 
 
 def children_of(parent: int) -> list[int]:
-    """The processes whose parent this is; [] where there is no /proc."""
-    found = []
+    """The ids of the processes with this parent; [] where there is no /proc."""
+    children = []
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
         try:
             with open(f"/proc/{int(name)}/stat") as stat:
                 if int(stat.read().rpartition(")")[2].split()[1]) == parent:
-                    found.append(int(name))
+                    children.append(int(name))
         except (ValueError, OSError):
             continue
-    return found
-
-
-def become_subreaper() -> None:
-    """Have orphans below us become our children (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def die_with_us() -> None:
-    """In the generator, before it is one: die when the supervisor is killed (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    return children
 
 
 if __name__ == "__main__":

@@ -1,22 +1,16 @@
 """Fixtures: a real SQLite file or a real PostgreSQL database for every test that touches one, and a real server."""
 
-import json
 import os
 import shutil
-import socket
-import subprocess
-import sys
+import signal
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="ledger-run-"))
-import psutil  # noqa: E402
 import psycopg  # noqa: E402
 import pytest  # noqa: E402
 from flask import Flask  # noqa: E402
@@ -24,14 +18,22 @@ from flask.testing import FlaskClient  # noqa: E402
 
 from app import create_app  # noqa: E402
 from database import init_database, release  # noqa: E402
+from files.storage import Storage  # noqa: E402
 from models import Job, Loop, Track  # noqa: E402
 from records.search import JobSearch  # noqa: E402
 from repos import JobRepository, LoopRepository, Page, TrackRepository  # noqa: E402
 from settings import Settings  # noqa: E402
+from tests.service import ROOT as ROOT  # noqa: E402
+from tests.service import Caller, Server  # noqa: E402
+from tests.service import clean_environment as clean_environment  # noqa: E402
+from tests.service import wait_for as wait_for  # noqa: E402
+from tests.sounds import wav_bytes  # noqa: E402
+from tests.streams import Block, blocks  # noqa: E402
 
-ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "tests" / "samples"
 KINDS = ["sqlite", "postgresql"]
+on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
+on_postgresql = pytest.mark.parametrize("kind", ["postgresql"])
 
 
 @pytest.fixture(scope="session")
@@ -144,76 +146,41 @@ def loop(track: Track) -> Loop:
     return LoopRepository().create(loop_id="loop-1", track_id=track.track_id, duration=120)
 
 
+@pytest.fixture
+def listen(client: FlaskClient) -> Iterator[Callable[..., Iterator[Block]]]:
+    """Opens event streams of the app: calling it returns an iterator of blocks."""
+    opened: list[Any] = []
+
+    def open_(path: str = "/api/events", **headers: str) -> Iterator[Block]:
+        opened.append(client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()}))
+        assert opened[-1].status_code == 200, opened[-1].text
+        assert opened[-1].content_type == "text/event-stream"
+        return blocks(opened[-1].response)
+
+    yield open_
+    for answer in opened:
+        answer.close()
+
+
+@pytest.fixture
+def storage(app: Flask) -> Storage:
+    """The app's storage folder."""
+    return Storage(app.extensions["ledger"].settings)
+
+
+@pytest.fixture
+def song(storage: Storage, track: Track) -> bytes:
+    """The bytes of a WAV that track-1 has."""
+    (storage.root / "song.wav").write_bytes(wav_bytes())
+    TrackRepository().update("track-1", file_path_wav="song.wav")
+    return wav_bytes()
+
+
 def _bound(request: pytest.FixtureRequest) -> None:
     if "app" in request.fixturenames:
         request.getfixturevalue("app")
     else:
         request.getfixturevalue("ledger")
-
-
-class Server:
-    """python app.py as a process group of its own, on a free port."""
-
-    def __init__(self, folder: Path, **environment: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url, self.folder = f"http://127.0.0.1:{self.port}", folder
-        self.log = folder / f"server-{self.port}.log"
-        self.environment = clean_environment(PORT=str(self.port), STORAGE_DIR=str(folder / "output"), **environment)
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def storage(self) -> Path:
-        """Its storage folder."""
-        return Path(self.environment["STORAGE_DIR"])
-
-    def memory(self) -> int:
-        """The bytes its web process holds."""
-        assert self.process is not None
-        children = psutil.Process(self.process.pid).children()
-        return max(each.memory_info().rss for each in children)
-
-    def start(self, seconds: float = 20) -> "Server":
-        """Start it, and return when it answers."""
-        with self.log.open("ab") as log:
-            command = [sys.executable, "app.py"]
-            self.process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
-            )
-        wait_for(self.is_up, seconds, lambda: f"no answer; log: {self.log.read_text()}")
-        return self
-
-    def is_up(self) -> bool:
-        """True when it answers /healthz."""
-        assert self.process is not None and self.process.poll() is None, self.log.read_text()
-        try:
-            with urlopen(f"{self.url}/healthz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """(status, JSON of the answer or its bytes)."""
-        data = None if body is None else json.dumps(body).encode()
-        sent = {"Content-Type": "application/json", **headers} if data else headers
-        request = Request(self.url + path, data, sent, method=method)
-        try:
-            with urlopen(request, timeout=60) as answer:
-                raw, kind, status = answer.read(), answer.headers.get_content_type(), answer.status
-        except HTTPError as error:
-            with error:
-                raw, kind, status = error.read(), "json", error.code
-        return status, json.loads(raw) if "json" in kind and raw else raw
-
-    def signal_all(self, number: int) -> None:
-        """Send every process of it a signal, and wait until they are gone."""
-        if self.process is None:
-            return
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, number)
-        self.process.wait(15)
-        self.process = None
 
 
 @pytest.fixture
@@ -230,28 +197,27 @@ def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         each.signal_all(9)
 
 
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One running server on SQLite for all tests that leave it as it was."""
+    folder = tmp_path_factory.mktemp("service")
+    running = Server(folder, DB_PATH=str(folder / "app.db"), WORKERS="0").start()
+    yield running
+    running.signal_all(signal.SIGTERM)
+
+
+@pytest.fixture
+def call(service: Server) -> Iterator[Caller]:
+    """A caller of that server."""
+    with closing(Caller(service.port)) as caller:
+        yield caller
+
+
 def thorough(full: int, usual: int) -> int:
     """How often to repeat what may go wrong at any moment: in full by `make soak`, fewer times otherwise."""
     return full if os.environ.get("THOROUGH") else usual
 
 
-def clean_environment(**more: str) -> dict[str, str]:
-    """The environment without any setting of ours, and more."""
-    names = {name.upper() for name in Settings.model_fields}
-    kept = {name: value for name, value in os.environ.items() if name not in names}
-    return {**kept, "PYTHONUNBUFFERED": "1", **more}
-
-
 def found(text: str) -> list[str]:
     """The ids of the jobs with these words, sorted."""
     return sorted(job.job_id for job in JobSearch(text).page(Page()))
-
-
-def wait_for(condition: Callable[[], Any], seconds: float, why: Callable[[], str] = lambda: "") -> Any:
-    """The first true value of condition(); fails after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    pytest.fail(f"waited {seconds} s in vain. {why()}")

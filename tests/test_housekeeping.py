@@ -13,7 +13,7 @@ from models import EPOCH, Event, Job
 from repos import JobRepository
 from settings import Settings
 from tests.conftest import Server, wait_for
-from tests.test_live import Listener, blocks, told
+from tests.streams import Listener, blocks, events_of
 
 jobs = JobRepository()
 
@@ -59,7 +59,7 @@ def test_a_stream_that_left_before_is_told_to_read_again(job: Job, client: Flask
     age(2)
     assert housekeeping.prune(Event, 7) == 2
     answer = client.get(f"/api/events?since={seen}")
-    assert next(told(blocks(answer.response)))["event"] == "resync"
+    assert next(events_of(blocks(answer.response)))["event"] == "resync"
     answer.close()
     assert seen < Event.select().get().event_id
 
@@ -70,5 +70,5 @@ def test_a_server_forgets_by_itself(ledger: Settings, server: Callable[..., Serv
     wait_for(lambda: not Event.select().exists(), 30)
     jobs.create(job_id="new", prompt="p")
     listener = Listener(running.port)
-    assert next(told(iter(listener)))["event"] == "resync"
+    assert next(events_of(iter(listener)))["event"] == "resync"
     listener.close()

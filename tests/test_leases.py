@@ -62,7 +62,7 @@ def test_loops_are_claimed_as_jobs_are(loop: Loop) -> None:
 @on_ledger
 def test_only_the_holder_changes_leased_work(job: Job) -> None:
     token = jobs.claim("w").lease_token
-    for wrong in (None, "60.000-0", "x"):
+    for wrong in (None, token[:-1], "x"):
         for name, value in [("progress", 9), ("status", "completed"), ("message", "m"), ("file_manifest", {})]:
             with pytest.raises(LeaseLost, match="only the holder"):
                 jobs.update("job-1", lease_token=wrong, **{name: value})

@@ -207,10 +207,31 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ["from models import Job", "from repos import JobRepository"])
 def test_a_script_loads_no_server_and_no_other_driver(line: str, tmp_path: Path) -> None:
-    done = python(
-        tmp_path, "-c", f"{line}; import sys; print({{'flask', 'numpy', 'granian', 'psycopg'}} & {{*sys.modules}})"
-    )
+    unused = "{'flask', 'numpy', 'soundfile', 'granian', 'database.postgresql'}"
+    done = python(tmp_path, "-c", f"{line}; import sys; print({unused} & {{*sys.modules}})")
     assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+def without_psycopg(folder: Path) -> dict[str, str]:
+    """The environment of processes in which psycopg cannot be imported."""
+    (folder / "hidden").mkdir()
+    (folder / "hidden" / "psycopg.py").write_text("raise ModuleNotFoundError('hidden', name='psycopg')\n")
+    return {"PYTHONPATH": f"{folder / 'hidden'}:{ROOT}"}
+
+
+def test_a_script_on_sqlite_works_without_psycopg(tmp_path: Path) -> None:
+    script = "from repos import *; get_session(); print(JobRepository().create(prompt='rain').status)"
+    done = python(tmp_path, "-c", script, **without_psycopg(tmp_path))
+    assert (done.stdout, done.stderr) == ("pending\n", "")
+
+
+def test_a_postgresql_url_without_psycopg_says_what_to_install(tmp_path: Path) -> None:
+    hidden = without_psycopg(tmp_path)
+    said = refusal(tmp_path, DATABASE_URL="postgresql://127.0.0.1/ledger", **hidden)
+    assert "pip install -r requirements-postgresql.txt" in said
+    script = "from models import Job; Job.create(prompt='rain')"
+    done = python(tmp_path, "-c", script, DATABASE_URL="postgresql://127.0.0.1/ledger", **hidden)
+    assert "SettingsError" in done.stderr and "pip install -r requirements-postgresql.txt" in done.stderr
 
 
 def test_a_script_alone_moves_updated_at_and_writes_one_event(job: Job, ledger: Settings, tmp_path: Path) -> None:

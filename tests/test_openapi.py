@@ -1,0 +1,57 @@
+"""The OpenAPI document is valid, complete, and the one that is served."""
+
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from app import create_app
+from settings import Settings
+from tests.conftest import on_sqlite
+from tests.contract import DOCUMENT, OPERATIONS
+from web import api, openapi
+
+
+@pytest.mark.parametrize("token", [False, True])
+def test_the_document_is_openapi_3_1(token: bool) -> None:
+    document = openapi.build(api.operations(), token)
+    assert document["openapi"].startswith("3.1.")
+    OpenAPIV31SpecValidator(document).validate()
+
+
+@on_sqlite
+def test_the_document_that_is_served_is_the_one_tested_here(client: FlaskClient) -> None:
+    assert client.get("/openapi.json").json == DOCUMENT
+
+
+@on_sqlite
+def test_every_route_is_in_the_document_and_nothing_else_is(app: Flask) -> None:
+    routes = {
+        (verb.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for verb in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.rule != "/openapi.json" and not rule.endpoint.startswith("pages.") and not rule.rule.startswith("/docs")
+    }
+    assert routes == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda told: told["operationId"])
+def test_an_operation_documents_its_problems_as_problem_json(operation: dict[str, Any]) -> None:
+    refusals = {status: told for status, told in operation["responses"].items() if status.startswith("4")}
+    assert {"400", "403"} <= refusals.keys() and "503" in operation["responses"]
+    assert all(list(told["content"]) == ["application/problem+json"] for told in refusals.values())
+
+
+@on_sqlite
+def test_a_token_is_wanted_and_documented_by_every_operation_under_api(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"api_token": "secret"}))
+    app.extensions["ledger"].close()
+    client = app.test_client()
+    document: Any = client.get("/openapi.json").json
+    for verb, path in OPERATIONS:
+        told = document["paths"][path][verb]
+        secured = client.open(path, method=verb).status_code == 401
+        assert secured == path.startswith("/api/") == ("401" in told["responses"]) == ("security" in told)
