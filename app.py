@@ -66,7 +66,8 @@ def web_app() -> Flask:
     """The app as the web server's process runs it."""
     app = create_app()
     services: current.Services = app.extensions[current.NAME]
-    serving.start_web_process(services.settings, services.storage, services.stopping)
+    threads = serving.start_web_process(services.settings, services.storage, services.stopping)
+    services.background.extend(threads)
     return app
 
 

@@ -39,19 +39,20 @@ def serve(settings: Settings, threads: int) -> None:
                 raise
 
 
-def start_web_process(settings: Settings, storage: Storage, stopping: threading.Event) -> None:
-    """Prepare this process to serve: its core, signals, log, housekeeping and webhooks."""
+def start_web_process(settings: Settings, storage: Storage, stopping: threading.Event) -> list[Any]:
+    """Prepare this process to serve: its core, signals and log. Returns the threads of housekeeping and webhooks."""
     stop.ignore_interrupt()
     if settings.pin_web_process:
         choose_core(settings.port)
     stop.end_with_parent()
     stop.set_on_sigterm(stopping)
     log_to_stderr()
-    housekeeping.start(storage, stopping)
+    threads: list[Any] = [housekeeping.start(storage, stopping)]
     if settings.webhook_url:
         from server import webhooks  # loads ssl, which nothing else needs
 
-        webhooks.start(settings, stopping)
+        threads.append(webhooks.start(settings, stopping))
+    return threads
 
 
 def web_server(address: str, port: int, threads: int) -> Any:
