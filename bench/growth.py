@@ -1,4 +1,4 @@
-"""What lists, pages and changes cost with 250,000 jobs more, on SQLite and on PostgreSQL: make bench.
+"""What lists, pages and changes cost with 250,000 jobs more, on SQLite and on PostgreSQL: make bench-growth.
 
 Medians of 30 requests before and after, each a multiple of what the form for a new job takes at the same moment.
 """
