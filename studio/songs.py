@@ -29,7 +29,7 @@ class SongAttempt(Attempt):
     def __init__(self, settings: Settings, job: Job, shutdown: threading.Event, generator: Generator) -> None:
         super().__init__(settings, job, shutdown)
         self.generator = generator
-        self.about = job.prompt.replace("\n", " ")
+        self.about = (job.prompt or f"job {job.job_id}").replace("\n", " ")
 
     def make(self) -> str:
         """See Attempt."""
@@ -60,7 +60,7 @@ class SongAttempt(Attempt):
         lyrics.write_text(self._lyrics(metadata), errors="replace")
         about.write_text(to_json(metadata))
         return {
-            "prompt": self.record.prompt,
+            "prompt": self.record.prompt or "",
             "lyrics_file": str(lyrics),
             "metadata_file": str(about),
             "duration": f"{self.generator.duration(metadata.get('duration')):g}",

@@ -86,6 +86,11 @@ def brief(text: str, length: int = SHORT) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
+def heading(job: Job, length: int = SHORT) -> str:
+    """The prompt of a job, cut to so many characters; its id if it has no prompt."""
+    return brief(job.prompt or job.job_id, length)
+
+
 def tags(record: Job | Track) -> list[str]:
     """Genre, mood and language as far as they are said."""
     return [brief(value, 40) for name in ("genre", "mood", "language") if (value := said(record, name))]
@@ -130,7 +135,5 @@ def version(record: Any) -> str:
     return str(record.version)
 
 
-FILTERS = {
-    each.__name__: each
-    for each in (ago, brief, clock, details, exact, heard, is_final, label, machine, said, tags, title, tone, took)
-} | {"version": version}
+NAMED = (ago, brief, clock, details, exact, heading, heard, is_final, label, machine, said, tags, title, tone, took)
+FILTERS = {function.__name__: function for function in NAMED} | {"version": version}
