@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from models import JOB_STATUSES, Job, Loop, Track, utc_now
+from web.current import services
 
 LABELS = {
     "pending": "Waiting",
@@ -39,6 +40,14 @@ def tone(record: Job | Loop) -> str:
 def is_final(record: Job | Loop) -> bool:
     """True when nothing more happens to it by itself."""
     return record.status.lower() in JOB_STATUSES.final
+
+
+def waits_for(job: Job) -> str | None:
+    """What a pending job waits for that the workers beside this process do not have; None when they can make it."""
+    settings = services().settings
+    if job.status != JOB_STATUSES.pending or not settings.workers:
+        return None
+    return settings.why_not_made(job.job_type)
 
 
 def ago(moment: datetime) -> str:
@@ -132,5 +141,21 @@ def version(record: Any) -> str:
 
 FILTERS = {
     each.__name__: each
-    for each in (ago, brief, clock, details, exact, heard, is_final, label, machine, said, tags, title, tone, took)
+    for each in (
+        ago,
+        brief,
+        clock,
+        details,
+        exact,
+        heard,
+        is_final,
+        label,
+        machine,
+        said,
+        tags,
+        title,
+        tone,
+        took,
+        waits_for,
+    )
 } | {"version": version}
