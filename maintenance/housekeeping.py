@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from database import database, is_postgresql
 from database.hints import skip_locked
+from files.leftovers import remove_leftovers
 from files.storage import Storage
 from maintenance.clock import WatchedClock
 from maintenance.periodic import Periodic
@@ -50,6 +51,7 @@ class Housekeeping:
             self._hourly_at = time.monotonic() + HOURLY_SECONDS
             optimise()
             self.remove_old_parts()
+            remove_leftovers(self.storage)
 
     def requeue(self) -> None:
         """Put work whose lease has expired back, and remove the files of its lost attempt.
