@@ -26,7 +26,8 @@ from files.publishing import publish_file
 from files.storage import PARTS, Storage
 from models import Track
 from repos import TrackRepository
-from tests.conftest import KINDS, Server
+from settings import Settings
+from tests.conftest import KINDS, Server, wait_for
 from tests.sounds import RATE, wav_bytes
 from tests.test_storage import everything
 
@@ -265,3 +266,14 @@ def test_an_upload_that_cannot_be_written_says_why(
     assert answer.status_code == status and str(storage.root) not in answer.text
     assert client.get("/api/tracks/track-1/audio").data == song
     assert not list((storage.root / PARTS).iterdir()) and not pending_uploads(storage)
+
+
+def test_a_service_that_starts_again_removes_what_a_killed_upload_left(server: Callable[..., Server]) -> None:
+    running = server()
+    storage = Storage(Settings(_env_file=None, storage_dir=running.storage))
+    upload = storage.folder("track", "t") / "a.wav"
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(wav_bytes())
+    os.utime(announce(storage, upload), (0, 0))
+    running.start()
+    wait_for(lambda: not upload.parent.exists() and not pending_uploads(storage), 20)
