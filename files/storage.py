@@ -117,11 +117,11 @@ class Storage:
         """A new path for an unfinished file. publish_file() gives it its final name."""
         return self._parts() / uuid.uuid4().hex
 
-    def remove_old_parts(self) -> None:
-        """Remove what a killed process did not finish: nothing was written to it, and no lease kept it, for an hour."""
+    def remove_old_parts(self, in_use: Collection[str]) -> None:
+        """Remove what a killed process did not finish: an hour old, and not the workshop of a lease, by its name."""
         for path in self._parts().iterdir():
             with suppress(FileNotFoundError):
-                if is_old(path):
+                if path.name not in in_use and is_old(path):
                     _remove_tree(path)
 
     def _parts(self) -> Path:
