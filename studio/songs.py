@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from database import to_json
-from files.storage import make_folder, publish
+from files.publishing import make_folder, publish
 from models import Job, new_id
 from repos import JobRepository, TrackRepository
 from settings import Settings
