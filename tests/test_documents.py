@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 from settings import Settings
-from tests.conftest import ROOT, Server, clean_environment
+from tests.service import ROOT, Server, clean_environment
 from tests.documents import PAGES, Block, anchors, blocks, commands, links, matches, text_of_all
 
 README = ROOT / "README.md"
