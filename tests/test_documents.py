@@ -12,11 +12,11 @@ import pytest
 from flask import Flask
 
 from settings import Settings
-from tests.service import ROOT, Server, clean_environment
+from tests.conftest import on_sqlite
 from tests.documents import PAGES, Block, anchors, blocks, commands, links, matches, text_of_all
+from tests.service import ROOT, Server, clean_environment
 
 README = ROOT / "README.md"
-on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 SERVICE = "http://127.0.0.1:8000"
 RAIN = {
     "job_id": "rain",
