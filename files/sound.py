@@ -6,10 +6,8 @@ that crashes a decoder crashes nothing else; they end with 3 and a sentence when
 (soundfile) reads and writes; numpy arrays have the shape (frames, channels).
 """
 
-import ctypes
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+
+from files.child import die_with_parent, use_remembered_cores
 
 Block = NDArray[np.float32]
 Kind = Literal["WAV", "MP3"]
@@ -32,7 +32,6 @@ POINTS = 2000
 RATES = (4000, 768_000)  # Hz
 CHANNELS = 32
 UNUSABLE = 3
-PR_SET_PDEATHSIG = 1
 
 
 class Unusable(Exception):
@@ -226,14 +225,13 @@ def _resampler(rate: int, wanted: int, channels: int) -> Any:
     return soxr.ResampleStream(rate, wanted, channels, dtype="float32")
 
 
-def _step_back() -> None:
-    """Use any core, after all that is urgent, since the web process is pinned to one; and end when it does."""
+def _become_subprocess() -> None:
+    """End when the web process does, give way to urgent work, and use all its cores: it runs on one itself."""
+    die_with_parent()
+    use_remembered_cores()
     os.nice(5)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
 
 if __name__ == "__main__":
-    _step_back()
+    _become_subprocess()
     main(sys.argv[1], *map(Path, sys.argv[2:]))

@@ -1,4 +1,4 @@
-"""The storage folder: the one place that knows where files are, and puts them there whole."""
+"""The storage folder: where the files of records are. Nothing outside the folder is read or removed."""
 
 import hashlib
 import logging
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from errors import SettingsError
+from files import cache
 from settings import Settings, get_settings
 
 log = logging.getLogger("ledger.storage")
@@ -22,7 +23,6 @@ KINDS = ("jobs", "tracks", "loops")
 PARTS = ".parts"
 PART_SECONDS = 3600.0
 LOG_NAME = "generator.log"
-LONGEST_NAME = 200  # bytes, of the 255 that file systems take
 FULL_BYTES = 4 * 1024 * 1024
 
 
@@ -62,14 +62,7 @@ class Storage:
     def open(self, name: str | Path) -> BinaryIO | None:
         """A file below the root to read, or None: nothing outside, no link, FIFO or device is ever opened."""
         path = self.locate(name)
-        try:
-            handle = os.open(path or "", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except (OSError, ValueError):
-            return None
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            os.close(handle)
-            return None
-        return os.fdopen(handle, "rb")
+        return open_file(path) if path is not None else None
 
     def find(self, name: str | Path | None) -> Path | None:
         """Where a file below the root is, when open() would open it."""
@@ -85,19 +78,25 @@ class Storage:
         return path if path is not None and self._owner(path) in {None, *owners} and is_file(path) else None
 
     def files(self, kind: str, record_id: str) -> Iterator[Path]:
-        """Every regular file in a record's folder, but not what was derived from another."""
+        """Every regular file in a record's folder."""
         folder = self.locate(self.folder(kind, record_id))
         if folder is None or folder.is_symlink():
             return
-        found = {Path(place, name) for place, _, names in os.walk(folder) for name in names}
-        sources = {path for path in found if is_file(path)}
-        yield from sources - {each for path in sources for each in derived(path).values()}
+        for place, _, names in os.walk(folder, onerror=_warn):
+            yield from (path for name in names if is_file(path := Path(place, name)))
+
+    def derived(self, source: Path, suffix: str) -> Path:
+        """Where a file derived from the source as it is now is kept. Raises FileNotFoundError without a source."""
+        return cache.cached_file(self.root, source, suffix)
 
     def remove(self, paths: Iterable[Path]) -> None:
-        """Remove regular files and what was derived from them; links, FIFOs and devices stay."""
-        for path in paths:
-            for each in (path, *derived(path).values()):
-                _unlink(each)
+        """Remove regular files and what was derived from them; links, FIFOs and devices stay.
+
+        A file that cannot be removed stays, and the log says why.
+        """
+        for path in filter(is_file, paths):
+            _unlink(path)
+            cache.forget(self.root, path)
 
     def remove_empty(self, kind: str, record_id: str) -> None:
         """Remove those folders of a record that are empty."""
@@ -117,11 +116,11 @@ class Storage:
         """A new name for a file that is not finished; publish_file() gives it its own."""
         return self._parts() / uuid.uuid4().hex
 
-    def remove_old_parts(self) -> None:
-        """Remove what a killed process did not finish: nothing was written to it, and no lease kept it, for an hour."""
+    def remove_old_parts(self, in_use: Collection[str]) -> None:
+        """Remove what a killed process did not finish: an hour old, and not the workshop of a lease, by its name."""
         for path in self._parts().iterdir():
             with suppress(FileNotFoundError):
-                if is_old(path):
+                if path.name not in in_use and is_old(path):
                     _remove_tree(path)
 
     def _parts(self) -> Path:
@@ -163,48 +162,16 @@ def make_storage_folder(settings: Settings) -> None:
         ) from None
 
 
-def derived(path: Path) -> dict[str, Path]:
-    """What may be kept beside a sound file: its encoding as mp3, and its waveform's peaks."""
-    long = len(os.fsencode(path.name)) > LONGEST_NAME
-    name = hashlib.sha256(os.fsencode(path.name)).hexdigest() if long else path.name
-    return {"mp3": path.with_name(f"{name}.mp3"), "peaks": path.with_name(f"{name}.peaks.json")}
-
-
-def publish(work: Path, final: Path) -> None:
-    """Give a finished folder its final name: every file is on disk before the name is."""
-    for path in sorted(work.rglob("*")):
-        sync(path)
-    publish_file(work, final)
-
-
-def publish_file(part: Path, final: Path) -> None:
-    """Give a finished file its final name, in a folder that is made for it: it is on disk before the name is."""
-    make_folder(final.parent)
-    replace(part, final)
-
-
-def replace(part: Path, final: Path) -> None:
-    """Give a finished file its final name. Raises FileNotFoundError when there is no such folder any more."""
-    sync(part)
-    os.rename(part, final)
-    sync(final.parent)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each on disk before it is used."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync(folder.parent)
-
-
-def sync(path: Path) -> None:
-    """fsync a file or a folder."""
-    handle = os.open(path, os.O_RDONLY)
+def open_file(path: Path) -> BinaryIO | None:
+    """A regular file to read; None for what is no regular file or cannot be read."""
     try:
-        os.fsync(handle)
-    finally:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
+        return None
+    return os.fdopen(handle, "rb")
 
 
 def sha256(path: Path) -> str:
@@ -247,4 +214,8 @@ def _unlink(path: Path) -> None:
         if is_file(path):
             path.unlink(missing_ok=True)
     except OSError as error:
-        log.warning("a file stays: %s", error)
+        _warn(error)
+
+
+def _warn(error: OSError) -> None:
+    log.warning("a file stays, as it cannot be removed: %s", error)

@@ -7,21 +7,22 @@ renews it; when it runs out the work goes back to the queue, and what the late h
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from peewee import SQL, Cast, Expression, Value
+from peewee import SQL, Case, Cast, Expression, Value, fn
 
 from database import database
 from database.hints import skip_locked, wait_for_lock
 from errors import Invalid, LeaseLost, LedgerError, WrongStatus
-from models import Statuses, Work, utc_now
+from models import EPOCH, Statuses, Work, utc_now
 from records.repository import Page, Repository
 
 W = TypeVar("W", bound=Work)
 
 LEASED = {"status", "progress", "message", "error", "file_manifest", "result_url", "result_path", "analysis"}
 FREE = {"lease_token": None, "lease_seconds": None, "lease_expires_at": None}
+CLOCK_SLACK_SECONDS = 5.0  # so much the clocks of several machines may differ
 LOST = SQL("'worker lost after ' || attempts || CASE attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END")
 
 
@@ -107,12 +108,16 @@ class WorkRepository(Repository[W]):
             raise WrongStatus(f"{self.name} {record_id} is {statuses.completed}: ask for another instead")
         return record
 
-    def requeue_expired(self) -> list[W]:
-        """Those whose lease ran out, put back: to the queue, or ended when cancelled or out of attempts.
+    def requeue_expired(self, now: datetime | None = None, steady_seconds: float | None = None) -> list[W]:
+        """Put work whose lease has expired back: into the queue, or to an end when cancelled or out of attempts.
 
-        The lease_token of each, here alone, is the one that was lost.
+        A lease has expired after its end, and also when its end is further away than its length: then the clock was
+        set back. steady_seconds: for how long the caller saw the clock run evenly. Leases that last longer are left
+        alone, since their workers may live and renew them. Returns the records with the lease_token they have lost.
         """
-        model, expired = self.model, self.model.lease_expires_at < utc_now()
+        model, expired = self.model, self._is_expired(now or utc_now())
+        if steady_seconds is not None:
+            expired &= self._lease_seconds() <= steady_seconds
         if not model.select(self.key).where(expired).exists():
             return []
         cancelled, failed = self._ended(self.statuses.cancelled), {**self._ended(self.statuses.failed), "error": LOST}
@@ -133,6 +138,10 @@ class WorkRepository(Repository[W]):
             list(wait_for_lock(self.model.select(self.key).where(self.key == record_id)))
             yield
 
+    def leased_tokens(self) -> list[str]:
+        """The tokens of all leases, also of those that have expired and are not put back yet."""
+        return [token for (token,) in self.model.select(self.model.lease_token).where(self._is_leased()).tuples()]
+
     def _queued(self) -> dict[str, Any]:
         """What a wait for the next worker looks like."""
         return {
@@ -146,12 +155,33 @@ class WorkRepository(Repository[W]):
 
     def _ended(self, status: str) -> dict[str, Any]:
         """What an end without a result looks like."""
-        return {**FREE, "status": status, "message": None, "finished_at": utc_now()}
+        return {**FREE, "status": status, "message": None, "finished_at": self._after_start(self._moment(utc_now()))}
 
     def _renewed(self) -> Expression:
         """When a lease that is renewed now expires: after the seconds that its claimer chose."""
-        now = self.model.lease_expires_at.db_value(utc_now())
-        return Value(now, converter=False) + Cast(self.model.lease_seconds * 1_000_000, "BIGINT")
+        return self._lease_end(utc_now())
+
+    def _is_expired(self, now: datetime) -> Expression:
+        latest = self._lease_end(now + timedelta(seconds=CLOCK_SLACK_SECONDS))
+        return cast(Expression, self._is_leased() & ~self.model.lease_expires_at.between(now, latest))
+
+    def _is_leased(self) -> Expression:
+        """As a range, so that the index of lease_expires_at leaves out everything else."""
+        return cast(Expression, self.model.lease_expires_at > EPOCH)
+
+    def _lease_end(self, start: datetime) -> Expression:
+        return self._moment(start) + Cast(self._lease_seconds() * Value(1_000_000), "BIGINT")
+
+    def _lease_seconds(self) -> Any:
+        return fn.COALESCE(self.model.lease_seconds, 0.0)
+
+    def _after_start(self, moment: Any) -> Any:
+        """The moment, or started_at when that is later: a clock may be set back while work runs."""
+        started_at = self.model.started_at
+        return Case(None, [(started_at > moment, started_at)], moment)
+
+    def _moment(self, moment: datetime) -> Value:
+        return Value(self.model.started_at.db_value(moment), converter=False)
 
     def _is_cancel_requested(self) -> Expression:
         return cast(Expression, self.model.cancel_requested == True)  # noqa: E712
@@ -202,6 +232,12 @@ class WorkRepository(Repository[W]):
         if status in self.statuses.final:
             row = {"finished_at": now, **row, **FREE}
         return {**row, "progress": 100} if status == self.statuses.completed else row
+
+    def _once(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The same; and no end is before its start."""
+        row = super()._once(row)
+        ended = row.get("finished_at")
+        return row if ended is None else {**row, "finished_at": self._after_start(ended)}
 
     def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
         row = super()._row(fields)

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, TypeVar
 from database import AWAY, release_connection
 from errors import Invalid, LeaseLost, LedgerError
 from files.deletion import named
-from files.storage import Storage, make_folder
+from files.publishing import make_folder
+from files.storage import Storage
 from repos import JobRepository, LoopRepository
 from settings import Settings
 from studio import display

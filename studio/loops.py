@@ -6,7 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
-from files.storage import publish, safe_name
+from files.publishing import publish
+from files.storage import safe_name
 from models import LOOP_STATUSES, Loop, Track
 from repos import LoopRepository, TrackRepository
 from settings import Settings

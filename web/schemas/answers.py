@@ -159,9 +159,13 @@ class Readiness(Answer):
     """Whether requests can be served, and if not, why."""
 
     status: Literal["ready", "unavailable"]
+    detail: str = Field(description="each part that is not ready, and what to do")
     database: Check
     schema_: Check = Field(alias="schema")
     storage: Check
+    disk: Check
+    housekeeping: Check
+    webhooks: Check
     generators: Check
 
 
