@@ -116,6 +116,11 @@ def test_every_setting_is_in_the_table_and_the_example() -> None:
     assert {name: default.strip("`").replace("none", "") for name, default, *_ in rows} == example
 
 
+def test_the_settings_in_the_examples_of_pages_exist() -> None:
+    names = [name for block in blocks("env") for name in re.findall("^([A-Z_]+)=", block.text, re.M)]
+    assert len(names) > 5 and {name.lower() for name in names} <= set(Settings.model_fields)
+
+
 def test_the_example_settings_are_the_defaults(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text((ROOT / ".env.example").read_text())
     script = "from settings import Settings, get_settings; assert get_settings() == Settings(_env_file=None)"
