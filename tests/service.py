@@ -3,11 +3,13 @@
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -19,6 +21,7 @@ import pytest
 from settings import Settings
 
 ROOT = Path(__file__).parent.parent
+UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}  # the environment of a process whose memory is measured, not its coverage
 
 
 class Server:
@@ -79,6 +82,14 @@ class Server:
             with error:
                 raw, kind, status = error.read(), "json", error.code
         return status, json.loads(raw) if "json" in kind and raw else raw
+
+    def stop(self) -> None:
+        """Have it stop by itself, so that all its processes save what coverage has measured; then kill the group."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(15)
+        self.signal_all(signal.SIGKILL)
 
     def signal_all(self, number: int) -> None:
         """Send every process of it a signal, and wait until they are gone."""

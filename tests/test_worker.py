@@ -22,7 +22,7 @@ from models import Event, Job, Track
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio import display
-from studio.generators import DIFFRHYTHM_SECONDS, Generator, configured, percent_of, status_of
+from studio.generators import configured, percent_of, status_of
 from studio.worker import JobWorker, missing
 from tests.conftest import KINDS, ROOT, SAMPLES, Server, clean_environment, thorough, wait_for
 
@@ -253,11 +253,6 @@ def test_a_job_nobody_can_do_waits_and_says_what_to_set(ledger: Settings) -> Non
 )
 def test_lines_tell_status_and_progress(line: str, status: str | None, percent: int | None) -> None:
     assert (status_of(line), percent_of(line)) == (status, percent)
-
-
-@pytest.mark.parametrize(("asked", "given"), [(None, 95), (1, 95), (130, 130), (1000, 285), ("x", 95), (True, 95)])
-def test_durations_are_bounded_to_what_the_model_takes(asked: Any, given: float) -> None:
-    assert Generator(("x",), DIFFRHYTHM_SECONDS).duration(asked) == given
 
 
 def test_without_a_command_only_synth_is_configured() -> None:
