@@ -141,9 +141,9 @@ def table(results: dict[str, tuple[Result, Result]]) -> None:
     """Print every piece on both tools, 'ours / theirs'."""
     print("| Piece | Beat error, ms | Step | Flux | Dip, dB | CPU, s | Memory, MB |\n|---|---|---|---|---|---|---|")
     for name, pair in results.items():
-        figures = [(each.beat, each.step, each.flux, each.dip, each.run.seconds) for each in pair]
+        figures = [(one.beat, one.step, one.flux, one.dip, one.run.seconds) for one in pair]
         cells = [f"{written(mine)} / {written(other)}" for mine, other in zip(*figures, strict=True)]
-        print(f"| {name} | {' | '.join(cells)} | {' / '.join(f'{each.run.memory:.0f}' for each in pair)} |")
+        print(f"| {name} | {' | '.join(cells)} | {' / '.join(f'{one.run.memory:.0f}' for one in pair)} |")
 
 
 def written(figure: float | None) -> str:
@@ -154,14 +154,14 @@ def written(figure: float | None) -> str:
 def summary(results: dict[str, tuple[Result, Result]]) -> None:
     """Print the table of the README: medians, and the worst where that is what is heard."""
     rows: list[tuple[str, Callable[[Result], float | None], Callable[[list[float]], float]]] = [
-        ("Beat error at the seam, median (ms)", lambda each: each.beat, statistics.median),
-        ("Beat error at the seam, worst (ms)", lambda each: each.beat, max),
-        ("Sample step at the seam, worst (of the usual largest)", lambda each: each.step, max),
-        ("Spectral flux at the seam, median (of the original's)", lambda each: each.flux, statistics.median),
-        ("Spectral flux at the seam, worst (of the original's)", lambda each: each.flux, max),
-        ("CPU time, median (s)", lambda each: each.run.seconds, statistics.median),
-        ("Memory, median (MB)", lambda each: each.run.memory, statistics.median),
-        ("Pieces without a loop", lambda each: float(each.join is None), sum),
+        ("Beat error at the seam, median (ms)", lambda result: result.beat, statistics.median),
+        ("Beat error at the seam, worst (ms)", lambda result: result.beat, max),
+        ("Sample step at the seam, worst (of the usual largest)", lambda result: result.step, max),
+        ("Spectral flux at the seam, median (of the original's)", lambda result: result.flux, statistics.median),
+        ("Spectral flux at the seam, worst (of the original's)", lambda result: result.flux, max),
+        ("CPU time, median (s)", lambda result: result.run.seconds, statistics.median),
+        ("Memory, median (MB)", lambda result: result.run.memory, statistics.median),
+        ("Pieces without a loop", lambda result: float(result.join is None), sum),
     ]
     print("\n| | This | PyMusicLooper 3.6 |\n|---|---|---|")
     for name, measure, of in rows:
@@ -191,7 +191,7 @@ def throughput(folder: Path) -> None:
 
 
 def main() -> None:
-    """Everything."""
+    """Measure all pieces and print the tables."""
     prepare()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -1,4 +1,4 @@
-"""The pictures of the dashboard: make screenshot. With --all FOLDER, every page in each size and colour scheme.
+"""Takes the pictures of the dashboard: make screenshot. With --all FOLDER, every page in each size and colour scheme.
 
 Starts the service on a temporary folder, with a worker, real synth songs and loops, and records in every status.
 """
@@ -57,15 +57,15 @@ def main() -> None:
     """Write docs/dashboard.png, or with --all every picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", type=Path, metavar="FOLDER", help="every page, 1440 and 390 px, light and dark")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="ledger-picture-"))
     try:
         with serving(folder, workers=1) as url:
             fill(folder, url)
         with serving(folder, workers=0) as url, browser() as chromium:
             under_way(url)
-            if asked.all:
-                take_all(chromium, url, asked.all)
+            if options.all:
+                take_all(chromium, url, options.all)
             else:
                 take(chromium, url + "/", ROOT / "docs" / "dashboard.png", (1280, 800), "light")
     finally:
@@ -80,7 +80,7 @@ def fill(folder: Path, url: str) -> None:
     track = call(url, "GET", "/api/jobs/night-train/tracks")["items"][0]["track_id"]
     for seconds, fade, kind in ((120, True, "MP3"), (30, False, "WAV")):
         call(url, "POST", f"/api/tracks/{track}/loops", {"duration": seconds, "fade_in_out": fade, "format": kind})
-    wait(lambda: all(each["status"] in ("COMPLETED", "FAILED") for each in call(url, "GET", "/api/loops")["items"]))
+    wait(lambda: all(loop["status"] in ("COMPLETED", "FAILED") for loop in call(url, "GET", "/api/loops")["items"]))
 
 
 def remember(folder: Path) -> None:
@@ -118,8 +118,8 @@ def under_way(url: str) -> None:
         call(url, "POST", "/api/jobs", {"prompt": prompt, "metadata": {"genre": genre, "mood": mood}, "priority": 9})
         claim = {"worker": "studio-1", "lease_seconds": 3600, "job_types": ["diffrhythm"]}
         job = call(url, "POST", "/api/jobs/claim", claim)
-        told = {"status": status, "progress": progress, "message": message}
-        call(url, "PATCH", f"/api/jobs/{job['job_id']}", told, job["lease_token"])
+        progress_now = {"status": status, "progress": progress, "message": message}
+        call(url, "PATCH", f"/api/jobs/{job['job_id']}", progress_now, job["lease_token"])
     for prompt, genre, mood in (("City pop at golden hour, slap bass, bright horns", "Pop", "Nostalgic"),):
         call(url, "POST", "/api/jobs", {"prompt": prompt, "metadata": {"genre": genre, "mood": mood}})
 
@@ -158,11 +158,11 @@ def browser() -> Iterator[Any]:
     """The Chromium of this machine."""
     from playwright.sync_api import sync_playwright
 
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
         sys.exit("no Chromium here: apt install chromium")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield chromium
         chromium.close()
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models import ID_PATTERN, Job, Loop
 from records.words import words as split_words
 from tests.answers import is_problem, problem
-from tests.conftest import on_sqlite
+from tests.conftest import on_sqlite, thorough
 from tests.contract import ENDING, OPERATIONS, RECORDS, fill, repeatable, save_song
 
 WILD = st.text(st.characters())  # lone surrogates and U+0000 too
@@ -73,7 +73,7 @@ def same(sent: Any, got: Any) -> bool:
     return type(got) is type(sent) and bool(got == sent)
 
 
-@repeatable(120)
+@repeatable(thorough(120, 60))
 @given(metadata=st.dictionaries(TEXT, JSON, max_size=6))
 @example(metadata=EXTREMES)
 def test_any_json_object_comes_back_as_it_was_sent(client: FlaskClient, metadata: dict[str, Any]) -> None:
@@ -92,7 +92,7 @@ def test_what_json_has_no_number_for_is_refused_wherever_it_is(client: FlaskClie
 
 
 @pytest.mark.parametrize("name", ["q", "metadata.genre"])
-@repeatable(200)
+@repeatable(thorough(200, 60))
 @given(text=TEXT)
 def test_any_text_can_be_looked_for(client: FlaskClient, job: Job, name: str, text: str) -> None:
     answer = client.get("/api/jobs", query_string={name: text, "count": "true"})
@@ -100,7 +100,7 @@ def test_any_text_can_be_looked_for(client: FlaskClient, job: Job, name: str, te
     assert answer.json["total"] == len(answer.json["items"])
 
 
-@repeatable(250)
+@repeatable(thorough(250, 60))
 @given(name=st.sampled_from(LIST_PARAMETERS) | WILD.map("metadata.{}".format), value=WILD | PLAUSIBLE)
 def test_anything_in_the_query_of_a_list_is_answered_or_refused(
     client: FlaskClient, job: Job, name: str, value: str
@@ -109,7 +109,7 @@ def test_anything_in_the_query_of_a_list_is_answered_or_refused(
     assert answer.status_code == 200 or problem(answer, 400, "invalid")["errors"], answer.text
 
 
-@repeatable(250)
+@repeatable(thorough(250, 60))
 @given(place=st.sampled_from([place for place in OPERATIONS if "{" in place[1]]), segment=WILD, body=JSON)
 def test_anything_in_a_path_and_any_json_is_refused(
     client: FlaskClient, place: tuple[str, str], segment: str, body: Any
@@ -121,7 +121,7 @@ def test_anything_in_a_path_and_any_json_is_refused(
     assert is_redirect or (is_problem(answer) and answer.status_code < 500), answer.text
 
 
-@repeatable(150)
+@repeatable(thorough(150, 60))
 @given(header=st.sampled_from(HEADERS), value=WIRE | st.from_regex(r'"?[0-9.e+-]{1,5}"?', fullmatch=True))
 def test_anything_in_a_header_is_answered_or_refused(
     client: FlaskClient, loop: Loop, header: tuple[str, str, str], value: str
@@ -133,7 +133,7 @@ def test_anything_in_a_header_is_answered_or_refused(
     assert answer.status_code < 400 or (is_problem(answer) and answer.status_code < 500), answer.text
 
 
-@repeatable(200)
+@repeatable(thorough(200, 60))
 @given(prompt=PROMPTS, pick=st.integers(0, 99))
 @example(prompt="waltz in C♯ minor", pick=3)
 @example(prompt="ΧΟΡΟΣ ΤΟΥ ΖΟΡΜΠΑ", pick=0)

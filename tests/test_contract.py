@@ -12,7 +12,7 @@ from schemathesis import Case, GenerationMode
 
 from database import database, is_postgresql
 from models import Job
-from tests.conftest import on_postgresql, on_sqlite
+from tests.conftest import on_postgresql, on_sqlite, thorough
 from tests.contract import DOCUMENT, ENDING, RECORDS, STREAMS, fill, repeatable, save_song
 
 # What a good request may be answered with. 404: the record of a made-up id. 409: an id that is taken, or a status that
@@ -136,7 +136,7 @@ def test_every_answer_is_as_documented(case: Case[Any], app: Flask, calls: list[
 
 
 @on_postgresql
-@repeatable(300)
+@repeatable(thorough(300, 100))
 @given(case=CASES)
 def test_every_answer_is_as_documented_on_postgresql(case: Case[Any], app: Flask) -> None:
     if case.method != "GET":

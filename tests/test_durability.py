@@ -69,7 +69,7 @@ def kept(promises: dict[str, Promise]) -> int:
 
 
 def write(port: int, name: str, stop: threading.Event, promises: dict[str, Promise]) -> None:
-    """Create jobs and update each a few times until told to stop, repeating whatever got no answer."""
+    """Create jobs and update each a few times until stop is set, repeating whatever got no answer."""
     with closing(Caller(port)) as caller:
         for number in itertools.count():
             job_id = f"{name}-{number}"
@@ -82,7 +82,7 @@ def write(port: int, name: str, stop: threading.Event, promises: dict[str, Promi
 
 
 def persist(caller: Caller, job_id: str, promise: Promise, stop: threading.Event) -> bool:
-    """True once what was sent last is acknowledged, False when told to stop before."""
+    """True once what was sent last is acknowledged, False when stop is set before."""
     path, body = f"/api/jobs/{job_id}", {"progress": promise.sent, "metadata": {"value": promise.sent}}
     new = {"job_id": job_id, "prompt": "rain", **body}
     is_broken = False
