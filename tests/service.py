@@ -121,7 +121,7 @@ class Caller:
 
 def group(number: int) -> list[psutil.Process]:
     """The processes of a group that are alive."""
-    return [each for each in psutil.process_iter() if is_alive_in(each, number)]
+    return [process for process in psutil.process_iter() if is_alive_in(process, number)]
 
 
 def is_alive_in(process: psutil.Process, number: int) -> bool:
@@ -135,7 +135,7 @@ def is_alive_in(process: psutil.Process, number: int) -> bool:
 def web_workers(service: Server) -> list[psutil.Process]:
     """The processes that answer for a server: forks of its parent, unlike the workers that make audio."""
     assert service.process is not None
-    return [each for each in psutil.Process(service.process.pid).children() if is_fork(each)]
+    return [child for child in psutil.Process(service.process.pid).children() if is_fork(child)]
 
 
 def is_fork(process: psutil.Process) -> bool:
