@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from models import JOB_STATUSES, Job, Loop, Track, utc_now
+from web.current import services
 
 LABELS = {
     "pending": "Waiting",
@@ -49,6 +50,14 @@ def tone(record: Job | Loop) -> str:
 def is_final(record: Job | Loop) -> bool:
     """True if the record has completed, failed or been cancelled."""
     return record.status.lower() in JOB_STATUSES.final
+
+
+def waits_for(job: Job) -> str | None:
+    """What a pending job waits for that the workers beside this process do not have; None when they can make it."""
+    settings = services().settings
+    if job.status != JOB_STATUSES.pending or not settings.workers:
+        return None
+    return settings.why_not_made(job.job_type)
 
 
 def ago(moment: datetime) -> str:
@@ -145,6 +154,6 @@ FILTERS = {
     function.__name__: function
     for function in (
         ago, brief, clock, details, exact, findings, has_prompt, heading, is_final, iso, label, line_count,
-        metadata_text, tags, title, tone, took, version,
+        metadata_text, tags, title, tone, took, version, waits_for,
     )
 }  # fmt: skip

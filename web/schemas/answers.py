@@ -80,7 +80,7 @@ class Job(WorkOut):
     job_id: Id
     job_type: Word
     status: JobStatus
-    prompt: str
+    prompt: str | None
     metadata: JsonObject
     file_manifest: JsonObject
     tracks: list[Track] = Field([], description="with expand=tracks")
@@ -130,6 +130,7 @@ class Stats(Answer):
     loops: dict[LoopStatus, int]
     tracks: int
     queue_length: int = Field(description="jobs and loops that wait")
+    waiting_by_type: dict[str, int] = Field(description="pending jobs by job_type")
     mean_job_seconds: float | None = Field(description="of the last hundred completed jobs")
 
 
