@@ -9,9 +9,21 @@ ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+class NotJson(ValueError):
+    """A value that JSON text cannot hold."""
+
+
 def to_json(value: object) -> str:
-    """Compact JSON text; ValueError for NaN and Infinity, which JSON cannot say."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """Compact JSON text. Raises NotJson for NaN, Infinity, other types, and what contains itself or is too deep."""
+    return dump(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def dump(value: object, **options: Any) -> str:
+    """json.dumps(), with NotJson for whatever it raises."""
+    try:
+        return json.dumps(value, **options)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise NotJson(str(error)) from None
 
 
 def from_json(text: str | bytes) -> Any:

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import peewee
-from playhouse.pool import MaxConnectionsExceeded
 
+from database.connection import is_postgresql
+from database.json_text import NotJson
 from errors import Invalid, MissingParent
 
 EXPECTED = {
@@ -22,9 +23,11 @@ EXPECTED = {
     "attempts": "an integer of at least 0",
 }
 _ID = "1 to 64 of A-Z a-z 0-9 . _ -, and not . or .."
-_NAMED = re.compile(r'(?:constraint failed: |check constraint "|column "|column |constraint ")(?:\w+\.)?(\w+)')
-
-_MISSING = re.compile("NOT NULL constraint|not-null constraint")
+# SQLite's extended result codes, and PostgreSQL's sqlstates.
+FOREIGN_KEY = (787, "23503")
+NOT_NULL = (1299, "23502")
+RAISED = 1811  # by a trigger of ours, for a missing parent alone
+_SQLITE_END = re.compile(r"(?:: (?:\w+\.)?(\w+))? \(code=\d+, ext=(\d+)\)$")
 
 
 @contextmanager
@@ -34,30 +37,36 @@ def rules_named(model: Any) -> Iterator[None]:
     try:
         yield
     except peewee.IntegrityError as error:
-        raise _broken_rule(model, str(error)) from None
+        raise _broken_rule(model, cast(Any, error).orig) from None
     except (peewee.DataError, OverflowError):
         raise Invalid(f"{table} cannot hold this: a value does not fit its field") from None
-    except MaxConnectionsExceeded:  # a ValueError by descent
-        raise
-    except (ValueError, TypeError) as error:
-        if "JSON" not in str(error) and "encode" not in str(error):
-            raise
+    except (NotJson, UnicodeEncodeError) as error:
         raise Invalid(f"{table} cannot hold this: {error}") from None
 
 
-def _broken_rule(model: Any, said: str) -> Invalid:
-    """The rule behind a database's message, by the name of its constraint or column."""
+def _broken_rule(model: Any, error: Any) -> Invalid:
+    """The broken rule in words; error is the driver's own."""
     table = model._meta.table_name
-    if "foreign key" in said.lower() and model._meta.refs:
+    code, name = _postgresql_rule(error) if is_postgresql() else _sqlite_rule(error)
+    if code in (*FOREIGN_KEY, RAISED) and model._meta.refs:
         parent = next(iter(model._meta.refs))
-        name = parent.column_name
-        return MissingParent(f"{name} must name an existing {parent.name}: create the {parent.name} first", name)
-    found = _NAMED.search(said)
-    name = found[1] if found else ""
+        column = parent.column_name
+        return MissingParent(f"{column} must name an existing {parent.name}: create the {parent.name} first", column)
     field = name if name in model._meta.columns else name.removeprefix(f"{table}_")
     if field not in model._meta.columns:
         return Invalid(f"{table} breaks a rule of the database")
-    if _MISSING.search(said):
+    if code in NOT_NULL:
         return Invalid(f"{field} is required", field)
     expected = _ID if field == f"{table}_id" else EXPECTED.get(field, "of its type")
     return Invalid(f"{field} must be {expected}", field)
+
+
+def _postgresql_rule(error: Any) -> tuple[str, str]:
+    """(the sqlstate, the name of the constraint or column)."""
+    return error.sqlstate, error.diag.constraint_name or error.diag.column_name or ""
+
+
+def _sqlite_rule(error: Any) -> tuple[int, str]:
+    """(the extended result code, the name of the constraint or column): the driver ends its message with them."""
+    end = _SQLITE_END.search(str(error))
+    return (int(end[2]), end[1] or "") if end else (0, "")

@@ -72,14 +72,14 @@ class Housekeeping:
 
 
 def forget(stopping: threading.Event, model: type[Event | Delivery], days: float) -> None:
-    """Delete events or deliveries that are older than so many days; a part of them when there are many."""
+    """Delete events or deliveries that are older than so many days; when there are many, a part of them."""
     for _ in range(BATCHES):
         if prune(model, days) < BATCH or stopping.wait(BREATH_SECONDS):
             return
 
 
 def prune(model: type[Event | Delivery], days: float) -> int:
-    """Delete the first few rows that are older than so many days; how many. Nothing to delete costs one small read."""
+    """Delete a batch of rows that are older than so many days; returns their number. With none it costs one read."""
     before = utc_now() - timedelta(days=days)
     oldest = model.select(model.event_id, model.created_at).order_by(model.event_id).first()
     if oldest is None or oldest.created_at >= before:
@@ -100,9 +100,9 @@ def limit_deliveries(limit: int) -> None:
 
 
 def optimise() -> None:
-    """Have SQLite look at its tables, so that it picks the right index.
+    """Let SQLite analyse its tables, so that it chooses the right index.
 
-    Not while they are small: what it learns then misleads it once they have grown.
+    Not while they are small: the statistics of small tables mislead it when they have grown.
     """
     if is_postgresql():
         return

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 from peewee import Expression, Field, Tuple, fn
 
 from database import database
+from database.json_text import dump
 from database.refusals import rules_named
 from errors import Conflict, Invalid, LedgerError, Stale
 from models import Record, utc_now
@@ -67,10 +68,11 @@ class Repository(Generic[R]):
         """
         now = utc_now()
         row = {"created_at": now, "updated_at": now, **self._implied(self._row(fields))}
-        record = self.model(**row, fingerprint=fingerprint(fields))
-        insert = self.model.insert(record.__data__).on_conflict("nothing", conflict_target=(self.key,))
-        with rules_named(self.model), database.atomic():
-            made = insert.as_rowcount().execute()
+        with rules_named(self.model):
+            record = self.model(**row, fingerprint=fingerprint(fields))
+            insert = self.model.insert(record.__data__).on_conflict("nothing", conflict_target=(self.key,))
+            with database.atomic():
+                made = insert.as_rowcount().execute()
         kept = self.get_by_id(record.record_id)
         if kept is None:
             raise Conflict(f"{self.name} {record.record_id} was deleted while it was being made: send it again")
@@ -169,8 +171,8 @@ class Repository(Generic[R]):
 
 
 def fingerprint(fields: dict[str, Any]) -> str:
-    """SHA-256 of what was asked for, so that the same request twice makes one record."""
-    plain = json.loads(json.dumps(fields, default=str), parse_float=_shortest)
+    """SHA-256 of the fields of a request, so that the same request twice makes one record. Raises NotJson."""
+    plain = json.loads(dump(fields, default=str), parse_float=_shortest)
     text = json.dumps(plain, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -2,16 +2,20 @@
 
 from typing import Any
 
-from peewee import fn
+from peewee import Case, fn
 
 from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track
 from records.jobs import JobRepository
 
 
 def stats() -> dict[str, Any]:
-    """Counts by status, jobs and loops that wait, and the mean seconds of the last hundred completed jobs."""
+    """Counts by status, jobs and loops that wait, and the mean seconds of the last hundred completed jobs.
+
+    A job that ended before it started, as the clock was moved back, took no time.
+    """
+    seconds = Case(None, [(Job.finished_at > Job.started_at, Job.finished_at - Job.started_at)], 0)
     taken = (
-        Job.select((Job.finished_at - Job.started_at).alias("taken"))
+        Job.select(Case(None, [(Job.started_at.is_null(False), seconds)]).alias("taken"))
         .where(Job.status == JOB_STATUSES.completed)
         .order_by(Job.created_at.desc())
         .limit(100)

@@ -44,7 +44,7 @@ def start(settings: Settings, stopping: threading.Event) -> Periodic:
 
 
 def deliver_next(settings: Settings) -> bool:
-    """Try one delivery that is due; False when none is."""
+    """Try one delivery that is due; False when none is due."""
     delivery = claim()
     if delivery is None:
         return False
@@ -66,7 +66,7 @@ def claim() -> Delivery | None:
 
 
 def done(delivery: Delivery) -> None:
-    """Forget a delivery."""
+    """Delete a delivery."""
     Delivery.delete().where(Delivery.event_id == delivery.event_id).execute()
 
 
@@ -91,7 +91,7 @@ def pause(attempts: int) -> float:
 
 
 def send(url: str, key: bytes, delivery: Delivery) -> str:
-    """POST one delivery; why that failed, or '' for an answer of 200 to 299. No redirect is followed."""
+    """POST one delivery. Returns '' after an answer of 200 to 299, else why it failed. Follows no redirect."""
     body, now = message(delivery), int(time.time())
     headers = {
         "Content-Type": "application/json",
@@ -108,7 +108,7 @@ def send(url: str, key: bytes, delivery: Delivery) -> str:
 
 
 def message(delivery: Delivery) -> bytes:
-    """What is sent; the same at every try."""
+    """The body of the request; it is the same at every try."""
     name = f"{delivery.entity}.{delivery.data['status'].lower()}"
     body = {"type": name, "timestamp": iso(delivery.created_at), "data": delivery.record()}
     return to_json(body).encode("utf-8", "replace")
@@ -121,7 +121,7 @@ def signature(key: bytes, webhook_id: str, timestamp: int, body: bytes) -> str:
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    """The status that is answered within ten seconds. Raises OSError, HTTPException, ValueError."""
+    """The status of the answer, which must come within ten seconds. Raises OSError, HTTPException, ValueError."""
     with closing(_connection(url)) as connection:
         connection.connect()
         connection.sock.settimeout(TIMEOUT_SECONDS)

@@ -327,12 +327,12 @@ def test_readiness_says_what_is_wrong(client: FlaskClient, app: Flask) -> None:
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json["status"]) == (503, "unavailable")
     assert "restart the service" in answer.json["schema"]["detail"]
-    assert answer.json["storage"] == {"ok": False, "detail": "No such file or directory"}
+    assert "No such file or directory" in answer.json["storage"]["detail"]
 
 
 def test_the_documentation_needs_no_other_host(client: FlaskClient) -> None:
     page = client.get("/docs/").text
-    assert "swagger-ui" in page and re.findall("https?://[^/]+", page) == ["http://localhost"]
+    assert "swagger-ui" in page and re.findall("https?://[^/]+", page) == []
     with client.get("/docs/swagger-ui-bundle.js") as script:
         assert script.status_code == 200
     assert client.get("/openapi.json").json["openapi"].startswith("3.1")

@@ -12,9 +12,10 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has core affinity and prctl")
 PARENT = """
 import os, subprocess, sys
-from server.affinity import choose_core
+from files.child import remember_cores
 os.sched_setaffinity(0, {allowed})
-choose_core(0)
+remember_cores()
+os.sched_setaffinity(0, {{{core}}})
 subprocess.run([sys.executable, "-c", {child!r}], check=True)
 """
 CHILD = """
@@ -28,7 +29,7 @@ print(json.dumps(sorted(os.sched_getaffinity(0))))
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_subprocess_uses_the_cores_that_the_service_was_started_with(count: int) -> None:
     allowed = sorted(os.sched_getaffinity(0))[-count:]
-    code = PARENT.format(allowed=set(allowed), child=CHILD)
+    code = PARENT.format(allowed=set(allowed), core=allowed[0], child=CHILD)
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert json.loads(ended.stdout or "[]") == allowed, ended.stderr
 
