@@ -12,9 +12,9 @@ WORKER_STOP_SECONDS = 10.0
 
 
 class Crew:
-    """The worker processes beside the web process; one that dies is started again.
+    """The worker processes beside the web process; a worker that dies is replaced.
 
-    So many for jobs, and one for loops, so that a loop never waits behind a song; none at all for 0.
+    count workers make jobs, and one more makes loops, so that a loop never waits for a song. No worker when count is 0.
     """
 
     def __init__(self, count: int) -> None:
@@ -29,7 +29,7 @@ class Crew:
         self._watcher.start()
 
     def stop(self) -> None:
-        """Have them release what they hold and end; after ten seconds they are killed."""
+        """Send SIGTERM: each worker releases its lease and ends. Kill those that still run after ten seconds."""
         self._stopping.set()
         self._watcher.join()
         for member in self.members:

@@ -1,4 +1,4 @@
-"""The forms of the dashboard as browsers send them without JavaScript; with it they call REST instead."""
+"""The forms of the dashboard, as browsers without JavaScript send them; with JavaScript the pages call REST."""
 
 import hmac
 import math
@@ -60,7 +60,7 @@ def act(kind: str, verb: str, record_id: str) -> ResponseReturnValue:
 @routes.post("/tracks/<id:record_id>/delete", defaults={"kind": "track"})
 @routes.post("/loops/<id:record_id>/delete", defaults={"kind": "loop"})
 def delete(kind: str, record_id: str) -> ResponseReturnValue:
-    """Delete it and what belongs to it; its files, too, when that is ticked."""
+    """Delete a record and what belongs to it; with its files when the box is ticked."""
     with_files = read_form().get("files") == "true"
     record = require(REPOS[kind].get_by_id(record_id))
     back = url_for("pages.show_jobs") if kind == "job" else home_of(record)
@@ -76,7 +76,7 @@ def show_sign_in() -> ResponseReturnValue:
 
 @routes.post("/sign-in")
 def sign_in() -> ResponseReturnValue:
-    """A cookie for who knows the token."""
+    """Set the sign-in cookie when the token is right."""
     form, token = read_form(), services().settings.api_token
     following = _own_address(form.get("next", ""))
     if not hmac.compare_digest(form.get("token", "").strip().encode(), token.encode()):
@@ -96,7 +96,7 @@ def sign_in() -> ResponseReturnValue:
 
 @routes.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
-    """Forget who signed in on this browser."""
+    """Delete the sign-in cookie of this browser."""
     answer = redirect(url_for("pages.show_sign_in"), 303)
     answer.delete_cookie(guard.COOKIE, httponly=True, samesite="Strict")
     return answer
@@ -113,7 +113,7 @@ def read_form() -> dict[str, str]:
 
 
 def job_of(form: dict[str, str]) -> dict[str, Any]:
-    """The REST body that a form for a job stands for. Raises Invalid."""
+    """The REST body for the form of a job. Raises Invalid."""
     metadata: dict[str, Any] = {name: form[name].strip() for name in WORDS if form.get(name, "").strip()}
     if form.get("duration", "").strip():
         metadata["duration"] = _number(form, "duration")
@@ -121,7 +121,7 @@ def job_of(form: dict[str, str]) -> dict[str, Any]:
 
 
 def loop_of(form: dict[str, str]) -> dict[str, Any]:
-    """The REST body that a form for a loop stands for. Raises Invalid."""
+    """The REST body for the form of a loop. Raises Invalid."""
     fade = form.get("fade_in_out") == "true"
     return {"duration": _number(form, "duration"), "fade_in_out": fade, "format": form.get("format", "")}
 
@@ -143,11 +143,11 @@ def _read(schema: type[schemas.Body], body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_field(error: Invalid) -> dict[str, str]:
-    """The message of each field, '' for what concerns none."""
-    return {each["field"]: each["message"] for each in error.errors} or {"": str(error)}
+    """The messages by field; '' for a message about no single field."""
+    return {problem["field"]: problem["message"] for problem in error.errors} or {"": str(error)}
 
 
 def _own_address(address: str) -> str:
     """The address when it is one of ours, else the first page."""
-    own = address.startswith("/") and not address.startswith("//") and address.isprintable() and "\\" not in address
-    return address if own else url_for("pages.show_jobs")
+    is_own = address.startswith("/") and not address.startswith("//") and address.isprintable() and "\\" not in address
+    return address if is_own else url_for("pages.show_jobs")

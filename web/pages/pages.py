@@ -1,4 +1,4 @@
-"""The dashboard: every page can be read, and every form sent, without JavaScript; static/ makes them live."""
+"""The pages of the dashboard: all can be read without JavaScript; the modules in static/ keep them up to date."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -18,7 +18,7 @@ from web.reading import validate_query
 routes = Routes()
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
 REPOS: dict[str, Any] = {"job": jobs, "track": tracks, "loop": loops}
-# What the list can be narrowed to, and the statuses that are meant.
+# The tabs of the list, and the statuses that each shows.
 SHOWN = {
     "waiting": (JOB_STATUSES.pending,),
     "running": JOB_STATUSES.steps[1:-1],
@@ -45,16 +45,16 @@ def show_jobs() -> str:
     """The jobs, newest first, narrowed by status, type and words."""
     show = request.args.get("show") or None
     query = _query(show)
-    found, cursor = part(matching_jobs(query), query, *conditions(query), few=show in FEWEST)
-    asked = {name: value for name, value in (("q", query.q), ("job_type", query.job_type)) if value}
+    records, cursor = part(matching_jobs(query), query, *conditions(query), few=show in FEWEST)
+    filters = {name: value for name, value in (("q", query.q), ("job_type", query.job_type)) if value}
     return render_template(
         "jobs.html",
-        jobs=found,
-        next=cursor and _address(asked, show, cursor),
+        jobs=records,
+        next=cursor and _address(filters, show, cursor),
         show=show,
         query=query,
         types=jobs.types(),
-        tabs=_tabs(asked, show),
+        tabs=_tabs(filters, show),
     )
 
 
@@ -80,7 +80,7 @@ def show_deletion(kind: str, record_id: str) -> str:
 
 
 def new_job_page(entries: dict[str, str], errors: dict[str, str]) -> str:
-    """The form for a new job, with what was given and what is wrong with it."""
+    """The form for a new job, with the entries so far and the errors by field."""
     runs = bool(services().settings.diffrhythm_command)
     chosen = {"job_type": "diffrhythm" if runs else "synth", **entries}
     return render_template("new.html", given=chosen, errors=errors, genres=GENRES, moods=MOODS, runs_diffrhythm=runs)
@@ -89,13 +89,13 @@ def new_job_page(entries: dict[str, str], errors: dict[str, str]) -> str:
 def job_page(job_id: str, failed: str | None = None, errors: dict[str, str] | None = None) -> str:
     """The page of a job; failed is the track whose form for a loop has these errors. Raises NotFound."""
     job = require(jobs.get_by_id(job_id))
-    found = tracks.page(Page(limit=TRACKS + 1, descending=False), Track.job == job_id)
+    rows = tracks.page(Page(limit=TRACKS + 1, descending=False), Track.job == job_id)
     return render_template(
         "job.html",
         job=job,
-        tracks=found[:TRACKS],
-        more=len(found) > TRACKS,
-        loops=loops.of_tracks([track.track_id for track in found]),
+        tracks=rows[:TRACKS],
+        more=len(rows) > TRACKS,
+        loops=loops.of_tracks([track.track_id for track in rows]),
         log=_log(job_id),
         failed=failed,
         errors=errors or {},
@@ -117,24 +117,24 @@ def _log(job_id: str) -> str:
 
 
 def _query(show: str | None) -> schemas.JobList:
-    """What the list is asked for; fields left empty ask for nothing. Raises NotFound, Malformed."""
+    """The query of the list; empty fields are left out. Raises NotFound, Malformed."""
     if show is not None and show not in SHOWN:
         raise NotFound("There is no such list of jobs.")
-    asked = {name: request.args.get(name, "").replace("\0", "") for name in ("q", "job_type", "cursor")}
-    given = {name: value for name, value in asked.items() if value.strip()}
-    narrowed = {"status": list(SHOWN[show])} if show else {}
-    found: schemas.JobList = validate_query(schemas.JobList, {**given, **narrowed, "limit": str(ROWS)})
-    return found
+    fields = {name: request.args.get(name, "").replace("\0", "") for name in ("q", "job_type", "cursor")}
+    filled = {name: value for name, value in fields.items() if value.strip()}
+    statuses = {"status": list(SHOWN[show])} if show else {}
+    query: schemas.JobList = validate_query(schemas.JobList, {**filled, **statuses, "limit": str(ROWS)})
+    return query
 
 
-def _tabs(asked: dict[str, str], show: str | None) -> list[dict[str, Any]]:
-    """All jobs and each narrower list: name, address, and how many there are when nothing else is asked."""
-    counts = jobs.tally() if not asked else {}
+def _tabs(filters: dict[str, str], show: str | None) -> list[dict[str, Any]]:
+    """The tabs of the list: name, address, and the number of jobs when the list has no other filter."""
+    counts = jobs.tally() if not filters else {}
     return [
         {
             "name": (name or "all").capitalize(),
             "tone": name,
-            "url": _address(asked, name),
+            "url": _address(filters, name),
             "current": name == show,
             "count": _count(sum(counts[status] for status in statuses)) if counts else None,
         }
@@ -146,7 +146,7 @@ def _count(number: int) -> str:
     return f"{number:,}" if number <= COUNTED else f"{COUNTED:,}+"
 
 
-def _address(asked: dict[str, str], show: str | None, cursor: str | None = None) -> str:
-    """The list that is asked for, from a cursor on."""
-    asked = {**asked, **({"show": show} if show else {}), **({"cursor": cursor} if cursor else {})}
-    return f"{url_for('pages.show_jobs')}{'?' if asked else ''}{urlencode(asked)}"
+def _address(filters: dict[str, str], show: str | None, cursor: str | None = None) -> str:
+    """The URL of the list with these filters, from a cursor on."""
+    parameters = {**filters, **({"show": show} if show else {}), **({"cursor": cursor} if cursor else {})}
+    return f"{url_for('pages.show_jobs')}{'?' if parameters else ''}{urlencode(parameters)}"

@@ -1,4 +1,4 @@
-"""What protects every page: the sign-in, the headers, and errors shown as pages."""
+"""The sign-in, the security headers and the error page that all pages share."""
 
 from flask import Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -12,7 +12,7 @@ OPEN = ("pages.static", "pages.show_sign_in", "pages.sign_in")
 
 
 def require_sign_in() -> ResponseReturnValue | None:
-    """Where a token is set, only who signed in with it sees a page."""
+    """Redirect to the sign-in when API_TOKEN is set and the browser has not signed in."""
     token = services().settings.api_token.encode()
     if not token or request.endpoint in OPEN or guard.is_signed_in(token):
         return None
@@ -21,7 +21,7 @@ def require_sign_in() -> ResponseReturnValue | None:
 
 
 def protect(answer: Response) -> Response:
-    """Nothing of another host and nothing inline, whatever a prompt may hold."""
+    """Forbid scripts and styles from other hosts and inline ones, so that no prompt can run as a script."""
     answer.headers.update(HEADERS)
     if answer.mimetype == "text/html":
         answer.headers["Content-Security-Policy"] = POLICY
