@@ -20,6 +20,10 @@ class DatabaseUnusable(CannotStart):
     """The database cannot be opened, written or locked."""
 
 
+class SchemaTooOld(DatabaseUnusable):
+    """The database was made before the first release of this program."""
+
+
 class SchemaTooNew(DatabaseUnusable):
     """The database was written by a newer version of this program."""
 

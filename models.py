@@ -137,7 +137,7 @@ class Job(Work):
     job_id = CharField(ID_LENGTH, primary_key=True, default=new_id)
     job_type = CharField(ID_LENGTH, default="diffrhythm")
     status = CharField(default=JOB_STATUSES.pending)
-    prompt = TextField()
+    prompt = TextField(null=True)
     metadata = JSONField(default=dict, dumps=to_json, loads=from_json, help_text="language, genre, mood, …")
     file_manifest = JSONField(default=dict, dumps=to_json, loads=from_json, help_text="paths and URLs")
 

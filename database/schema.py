@@ -9,7 +9,7 @@ from pathlib import Path
 import peewee
 
 from database.connection import bind, bound_settings, database
-from errors import DatabaseUnusable, SchemaTooNew
+from errors import DatabaseUnusable, SchemaTooNew, SchemaTooOld
 from settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -87,6 +87,11 @@ def _folder_lock(folder: Path) -> Iterator[None]:
 
 def _migrate() -> None:
     pending, unknown = schema_state()
+    if _is_of_development():
+        raise SchemaTooOld(
+            f"{_place(bound_settings())} was made by an earlier development version of this program, which this one "
+            "cannot read: choose another with DB_PATH or DATABASE_URL, or delete it."
+        )
     if unknown:
         raise SchemaTooNew(
             f"The database was written by a newer version of this program (it has {unknown[-1]}): "
@@ -96,6 +101,17 @@ def _migrate() -> None:
         from playhouse.migrations import Runner  # 60 ms that only an old schema needs
 
         Runner(database.obj, str(MIGRATIONS), HISTORY).up()
+
+
+def _is_of_development() -> bool:
+    """True if a version before the first release made the tables: only there a prompt is required."""
+    if not database.table_exists("job"):
+        return False
+    return any(column.name == "prompt" and not column.null for column in database.get_columns("job"))
+
+
+def _place(settings: Settings) -> str:
+    return "The PostgreSQL database" if settings.is_postgresql else f"The database {settings.sqlite_path}"
 
 
 def _advice(settings: Settings, said: str) -> str:

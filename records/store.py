@@ -69,4 +69,4 @@ class JobStore:
 
 
 def _weight(job: Job) -> int:
-    return len(job.prompt) + len(to_json(job.metadata)) + len(to_json(job.file_manifest))
+    return len(job.prompt or "") + len(to_json(job.metadata)) + len(to_json(job.file_manifest))

@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import unicodedata
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 
 from database import bind, database, is_postgresql
+from database.letters import fold
 from models import EPOCH, Job
-from records import search
+from records import search, words
 from records.search import JobSearch
 from repos import JobRepository, Page
 from settings import Settings
@@ -58,6 +60,73 @@ def test_prompts_are_found_by_their_words_in_any_script(text: str, hits: list[in
         jobs.create(job_id=f"{number:02}", prompt=body["prompt"])
     jobs.create(job_id="12", prompt="ΟΔΟΣ οδος 20°C 時々雨 rock・ballad, 5 €")
     assert found(text) == [f"{number:02}" for number in hits]
+
+
+ALIKE = [  # (a prompt, a text that finds it)
+    ("ёлка мой Йод", "елка мои иод"),
+    ("елка", "ёлка"),
+    ("Ё" + "\u0308".join("ее"), "ее"),  # the second as letter and mark
+    ("Άνοιξη ἀρχή", "ανοιξη αρχη"),
+    ("ΟΔΟΣ", "οδος"),
+    ("Việt Ǽsir", "viet æsir"),
+    ("€20 and £5", "20"),
+    ("€20", "€20"),
+    ("₽20 ₿3", "20 3"),
+    ("20°C", "20"),
+    ("a→b", "b"),
+    ("x=y+z", "z"),
+    ("rock・ballad", "ballad"),
+    ("rock・ballad", "rock・ballad"),
+    ("C♯ minor", "♯"),
+    ("★ star", "★"),
+    ("❤️ love", "❤"),
+    ("❤ love", "❤️"),
+    ("हिन्दी गीत", "हिन्दी"),
+    ("한국 노래", "한"),
+    ("ﬁve 金", "金"),
+    ("µ-ziq", "μ"),
+]
+APART = [  # (a prompt, a text that does not find it)
+    ("がく", "か"),
+    ("한국", "하"),
+    ("हिन्दी", "न्दी"),
+    ("rock・ballad", "allad"),
+    ("€", "€"),
+    ("20", "2€0"),
+]
+
+
+@pytest.mark.parametrize(("prompt", "text"), ALIKE)
+def test_both_databases_find_the_same_words(prompt: str, text: str) -> None:
+    jobs.create(job_id="x", prompt=prompt)
+    assert found(text) == ["x"]
+
+
+@pytest.mark.parametrize(("prompt", "text"), APART)
+def test_both_databases_leave_the_same_words_out(prompt: str, text: str) -> None:
+    jobs.create(job_id="x", prompt=prompt)
+    assert found(text) == []
+
+
+@pytest.mark.parametrize("start", range(0x20, 0x30000, 0x4000), ids=hex)
+def test_a_prompt_is_split_into_the_words_of_the_written_rule(start: int) -> None:
+    letters = [chr(number) for number in range(start, start + 0x4000) if not 0xD800 <= number < 0xE000]
+    old = [letter for letter in letters if unicodedata.ucd_3_2_0.category(letter) != "Cn"]
+    small = [letter for letter in old if letter == letter.lower()]
+    for part in (small[place : place + 2000] for place in range(0, len(small), 2000)):
+        prompt = " ".join(f"x{letter}y" for letter in part)
+        jobs.create(job_id="x", prompt=prompt)
+        assert indexed_words(prompt) == set(words.words(fold(prompt)))
+        jobs.delete("x")
+
+
+def indexed_words(prompt: str) -> set[str]:
+    """The words that the index has of a prompt, the only one."""
+    query, values = "SELECT unnest(tsvector_to_array(job_words(%s)))", (prompt,)
+    if not is_postgresql():
+        database.execute_sql("CREATE VIRTUAL TABLE IF NOT EXISTS temp.v USING fts5vocab('main', 'job_search', 'row')")
+        query, values = "SELECT term FROM temp.v", ()
+    return {word for (word,) in database.execute_sql(query, values).fetchall()}
 
 
 def test_search_follows_changes_and_deletions(job: Job) -> None:

@@ -122,6 +122,36 @@ def test_a_database_of_a_newer_version_is_left_as_it_is(ledger: Settings, tmp_pa
     assert digests(tmp_path) == before
 
 
+@pytest.fixture
+def development_database(database_url: str, tmp_path: Path) -> str:
+    """The URL of a database as an earlier development version left it."""
+    statements = (
+        "CREATE TABLE schema_migration (id INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied TEXT NOT NULL)",
+        "CREATE TABLE job (job_id TEXT NOT NULL PRIMARY KEY, status TEXT NOT NULL, prompt TEXT NOT NULL)",
+        "INSERT INTO schema_migration (id, name, applied) VALUES (1, '0001_ledger', '2026-01-01')",
+    )
+    make_empty(database_url, tmp_path)
+    bind(Settings(_env_file=None, database_url=database_url))
+    for statement in statements:
+        database.execute_sql(statement)
+    release()
+    return database_url
+
+
+@pytest.mark.parametrize("later", ["", "0002_live"])
+def test_a_database_of_a_development_version_is_refused_and_left_as_it_is(
+    later: str, development_database: str, tmp_path: Path
+) -> None:
+    if later:
+        bind(Settings(_env_file=None, database_url=development_database))
+        database.execute_sql(f"INSERT INTO schema_migration (id, name, applied) VALUES (2, '{later}', '2026-01-01')")
+        release()
+    before = digests(tmp_path)
+    said = refusal(tmp_path, DATABASE_URL=development_database)
+    assert "earlier development version" in said and "DB_PATH or DATABASE_URL" in said
+    assert digests(tmp_path) == before
+
+
 def test_the_folder_of_the_database_is_made(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "app.db"
     done = python(tmp_path, "-c", "from models import init_database; init_database()", DB_PATH=str(path))

@@ -70,11 +70,11 @@ def _peaks(track_id: str, points: int) -> dict[str, Any]:
 
 
 def _title(track: Track) -> str:
-    """What a track is called: its own name, else the beginning of its job's prompt."""
+    """What a track is called: its own name, else the beginning of its job's prompt, else the job's id."""
     names = [track.metadata.get(key) for key in ("track_name", "title")]
     return next((name for name in names if isinstance(name, str) and name.strip()), None) or _prompt(track)
 
 
 def _prompt(track: Track) -> str:
-    job = Job.select(Job.prompt).where(Job.job_id == track.__data__["job"]).first()
-    return str(job.prompt) if job else ""
+    job = Job.select(Job.job_id, Job.prompt).where(Job.job_id == track.__data__["job"]).first()
+    return (job.prompt or job.job_id) if job else ""

@@ -24,11 +24,6 @@ LAST = {"day": "yesterday", "week": "last week", "month": "last month", "year": 
 SHORT = 300  # characters of a prompt in a list, where two lines are shown
 
 
-def heading(job: Job) -> str:
-    """The prompt of a job; its id if it has no prompt."""
-    return str(job.prompt) if has_prompt(job) else str(job.job_id)
-
-
 def has_prompt(job: Job) -> bool:
     """True if a job has a prompt that is not blank."""
     return bool(job.prompt and job.prompt.strip())
@@ -94,6 +89,11 @@ def took(record: Job | Loop) -> str | None:
 def brief(text: str, length: int = SHORT) -> str:
     """The text, cut to so many characters."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def heading(job: Job, length: int = SHORT) -> str:
+    """The prompt of a job, cut to so many characters; its id if it has no prompt."""
+    return brief(str(job.prompt if has_prompt(job) else job.job_id), length)
 
 
 def tags(record: Job | Track) -> list[str]:

@@ -80,7 +80,7 @@ class Job(WorkOut):
     job_id: Id
     job_type: Word
     status: JobStatus
-    prompt: str
+    prompt: str | None
     metadata: JsonObject
     file_manifest: JsonObject
     tracks: list[Track] = Field([], description="with expand=tracks")
