@@ -17,7 +17,7 @@ from records.events import Feed
 from server import serving
 from server.logs import Logged
 from settings import Settings, get_settings
-from web import api, current, guard, limits, openapi, pages, problems
+from web import api, current, docs, guard, limits, openapi, pages, problems
 from web.operations import IdConverter
 
 MEGABYTE = 1_000_000
@@ -43,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.converters["id"] = IdConverter
     api.register(app)
     openapi.register(app, api.operations(), bool(settings.api_token))
+    docs.register(app)
     pages.register(app)
 
     commands.register(app)

@@ -1,4 +1,4 @@
-"""Ties a child process to its parent (Linux): it ends with its parent, and adopts what its own children leave behind.
+"""Child processes (Linux): how one ends with its parent, adopts orphans, and gets the cores of its parent.
 
 Standard library alone, so that a process can import this and still start in a few milliseconds.
 """

@@ -60,16 +60,16 @@ def delete_loop(storage: Storage, loop_id: str, if_match: Versions, files: bool)
 
 def named(storage: Storage, paths: Collection[Path]) -> set[Path]:
     """Those of the paths that a track or a loop names now."""
-    found: set[Path] = set()
-    todo = list(paths)
-    for some in (todo[start : start + BATCH] for start in range(0, len(todo), BATCH)):
-        names = {name: path for path in some for name in (storage.relative(path), str(path))}
+    matches: set[Path] = set()
+    ordered = list(paths)
+    for batch in (ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH)):
+        names = {name: path for path in batch for name in (storage.relative(path), str(path))}
         queries: list[Any] = [
             Track.select(field).where(field.in_(list(names))) for field in (Track.file_path_wav, Track.file_path_mp3)
         ]
         queries.append(Loop.select(Loop.result_path).where(Loop.result_path.in_(list(names))))
-        found |= {names[name] for query in queries for (name,) in query.tuples()}
-    return found
+        matches |= {names[name] for query in queries for (name,) in query.tuples()}
+    return matches
 
 
 def remove_unnamed(storage: Storage, paths: Iterable[Path]) -> None:

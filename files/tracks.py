@@ -32,7 +32,7 @@ class Upload(Protocol):
     """The body of a request that uploads a file."""
 
     def save(self, part: Path, limit: int) -> None:
-        """Write the body to a new file of at most limit bytes."""
+        """Write the body to a new file of at most limit bytes. Raises LedgerError, OSError."""
 
 
 class TrackFiles:

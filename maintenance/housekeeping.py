@@ -56,8 +56,8 @@ class Housekeeping:
     def requeue(self) -> None:
         """Put work whose lease has expired back, and remove the files of its lost attempt.
 
-        After a jump of the clock, and after the start of this process, no lease is taken from a worker before its
-        length has passed: a worker that lives renews it in that time.
+        After a jump of the clock, and after the start of this process, no lease is taken from a worker before half
+        of its length has passed: a worker that lives renews it in that time.
         """
         now, steady_seconds = self.clock.read()
         for repo in REPOS:

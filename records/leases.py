@@ -112,12 +112,13 @@ class WorkRepository(Repository[W]):
         """Put work whose lease has expired back: into the queue, or to an end when cancelled or out of attempts.
 
         A lease has expired after its end, and also when its end is further away than its length: then the clock was
-        set back. steady_seconds: for how long the caller saw the clock run evenly. Leases that last longer are left
-        alone, since their workers may live and renew them. Returns the records with the lease_token they have lost.
+        set back. steady_seconds: for how long the caller saw the clock run evenly. Leases more than twice as long are
+        left alone: a worker that lives renews its lease within half of it. Returns the records with the lease_token
+        they have lost.
         """
         model, expired = self.model, self._is_expired(now or utc_now())
         if steady_seconds is not None:
-            expired &= self._lease_seconds() <= steady_seconds
+            expired &= self._lease_seconds() <= 2 * steady_seconds
         if not model.select(self.key).where(expired).exists():
             return []
         cancelled, failed = self._ended(self.statuses.cancelled), {**self._ended(self.statuses.failed), "error": LOST}

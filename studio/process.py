@@ -33,15 +33,19 @@ class Process:
         self.code: int | None = None
         self._log = log.open("ab", buffering=0)
         self._written = self._log.tell()
-        self._inner = subprocess.Popen(
-            [*supervisor, *command],
-            cwd=ROOT,
-            env={**environment, "PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        try:
+            self._inner = subprocess.Popen(
+                [*supervisor, *command],
+                cwd=ROOT,
+                env={**environment, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except Exception:  # an argument with NUL, or no memory for another process
+            self._log.close()
+            raise
 
     def lines(self, stop: Callable[[], bool], seconds: float) -> Iterator[str]:
         """The lines that the command prints, and '' while it prints nothing. A carriage return ends a line, too.

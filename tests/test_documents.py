@@ -12,11 +12,11 @@ import pytest
 from flask import Flask
 
 from settings import Settings
-from tests.conftest import ROOT, Server, clean_environment
+from tests.conftest import on_sqlite
 from tests.documents import PAGES, Block, anchors, blocks, commands, links, matches, text_of_all
+from tests.service import ROOT, Server, clean_environment
 
 README = ROOT / "README.md"
-on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 SERVICE = "http://127.0.0.1:8000"
 RAIN = {
     "job_id": "rain",
@@ -114,6 +114,11 @@ def test_every_setting_is_in_the_table_and_the_example() -> None:
     example = dict(re.findall("^([A-Z_]+)=(.*)", (ROOT / ".env.example").read_text(), re.M))
     assert sorted(name for name, *_ in rows) == sorted(name.upper() for name in Settings.model_fields)
     assert {name: default.strip("`").replace("none", "") for name, default, *_ in rows} == example
+
+
+def test_the_settings_in_the_examples_of_pages_exist() -> None:
+    names = [name for block in blocks("env") for name in re.findall("^([A-Z_]+)=", block.text, re.M)]
+    assert len(names) > 5 and {name.lower() for name in names} <= set(Settings.model_fields)
 
 
 def test_the_example_settings_are_the_defaults(tmp_path: Path) -> None:

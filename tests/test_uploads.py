@@ -1,5 +1,6 @@
 """Uploading the sound of a track over REST."""
 
+import errno
 import http.client
 import io
 import json
@@ -25,7 +26,8 @@ from files.publishing import publish_file
 from files.storage import PARTS, Storage
 from models import Track
 from repos import TrackRepository
-from tests.conftest import KINDS, Server
+from settings import Settings
+from tests.conftest import KINDS, Server, wait_for
 from tests.sounds import RATE, wav_bytes
 from tests.test_storage import everything
 
@@ -250,3 +252,28 @@ def test_of_two_uploads_that_name_one_version_one_is_refused(server: Callable[..
         answers = list(pool.map(lambda seconds: put(running, wav_bytes(seconds), if_match=version), [1, 2]))
     assert sorted(status or 0 for status, _ in answers) == [200, 412]
     assert len(list((running.storage / "tracks" / "t").iterdir())) == 1
+
+
+@pytest.mark.parametrize(("code", "status"), [(errno.EDQUOT, 507), (errno.EROFS, 503), (errno.EIO, 503)])
+def test_an_upload_that_cannot_be_written_says_why(
+    client: FlaskClient, storage: Storage, song: bytes, monkeypatch: pytest.MonkeyPatch, code: int, status: int
+) -> None:
+    def fail(part: Path, final: Path) -> None:
+        raise OSError(code, os.strerror(code), str(final))
+
+    monkeypatch.setattr("files.tracks.publish_file", fail)
+    answer = client.put("/api/tracks/track-1/audio", data=wav_bytes(2))
+    assert answer.status_code == status and str(storage.root) not in answer.text
+    assert client.get("/api/tracks/track-1/audio").data == song
+    assert not list((storage.root / PARTS).iterdir()) and not pending_uploads(storage)
+
+
+def test_a_service_that_starts_again_removes_what_a_killed_upload_left(server: Callable[..., Server]) -> None:
+    running = server()
+    storage = Storage(Settings(_env_file=None, storage_dir=running.storage))
+    upload = storage.folder("track", "t") / "a.wav"
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(wav_bytes())
+    os.utime(announce(storage, upload), (0, 0))
+    running.start()
+    wait_for(lambda: not upload.parent.exists() and not pending_uploads(storage), 20)

@@ -23,7 +23,7 @@ from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio import display
 from studio.generators import configured, percent_of, status_of
-from studio.worker import JobWorker, missing
+from studio.worker import JobWorker
 from tests.conftest import KINDS, ROOT, SAMPLES, Server, clean_environment, thorough, wait_for
 
 STANDIN = f"{sys.executable} {ROOT / 'tests' / 'standins' / 'infer.py'}"
@@ -224,16 +224,6 @@ def test_a_job_deleted_while_it_runs_leaves_nothing(studio: Settings, monkeypatc
     jobs.delete(job.job_id)
     working.join(30)
     assert not working.is_alive() and Job.select().count() == 0
-
-
-def test_a_job_nobody_can_do_waits_and_says_what_to_set(ledger: Settings) -> None:
-    for job_type in ("diffrhythm", "opera"):
-        jobs.create(job_id=job_type, prompt="p", job_type=job_type)
-    assert JobWorker(ledger).tick(0) is False
-    assert jobs.get_by_id("diffrhythm").message == missing("diffrhythm") and "DIFFRHYTHM_COMMAND" in missing(
-        "diffrhythm"
-    )
-    assert jobs.get_by_id("opera").status == "pending" and "job_type opera" in jobs.get_by_id("opera").message
 
 
 # --- reading what generators print

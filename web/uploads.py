@@ -7,7 +7,6 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
 from errors import LengthRequired, Malformed, TooLarge
-from files.refusals import storage_errors
 
 BLOCK = 65_536
 
@@ -18,15 +17,14 @@ class Upload:
     def save(self, part: Path, limit: int) -> None:
         """Write the body to a new file of at most limit bytes.
 
-        Raises LengthRequired, TooLarge, StorageFull, StorageUnusable, and Malformed if only a part of it arrives.
+        Raises LengthRequired, TooLarge, OSError, and Malformed if only a part of it arrives.
         """
         length = request.content_length or 0
         if "Transfer-Encoding" in request.headers:
             raise LengthRequired("Send the file whole, with a Content-Length.")
         if length > limit:
             raise TooLarge(f"The file has {length} bytes; {limit} are accepted (MAX_UPLOAD_MB).")
-        with storage_errors():
-            written = self._write(part)
+        written = self._write(part)
         if written != length:
             raise Malformed(f"The body ended after {written} of {length} bytes: send it again.")
 

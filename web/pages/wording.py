@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from models import JOB_STATUSES, Job, Loop, Track, utc_now
+from web.current import services
 
 LABELS = {
     "pending": "Waiting",
@@ -22,6 +23,11 @@ TONES = {"pending": "waiting", "completed": "completed", "failed": "failed", "ca
 UNITS = (("year", 31_557_600), ("month", 2_629_800), ("week", 604_800), ("day", 86_400), ("hour", 3600), ("minute", 60))
 LAST = {"day": "yesterday", "week": "last week", "month": "last month", "year": "last year"}
 SHORT = 300  # characters of a prompt in a list, where two lines are shown
+
+
+def heading(job: Job) -> str:
+    """The prompt of a job; its id if it has no prompt."""
+    return str(job.prompt) if has_prompt(job) else str(job.job_id)
 
 
 def has_prompt(job: Job) -> bool:
@@ -44,6 +50,14 @@ def tone(record: Job | Loop) -> str:
 def is_final(record: Job | Loop) -> bool:
     """True if the record has completed, failed or been cancelled."""
     return record.status.lower() in JOB_STATUSES.final
+
+
+def waits_for(job: Job) -> str | None:
+    """What a pending job waits for that the workers beside this process do not have; None when they can make it."""
+    settings = services().settings
+    if job.status != JOB_STATUSES.pending or not settings.workers:
+        return None
+    return settings.why_not_made(job.job_type)
 
 
 def ago(moment: datetime) -> str:
@@ -89,11 +103,6 @@ def took(record: Job | Loop) -> str | None:
 def brief(text: str, length: int = SHORT) -> str:
     """The text, cut to so many characters."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
-
-
-def heading(job: Job, length: int = SHORT) -> str:
-    """The prompt of a job, cut to so many characters; its id if it has no prompt."""
-    return brief(str(job.prompt if has_prompt(job) else job.job_id), length)
 
 
 def tags(record: Job | Track) -> list[str]:
@@ -145,6 +154,6 @@ FILTERS = {
     function.__name__: function
     for function in (
         ago, brief, clock, details, exact, findings, has_prompt, heading, is_final, iso, label, line_count,
-        metadata_text, tags, title, tone, took, version,
+        metadata_text, tags, title, tone, took, version, waits_for,
     )
 }  # fmt: skip

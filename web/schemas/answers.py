@@ -130,6 +130,7 @@ class Stats(Answer):
     loops: dict[LoopStatus, int]
     tracks: int
     queue_length: int = Field(description="jobs and loops that wait")
+    waiting_by_type: dict[str, int] = Field(description="pending jobs by job_type")
     mean_job_seconds: float | None = Field(description="of the last hundred completed jobs")
 
 
