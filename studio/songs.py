@@ -60,7 +60,7 @@ class SongAttempt(Attempt):
         """The values of a command's placeholders; writes the files that they name."""
         lyrics, metadata = self.work / "lyrics.lrc", self.work / "metadata.json"
         lyrics.write_text(inputs.lyrics, "utf-8", "replace")
-        metadata.write_text(to_json(self.record.metadata), "utf-8")
+        metadata.write_text(to_json(self.record.metadata), "utf-8", "replace")
         return {
             "prompt": inputs.prompt,
             "lyrics_file": str(lyrics),

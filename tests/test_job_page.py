@@ -40,8 +40,8 @@ def test_lyrics_that_are_not_text_are_shown_with_the_other_metadata(client: Flas
     assert '["la", 1]' in unescape(shown) and "lyrics-title" not in shown
 
 
-@pytest.mark.parametrize("prompt", ["", " \n"])
-def test_a_job_without_a_prompt_is_shown_by_its_id(client: FlaskClient, prompt: str) -> None:
+@pytest.mark.parametrize("prompt", [None, "", " \n"])
+def test_a_job_without_a_prompt_is_shown_by_its_id(client: FlaskClient, prompt: str | None) -> None:
     shown = page(client, prompt=prompt)
     assert '<h1 dir="auto">job-1</h1>' in shown and "This job has no prompt." in shown
     assert 'dir="auto">job-1</a>' in client.get("/").text

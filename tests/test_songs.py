@@ -142,7 +142,7 @@ def test_lyrics_that_are_not_text_fail_the_job(studio: Settings) -> None:
 
 
 @pytest.mark.parametrize("job_type", ["diffrhythm", "synth"])
-@pytest.mark.parametrize("prompt", ["", " \n"])
-def test_a_job_without_a_prompt_fails_with_a_sentence(studio: Settings, job_type: str, prompt: str) -> None:
+@pytest.mark.parametrize("prompt", [None, "", " \n"])
+def test_a_job_without_a_prompt_fails_with_a_sentence(studio: Settings, job_type: str, prompt: str | None) -> None:
     job = make(studio, job_type=job_type, prompt=prompt)
     assert job.status == "failed" and job.error.startswith("the job has no prompt")
