@@ -1,10 +1,12 @@
 """SQLite: its pragmas, and write transactions that queue within the process."""
 
 import threading
+from typing import Any
 
 import peewee
 from playhouse.cysqlite_ext import CySqliteDatabase
 
+from database.text import TolerantCursor
 from database.threads import PerThread
 from settings import Settings
 
@@ -16,6 +18,11 @@ _writer, _thread = threading.Lock(), threading.local()
 
 class Sqlite(PerThread, CySqliteDatabase):
     """SQLite whose write transactions queue within the process: SQLite's own waiting is unfair, up to starvation."""
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """A cursor over the result; text that is not valid UTF-8 is read as U+FFFD."""
+        run = super().execute_sql
+        return TolerantCursor(run(sql, params), sql, lambda again: run(again, params))
 
     def begin(self, lock_type: str | None = None) -> None:
         """Wait for the other writers of this process, then for those of others."""

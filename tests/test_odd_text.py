@@ -60,3 +60,24 @@ def test_a_lone_surrogate_in_a_delivery_breaks_no_webhook(client: FlaskClient, o
 @pytest.mark.parametrize("text", [r'"\ud83c\udfb5"', r'"\\ud800"', r'{"a":"\u00e9"}', '"é🎵"'])
 def test_valid_json_text_is_read_as_it_is(text: str) -> None:
     assert from_json(text) == from_json(text.encode()) == json.loads(text)
+
+
+@on_sqlite
+@pytest.mark.parametrize("path", ["/api/jobs/job-1", "/api/jobs", "/", "/jobs/job-1", "/api/jobs/job-1/events?since=0"])
+def test_text_that_is_not_utf_8_breaks_no_answer(path: str, client: FlaskClient, job: Job) -> None:
+    JobRepository().create(job_id="job-2", prompt="another")
+    database.execute_sql("UPDATE job SET message = CAST(X'6869EDA080' AS TEXT) WHERE job_id = 'job-1'")
+    answer = client.get(path, buffered=False)
+    text = b"".join(chunk for chunk, _ in zip(answer.iter_encoded(), range(4), strict=False)).decode()
+    answer.close()
+    assert answer.status_code == 200 and "hi\ufffd" in text
+
+
+@on_sqlite
+def test_the_rows_after_text_that_is_not_utf_8_are_read_once(ledger: object, job: Job) -> None:
+    for number in range(3):
+        JobRepository().create(job_id=f"more-{number}", prompt="more", priority=number)
+    database.execute_sql("UPDATE job SET prompt = CAST(X'ff' AS TEXT) WHERE job_id = 'more-1'")
+    jobs = [(job.job_id, job.prompt, job.priority) for job in Job.select().order_by(Job.created_at)]
+    assert [name for name, _, _ in jobs] == ["job-1", "more-0", "more-1", "more-2"]
+    assert jobs[2] == ("more-1", "\ufffd", 1)

@@ -1,0 +1,54 @@
+"""Text of SQLite that is not valid UTF-8 (a script or a restored file may have put it there) is read as U+FFFD."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+class TolerantCursor:
+    """A cursor of the driver, which raises UnicodeDecodeError at such a text; then the query runs again, as bytes.
+
+    The second run skips the rows that were read. A statement that changes rows does not run again: it raises.
+    """
+
+    def __init__(self, cursor: Any, sql: str, run_again: Callable[[str], Any]) -> None:
+        self._cursor, self._sql, self._run_again = cursor, sql, run_again
+        self._rows: Iterator[Any] | None = None
+        self._count = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fetchone, None)
+
+    def fetchone(self) -> Any:
+        """The next row; None after the last."""
+        if self._rows is not None:
+            return next(self._rows, None)
+        try:
+            row = self._cursor.fetchone()
+        except UnicodeDecodeError:
+            if not self._sql.lstrip().startswith(("SELECT", "WITH")):
+                raise
+            self._rows = self._decoded_rows()
+            return next(self._rows, None)
+        self._count += 1
+        return row
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        return list(self)
+
+    def _decoded_rows(self) -> Iterator[Any]:
+        names = [f"c{number}" for number in range(len(self._cursor.description))]
+        columns = ", ".join(f"CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END, typeof({name})"
+                            for name in names)  # fmt: skip
+        cursor = self._run_again(
+            f"WITH tolerated ({', '.join(names)}) AS ({self._sql}) SELECT {columns} FROM tolerated"
+        )
+        rows = iter(cursor.fetchone, None)
+        for _ in range(self._count):
+            next(rows, None)
+        for row in rows:
+            pairs = zip(row[::2], row[1::2], strict=True)
+            yield tuple(bytes(value).decode("utf-8", "replace") if kind == "text" else value for value, kind in pairs)
