@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup setup-dev run test check bench bench-loops screenshot soak clean
+.PHONY: setup setup-dev run test check bench bench-growth bench-loops screenshot soak clean
 
 setup: .venv/.ready ## what running needs, in .venv
 
@@ -30,6 +30,10 @@ check: setup-dev ## what CI runs: lint, types, tests with coverage
 
 bench: setup-dev ## speed, as ratios measured side by side
 	$(BIN)/python bench/bench.py
+	$(BIN)/python bench/events.py
+
+bench-growth: setup-dev ## what 250,000 jobs change, on both databases
+	$(BIN)/python bench/growth.py
 
 screenshot: setup-dev ## docs/dashboard.png, by the Chromium of this machine
 	$(BIN)/python bench/screenshot.py

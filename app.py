@@ -17,16 +17,17 @@ from records.events import Feed
 from server import serving
 from server.logs import Logged
 from settings import Settings, get_settings
-from web import api, current, guard, limits, openapi, pages, problems
+from web import api, current, docs, guard, limits, openapi, pages, problems
 from web.operations import IdConverter
 
 MEGABYTE = 1_000_000
 
 
+@commands.exit_with_sentence()
 def create_app(settings: Settings | None = None) -> Flask:
     """The Flask app on the database of these settings (default: the environment's), its schema up to date.
 
-    Raises CannotStart with a sentence that says what to do.
+    Raises CannotStart with a sentence that says what to do; in a command of `flask` that ends the command.
     """
     settings = settings or get_settings()
     make_storage_folder(settings)
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.converters["id"] = IdConverter
     api.register(app)
     openapi.register(app, api.operations(), bool(settings.api_token))
+    docs.register(app)
     pages.register(app)
 
     commands.register(app)
@@ -65,7 +67,8 @@ def web_app() -> Flask:
     """The app as the web server's process runs it."""
     app = create_app()
     services: current.Services = app.extensions[current.NAME]
-    serving.start_web_process(services.settings, services.storage, services.stopping)
+    threads = serving.start_web_process(services.settings, services.storage, services.stopping)
+    services.background.extend(threads)
     return app
 
 

@@ -1,6 +1,8 @@
-"""The commands of `flask`: worker."""
+"""The commands of `flask`, and how an error ends a command: with one sentence."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 from flask import Flask
@@ -13,15 +15,24 @@ def register(app: Flask) -> None:
     app.cli.add_command(worker)
 
 
+@contextmanager
+def exit_with_sentence() -> Iterator[None]:
+    """Inside a command of `flask`, CannotStart prints its sentence and exits with 1; elsewhere it is raised."""
+    try:
+        yield
+    except CannotStart as error:
+        if click.get_current_context(silent=True) is None:
+            raise
+        sys.exit(str(error))
+
+
 @click.command()
 @click.option("--jobs", is_flag=True, help="Make jobs alone.")
 @click.option("--loops", is_flag=True, help="Cut loops alone.")
+@exit_with_sentence()
 def worker(jobs: bool, loops: bool) -> None:
-    """Make the jobs and cut the loops that wait, side by side, until SIGTERM or Ctrl-C."""
+    """Make pending jobs and cut pending loops, side by side, until SIGTERM or Ctrl-C."""
     from studio.worker import main  # a web process never needs it
 
     both = jobs == loops
-    try:
-        main([kind for kind, wanted in (("jobs", jobs), ("loops", loops)) if wanted or both])
-    except CannotStart as error:
-        sys.exit(str(error))
+    main([kind for kind, is_chosen in (("jobs", jobs), ("loops", loops)) if is_chosen or both])

@@ -88,6 +88,10 @@ class StorageFull(LedgerError):
     """The disk of the storage folder has no room."""
 
 
+class StorageUnusable(LedgerError):
+    """The storage folder cannot be read or written."""
+
+
 class Busy(LedgerError):
     """More is asked for at once than can be served; later it can."""
 

@@ -1,6 +1,7 @@
 """Every setting, read once from the environment or a .env file."""
 
 import base64
+import ipaddress
 import re
 import shlex
 from functools import cache
@@ -14,7 +15,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from errors import SettingsError
 
 SQLITE_SCHEME = "sqlite:///"
-SECRETS = ("DATABASE_URL", "WEBHOOK_URL", "WEBHOOK_SECRET")  # a URL may hold a password or a key
+SECRETS = ("DATABASE_URL", "WEBHOOK_URL", "WEBHOOK_SECRET", "API_TOKEN")  # a URL may contain a password or a key
+HOST_NAME = re.compile("[a-z0-9._-]+")
 POSTGRESQL_SCHEMES = ("postgresql://", "postgres://")
 
 
@@ -86,6 +88,21 @@ class Settings(BaseSettings):
             raise ValueError("expected whsec_ and 24 to 64 random bytes in base64, to sign what WEBHOOK_URL gets")
         return secret
 
+    @field_validator("api_token")
+    @classmethod
+    def _fits_a_header(cls, token: str) -> str:
+        trimmed = token.strip()
+        if token and not re.fullmatch("[ -~]+", trimmed):
+            raise ValueError("expected letters, digits and signs of ASCII: a request cannot send others")
+        return trimmed
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _match_requests(cls, hosts: str) -> str:
+        if not all(HOST_NAME.fullmatch(name) or is_address(name) for name in split_names(hosts)):
+            raise ValueError("expected names such as studio.lan, separated by commas, without a port or https://")
+        return hosts
+
     @model_validator(mode="after")
     def _apart(self) -> Self:
         if not self.is_postgresql and self.sqlite_path.resolve().is_relative_to(self.storage_dir.resolve()):
@@ -100,6 +117,19 @@ class Settings(BaseSettings):
         return signing_key(self.webhook_secret)
 
     @property
+    def job_types(self) -> frozenset[str]:
+        """The job types that a worker with these settings has a generator for."""
+        return frozenset({"synth", "diffrhythm"} if self.diffrhythm_command else {"synth"})
+
+    def why_not_made(self, job_type: str) -> str | None:
+        """Why no worker with these settings makes jobs of this type, and what to do; None when it does."""
+        if job_type in self.job_types:
+            return None
+        if job_type == "diffrhythm":
+            return "no worker here runs DiffRhythm; set DIFFRHYTHM_COMMAND and start the service again"
+        return f"no worker here has a generator for {job_type}; there are generators for diffrhythm and synth"
+
+    @property
     def is_postgresql(self) -> bool:
         """True when the database is a PostgreSQL server, False when it is an SQLite file."""
         return self.database_url.startswith(POSTGRESQL_SCHEMES)
@@ -111,8 +141,22 @@ class Settings(BaseSettings):
 
     @property
     def host_names(self) -> frozenset[str]:
-        """ALLOWED_HOSTS, lower-cased."""
-        return frozenset(name.strip().lower() for name in self.allowed_hosts.split(",") if name.strip())
+        """The names and addresses of ALLOWED_HOSTS, in lower case."""
+        return split_names(self.allowed_hosts)
+
+
+def split_names(hosts: str) -> frozenset[str]:
+    """The names of a comma-separated list, in lower case and without the brackets of IPv6 addresses."""
+    names = (name.strip().lower() for name in hosts.split(","))
+    return frozenset(name[1:-1] if name[0] == "[" and name[-1] == "]" else name for name in names if name)
+
+
+def is_address(name: str) -> bool:
+    """True for an IPv4 or IPv6 address."""
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
 
 
 def is_plain_url(url: str) -> bool:
@@ -151,8 +195,8 @@ def get_settings() -> Settings:
 def _sentence(problem: dict[str, Any]) -> str:
     """'PORT is 'x': input should be a valid integer'."""
     name = ".".join(map(str, problem["loc"])).upper()
-    said = str(problem["msg"]).removeprefix("Value error, ")
+    message = str(problem["msg"]).removeprefix("Value error, ")
     if not name:  # of several settings; the sentence names them
-        return said
+        return message
     value = ("set" if problem["input"] else "not set") if name in SECRETS else repr(problem["input"])
-    return f"{name} is {value}: {said[0].lower() + said[1:]}"
+    return f"{name} is {value}: {message[0].lower() + message[1:]}"

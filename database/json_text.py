@@ -2,7 +2,11 @@
 
 import json
 import math
+import re
 from typing import Any
+
+ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class NotJson(ValueError):
@@ -23,7 +27,15 @@ def dump(value: object, **options: Any) -> str:
 
 
 def from_json(text: str | bytes) -> Any:
-    """What JSON text of any writer says; a number that no float holds is None."""
+    """The value of JSON text of any writer: a number that does not fit a float is None, a lone surrogate is U+FFFD."""
+    text = text.decode() if isinstance(text, bytes) else text
+    value = _read(text)
+    if ESCAPED_SURROGATE.search(text):  # a pair of them is one character now
+        value = _read(SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
+    return value
+
+
+def _read(text: str) -> Any:
     return json.loads(text, parse_float=_finite, parse_int=_integer)
 
 

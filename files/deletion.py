@@ -1,18 +1,21 @@
-"""Records deleted with their files: the files go after the commit, and only those that no record names any more."""
+"""Deletion: records, and with files=true their files. Files go after the commit, unless another record names them."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from peewee import Expression
 
-from database import database
+from database import AWAY, database, release_connection
+from files.pending import pending_uploads
 from files.storage import Storage
 from models import Loop, Track
 from records import filters
 from repos import JobRepository, LoopRepository, TrackRepository
 
+log = logging.getLogger("ledger.storage")
 Key = tuple[str, str]  # (job, track or loop; its id)
 Versions = Sequence[int] | None
 BATCH = 200
@@ -20,48 +23,62 @@ BATCH = 200
 
 @dataclass
 class Belongings:
-    """Names of files; the records that go, whose folders go as well; and records that stay but share their files."""
+    """What a record has on disk.
+
+    names: the files that it and its children name. deleted: the records whose folders go. sharing: records that stay,
+    but whose folders may have some of those files.
+    """
 
     names: set[str]
-    gone: set[Key]
+    deleted: set[Key]
     sharing: set[Key]
 
 
 def delete_job(storage: Storage, job_id: str, if_match: Versions, files: bool) -> bool:
-    """True when it was there and is gone, with files all that were made for it, too. Raises Stale.
+    """Delete a job, with files also all files that were made for it. False when there is no such job. Raises Stale.
 
-    Its log goes in any case: another job may get its id.
+    Its log goes in any case, as another job may get its id. A file that cannot be removed stays, and the log of this
+    service names it.
     """
     deleted = _delete(storage, files, lambda: _of_job(job_id), lambda: JobRepository().delete(job_id, if_match))
     if deleted:
-        storage.log(job_id).unlink(missing_ok=True)
+        storage.remove([storage.log(job_id)])
     return deleted
 
 
 def delete_track(storage: Storage, track_id: str, if_match: Versions, files: bool) -> bool:
-    """The same for a track and its loops: its files in its job's folder go, too."""
+    """Delete a track and its loops, with files also the files in its folder and those it names in its job's folder."""
     rows = (Track.track_id == track_id, Loop.track == track_id)
     return _delete(storage, files, lambda: _of(*rows), lambda: TrackRepository().delete(track_id, if_match))
 
 
 def delete_loop(storage: Storage, loop_id: str, if_match: Versions, files: bool) -> bool:
-    """The same for a loop."""
+    """Delete a loop, with files also its files."""
     row = Loop.loop_id == loop_id
     return _delete(storage, files, lambda: _of(None, row), lambda: LoopRepository().delete(loop_id, if_match))
 
 
 def named(storage: Storage, paths: Collection[Path]) -> set[Path]:
-    """Those of the paths that a track or a loop names, as they are now."""
-    found: set[Path] = set()
-    todo = list(paths)
-    for some in (todo[start : start + BATCH] for start in range(0, len(todo), BATCH)):
-        names = {name: path for path in some for name in (storage.relative(path), str(path))}
+    """Those of the paths that a track or a loop names now."""
+    matches: set[Path] = set()
+    ordered = list(paths)
+    for batch in (ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH)):
+        names = {name: path for path in batch for name in (storage.relative(path), str(path))}
         queries: list[Any] = [
             Track.select(field).where(field.in_(list(names))) for field in (Track.file_path_wav, Track.file_path_mp3)
         ]
         queries.append(Loop.select(Loop.result_path).where(Loop.result_path.in_(list(names))))
-        found |= {names[name] for query in queries for (name,) in query.tuples()}
-    return found
+        matches |= {names[name] for query in queries for (name,) in query.tuples()}
+    return matches
+
+
+def remove_unnamed(storage: Storage, paths: Iterable[Path]) -> None:
+    """Remove those of the paths that no record names or is about to name.
+
+    The order matters: an upload that is not pending any more when we look is named by then, or never will be.
+    """
+    settled = set(paths) - pending_uploads(storage).keys()
+    storage.remove(settled - named(storage, settled))
 
 
 def _delete(storage: Storage, files: bool, find: Callable[[], Belongings], delete: Callable[[], bool]) -> bool:
@@ -69,32 +86,36 @@ def _delete(storage: Storage, files: bool, find: Callable[[], Belongings], delet
         belongings = find() if files else None
         deleted = delete()
     if deleted and belongings is not None:
-        _remove(storage, belongings)
+        try:
+            _remove(storage, belongings)
+        except AWAY as error:  # the record is deleted: that is the answer
+            log.warning("the files of %s stay, as the database is away: %s", belongings.deleted, error)
+            release_connection()
     return deleted
 
 
 def _remove(storage: Storage, belongings: Belongings) -> None:
-    """What is in the folder of any other record stays, and so does all outside the storage folder."""
-    owners = {storage.folder(*key) for key in belongings.gone | belongings.sharing}
-    found = {path for name in belongings.names if (path := storage.owned(name, owners))}
-    for key in belongings.gone:
-        found |= set(storage.files(*key))
-    storage.remove(found - named(storage, found))
-    for key in belongings.gone:
+    """Files in the folder of any other record stay, and so does all outside the storage folder."""
+    owners = {storage.folder(*key) for key in belongings.deleted | belongings.sharing}
+    paths = {path for name in belongings.names if (path := storage.owned(name, owners))}
+    for key in belongings.deleted:
+        paths |= set(storage.files(*key))
+    remove_unnamed(storage, paths)
+    for key in belongings.deleted:
         storage.remove_empty(*key)
 
 
 def _of_job(job_id: str) -> Belongings:
-    found = _of(Track.job == job_id, filters.loops_of_job(job_id))
-    return Belongings(found.names, found.gone | {("job", job_id)}, set())
+    tracks = _of(Track.job == job_id, filters.loops_of_job(job_id))
+    return Belongings(tracks.names, tracks.deleted | {("job", job_id)}, set())
 
 
 def _of(tracks: Expression | None, loops: Expression) -> Belongings:
     track_rows = list(_track_rows(tracks)) if tracks is not None else []
     loop_rows: list[Any] = list(Loop.select(Loop.loop_id, Loop.result_path).where(loops).tuples())
     names = {name for row in track_rows for name in row[2:]} | {path for _, path in loop_rows}
-    gone = {("track", row[0]) for row in track_rows} | {("loop", row[0]) for row in loop_rows}
-    return Belongings(names - {None}, gone, {("job", row[1]) for row in track_rows})
+    deleted = {("track", row[0]) for row in track_rows} | {("loop", row[0]) for row in loop_rows}
+    return Belongings(names - {None}, deleted, {("job", row[1]) for row in track_rows})
 
 
 def _track_rows(where: Expression) -> Iterator[Any]:

@@ -1,6 +1,6 @@
-"""Derived files (an MP3, the peaks of a waveform): made of a sound file on first request, then cached.
+"""Derived files (an MP3, the peaks of a waveform): made from a sound file on first request, then cached.
 
-Processes of their own make them (python -m files.sound), a few at once, so that the web process never loads numpy.
+Subprocesses make them (python -m files.sound), AT_ONCE at a time, so that the web process never loads numpy.
 """
 
 import json
@@ -11,14 +11,18 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from database import give_back_connection
-from errors import Busy, NotFound, StorageFull, Undecodable
-from files.storage import Storage, derived, is_file, replace
+from errors import Busy, NotFound, Undecodable
+from files.publishing import publish_file
+from files.refusals import refusal, storage_errors
+from files.storage import Storage, is_file
 
 Kind = Literal["mp3", "peaks"]
+SUFFIXES: dict[Kind, str] = {"mp3": "mp3", "peaks": "json"}
 
 Made = TypeVar("Made")
 log = logging.getLogger("ledger.derivatives")
@@ -31,7 +35,7 @@ UNUSABLE = 3  # the exit code of python -m files.sound for a file that is no sou
 
 
 class Derivatives:
-    """Makes each derivative once, however many ask for it at the same time. Ends with the process."""
+    """Makes derived files. Requests that need the same one at the same time share one subprocess."""
 
     def __init__(self, storage: Storage, stopping: threading.Event, waiters: threading.BoundedSemaphore) -> None:
         self.storage, self.stopping, self._waiters = storage, stopping, waiters
@@ -40,9 +44,15 @@ class Derivatives:
         self._under_way: dict[Path, Future[Path]] = {}
 
     def get(self, source: Path, kind: Kind) -> Path:
-        """The derivative's path. Raises Undecodable, StorageFull, NotFound, and Busy when it takes longer than that."""
-        target = derived(source)[kind]
-        if _is_fresh(target, source):
+        """The path of the derived file, which is made if it is not cached.
+
+        Raises Undecodable, NotFound, StorageFull, StorageUnusable, and Busy when it takes longer than WAIT_SECONDS.
+        """
+        try:
+            target = self.storage.derived(source, SUFFIXES[kind])
+        except FileNotFoundError:
+            raise NotFound("The track's file is gone.") from None
+        if is_file(target):
             return target
         with self._lock:
             making = self._under_way.get(target)
@@ -52,22 +62,28 @@ class Derivatives:
         return self._wait(making, WAIT_SECONDS)
 
     def probe(self, path: Path) -> dict[str, Any]:
-        """What a file holds, by decoding it; see audio.probe. Raises Undecodable, StorageFull, Busy."""
-        found: dict[str, Any] = json.loads(self._wait(self._pool.submit(self._run, "probe", path), LONGEST_SECONDS))
-        return found
+        """What a file contains: decodes it, and returns what files.sound.probe() returns.
+
+        Raises Undecodable, StorageFull, Busy.
+        """
+        facts: dict[str, Any] = json.loads(self._wait(self._pool.submit(self._run, "probe", path), LONGEST_SECONDS))
+        return facts
 
     def encode(self, source: Path, target: Path, kind: Literal["wav", "mp3"]) -> None:
-        """Decode a file into another. Raises Undecodable, StorageFull, Busy."""
+        """Decode a file and encode it into another. Raises Undecodable, StorageFull, Busy."""
         self._wait(self._pool.submit(self._run, kind, source, target), LONGEST_SECONDS)
 
     def _wait(self, making: Future[Made], seconds: float) -> Made:
-        """Its result; a connection is lent to others meanwhile, and only so many wait at a time."""
+        """The result of a task. Raises Busy after so many seconds, or when too many requests wait already.
+
+        Other requests may use this one's database connection meanwhile.
+        """
         give_back_connection()
         if not self._waiters.acquire(blocking=False):
-            raise Busy("Too many are waiting for files to be made just now: ask again in a moment.")
+            raise Busy("Too many requests wait for files to be made just now: ask again in a moment.")
         try:
-            until = time.monotonic() + seconds
-            while not self.stopping.is_set() and time.monotonic() < until:
+            deadline = time.monotonic() + seconds
+            while not self.stopping.is_set() and time.monotonic() < deadline:
                 if wait([making], TICK_SECONDS).done:
                     return making.result()
         finally:
@@ -75,45 +91,51 @@ class Derivatives:
         raise Busy("This is being made from the track's file, and takes a while: ask again in a moment.")
 
     def _make(self, source: Path, target: Path, kind: Kind) -> Path:
-        part = self.storage.part()
-        try:
-            self._run(kind, source, part)
-            replace(part, target)
-        except FileNotFoundError:
-            raise NotFound("The track's file is gone.") from None
-        finally:
-            part.unlink(missing_ok=True)
-        if not source.exists():  # deleted meanwhile
+        """Make the derived file under another name. It gets its own when it is whole."""
+        with storage_errors():
+            part = self.storage.part()
+            try:
+                part.touch()  # where this fails, the error says why; that of an encoder does not
+                self._run(kind, source, part)
+                publish_file(part, target)
+            finally:
+                part.unlink(missing_ok=True)
+        if not self._is_current(source, target, kind):
             target.unlink(missing_ok=True)
+            raise NotFound("The track's file changed while something was made from it: ask again.")
         return target
 
+    def _is_current(self, source: Path, target: Path, kind: Kind) -> bool:
+        """False when the source was changed or deleted meanwhile.
+
+        A deletion removes the source first and then what was derived from it. So either it sees our file, or we see
+        here that the source is gone.
+        """
+        try:
+            return self.storage.derived(source, SUFFIXES[kind]) == target
+        except FileNotFoundError:
+            return False
+
     def _run(self, verb: str, *paths: Path) -> str:
+        """What `python -m files.sound` prints. Raises Undecodable, StorageFull, Busy."""
         command = [sys.executable, "-m", "files.sound", verb, *map(str, paths)]
         with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
-                said, error = self._communicate(process)
+                output, error = self._communicate(process)
             finally:
                 process.kill()
         if process.returncode == 0:
-            return said
+            return output
         if self.storage.is_full():
-            raise StorageFull("The disk of the storage folder is full: free some space, then send this again.")
+            raise refusal(OSError(ENOSPC, "no space left"))
         if process.returncode == UNUSABLE:
             raise Undecodable(error.strip().rpartition("\n")[2])
         log.warning("%s ended with code %s: %s", verb, process.returncode, error)
-        raise Undecodable("The file cannot be decoded: it is not sound, or more than can be worked with.")
+        raise Undecodable("The file cannot be decoded: it is not sound, or too large to work with.")
 
     def _communicate(self, process: subprocess.Popen[str]) -> tuple[str, str]:
-        until = time.monotonic() + LONGEST_SECONDS
-        while not self.stopping.is_set() and time.monotonic() < until:
+        deadline = time.monotonic() + LONGEST_SECONDS
+        while not self.stopping.is_set() and time.monotonic() < deadline:
             with suppress(subprocess.TimeoutExpired):
                 return process.communicate(timeout=TICK_SECONDS)
         raise Busy("The service is stopping, or the file takes longer than an hour: ask again in a moment.")
-
-
-def _is_fresh(target: Path, source: Path) -> bool:
-    """True when there is a regular file made since the source was."""
-    try:
-        return is_file(target) and target.stat().st_mtime_ns >= source.stat().st_mtime_ns
-    except FileNotFoundError:
-        return False

@@ -1,15 +1,13 @@
-"""Sound files: decoded block by block, made finite, encoded, measured and drawn.
+"""Sound files: decodes, encodes and measures them, and computes their waveforms.
 
-`python -m files.sound VERB FILE [TARGET]`: `probe FILE` prints what the file is, `wav` and `mp3 FILE TARGET` encode it,
-`peaks FILE TARGET` writes its waveform. As processes of their own these load numpy where the web must not, and a file
-that crashes a decoder crashes nothing else; they end with 3 and a sentence when the file is not audio. libsndfile
-(soundfile) reads and writes; numpy arrays have the shape (frames, channels).
+`python -m files.sound VERB FILE [TARGET]`: `probe FILE` prints what the file contains, `wav` and `mp3 FILE TARGET`
+encode it, `peaks FILE TARGET` writes its waveform. It runs as a subprocess of the web process, which must not load
+numpy. A file that crashes a decoder crashes the subprocess alone. The exit code for a file that is not audio is 3, and
+standard error says why. libsndfile (soundfile) reads and writes. Arrays have the shape (frames, channels).
 """
 
-import ctypes
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,30 +17,32 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from files.child import die_with_parent, use_remembered_cores
+
 Block = NDArray[np.float32]
 Kind = Literal["WAV", "MP3"]
 
 FRAMES = 65_536
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz
 MP3_192_KBIT = 0.444  # libsndfile's compression_level for 192 kbit/s
-WAV_BYTES = 4_000_000_000  # above, the header of a WAV cannot say how long it is: RF64 can
-KINDS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "MP3": "mp3"}  # libsndfile's word, and ours
+WAV_BYTES = 4_000_000_000  # the header of a WAV cannot hold a greater length: that of RF64 can
+KINDS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "MP3": "mp3"}  # by libsndfile's name of the format
 PEAK_FRAMES = 256
 POINTS = 2000
 RATES = (4000, 768_000)  # Hz
 CHANNELS = 32
 UNUSABLE = 3
-PR_SET_PDEATHSIG = 1
 
 
 class Unusable(Exception):
-    """This is no sound to work with; the sentence says why."""
+    """The file is no sound that can be used. The sentence says why."""
 
 
 class Source:
-    """A sound file to decode, whatever its name ends with; a context manager. Raises Unusable.
+    """A sound file to decode: its content decides the format, not its name. A context manager. Raises Unusable.
 
-    rate: Hz. channels. kind: wav, mp3 or None for another. expected: frames as its header says, which may lie.
+    rate: in Hz. channels: their number. kind: wav, mp3 or None for another format. expected: the number of frames that
+    the header says, which may be wrong.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,7 +51,7 @@ class Source:
             raise Unusable(f"{self.name} is empty: it has 0 bytes")
         self._file = path.open("rb")
         try:
-            self._sound = soundfile.SoundFile(self._file)  # not by its path, which would have its suffix guessed by
+            self._sound = soundfile.SoundFile(self._file)  # a path would let soundfile guess the format from the suffix
         except soundfile.LibsndfileError as error:
             self._file.close()
             raise self._undecodable(error) from None
@@ -72,9 +72,10 @@ class Source:
         self._file.close()
 
     def blocks(self, frames: int = FRAMES) -> Iterator[Block]:
-        """Its sound in order, finite and within -1 to 1; the last block may be shorter, as are those of many channels.
+        """The sound in order, as blocks of finite samples from -1 to 1.
 
-        What is damaged after some sound ends it. Raises Unusable when there is no sound at all.
+        Blocks of more than two channels have fewer frames, and the last block may be shorter. The sound ends where the
+        file is damaged. Raises Unusable if there is no sound at all.
         """
         decoded, frames = 0, max(1, frames // max(1, self.channels // 2))
         while True:
@@ -97,10 +98,11 @@ class Source:
 
 
 class Sink:
-    """A sound file to write, WAV (16 bit) or MP3 (192 kbit/s); a context manager.
+    """A sound file to write: WAV (16 bit) or MP3 (192 kbit/s). A context manager.
 
-    Takes blocks of the given rate and channels; an MP3 has two channels at most and a rate that MP3 knows, so others
-    are mixed and resampled, to exactly round(frames * out rate / rate) samples. rate, channels: what the file has.
+    write() takes blocks of this rate and this number of channels. An MP3 has at most two channels and one of MP3_RATES,
+    so other sound is mixed and resampled, to exactly round(frames * new rate / rate) samples. The attributes rate and
+    channels say what the file has.
     """
 
     def __init__(self, path: Path, rate: int, channels: int, kind: Kind, frames: int = 0) -> None:
@@ -127,12 +129,12 @@ class Sink:
             self._sound.close()
 
     def write(self, block: NDArray[Any]) -> None:
-        """Append (frames, channels) of samples."""
-        fitting = mixed(finite(block), self.channels)
-        self._taken += len(fitting)
+        """Append a block of samples, (frames, channels)."""
+        samples = mixed(finite(block), self.channels)
+        self._taken += len(samples)
         if self._resampler is not None:
-            fitting = finite(self._resampler.resample_chunk(fitting))
-        self._put(fitting)
+            samples = finite(self._resampler.resample_chunk(samples))
+        self._put(samples)
 
     def _end_exactly(self, resampler: Any) -> None:
         rest = finite(resampler.resample_chunk(np.zeros((0, self.channels), np.float32), last=True))
@@ -146,27 +148,27 @@ class Sink:
 
 
 def finite(block: NDArray[Any]) -> Block:
-    """Samples within -1 to 1: NaN is silence. Anything else aborts the MP3 encoder, and the process with it."""
+    """The samples clipped to -1 to 1, with 0 for NaN. Other values would abort the MP3 encoder and its process."""
     clean: Block = np.clip(np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
     return clean
 
 
 def mixed(block: Block, channels: int) -> Block:
-    """The same sound in fewer channels: every so-manieth goes to the same side."""
+    """The sound in at most this number of channels: channel n of the result is the mean of n, n + channels, …"""
     if block.shape[1] <= channels:
         return block
     return np.stack([block[:, side::channels].mean(axis=1) for side in range(channels)], axis=1)
 
 
 def mp3_rate(rate: int) -> int:
-    """The rate in Hz an MP3 of this sound has: its own, or the next above, 48 kHz at most."""
+    """The rate in Hz for an MP3 of this sound: the same if MP3 has it, else the next higher, at most 48 kHz."""
     if rate > MP3_RATES[-1]:
         return 44100 if rate % 44100 == 0 else MP3_RATES[-1]
-    return next(known for known in MP3_RATES if known >= rate)
+    return next(higher for higher in MP3_RATES if higher >= rate)
 
 
 def encode(path: Path, target: Path, kind: Kind) -> float:
-    """Decode a file into another; the seconds there really were. Raises Unusable."""
+    """Decode a file and encode it into another. Returns its real duration in seconds. Raises Unusable."""
     frames = 0
     with Source(path) as source, Sink(target, source.rate, source.channels, kind, source.expected) as sink:
         for block in source.blocks():
@@ -176,9 +178,9 @@ def encode(path: Path, target: Path, kind: Kind) -> float:
 
 
 def probe(path: Path) -> dict[str, Any]:
-    """What a file really holds, by decoding it: duration in seconds, frames, rate in Hz, channels, and its kind.
+    """What a file really contains: decodes it, as headers may be wrong.
 
-    kind: wav, mp3, or None for another. Raises Unusable.
+    Returns duration in seconds, frames, rate in Hz, channels, and kind (wav, mp3 or None for another). Raises Unusable.
     """
     with Source(path) as source:
         frames = sum(len(block) for block in source.blocks())
@@ -187,9 +189,9 @@ def probe(path: Path) -> dict[str, Any]:
 
 
 def peaks(path: Path) -> dict[str, Any]:
-    """The waveform: duration in seconds, and up to POINTS pairs [min, max] of -1 to 1 over all channels.
+    """The waveform of a file: its duration in seconds, and its peaks.
 
-    Raises Unusable.
+    The peaks are up to POINTS pairs [lowest, highest] of samples from -1 to 1, over all channels. Raises Unusable.
     """
     with Source(path) as source:
         lows, highs, frames = [], [], 0
@@ -205,7 +207,7 @@ def peaks(path: Path) -> dict[str, Any]:
 
 
 def main(verb: str, path: Path, target: Path | None = None) -> None:
-    """One verb; see above."""
+    """Run one verb of the command line."""
     try:
         if verb == "probe":
             print(json.dumps(probe(path)))
@@ -220,20 +222,19 @@ def main(verb: str, path: Path, target: Path | None = None) -> None:
         sys.exit(UNUSABLE)
 
 
-def _resampler(rate: int, wanted: int, channels: int) -> Any:
+def _resampler(rate: int, new_rate: int, channels: int) -> Any:
     import soxr  # few files need it
 
-    return soxr.ResampleStream(rate, wanted, channels, dtype="float32")
+    return soxr.ResampleStream(rate, new_rate, channels, dtype="float32")
 
 
-def _step_back() -> None:
-    """Use any core, after all that is urgent, since the web process is pinned to one; and end when it does."""
+def _become_subprocess() -> None:
+    """End when the web process does, give way to urgent work, and use all its cores: it runs on one itself."""
+    die_with_parent()
+    use_remembered_cores()
     os.nice(5)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
 
 if __name__ == "__main__":
-    _step_back()
+    _become_subprocess()
     main(sys.argv[1], *map(Path, sys.argv[2:]))

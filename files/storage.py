@@ -1,4 +1,4 @@
-"""The storage folder: the one place that knows where files are, and puts them there whole."""
+"""The storage folder: where the files of records are. Nothing outside the folder is read or removed."""
 
 import hashlib
 import logging
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from errors import SettingsError
+from files import cache
 from settings import Settings, get_settings
 
 log = logging.getLogger("ledger.storage")
@@ -22,36 +23,36 @@ KINDS = ("jobs", "tracks", "loops")
 PARTS = ".parts"
 PART_SECONDS = 3600.0
 LOG_NAME = "generator.log"
-LONGEST_NAME = 200  # bytes, of the 255 that file systems take
 FULL_BYTES = 4 * 1024 * 1024
 
 
 class Storage:
-    """Files below STORAGE_DIR; records hold paths relative to it, with / between folders."""
+    """The files below STORAGE_DIR. Records have paths relative to it, with / between folders."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.root = (settings or get_settings()).storage_dir.resolve()
 
     def folder(self, kind: str, record_id: str) -> Path:
-        """Where everything made for a job, track or loop is; ids have no / and are neither . nor .."""
+        """The folder of all files made for a job, track or loop. An id has no / and is neither . nor .. itself."""
         return self.root / f"{kind}s" / record_id
 
     def log(self, job_id: str) -> Path:
-        """What the job's generator prints."""
+        """The file with what the job's generator prints."""
         return self.folder("job", job_id) / LOG_NAME
 
     def relative(self, path: Path) -> str:
-        """The path as records hold it."""
+        """The path as records have it."""
         return path.relative_to(self.root).as_posix()
 
     def locate(self, name: str | Path) -> Path | None:
-        """Where a file below the root really is, or None: no folder on the way leads outside. It may not exist.
+        """The real path of a file below the root; None for a path that leads outside. The file need not exist.
 
-        What begins with a dot is nobody's: it is not finished yet, or not made by this service.
+        None also for names that begin with a dot: such files are unfinished, derived, or not made by this service.
+        Only the id of a record may begin with one.
         """
         try:
             path = (self.root / name).parent.resolve(strict=True) / Path(name).name
-        except (OSError, ValueError, RuntimeError):  # the last for links in a circle
+        except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
             return None
         parts = path.relative_to(self.root).parts if path.is_relative_to(self.root) else ()
         hidden = [
@@ -60,19 +61,12 @@ class Storage:
         return path if parts and not hidden else None
 
     def open(self, name: str | Path) -> BinaryIO | None:
-        """A file below the root to read, or None: nothing outside, no link, FIFO or device is ever opened."""
+        """A regular file below the root, open to read, or None. Links, FIFOs and devices are never opened."""
         path = self.locate(name)
-        try:
-            handle = os.open(path or "", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except (OSError, ValueError):
-            return None
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            os.close(handle)
-            return None
-        return os.fdopen(handle, "rb")
+        return open_file(path) if path is not None else None
 
     def find(self, name: str | Path | None) -> Path | None:
-        """Where a file below the root is, when open() would open it."""
+        """The path of a file that open() opens, else None."""
         file = self.open(name) if name else None
         if file is None or name is None:
             return None
@@ -80,48 +74,54 @@ class Storage:
         return self.locate(name)
 
     def owned(self, name: str, owners: Collection[Path]) -> Path | None:
-        """Where a file below the root is, unless it is in the folder of a record that is not among the owners'."""
+        """The path of a regular file below the root; None if it is in a record's folder that is not one of owners."""
         path = self.locate(name)
         return path if path is not None and self._owner(path) in {None, *owners} and is_file(path) else None
 
     def files(self, kind: str, record_id: str) -> Iterator[Path]:
-        """Every regular file in a record's folder, but not what was derived from another."""
+        """Every regular file in a record's folder."""
         folder = self.locate(self.folder(kind, record_id))
         if folder is None or folder.is_symlink():
             return
-        found = {Path(place, name) for place, _, names in os.walk(folder) for name in names}
-        sources = {path for path in found if is_file(path)}
-        yield from sources - {each for path in sources for each in derived(path).values()}
+        for place, _, names in os.walk(folder, onerror=_warn):
+            yield from (path for name in names if is_file(path := Path(place, name)))
+
+    def derived(self, source: Path, suffix: str) -> Path:
+        """The path for a file derived from this version of the source. Raises FileNotFoundError if that is gone."""
+        return cache.cached_file(self.root, source, suffix)
 
     def remove(self, paths: Iterable[Path]) -> None:
-        """Remove regular files and what was derived from them; links, FIFOs and devices stay."""
-        for path in paths:
-            for each in (path, *derived(path).values()):
-                _unlink(each)
+        """Remove regular files and the files derived from them. Links, FIFOs and devices stay.
+
+        A file that cannot be removed stays, and the log says why.
+        """
+        for path in filter(is_file, paths):
+            _unlink(path)
+            cache.forget(self.root, path)
 
     def remove_empty(self, kind: str, record_id: str) -> None:
-        """Remove those folders of a record that are empty."""
+        """Remove the empty folders of a record."""
         folder = self.locate(self.folder(kind, record_id))
         if folder is None or folder.is_symlink():
             return
         for place, _, _ in os.walk(folder, topdown=False):
-            with suppress(OSError):  # something in it stays
+            with suppress(OSError):  # it is not empty
                 os.rmdir(place)
 
     def _owner(self, path: Path) -> Path | None:
-        """The record's folder a path is in; None when it is in none."""
+        """The folder of the record that a path belongs to, or None."""
         parts = path.relative_to(self.root).parts
         return self.root / parts[0] / parts[1] if len(parts) > 2 and parts[0] in KINDS else None
 
     def part(self) -> Path:
-        """A new name for a file that is not finished; publish_file() gives it its own."""
+        """A new path for an unfinished file. publish_file() gives it its final name."""
         return self._parts() / uuid.uuid4().hex
 
-    def remove_old_parts(self) -> None:
-        """Remove what a killed process did not finish: nothing was written to it, and no lease kept it, for an hour."""
+    def remove_old_parts(self, in_use: Collection[str]) -> None:
+        """Remove what a killed process did not finish: an hour old, and not the workshop of a lease, by its name."""
         for path in self._parts().iterdir():
             with suppress(FileNotFoundError):
-                if is_old(path):
+                if path.name not in in_use and is_old(path):
                     _remove_tree(path)
 
     def _parts(self) -> Path:
@@ -130,24 +130,24 @@ class Storage:
         return folder
 
     def is_full(self) -> bool:
-        """True when hardly anything more can be written."""
+        """True if less than FULL_BYTES can be written."""
         return shutil.disk_usage(self.root).free < FULL_BYTES
 
     def attempt(self, kind: str, record_id: str, lease_token: str) -> Path:
-        """The folder of what an attempt makes, named by its lease: no two attempts share one."""
+        """The folder for the results of an attempt. Its name comes from the lease, so no two attempts share one."""
         return self.folder(kind, record_id) / _attempt(lease_token)
 
     def workshop(self, lease_token: str) -> Path:
-        """Where an attempt keeps what is not finished."""
+        """The folder for the unfinished files of an attempt."""
         return self._parts() / _attempt(lease_token)
 
     def remove_attempt(self, kind: str, record_id: str, lease_token: str) -> None:
-        """Remove all files of an attempt that came to nothing."""
+        """Remove all files of an attempt that failed."""
         for folder in (self.workshop(lease_token), self.attempt(kind, record_id, lease_token)):
             _remove_tree(folder)
 
     def earlier_attempts(self, kind: str, record_id: str) -> list[Path]:
-        """The folders of the attempts that were made at a record."""
+        """The result folders of all attempts at a record."""
         folder = self.folder(kind, record_id)
         return [path for path in folder.glob("*") if ATTEMPT.fullmatch(path.name) and path.is_dir()]
 
@@ -163,48 +163,16 @@ def make_storage_folder(settings: Settings) -> None:
         ) from None
 
 
-def derived(path: Path) -> dict[str, Path]:
-    """What may be kept beside a sound file: its encoding as mp3, and its waveform's peaks."""
-    long = len(os.fsencode(path.name)) > LONGEST_NAME
-    name = hashlib.sha256(os.fsencode(path.name)).hexdigest() if long else path.name
-    return {"mp3": path.with_name(f"{name}.mp3"), "peaks": path.with_name(f"{name}.peaks.json")}
-
-
-def publish(work: Path, final: Path) -> None:
-    """Give a finished folder its final name: every file is on disk before the name is."""
-    for path in sorted(work.rglob("*")):
-        sync(path)
-    publish_file(work, final)
-
-
-def publish_file(part: Path, final: Path) -> None:
-    """Give a finished file its final name, in a folder that is made for it: it is on disk before the name is."""
-    make_folder(final.parent)
-    replace(part, final)
-
-
-def replace(part: Path, final: Path) -> None:
-    """Give a finished file its final name. Raises FileNotFoundError when there is no such folder any more."""
-    sync(part)
-    os.rename(part, final)
-    sync(final.parent)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each on disk before it is used."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync(folder.parent)
-
-
-def sync(path: Path) -> None:
-    """fsync a file or a folder."""
-    handle = os.open(path, os.O_RDONLY)
+def open_file(path: Path) -> BinaryIO | None:
+    """A regular file, open to read; None if it is no regular file or cannot be read."""
     try:
-        os.fsync(handle)
-    finally:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
+        return None
+    return os.fdopen(handle, "rb")
 
 
 def sha256(path: Path) -> str:
@@ -214,12 +182,12 @@ def sha256(path: Path) -> str:
 
 
 def safe_name(name: str) -> str:
-    """A file name of letters, digits, - and _, from any text; 'track' when nothing is left."""
+    """A file name of letters, digits, - and _, made from any text; 'track' if nothing of it is left."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80] or "track"
 
 
 def is_file(path: Path) -> bool:
-    """True for a regular file; False for a link to one, and for a name no file system takes."""
+    """True for a regular file. False for a link to one, and for a name that no file system accepts."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
@@ -227,7 +195,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_old(path: Path) -> bool:
-    """True when nothing was written to it for an hour. Raises FileNotFoundError."""
+    """True if nothing was written to it for an hour. Raises FileNotFoundError."""
     return time.time() - path.lstat().st_mtime > PART_SECONDS
 
 
@@ -247,4 +215,8 @@ def _unlink(path: Path) -> None:
         if is_file(path):
             path.unlink(missing_ok=True)
     except OSError as error:
-        log.warning("a file stays: %s", error)
+        _warn(error)
+
+
+def _warn(error: OSError) -> None:
+    log.warning("a file stays, as it cannot be removed: %s", error)

@@ -1,120 +1,142 @@
-"""The files of tracks: found, made when they are wanted, and taken in when they are uploaded."""
+"""The sound files of tracks: opened, made when they are missing, and replaced by uploads."""
 
 import json
-import logging
 import threading
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from database import give_back_connection
-from errors import Busy, LedgerError, Malformed, NotFound, StorageFull, TooLarge, Undecodable
-from files.deletion import named
+from errors import Busy, LedgerError, Malformed, NotFound, TooLarge, Undecodable
+from files.deletion import remove_unnamed
 from files.derived import Derivatives
-from files.storage import Storage, is_old, publish_file
+from files.pending import announce
+from files.publishing import publish_file
+from files.refusals import storage_errors
+from files.storage import Storage, open_file
 from models import Track, new_id
 from repos import TrackRepository
 
-log = logging.getLogger("ledger.web")
+OTHER = {"wav": "mp3", "mp3": "wav"}
+SAMPLE_BYTES = 2  # of the WAV that other kinds are converted to
+
+
+class Sound(NamedTuple):
+    """A decoded upload: where it is, its kind (wav or mp3) and its duration in seconds."""
+
+    path: Path
+    kind: str
+    duration: float
 
 
 class Upload(Protocol):
-    """A file that is being received."""
+    """The body of a request that uploads a file."""
 
     def save(self, part: Path, limit: int) -> None:
-        """Write it to a new file of at most so many bytes."""
+        """Write the body to a new file of at most limit bytes. Raises LedgerError, OSError."""
 
 
 class TrackFiles:
-    """Finds the files of tracks, and gives tracks the files that are uploaded for them."""
+    """Opens the sound files of tracks, and stores uploads for tracks."""
 
     def __init__(
         self, storage: Storage, derivatives: Derivatives, limit: int, uploads: threading.BoundedSemaphore
     ) -> None:
         self.storage, self.derivatives, self.limit, self.uploads = storage, derivatives, limit, uploads
 
-    def find(self, track: Track, wanted: str | None) -> tuple[Path, str]:
-        """Where the sound of a track is, and its kind, wav or mp3: the wanted one, else WAV before MP3.
+    def open(self, track: Track, kind: str | None) -> tuple[BinaryIO, str]:
+        """The sound of a track as an open file, and its kind, wav or mp3. Without a kind WAV comes before MP3.
 
-        An MP3 is made when there is a WAV alone. Raises NotFound, Undecodable, Busy, StorageFull.
+        An MP3 is made when there is only a WAV. Raises NotFound, Undecodable, Busy, StorageFull, StorageUnusable.
         """
-        names = {"wav": track.file_path_wav, "mp3": track.file_path_mp3}
-        for kind, name in names.items():
-            path = self.storage.find(name) if wanted in (None, kind) else None
-            if path is not None:
-                return path, kind
-        wav = self.storage.find(track.file_path_wav) if wanted == "mp3" else None
-        if wav is None:
-            kinds = wanted.upper() if wanted else "WAV or MP3"
-            raise NotFound(f"The track has no {kinds} file in the storage folder: upload one with PUT.")
-        return self.derivatives.get(wav, "mp3"), "mp3"
+        path, kind = self._find(track, kind)
+        file = open_file(path)
+        if file is None:
+            raise NotFound("The track's file is gone.")
+        return file, kind
 
     def peaks(self, track: Track) -> dict[str, Any]:
-        """The waveform of a track, see audio.peaks; made when it is not there. Raises as find() does."""
+        """The waveform of a track, as files.sound.peaks() returns it. Raises what open() raises."""
+        path = self.derivatives.get(self._find(track, None)[0], "peaks")
         try:
-            found: dict[str, Any] = json.loads(self.derivatives.get(self.find(track, None)[0], "peaks").read_text())
+            waveform: dict[str, Any] = json.loads(path.read_text())
         except FileNotFoundError:
             raise NotFound("The track's file is gone.") from None
-        return found
+        return waveform
 
-    def keep(self, track: Track, upload: Upload, wanted: str | None, if_match: list[int] | None) -> Track | None:
-        """The track with the uploaded file; None when it is gone. The file it replaces goes after the commit.
+    def replace(self, track: Track, upload: Upload, kind: str | None, if_match: list[int] | None) -> Track | None:
+        """Make an upload the only sound of a track. Returns the changed track, or None if it was deleted.
 
-        Raises Malformed for what is no sound or not the wanted one, Stale, and as Upload.save() does.
+        Raises Malformed if the upload is not sound or of another kind, Stale, Busy, StorageFull, StorageUnusable, and
+        what Upload.save() raises.
         """
         if not self.uploads.acquire(blocking=False):
             raise Busy("Too many files are being uploaded just now: send this again in a moment.")
         try:
-            return self._keep(track, upload, wanted, if_match)
-        except OSError as error:
-            log.error("an upload cannot be kept: %s", error)
-            raise StorageFull("The storage folder takes no more: free some space, then send this again.") from None
+            with storage_errors():
+                return self._replace(track.track_id, upload, kind, if_match)
         finally:
             self.uploads.release()
 
-    def _keep(self, track: Track, upload: Upload, wanted: str | None, if_match: list[int] | None) -> Track | None:
-        give_back_connection()  # others need it, while this one takes its time
-        part, whole = self.storage.part(), self.storage.part()
+    def _find(self, track: Track, kind: str | None) -> tuple[Path, str]:
+        """The path of a sound file of a track, and its kind."""
+        names = {"wav": track.file_path_wav, "mp3": track.file_path_mp3}
+        for candidate, name in names.items():
+            path = self.storage.find(name) if kind in (None, candidate) else None
+            if path is not None:
+                return path, candidate
+        wav = self.storage.find(track.file_path_wav) if kind == "mp3" else None
+        if wav is None:
+            kinds = kind.upper() if kind else "WAV or MP3"
+            raise NotFound(f"The track has no {kinds} file in the storage folder: upload one with PUT.")
+        return self.derivatives.get(wav, "mp3"), "mp3"
+
+    def _replace(self, track_id: str, upload: Upload, kind: str | None, if_match: list[int] | None) -> Track | None:
+        give_back_connection()  # an upload takes long, and other requests need the connection
+        part, converted = self.storage.part(), self.storage.part()
         try:
             upload.save(part, self.limit)
-            kind, duration = self._settle(part, whole, wanted)
-            file = self.storage.folder("track", track.track_id) / f"{new_id()}.{kind}"
-            publish_file(whole if whole.exists() else part, file)
+            return self._publish(track_id, self._decode(part, converted, kind), if_match)
         finally:
             part.unlink(missing_ok=True)
-            whole.unlink(missing_ok=True)
-        return self._give(track, file, kind, duration, if_match)
+            converted.unlink(missing_ok=True)
 
-    def _settle(self, part: Path, whole: Path, wanted: str | None) -> tuple[str, float]:
-        """(wav or mp3, seconds) of what was uploaded; any other sound is made a WAV, whole."""
+    def _decode(self, part: Path, converted: Path, kind: str | None) -> Sound:
+        """The sound that was uploaded. What is neither WAV nor MP3 is converted to WAV."""
         try:
-            found = self.derivatives.probe(part)
-            if found["kind"] is None and wanted != "mp3":
-                if found["frames"] * found["channels"] * 2 > self.limit:
-                    raise TooLarge(f"The sound would take more than {self.limit} bytes as WAV (MAX_UPLOAD_MB).")
-                self.derivatives.encode(part, whole, "wav")
+            facts = self.derivatives.probe(part)
+            path = part if facts["kind"] or kind == "mp3" else self._convert(part, converted, facts)
         except Undecodable as error:
             raise Malformed(f"The body is no sound that can be used: {str(error).replace(part.name, 'it')}.") from None
-        kind = found["kind"] or "wav"
-        if wanted not in (None, kind):
-            raise Malformed(f"The body is {kind.upper()}, and format says {wanted}.", "format")
-        return kind, found["duration"]
+        decoded = facts["kind"] or "wav"
+        if kind not in (None, decoded):
+            raise Malformed(f"The body is {decoded.upper()}, and format says {kind}.", "format")
+        return Sound(path, decoded, facts["duration"])
 
-    def _give(self, track: Track, file: Path, kind: str, duration: float, if_match: list[int] | None) -> Track | None:
-        """Have the record name it. After an error other than a refusal the record may name it, so it stays."""
-        name, path = f"file_path_{kind}", self.storage.relative(file)
+    def _convert(self, part: Path, converted: Path, facts: dict[str, Any]) -> Path:
+        if facts["frames"] * facts["channels"] * SAMPLE_BYTES > self.limit:
+            raise TooLarge(f"The sound would take more than {self.limit} bytes as WAV (MAX_UPLOAD_MB).")
+        self.derivatives.encode(part, converted, "wav")
+        return converted
+
+    def _publish(self, track_id: str, sound: Sound, if_match: list[int] | None) -> Track | None:
+        """Put a sound in place, and let the record name it and no other.
+
+        When the database is away, nobody knows whether the record names it. Then the note stays for housekeeping.
+        """
+        file = self.storage.folder("track", track_id) / f"{new_id()}.{sound.kind}"
+        paths = {f"file_path_{sound.kind}": self.storage.relative(file), f"file_path_{OTHER[sound.kind]}": None}
+        note = announce(self.storage, file)
         try:
-            changed = TrackRepository().update(track.track_id, if_match, **{name: path, "duration": duration})
-        except LedgerError:
-            self.storage.remove([file])
+            publish_file(sound.path, file)
+            changed = TrackRepository().update(track_id, if_match, duration=sound.duration, **paths)
+        except (LedgerError, OSError):
+            self._settle(track_id, note)
             raise
-        self._remove_earlier(track.track_id, getattr(track, name))
+        self._settle(track_id, note)
         return changed
 
-    def _remove_earlier(self, track_id: str, replaced: str | None) -> None:
-        """Remove earlier uploads that no record names; what a job made stays with the job.
-
-        One that is new and not named may be about to be: another upload is at work.
-        """
-        old = self.storage.find(replaced)
-        found = {path for path in self.storage.files("track", track_id) if path == old or is_old(path)}
-        self.storage.remove(found - named(self.storage, found))
+    def _settle(self, track_id: str, note: Path) -> None:
+        """Remove all uploads of the track that no record names: those before, and this one if it was refused."""
+        note.unlink(missing_ok=True)
+        remove_unnamed(self.storage, self.storage.files("track", track_id))
+        self.storage.remove_empty("track", track_id)

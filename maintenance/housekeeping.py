@@ -1,49 +1,85 @@
-"""What keeps the ledger tidy, in every web and worker process at once: it is safe to run anywhere, at any time."""
+"""Housekeeping: requeues expired leases and prunes old rows and files. It may run in any number of processes."""
 
 import logging
 import threading
 import time
 from datetime import timedelta
 
-from database import AWAY, database, is_postgresql, release_connection
+from database import database, is_postgresql
 from database.hints import skip_locked
+from files.leftovers import remove_leftovers
 from files.storage import Storage
+from maintenance.clock import WatchedClock
+from maintenance.periodic import Periodic
 from models import Delivery, Event, utc_now
 from repos import JobRepository, LoopRepository
 from settings import get_settings
 
 log = logging.getLogger("ledger.housekeeping")
 SECONDS = 2.0
-OPTIMISE_SECONDS = 3600.0
+HOURLY_SECONDS = 3600.0
 LARGE = 10_000  # jobs
-DELIVERY_DAYS = 1.0  # after which webhooks.py gives up, too; without a WEBHOOK_URL nothing else deletes them
-BATCH, BATCHES, BREATH_SECONDS = 500, 20, 0.05  # of rows to delete; in a round; between them others write
+DELIVERY_DAYS = 1.0  # after which webhooks.py gives up, too
+BATCH, BATCHES, BREATH_SECONDS = 500, 20, 0.05  # rows to delete; batches in a round; between batches others write
+REPOS = (JobRepository(), LoopRepository())
 
 
-def start(storage: Storage, stopping: threading.Event) -> threading.Thread:
-    """Keep house in a thread of this process until stopping is set."""
-    thread = threading.Thread(target=_loop, args=(storage, stopping), daemon=True, name="housekeeping")
-    thread.start()
-    return thread
+def start(storage: Storage, stopping: threading.Event, delivery_limit: int | None = None) -> Periodic:
+    """Start housekeeping in a thread of this process, until stopping is set. delivery_limit: as in Housekeeping."""
+    return Periodic("housekeeping", SECONDS, Housekeeping(storage, stopping, delivery_limit).run, stopping).start()
 
 
-def keep_house(storage: Storage) -> None:
-    """Put work whose lease ran out back, and remove the files its lost attempt left."""
-    for repo in (JobRepository(), LoopRepository()):
-        for late in repo.requeue_expired():
-            storage.remove_attempt(repo.name, late.record_id, str(late.lease_token))
-            log.warning("%s %s: its worker was lost; it is %s", repo.name, late.record_id, late.status)
+class Housekeeping:
+    """What one process does to keep the ledger in order.
+
+    delivery_limit: how many undelivered webhooks stay, the newest; None when some process delivers them, or may.
+    """
+
+    def __init__(self, storage: Storage, stopping: threading.Event, delivery_limit: int | None = None) -> None:
+        self.storage, self.stopping, self.delivery_limit = storage, stopping, delivery_limit
+        self.clock = WatchedClock()
+        self._hourly_at = time.monotonic()
+
+    def run(self) -> None:
+        """One round."""
+        self.requeue()
+        forget(self.stopping, Event, get_settings().event_retention_days)
+        forget(self.stopping, Delivery, DELIVERY_DAYS)
+        if self.delivery_limit is not None:
+            limit_deliveries(self.delivery_limit)
+        if time.monotonic() >= self._hourly_at:
+            self._hourly_at = time.monotonic() + HOURLY_SECONDS
+            optimise()
+            self.remove_old_parts()
+            remove_leftovers(self.storage)
+
+    def requeue(self) -> None:
+        """Put work whose lease has expired back, and remove the files of its lost attempt.
+
+        After a jump of the clock, and after the start of this process, no lease is taken from a worker before half
+        of its length has passed: a worker that lives renews it in that time.
+        """
+        now, steady_seconds = self.clock.read()
+        for repo in REPOS:
+            for record in repo.requeue_expired(now, steady_seconds):
+                self.storage.remove_attempt(repo.name, record.record_id, str(record.lease_token))
+                log.warning("%s %s: its worker was lost; it is %s", repo.name, record.record_id, record.status)
+
+    def remove_old_parts(self) -> None:
+        """Remove unfinished files that are old, unless they belong to an attempt that has a lease."""
+        tokens = [token for repo in REPOS for token in repo.leased_tokens()]
+        self.storage.remove_old_parts({self.storage.workshop(token).name for token in tokens})
 
 
 def forget(stopping: threading.Event, model: type[Event | Delivery], days: float) -> None:
-    """Delete events or deliveries that are older than so many days; a part of them when there are many."""
+    """Delete events or deliveries that are older than so many days; when there are many, a part of them."""
     for _ in range(BATCHES):
         if prune(model, days) < BATCH or stopping.wait(BREATH_SECONDS):
             return
 
 
 def prune(model: type[Event | Delivery], days: float) -> int:
-    """Delete the first few rows that are older than so many days; how many. Nothing to delete costs one small read."""
+    """Delete a batch of rows that are older than so many days; returns their number. With none it costs one read."""
     before = utc_now() - timedelta(days=days)
     oldest = model.select(model.event_id, model.created_at).order_by(model.event_id).first()
     if oldest is None or oldest.created_at >= before:
@@ -53,10 +89,20 @@ def prune(model: type[Event | Delivery], days: float) -> int:
         return int(model.delete().where(model.event_id.in_(batch), model.created_at < before).execute())
 
 
-def optimise() -> None:
-    """Have SQLite look at its tables, so that it picks the right index.
+def limit_deliveries(limit: int) -> None:
+    """Delete the oldest deliveries beyond so many; a batch of them when there are many."""
+    newest = Delivery.select(Delivery.event_id).order_by(Delivery.event_id.desc())
+    last = newest.offset(limit).limit(1).scalar()
+    if last is not None:
+        batch = Delivery.select(Delivery.event_id).where(Delivery.event_id <= last).order_by(Delivery.event_id)
+        with database.atomic():
+            Delivery.delete().where(Delivery.event_id.in_(skip_locked(batch.limit(BATCH * BATCHES)))).execute()
 
-    Not while they are small: what it learns then misleads it once they have grown.
+
+def optimise() -> None:
+    """Let SQLite analyse its tables, so that it chooses the right index.
+
+    Not while they are small: the statistics of small tables mislead it when they have grown.
     """
     if is_postgresql():
         return
@@ -64,19 +110,3 @@ def optimise() -> None:
     if newest is not None and newest > LARGE:
         database.execute_sql("PRAGMA analysis_limit = 400")
         database.execute_sql("PRAGMA optimize = 0x10002")  # tables never looked at before, too
-
-
-def _loop(storage: Storage, stopping: threading.Event) -> None:
-    optimised = -OPTIMISE_SECONDS
-    while not stopping.wait(SECONDS):
-        try:
-            keep_house(storage)
-            forget(stopping, Event, get_settings().event_retention_days)
-            forget(stopping, Delivery, DELIVERY_DAYS)
-            if time.monotonic() - optimised > OPTIMISE_SECONDS:
-                optimised = time.monotonic()
-                optimise()
-                storage.remove_old_parts()
-        except (*AWAY, OSError) as error:
-            log.warning("housekeeping goes on later: %s", error)
-        release_connection()

@@ -1,9 +1,9 @@
-"""JobRepository: the verbs of jobs."""
+"""JobRepository: what can be done with jobs."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from peewee import fn
+from peewee import Expression, fn
 
 from database import database
 from errors import MissingParent
@@ -26,16 +26,16 @@ class JobRepository(WorkRepository[Job]):
         return self._update(job_id, changes, if_match, lease_token)
 
     def claim_of(self, types: Collection[str], worker: str, lease_seconds: float = 60) -> Job | None:
-        """claim() among the jobs of these types; that none waits costs the same however many jobs there are."""
+        """claim() among the jobs of these types. When none is pending, it costs little however many jobs there are."""
         if not self.waits(Job.job_type.in_(list(types))):
             return None
         # In the order of the queue, whichever index the planner would prefer.
         return self.claim(worker, lease_seconds, Job.job_type.concat("").in_(list(types)))
 
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
-        """Completed with its tracks, in one transaction; None when it is gone. Raises LeaseLost, WrongStatus, Invalid.
+        """Complete a job with its tracks, in one transaction. Returns it, or None when it was deleted.
 
-        The tracks come first, so that the end of the job is the last that is told of it.
+        The tracks come first, so that the end of the job is its last event. Raises LeaseLost, WrongStatus, Invalid.
         """
         try:
             with database.atomic():
@@ -46,18 +46,30 @@ class JobRepository(WorkRepository[Job]):
             return None
 
     def types(self, limit: int = 20) -> list[str]:
-        """The job types there are, in order; a step through the index each, however many jobs there are."""
-        found: list[str] = []
-        while len(found) < limit:
-            query = Job.select(fn.MIN(Job.job_type))
-            following = (query.where(Job.job_type > found[-1]) if found else query).scalar()
-            if following is None:
-                break
-            found.append(following)
-        return found
+        """The job types there are, in order; one step through an index for each type, however many jobs there are."""
+        return self._types(limit)
+
+    def waiting_types(self, limit: int = 20, most: int = COUNTED) -> dict[str, int]:
+        """How many jobs are pending, by job type; no type is counted further than most + 1."""
+        is_pending = Job.status == self.statuses.pending
+        waiting = {
+            name: Job.select(Job.job_id).where(is_pending, Job.job_type == name)
+            for name in self._types(limit, is_pending)
+        }
+        return {name: query.limit(most + 1).count() for name, query in waiting.items()}
 
     def tally(self, most: int = COUNTED) -> dict[str, int]:
-        """How many jobs have each status, none counted further than most + 1: flat, however many there are."""
+        """How many jobs have each status; no status is counted further than most + 1, so that it costs little."""
         statuses, one = self.statuses.all, f"SELECT 1 FROM job WHERE status = {database.param} LIMIT {most + 1}"
         columns = ", ".join([f"(SELECT COUNT(*) FROM ({one}) AS counted)"] * len(statuses))
         return dict(zip(statuses, database.execute_sql(f"SELECT {columns}", statuses).fetchone(), strict=True))
+
+    def _types(self, limit: int, *where: Expression) -> list[str]:
+        types: list[str] = []
+        while len(types) < limit:
+            query = Job.select(fn.MIN(Job.job_type)).where(Job.job_type > (types[-1] if types else ""), *where)
+            following = query.scalar()
+            if following is None:
+                break
+            types.append(following)
+        return types

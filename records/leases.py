@@ -1,54 +1,55 @@
-"""The verbs of what has to be done, jobs and loops alike: statuses that only go forward, and leases on them.
+"""What jobs and loops share: statuses that only go forward, and leases.
 
-A lease is a token that is good for some seconds. While one is out, only its holder changes the work; every change
-renews it; when it runs out the work goes back to the queue, and what the late holder still says is refused.
+A lease is a secret token that is valid for some seconds. While work is leased, only the holder of its token changes it,
+and every change renews the lease. Work whose lease has expired goes back into the queue, and the old token is refused.
 """
 
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from peewee import SQL, Cast, Expression, Value
+from peewee import SQL, Case, Cast, Expression, Value, fn
 
 from database import database
 from database.hints import skip_locked, wait_for_lock
 from errors import Invalid, LeaseLost, LedgerError, WrongStatus
-from models import Statuses, Work, utc_now
+from models import EPOCH, Statuses, Work, utc_now
 from records.repository import Page, Repository
 
 W = TypeVar("W", bound=Work)
 
 LEASED = {"status", "progress", "message", "error", "file_manifest", "result_url", "result_path", "analysis"}
 FREE = {"lease_token": None, "lease_seconds": None, "lease_expires_at": None}
+CLOCK_SLACK_SECONDS = 5.0  # so much the clocks of several machines may differ
 LOST = SQL("'worker lost after ' || attempts || CASE attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END")
 
 
 class WorkRepository(Repository[W]):
-    """What jobs and loops share."""
+    """The methods that job and loop repositories share."""
 
     @property
     def statuses(self) -> Statuses:
-        """The table of what may follow what."""
+        """The statuses of this kind of work, and which may follow which."""
         return cast(Statuses, self.model.statuses)
 
     def get_by_status(self, status: str, limit: int = 50, offset: int = 0) -> list[W]:
-        """Those in a status, newest first. Raises Invalid for an unknown status."""
+        """Records in a status, newest first. Raises Invalid for an unknown status."""
         return self.page(Page(limit=limit, offset=offset), self.in_status(status))
 
     def in_status(self, *statuses: str) -> Expression:
-        """The condition for page() and count(). Raises Invalid for an unknown status."""
+        """The condition that the status is one of these, for page() and count(). Raises Invalid for any other."""
         for status in statuses:
-            self._known(status)
+            self._require_status(status)
         return cast(Expression, self.model.status.in_(statuses))
 
     def waits(self, *where: Expression) -> bool:
-        """True when something pending meets every condition; takes no lock."""
+        """True when a pending record meets every condition; takes no lock."""
         return bool(self.model.select(self.key).where(self.model.status == self.statuses.pending, *where).exists())
 
     def claim(self, worker: str, lease_seconds: float = 60, *where: Expression) -> W | None:
-        """Lease the best pending one to worker: highest priority, then oldest; None when nothing waits."""
+        """Lease the best pending record to a worker: highest priority, then oldest. None when nothing is pending."""
         if not self.waits(*where):
             return None
         model, now = self.model, utc_now()
@@ -70,21 +71,21 @@ class WorkRepository(Repository[W]):
         return next(iter(self._change_all(changes, self.key == skip_locked(best))), None)
 
     def heartbeat(self, record_id: str, lease_token: str) -> W | None:
-        """Renew the lease; the record says whether a cancel is asked for. None when it is gone. Raises LeaseLost."""
-        held = self._held(record_id, lease_token)
-        return self._as_holder(record_id, self._change_all({"lease_expires_at": self._renewed()}, *held))
+        """Renew the lease. Returns the record, which says cancel_requested; None when deleted. Raises LeaseLost."""
+        by_token = self._by_token(record_id, lease_token)
+        return self._changed_or_lost(record_id, self._change_all({"lease_expires_at": self._renewed()}, *by_token))
 
     def release(self, record_id: str, lease_token: str) -> W | None:
-        """Give it back unfinished, the attempt not counted; None when it is gone. Raises LeaseLost."""
-        held = self._held(record_id, lease_token)
+        """Give work back unfinished; the attempt is not counted. None when it was deleted. Raises LeaseLost."""
+        by_token = self._by_token(record_id, lease_token)
         again = {**self._queued(), "attempts": self.model.attempts - 1}
         with self._locked(record_id):
-            ended = self._change_all(self._ended(self.statuses.cancelled), *held, self._is_cancel_requested())
-            done = ended or self._change_all(again, *held)
-        return self._as_holder(record_id, done)
+            ended = self._change_all(self._ended(self.statuses.cancelled), *by_token, self._is_cancel_requested())
+            changed = ended or self._change_all(again, *by_token)
+        return self._changed_or_lost(record_id, changed)
 
     def cancel(self, record_id: str) -> W | None:
-        """Stop it: at once when nobody holds it, else as soon as its worker looks. Final ones stay as they are."""
+        """Cancel work: at once when it is not leased, else when its worker looks. Finished work stays as it is."""
         model = self.model
         here = (self.key == record_id, model.status.not_in(self.statuses.final))
         with self._locked(record_id):
@@ -94,9 +95,9 @@ class WorkRepository(Repository[W]):
             return self.get_by_id(record_id)
 
     def retry(self, record_id: str) -> W | None:
-        """Back to the queue after failed or cancelled, attempts kept; waiting or running ones stay as they are.
+        """Put failed or cancelled work back into the queue; its attempts stay. Pending or running work is not changed.
 
-        None when it is gone. Raises WrongStatus for a completed one: what it made stays.
+        Returns None when it was deleted. Raises WrongStatus for completed work: its result stays.
         """
         statuses = self.statuses
         again = {**self._queued(), "error": None, "cancel_requested": False, "finished_at": None}
@@ -107,21 +108,26 @@ class WorkRepository(Repository[W]):
             raise WrongStatus(f"{self.name} {record_id} is {statuses.completed}: ask for another instead")
         return record
 
-    def requeue_expired(self) -> list[W]:
-        """Those whose lease ran out, put back: to the queue, or ended when cancelled or out of attempts.
+    def requeue_expired(self, now: datetime | None = None, steady_seconds: float | None = None) -> list[W]:
+        """Put work whose lease has expired back: into the queue, or to an end when cancelled or out of attempts.
 
-        The lease_token of each, here alone, is the one that was lost.
+        A lease has expired after its end, and also when its end is further away than its length: then the clock was
+        set back. steady_seconds: for how long the caller saw the clock run evenly. Leases more than twice as long are
+        left alone: a worker that lives renews its lease within half of it. Returns the records with the lease_token
+        they have lost.
         """
-        model, expired = self.model, self.model.lease_expires_at < utc_now()
+        model, expired = self.model, self._is_expired(now or utc_now())
+        if steady_seconds is not None:
+            expired &= self._lease_seconds() <= 2 * steady_seconds
         if not model.select(self.key).where(expired).exists():
             return []
         cancelled, failed = self._ended(self.statuses.cancelled), {**self._ended(self.statuses.failed), "error": LOST}
         with database.atomic():
             tokens = dict(skip_locked(model.select(self.key, model.lease_token).where(expired)).tuples())
-            late = self.key.in_(list(tokens))
-            put_back = self._change_all(cancelled, late, expired, self._is_cancel_requested())
-            put_back += self._change_all(failed, late, expired, model.attempts >= model.max_attempts)
-            put_back += self._change_all(self._queued(), late, expired)
+            expired_keys = self.key.in_(list(tokens))
+            put_back = self._change_all(cancelled, expired_keys, expired, self._is_cancel_requested())
+            put_back += self._change_all(failed, expired_keys, expired, model.attempts >= model.max_attempts)
+            put_back += self._change_all(self._queued(), expired_keys, expired)
         for record in put_back:
             record.lease_token = tokens[record.record_id]
         return put_back
@@ -133,8 +139,12 @@ class WorkRepository(Repository[W]):
             list(wait_for_lock(self.model.select(self.key).where(self.key == record_id)))
             yield
 
+    def leased_tokens(self) -> list[str]:
+        """The tokens of all leases, also of those that have expired and are not put back yet."""
+        return [token for (token,) in self.model.select(self.model.lease_token).where(self._is_leased()).tuples()]
+
     def _queued(self) -> dict[str, Any]:
-        """What a wait for the next worker looks like."""
+        """The fields of work that waits for its next worker."""
         return {
             **FREE,
             "status": self.statuses.pending,
@@ -145,37 +155,58 @@ class WorkRepository(Repository[W]):
         }
 
     def _ended(self, status: str) -> dict[str, Any]:
-        """What an end without a result looks like."""
-        return {**FREE, "status": status, "message": None, "finished_at": utc_now()}
+        """The fields of work that ends without a result."""
+        return {**FREE, "status": status, "message": None, "finished_at": self._after_start(self._moment(utc_now()))}
 
     def _renewed(self) -> Expression:
         """When a lease that is renewed now expires: after the seconds that its claimer chose."""
-        now = self.model.lease_expires_at.db_value(utc_now())
-        return Value(now, converter=False) + Cast(self.model.lease_seconds * 1_000_000, "BIGINT")
+        return self._lease_end(utc_now())
+
+    def _is_expired(self, now: datetime) -> Expression:
+        latest = self._lease_end(now + timedelta(seconds=CLOCK_SLACK_SECONDS))
+        return cast(Expression, self._is_leased() & ~self.model.lease_expires_at.between(now, latest))
+
+    def _is_leased(self) -> Expression:
+        """As a range, so that the index of lease_expires_at leaves out everything else."""
+        return cast(Expression, self.model.lease_expires_at > EPOCH)
+
+    def _lease_end(self, start: datetime) -> Expression:
+        return self._moment(start) + Cast(self._lease_seconds() * Value(1_000_000), "BIGINT")
+
+    def _lease_seconds(self) -> Any:
+        return fn.COALESCE(self.model.lease_seconds, 0.0)
+
+    def _after_start(self, moment: Any) -> Any:
+        """The moment, or started_at when that is later: a clock may be set back while work runs."""
+        started_at = self.model.started_at
+        return Case(None, [(started_at > moment, started_at)], moment)
+
+    def _moment(self, moment: datetime) -> Value:
+        return Value(self.model.started_at.db_value(moment), converter=False)
 
     def _is_cancel_requested(self) -> Expression:
         return cast(Expression, self.model.cancel_requested == True)  # noqa: E712
 
-    def _held(self, record_id: str, lease_token: str) -> tuple[Expression, Expression]:
+    def _by_token(self, record_id: str, lease_token: str) -> tuple[Expression, Expression]:
         return self.key == record_id, self.model.lease_token == lease_token
 
     def _change_all(self, changes: dict[str, Any], *where: Expression) -> list[W]:
-        """Change what meets every condition, in one statement; the records as they are then."""
+        """Change the records that meet every condition, in one statement. Returns them as they are after it."""
         model = self.model
         query = model.update(changes).where(*where).returning(self.key)
         with database.atomic():
-            found = [row[0] for row in query.tuples().execute()]
-            return list(model.select().where(self.key.in_(found))) if found else []
+            keys = [key for (key,) in query.tuples().execute()]
+            return list(model.select().where(self.key.in_(keys))) if keys else []
 
-    def _as_holder(self, record_id: str, done: list[W]) -> W | None:
-        if done:
-            return done[0]
+    def _changed_or_lost(self, record_id: str, changed: list[W]) -> W | None:
+        if changed:
+            return changed[0]
         record = self.get_by_id(record_id)
         if record is not None:
             raise lease_lost(record)
         return None
 
-    def _known(self, status: Any) -> str:
+    def _require_status(self, status: Any) -> str:
         if status not in self.statuses.all:
             raise Invalid(f"status {status!r} is not one of {', '.join(self.statuses.all)}", "status")
         return str(status)
@@ -183,7 +214,7 @@ class WorkRepository(Repository[W]):
     def _allowed(self, row: dict[str, Any], lease_token: str | None) -> list[Expression]:
         guards = super()._allowed(row, lease_token)
         if "status" in row:
-            guards.append(self.model.status.in_(self.statuses.before[self._known(row["status"])]))
+            guards.append(self.model.status.in_(self.statuses.before[self._require_status(row["status"])]))
         if "progress" in row and row.get("status") != self.statuses.completed:
             guards.append(self.model.status.not_in(self.statuses.final))
         if lease_token is not None:
@@ -193,7 +224,7 @@ class WorkRepository(Repository[W]):
         return guards
 
     def _implied(self, row: dict[str, Any], lease_token: str | None = None) -> dict[str, Any]:
-        """A status brings its times along, completed is 100 %, an end ends the lease and any other change renews it."""
+        """A status sets its times; completed means 100 %; an end ends the lease; any other change renews it."""
         status, now = row.get("status", ""), utc_now()
         if lease_token is not None:
             row = {"lease_expires_at": self._renewed(), **row}
@@ -203,10 +234,16 @@ class WorkRepository(Repository[W]):
             row = {"finished_at": now, **row, **FREE}
         return {**row, "progress": 100} if status == self.statuses.completed else row
 
+    def _once(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The same; and no end is before its start."""
+        row = super()._once(row)
+        ended = row.get("finished_at")
+        return row if ended is None else {**row, "finished_at": self._after_start(ended)}
+
     def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
         row = super()._row(fields)
         if "status" in row:
-            self._known(row["status"])
+            self._require_status(row["status"])
         return row
 
     def _refusal(self, record: Any, row: dict[str, Any], lease_token: str | None) -> LedgerError:
@@ -218,7 +255,7 @@ class WorkRepository(Repository[W]):
 
 
 def lease_lost(record: Any) -> LeaseLost:
-    """The refusal, in words."""
+    """The error for a caller whose token is not that of the lease."""
     name = record._meta.table_name
     holder = f"is leased to {record.worker}" if record.lease_token else f"is {record.status} and not leased"
     return LeaseLost(f"{name} {record.record_id} {holder}: only the holder of its lease changes its work")

@@ -1,4 +1,4 @@
-"""LoopRepository: the verbs of loops."""
+"""LoopRepository: what can be done with loops."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

@@ -5,6 +5,7 @@ from typing import Any
 from peewee import Case, fn
 
 from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track
+from records.jobs import JobRepository
 
 
 def stats() -> dict[str, Any]:
@@ -26,6 +27,7 @@ def stats() -> dict[str, Any]:
         "loops": counts[Loop],
         "tracks": Track.select().count(),
         "queue_length": counts[Job][JOB_STATUSES.pending] + counts[Loop][LOOP_STATUSES.pending],
+        "waiting_by_type": JobRepository().waiting_types(),
         "mean_job_seconds": None if mean is None else float(mean) / 1_000_000,
     }
 

@@ -1,72 +1,75 @@
-"""JobStore: a cache of the jobs that are read most, never stale."""
+"""JobStore: a cache of the jobs that are read most often, never stale."""
 
+import re
 import threading
 from collections import OrderedDict
-from typing import Any
 
-import cysqlite
-
-from database import database, is_postgresql, to_json
-from models import Job
+from database import database, to_json
+from models import ID_LENGTH, ID_PATTERN, Job
 from records.jobs import JobRepository
 
-HELD_CHARACTERS = 8 * 1024  # of a job; a larger one is read each time, so that the store stays small in bytes too
+MAX_CHARACTERS = 8 * 1024  # of a job; a larger one is read each time, so that the cache stays small in bytes too
+VERSION = "SELECT updated_at FROM job WHERE job_id = {param}"
 
 
 class JobStore:
-    """A bounded cache of often-read jobs that is never stale; the least recently read job makes room.
+    """A bounded cache of jobs: when it is full, the least recently read job is removed.
 
-    Before a held job is given out, its version is checked: on SQLite the database's data_version, as seen by a
-    connection of the store's own (so that commits of this process count too); on PostgreSQL the row's own xmin, since
-    event ids are not committed in order.
+    A cached job is checked before it is returned, by one small statement: its updated_at, which the database raises
+    with every change by any writer. So a commit of any process is seen at the next read, on SQLite and PostgreSQL
+    alike, and a change of one job leaves the others in the cache. It saves reading the row, parsing its JSON and
+    making the model.
     """
 
     def __init__(self, size: int = 1000) -> None:
         self.size = size
-        self._held: OrderedDict[str, tuple[Any, Job]] = OrderedDict()
+        self._jobs: OrderedDict[str, tuple[int, Job]] = OrderedDict()  # with their updated_at in the database
         self._lock = threading.Lock()
-        self._watcher = None if is_postgresql() else cysqlite.Connection(database.database)
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._jobs)
 
     def get(self, job_id: str) -> Job | None:
         """The job as last committed, or None. It is shared: read it, do not change it."""
+        if not is_id(job_id):
+            return None
         if database.in_transaction():  # what this thread sees may be rolled back
             return JobRepository().get_by_id(job_id)
-        version = self._version(job_id)
         with self._lock:
-            held = self._held.get(job_id)
-            if held is not None and held[0] == version:
-                self._held.move_to_end(job_id)
-                return held[1]
-        return self._keep(job_id, version)
+            cached = self._jobs.get(job_id)
+        if cached is None or read_version(job_id) != cached[0]:
+            return self._read(job_id)
+        with self._lock:
+            if job_id in self._jobs:
+                self._jobs.move_to_end(job_id)
+        return cached[1]
 
     def close(self) -> None:
-        """Forget everything and close the store's connection."""
+        """Remove every job."""
         with self._lock:
-            self._held.clear()
-            if self._watcher is not None:
-                self._watcher.close()
+            self._jobs.clear()
 
-    def _version(self, job_id: str) -> Any:
-        if self._watcher is None:
-            query = "SELECT xmin::text, ctid::text FROM job WHERE job_id = %s"
-            return database.execute_sql(query, (job_id,)).fetchone()
-        with self._lock:
-            return self._watcher.execute("PRAGMA data_version").fetchone()
-
-    def _keep(self, job_id: str, version: Any) -> Job | None:
-        """Read after the version: a change in between makes the kept version too old, never the kept job."""
+    def _read(self, job_id: str) -> Job | None:
         job = JobRepository().get_by_id(job_id)
         with self._lock:
-            self._held.pop(job_id, None)
-            if job is not None and _weight(job) <= HELD_CHARACTERS:
-                self._held[job_id] = (version, job)
-                if len(self._held) > self.size:
-                    self._held.popitem(last=False)
+            self._jobs.pop(job_id, None)
+            if job is not None and _characters(job) <= MAX_CHARACTERS:
+                self._jobs[job_id] = (job.version, job)
+                if len(self._jobs) > self.size:
+                    self._jobs.popitem(last=False)
         return job
 
 
-def _weight(job: Job) -> int:
+def is_id(text: object) -> bool:
+    """True for a text that can be the id of a record; no record has another."""
+    return isinstance(text, str) and len(text) <= ID_LENGTH and re.fullmatch(ID_PATTERN, text) is not None
+
+
+def read_version(job_id: str) -> int | None:
+    """The updated_at of a job in microseconds, as Job.version has it; None when there is no such job."""
+    row: tuple[int] | None = database.execute_sql(VERSION.format(param=database.param), (job_id,)).fetchone()
+    return row[0] if row else None
+
+
+def _characters(job: Job) -> int:
     return len(job.prompt or "") + len(to_json(job.metadata)) + len(to_json(job.file_manifest))

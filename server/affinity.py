@@ -1,11 +1,39 @@
-"""Which core the web process runs on: threads of one Python interpreter only fight over more than one."""
+"""Which core the web process runs on: threads of one Python interpreter only fight over more than one (Linux)."""
 
 import os
+import socket
 import sys
+from collections.abc import Collection
 
 
-def choose_core(port: int) -> None:
-    """Keep this process on one of the cores it was started with; servers on other ports take other cores (Linux)."""
-    if sys.platform == "linux":
-        allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {allowed[port % len(allowed)]})
+def pin_to_core(port: int) -> socket.socket | None:
+    """Run this process on one of the cores that it may use, and on a core that no other web process runs on, if any.
+
+    Returns the socket that reserves the core: keep it open. None when every core is reserved, or outside Linux.
+    """
+    if sys.platform != "linux":
+        return None
+    core, reservation = choose_core(os.sched_getaffinity(0), port)
+    os.sched_setaffinity(0, {core})
+    return reservation
+
+
+def choose_core(cores: Collection[int], port: int) -> tuple[int, socket.socket | None]:
+    """(a core, the socket that reserves it or None); servers on different ports try the cores in different orders."""
+    ordered = sorted(cores)
+    first = port % len(ordered)
+    for core in ordered[first:] + ordered[:first]:
+        if reservation := reserve_core(core):
+            return core, reservation
+    return ordered[first], None
+
+
+def reserve_core(core: int) -> socket.socket | None:
+    """A socket that reserves a core until it is closed or this process ends; None when another process has it."""
+    reservation = socket.socket(socket.AF_UNIX)
+    try:
+        reservation.bind(f"\0diffrhythm-ledger-core-{core}")
+    except OSError:
+        reservation.close()
+        return None
+    return reservation

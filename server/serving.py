@@ -2,18 +2,24 @@
 
 import os
 import signal
+import socket
 import threading
 from typing import Any
 
 from database import init_database, release, server_version
+from files.child import remember_cores
 from files.storage import Storage
 from maintenance import housekeeping
+from maintenance.periodic import Periodic
 from server import stop
 from server.address import reserve_address
-from server.affinity import choose_core
+from server.affinity import pin_to_core
 from server.crew import Crew
 from server.logs import log_to_stderr
 from settings import Settings
+
+_reserved: list[socket.socket | None] = []  # the core of this process, until it ends
+UNDELIVERED = 1000  # webhooks that stay when this web process has no WEBHOOK_URL; another one may have it
 
 
 def serve(settings: Settings, threads: int) -> None:
@@ -39,19 +45,20 @@ def serve(settings: Settings, threads: int) -> None:
                 raise
 
 
-def start_web_process(settings: Settings, storage: Storage, stopping: threading.Event) -> None:
-    """Prepare this process to serve: its core, signals, log, housekeeping and webhooks."""
+def start_web_process(settings: Settings, storage: Storage, stopping: threading.Event) -> list[Periodic]:
+    """Prepare this process to serve: its core, signals and log. Returns the threads of housekeeping and webhooks."""
     stop.ignore_interrupt()
     if settings.pin_web_process:
-        choose_core(settings.port)
+        remember_cores()  # for encoders
+        _reserved.append(pin_to_core(settings.port))
     stop.end_with_parent()
     stop.set_on_sigterm(stopping)
     log_to_stderr()
-    housekeeping.start(storage, stopping)
-    if settings.webhook_url:
-        from server import webhooks  # loads ssl, which nothing else needs
+    if not settings.webhook_url:
+        return [housekeeping.start(storage, stopping, UNDELIVERED)]
+    from server import webhooks  # loads ssl, which nothing else needs
 
-        webhooks.start(settings, stopping)
+    return [housekeeping.start(storage, stopping), webhooks.start(settings, stopping)]
 
 
 def web_server(address: str, port: int, threads: int) -> Any:

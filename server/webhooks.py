@@ -1,7 +1,8 @@
-"""Webhooks: WEBHOOK_URL is told of every job and loop that has ended, signed as Standard Webhooks says.
+"""Webhooks: POSTs every end of a job or loop to WEBHOOK_URL, signed as Standard Webhooks says.
 
 The database's triggers write a delivery in the transaction that ends a job, so that none is lost whatever is killed
 when. Any number of processes may deliver at once: each takes one delivery at a time, and leaves the others to the rest.
+Times are those of the database's clock, which the triggers use, too.
 """
 
 import base64
@@ -16,11 +17,16 @@ import threading
 import time
 from contextlib import closing, suppress
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
-from database import AWAY, database, release_connection, to_json
+from peewee import Expression
+
+from database import database, to_json
+from database.clock import database_now
 from database.hints import skip_locked
-from models import Delivery, iso, utc_now
+from maintenance.periodic import Periodic
+from models import Delivery, iso
 from settings import Settings
 
 log = logging.getLogger("ledger.webhooks")
@@ -28,18 +34,17 @@ IDLE_SECONDS = 0.5
 CONNECT_SECONDS, TIMEOUT_SECONDS = 5.0, 10.0
 LEASE_SECONDS = 30.0  # longer than any try takes; after it, another process may try
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 3600.0
+SPREAD = 0.1  # of a pause, more or less, so that not all tries come at once
 GIVE_UP = timedelta(days=1)
 
 
-def start(settings: Settings, stopping: threading.Event) -> threading.Thread:
+def start(settings: Settings, stopping: threading.Event) -> Periodic:
     """Deliver in a thread of this process until stopping is set."""
-    thread = threading.Thread(target=_loop, args=(settings, stopping), daemon=True, name="webhooks")
-    thread.start()
-    return thread
+    return Periodic("webhooks", IDLE_SECONDS, partial(deliver_next, settings), stopping).start()
 
 
 def deliver_next(settings: Settings) -> bool:
-    """Try one delivery that is due; False when none is."""
+    """Try one delivery that is due; False when none is due."""
     delivery = claim()
     if delivery is None:
         return False
@@ -52,43 +57,41 @@ def deliver_next(settings: Settings) -> bool:
 
 
 def claim() -> Delivery | None:
-    """The delivery that is due longest, kept from others for a while; None when none is."""
-    now = utc_now()
-    due = Delivery.select(Delivery.event_id).where(Delivery.due_at <= now).order_by(Delivery.due_at).limit(1)
-    if not due.exists():  # takes no lock
-        return None
-    changes = {Delivery.attempts: Delivery.attempts + 1, Delivery.due_at: now + timedelta(seconds=LEASE_SECONDS)}
-    query = Delivery.update(changes).where(Delivery.event_id == skip_locked(due)).returning(Delivery)
-    with database.atomic():
-        return next(iter(list(query.execute())), None)
+    """The delivery that is due longest, kept from others for a while; None when none is due.
+
+    One that is due later than any pause lasts is due now: the clock was set back after its time was written.
+    """
+    farthest = LONGEST_PAUSE_SECONDS * (1 + SPREAD)
+    return _claim(Delivery.due_at <= database_now()) or _claim(Delivery.due_at > database_now(farthest))
 
 
 def done(delivery: Delivery) -> None:
-    """Forget a delivery."""
+    """Delete a delivery."""
     Delivery.delete().where(Delivery.event_id == delivery.event_id).execute()
 
 
 def put_off(delivery: Delivery, failure: str) -> None:
-    """Try again later, twice as late each time; after a day not at all."""
+    """Try again later, after twice the pause; after a day not at all."""
     name = f"webhook {delivery.webhook_id} of {delivery.entity} {delivery.entity_id}"
-    due_at = utc_now() + timedelta(seconds=pause(delivery.attempts))
-    if due_at > delivery.created_at + GIVE_UP:
+    seconds = pause(delivery.attempts)
+    claimed_at = delivery.due_at - timedelta(seconds=LEASE_SECONDS)
+    if claimed_at + timedelta(seconds=seconds) > delivery.created_at + GIVE_UP:
         done(delivery)
         log.error("%s: %s; given up after %s attempts", name, failure, delivery.attempts)
         return
     mine = (Delivery.event_id == delivery.event_id, Delivery.attempts == delivery.attempts)
-    Delivery.update(due_at=due_at).where(*mine).execute()
-    log.warning("%s: %s; attempt %s, next at %s", name, failure, delivery.attempts, iso(due_at))
+    Delivery.update(due_at=database_now(seconds)).where(*mine).execute()
+    log.warning("%s: %s; attempt %s, next in %.0f s", name, failure, delivery.attempts, seconds)
 
 
 def pause(attempts: int) -> float:
-    """Seconds until the next try: 1, 2, 4 … up to an hour, a little more or less, so that not all come at once."""
+    """Seconds until the next try: 1, 2, 4 … up to an hour, more or less SPREAD of it."""
     seconds = FIRST_PAUSE_SECONDS * 2.0 ** min(attempts - 1, 30)
-    return min(seconds, LONGEST_PAUSE_SECONDS) * random.uniform(0.9, 1.1)
+    return min(seconds, LONGEST_PAUSE_SECONDS) * random.uniform(1 - SPREAD, 1 + SPREAD)
 
 
 def send(url: str, key: bytes, delivery: Delivery) -> str:
-    """POST one delivery; why that failed, or '' for an answer of 200 to 299. No redirect is followed."""
+    """POST one delivery. Returns '' after an answer of 200 to 299, else why it failed. Follows no redirect."""
     body, now = message(delivery), int(time.time())
     headers = {
         "Content-Type": "application/json",
@@ -105,7 +108,7 @@ def send(url: str, key: bytes, delivery: Delivery) -> str:
 
 
 def message(delivery: Delivery) -> bytes:
-    """What is sent; the same at every try."""
+    """The body of the request; it is the same at every try."""
     name = f"{delivery.entity}.{delivery.data['status'].lower()}"
     body = {"type": name, "timestamp": iso(delivery.created_at), "data": delivery.record()}
     return to_json(body).encode("utf-8", "replace")
@@ -118,7 +121,7 @@ def signature(key: bytes, webhook_id: str, timestamp: int, body: bytes) -> str:
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    """The status that is answered within ten seconds. Raises OSError, HTTPException, ValueError."""
+    """The status of the answer, which must come within ten seconds. Raises OSError, HTTPException, ValueError."""
     with closing(_connection(url)) as connection:
         connection.connect()
         connection.sock.settimeout(TIMEOUT_SECONDS)
@@ -130,6 +133,16 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> int:
             return connection.getresponse().status
         finally:
             end.cancel()
+
+
+def _claim(is_due: Expression) -> Delivery | None:
+    due = Delivery.select(Delivery.event_id).where(is_due).order_by(Delivery.due_at).limit(1)
+    if not due.exists():  # takes no lock
+        return None
+    changes = {Delivery.attempts: Delivery.attempts + 1, Delivery.due_at: database_now(LEASE_SECONDS)}
+    query = Delivery.update(changes).where(Delivery.event_id == skip_locked(due)).returning(Delivery)
+    with database.atomic():
+        return next(iter(list(query.execute())), None)
 
 
 def _connection(url: str) -> http.client.HTTPConnection:
@@ -144,13 +157,3 @@ def _connection(url: str) -> http.client.HTTPConnection:
 def _hang_up(connection: socket.socket) -> None:
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-
-
-def _loop(settings: Settings, stopping: threading.Event) -> None:
-    while not stopping.wait(IDLE_SECONDS):
-        try:
-            while deliver_next(settings) and not stopping.is_set():
-                pass
-        except AWAY as error:
-            log.warning("webhooks go on later: %s", error)
-        release_connection()

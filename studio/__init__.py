@@ -1,1 +1,1 @@
-"""How audio is made: the worker, what generates, what encodes."""
+"""Makes audio: the workers, the generators, the encoder and the looper."""

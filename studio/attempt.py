@@ -1,4 +1,4 @@
-"""One attempt at a piece of work, under a lease that is kept while it lasts; songs.py and loops.py make something."""
+"""One attempt at a job or loop: keeps its lease and records progress and end; songs.py and loops.py build on it."""
 
 import logging
 import os
@@ -11,10 +11,13 @@ from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from peewee import DataError, IntegrityError, NotSupportedError, ProgrammingError
+
 from database import AWAY, release_connection
 from errors import Invalid, LeaseLost, LedgerError
 from files.deletion import named
-from files.storage import Storage, make_folder
+from files.publishing import make_folder
+from files.storage import Storage
 from repos import JobRepository, LoopRepository
 from settings import Settings
 from studio import display
@@ -25,6 +28,9 @@ Answer = TypeVar("Answer")
 LOOK_SECONDS = 0.5
 REPORT_SECONDS = 0.5
 UNKNOWN = "unknown"
+ERROR_CHARACTERS = 4000
+# The database answers, and it will answer the same again.
+REFUSALS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 FULL = (ENOSPC, EDQUOT)
 FULL_DISK = "the disk of the storage folder is full; make room and it goes on"
 
@@ -42,17 +48,21 @@ class Failed(Exception):
 
 
 class Lease:
-    """Keeps a lease in a thread of its own, and knows why to stop; kept() is called when it is renewed."""
+    """Renews a lease in a thread of its own, and knows why the attempt must stop. Each renewal calls on_renewal()."""
 
     def __init__(
-        self, repo: JobRepository | LoopRepository, record: Any, shutdown: threading.Event, kept: Callable[[], None]
+        self,
+        repo: JobRepository | LoopRepository,
+        record: Any,
+        shutdown: threading.Event,
+        on_renewal: Callable[[], None],
     ) -> None:
         self.repo, self.record_id, self.shutdown = repo, record.record_id, shutdown
         self.token: str = record.lease_token
         self.name = f"{repo.name} {record.record_id}"
         self.seconds: float = record.lease_seconds
         self.why: str | None = None
-        self._kept, self._ended = kept, threading.Event()
+        self._on_renewal, self._ended = on_renewal, threading.Event()
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
     def __enter__(self) -> "Lease":
@@ -75,7 +85,7 @@ class Lease:
             raise Stopped(str(self.why))
 
     def _keep(self) -> None:
-        """Look for a cancel often, renew the lease every third of it; a database that is away is asked again."""
+        """Look for a cancel often, and renew the lease every third of it. After an error it tries again."""
         renewed = time.monotonic()
         while self.why != "lost" and not self._ended.wait(min(LOOK_SECONDS, self.seconds / 4)):
             due = time.monotonic() - renewed > self.seconds / 3
@@ -84,8 +94,9 @@ class Lease:
                 renewed = time.monotonic() if due else renewed
             except LeaseLost:
                 self.why = "lost"
-            except AWAY as error:
-                log.warning("%s: the database does not answer, its lease is not renewed: %s", self.name, error)
+            except Exception as error:
+                mistake = None if isinstance(error, (*AWAY, OSError)) else error
+                log.warning("%s: its lease is not renewed, trying again: %s", self.name, error, exc_info=mistake)
                 release_connection()  # it may be dead; the next look opens another
         release_connection()
 
@@ -93,7 +104,7 @@ class Lease:
         repo = self.repo
         record = repo.heartbeat(self.record_id, self.token) if renew else repo.get_by_id(self.record_id)
         if renew:
-            self._kept()
+            self._on_renewal()
         if record is None or record.lease_token != self.token:
             self.why = "lost"
         elif record.cancel_requested:
@@ -103,7 +114,7 @@ class Lease:
 class Attempt:
     """What a worker does with a claimed job or loop.
 
-    A subclass has a repository, make(), and about: what is wanted, in words.
+    A subclass has a repository, make(), and about: the work in words, for the log.
     """
 
     repo: ClassVar[JobRepository | LoopRepository]
@@ -119,17 +130,18 @@ class Attempt:
         self.status, self.progress, self.reported = record.status, 0, 0.0
 
     def make(self) -> str:
-        """Every step from the claim to the recorded result; how it ended.
+        """Do every step from the claim to the recorded result. Returns how it ended.
 
         Raises Stopped, Failed, LeaseLost, OSError.
         """
         raise NotImplementedError
 
     def run(self) -> str:
-        """How it ended: a final status, or released, lost or unknown. Raises OSError for a full disk.
+        """How it ended: a final status, or released, lost or unknown.
 
-        Unknown: the database went away while it was told of the result, so its files stay; if it was not told, the
-        lease runs out and they are removed then.
+        Unknown: the database went away while the result was written, so the files stay; if the result is not in the
+        database, the lease expires and they are removed then. Raises OSError for a full disk and AWAY for a database
+        that does not answer, once the work is back in the queue.
         """
         outcome = "lost"
         with self.lease:
@@ -139,37 +151,51 @@ class Attempt:
             except Stopped as stopped:
                 outcome = self._give_up(stopped.why)
             except (Failed, Invalid) as error:
-                outcome = self._end(self.repo.statuses.failed, error=str(error))
+                outcome = self._fail(str(error))
             except LeaseLost:
                 outcome = "lost"
             except OSError as error:
-                outcome = self._stumble(error)
+                outcome = self._fail_unless_full(error)
+            except Exception as error:
+                outcome = self._fail_unless_away(error)
             finally:
                 self._tidy(outcome)
         return outcome
 
     def _clear_earlier(self) -> None:
-        """Remove what attempts that were killed have left, but nothing that a record names."""
+        """Remove the files of attempts that were killed, but no file that a record names."""
         self.work.mkdir(exist_ok=True)
         for folder in self.storage.earlier_attempts(self.repo.name, self.record.record_id):
             if not named(self.storage, [path for path in folder.rglob("*") if path.is_file()]):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _stumble(self, error: OSError) -> str:
+    def _fail_unless_full(self, error: OSError) -> str:
         """Failed, unless the disk is full and stays so without this attempt's files: then raises the OSError."""
         why = error.strerror or str(error)
         if error.errno not in FULL:
-            return self._end(self.repo.statuses.failed, error=f"the worker cannot go on: {why}")
+            return self._fail(f"the worker cannot go on: {why}")
         self._tidy("lost")
         if not self.storage.is_full():
-            return self._end(
-                self.repo.statuses.failed, error="it takes more room than the disk has: make room and retry"
-            )
+            return self._fail("it takes more room than the disk has: make room and retry")
         self._put_back(f"waits: {why}")
         raise error
 
+    def _fail_unless_away(self, error: Exception) -> str:
+        """Failed, unless the database does not answer: then the attempt is not counted, and raises the error."""
+        if isinstance(error, AWAY) and not isinstance(error, REFUSALS):
+            release_connection()
+            self._give_up("shutdown")
+            raise error
+        log.error("%s: an error of this program ends the attempt", self.name, exc_info=error)
+        return self._fail(f"the worker met an error that it does not expect: {type(error).__name__}: {error}")
+
+    def _fail(self, why: str) -> str:
+        """Failed, with a text that every database takes: no NUL, no lone surrogate, and not a book."""
+        text = why.replace("\0", " ").encode("utf-8", "replace").decode()
+        return self._end(self.repo.statuses.failed, error=text[:ERROR_CHARACTERS])
+
     def _touch(self) -> None:
-        """Let housekeeping see that the unfinished files are still wanted."""
+        """Show housekeeping that the unfinished files are still in use."""
         with suppress(FileNotFoundError):
             os.utime(self.work)
 
@@ -182,9 +208,9 @@ class Attempt:
     def process(
         self, command: list[str], folder: Path, seconds: float, output: Path, follow: Callable[[str], None]
     ) -> None:
-        """Run a command in a folder to its end, what it prints going to output and to follow, line by line.
+        """Run a command in a folder to its end. What it prints goes to output, and line by line to follow().
 
-        Raises Stopped, Failed with the last lines it printed or after so many seconds, OSError.
+        Raises Stopped, OSError, and Failed with the last lines it printed, also when it takes longer than the seconds.
         """
         make_folder(output.parent)
         process = Process(command, output, folder)
@@ -203,13 +229,13 @@ class Attempt:
 
     def failure(self, code: int | None, last: list[str]) -> str:
         """The sentence for a command that ended with this code, after these lines."""
-        said = "\n".join(last) or "it printed nothing"
-        return f"{self.maker} ended with code {code}: {said}"
+        printed = "\n".join(last) or "it printed nothing"
+        return f"{self.maker} ended with code {code}: {printed}"
 
     def report(self, status: str, progress: int, message: str) -> None:
-        """Tell the ledger, at once when the status moves, else twice a second; what could not be told is told later.
+        """Record progress: at once when the status moves, else twice a second. Neither status nor progress ever falls.
 
-        Neither status nor progress ever falls.
+        When the database does not answer, the next report records it.
         """
         order = self.repo.statuses.steps
         moved = order.index(status) > order.index(self.status)
@@ -229,13 +255,16 @@ class Attempt:
             self.lease.why = self.lease.why or "lost"
 
     def finish(self, record: Callable[[], Any], is_recorded: Callable[[], bool]) -> str:
-        """Record the result until the database has it; how that ended. is_recorded() when its answer did not arrive."""
+        """Record the result, again and again until the database answers. Returns how the attempt ended.
+
+        is_recorded() looks whether the result is there, when the answer to its recording got lost.
+        """
         if self._insist(record):
             return self.repo.statuses.completed
-        known = self._insist(is_recorded)
-        if known is None:
+        recorded = self._insist(is_recorded)
+        if recorded is None:
             return UNKNOWN
-        return self.repo.statuses.completed if known else "lost"
+        return self.repo.statuses.completed if recorded else "lost"
 
     def _update(self, **changes: Any) -> Any:
         return self.repo.update(self.record.record_id, lease_token=self.lease.token, **changes)
@@ -258,15 +287,15 @@ class Attempt:
         return status if self._insist(lambda: self._update(status=status, message=None, **changes)) else "lost"
 
     def _insist(self, act: Callable[[], Answer | None]) -> Answer | None:
-        """act() until the database answers; None when it refuses, or when there is no time to ask again.
+        """Call act() until the database answers. None when it refuses, or when there is no time to try again.
 
-        Raises Invalid for what the database can never take.
+        Raises Invalid and REFUSALS for what the database can never take.
         """
         pause = 0.1
         while True:
             try:
                 return act()
-            except Invalid:
+            except (Invalid, *REFUSALS):
                 raise
             except LedgerError as refused:
                 log.warning("%s: %s", self.name, refused)

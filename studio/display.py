@@ -1,4 +1,4 @@
-"""What a worker shows of its work: a bar on a terminal, else one log line a change."""
+"""Shows the progress of a worker: a bar on a terminal, otherwise a log line for every change."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ LONGEST = 60
 
 
 def show(name: str, status: str, progress: int, message: str = "") -> None:
-    """Tell of a change; a status that is final ends the bar's line."""
+    """Show a change. An empty message ends the line of the bar."""
     if not sys.stderr.isatty():
         log.info("%s %s %s%% %.*s", name, status, progress, LONGEST, message)
         return

@@ -1,8 +1,8 @@
-"""Turns what a generator wrote into tracks: python -m studio.encoder SOURCE TARGET.
+"""Encodes the files of a generator as tracks: python -m studio.encoder SOURCE TARGET.
 
 Every audio file of SOURCE becomes NAME.wav and NAME.mp3 in TARGET, and TARGET/tracks.json lists them. It runs as a
-process of its own, so that a file that crashes the decoder crashes nothing else. Ends with 1 and a sentence when
-there is no audio, or when a file cannot be decoded.
+process of its own, so that a file that crashes the decoder crashes nothing else. Ends with 1 and a sentence if
+there is no audio, or if a file cannot be decoded.
 """
 
 import json
@@ -19,10 +19,10 @@ AUDIO = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"}
 
 def main(source: Path, target: Path) -> None:
     """Encode every audio file of a folder."""
-    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in AUDIO and path.is_file())
-    if not found:
+    sources = sorted(path for path in source.rglob("*") if path.suffix.lower() in AUDIO and path.is_file())
+    if not sources:
         sys.exit("the generator wrote no audio file into its output folder")
-    tracks = [encode(path, target, number, len(found)) for number, path in enumerate(found)]
+    tracks = [encode(path, target, number, len(sources)) for number, path in enumerate(sources)]
     (target / "tracks.json").write_text(json.dumps(tracks))
 
 
@@ -42,7 +42,7 @@ def encode(path: Path, target: Path, number: int, count: int) -> dict[str, Any]:
 
 
 def write(path: Path, wav: Path, mp3: Path, place: tuple[int, int]) -> float:
-    """Decode to the end, writing an MP3, and a WAV unless it is one; the seconds there really were."""
+    """Decode to the end, writing an MP3, and a WAV unless it is one; returns the seconds that were decoded."""
     frames, (number, count) = 0, place
     with Source(path) as source, ExitStack() as open_files:
         kinds = [Sink(mp3, source.rate, source.channels, "MP3")]

@@ -1,5 +1,6 @@
-"""What makes the audio, chosen by job_type: a command line, and how to read what it prints."""
+"""The generators, by job_type: the command line of each, and how to read what it prints."""
 
+import math
 import re
 import shlex
 import sys
@@ -9,14 +10,12 @@ from pathlib import Path
 from settings import Settings
 from studio.process import ROOT
 
-# (seconds) what each generator takes, and its usual length
 DIFFRHYTHM_SECONDS = (95.0, 285.0)
 SYNTH_SECONDS = (3.0, 600.0)
-USUAL_SECONDS = 95.0
 
 PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?\s?%")
-# What a line says about where the generator is; the first that matches counts.
-SIGNS = (
+# The first pattern that matches a printed line decides the status.
+STATUS_PATTERNS = (
     ("exporting", re.compile(r"inference cost|export|decod|saving|writing", re.I)),
     ("loading_model", re.compile(r"\bload|download|fetch|checkpoint", re.I)),
     ("preparing_prompt", re.compile(r"prompt|lyric|tokeni|embedding", re.I)),
@@ -26,41 +25,48 @@ SIGNS = (
 
 @dataclass(frozen=True)
 class Generator:
-    """A command, whose words may hold placeholders, the seconds it can make, and where it runs if not in a work folder.
+    """A command line with placeholders, the shortest and longest audio it makes (seconds), and the folder it runs in.
 
-    The placeholders: {prompt}, {lyrics_file}, {duration}, {output_dir}, {metadata_file} and {job_id}.
+    The placeholders: {prompt}, {lyrics_file}, {duration}, {output_dir}, {metadata_file} and {job_id}. Without a folder
+    it runs in the work folder of the attempt.
     """
 
     words: tuple[str, ...]
     seconds: tuple[float, float]
+    whole_seconds: bool = False
     folder: Path | None = None
 
     def command(self, values: dict[str, str]) -> list[str]:
-        """The words with their placeholders filled: each stays one argument, whatever its value contains."""
-        return [re.sub(r"{(\w+)}", lambda found: values.get(found[1], found[0]), word) for word in self.words]
+        """The words with their placeholders filled: a word stays one argument, whatever its value contains."""
+        return [re.sub(r"{(\w+)}", lambda match: values.get(match[1], match[0]), word) for word in self.words]
 
-    def duration(self, asked: object) -> float:
-        """Seconds within what it takes; the usual length when nothing sensible is asked for."""
-        wanted = float(asked) if isinstance(asked, int | float) and not isinstance(asked, bool) else USUAL_SECONDS
-        return min(max(wanted, self.seconds[0]), self.seconds[1])
+    def takes(self, placeholder: str) -> bool:
+        """True if the command line has this placeholder."""
+        return any(f"{{{placeholder}}}" in word for word in self.words)
+
+    def nearest(self, seconds: float) -> float:
+        """The length nearest to so many seconds that it can make."""
+        within = min(max(seconds, self.seconds[0]), self.seconds[1])
+        return math.floor(within + 0.5) if self.whole_seconds else within
 
 
 def configured(settings: Settings) -> dict[str, Generator]:
-    """The generators this process can run, by job_type."""
+    """The generators that this process can run, by job_type."""
     synth = ("-m", "studio.synth", "--ref-prompt", "{prompt}", "--audio-length", "{duration}")
     more = ("--output-dir", "{output_dir}", "--metadata", "{metadata_file}", "--seed", "{job_id}")
-    found = {"synth": Generator((sys.executable, *synth, *more), SYNTH_SECONDS, ROOT)}
+    generators = {"synth": Generator((sys.executable, *synth, *more), SYNTH_SECONDS, folder=ROOT)}
     if settings.diffrhythm_command:
-        found["diffrhythm"] = Generator(tuple(shlex.split(settings.diffrhythm_command)), DIFFRHYTHM_SECONDS)
-    return found
+        words = tuple(shlex.split(settings.diffrhythm_command))
+        generators["diffrhythm"] = Generator(words, DIFFRHYTHM_SECONDS, whole_seconds=True)
+    return generators
 
 
 def status_of(line: str) -> str | None:
-    """The status a printed line tells of; None when it tells of none."""
-    return next((status for status, sign in SIGNS if sign.search(line)), None)
+    """The status that a printed line stands for; None for other lines."""
+    return next((status for status, pattern in STATUS_PATTERNS if pattern.search(line)), None)
 
 
 def percent_of(line: str) -> int | None:
-    """The last percentage a line prints, 0 to 100; None without one, or while something is still being loaded."""
-    found = [int(number) for number in PERCENT.findall(line) if int(number) <= 100]
-    return found[-1] if found and status_of(line) not in ("loading_model", "preparing_prompt") else None
+    """The last percentage in a printed line, 0 to 100; None without one, or while the generator still prepares."""
+    percentages = [int(number) for number in PERCENT.findall(line) if int(number) <= 100]
+    return percentages[-1] if percentages and status_of(line) not in ("loading_model", "preparing_prompt") else None

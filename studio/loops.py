@@ -1,4 +1,4 @@
-"""An attempt at a loop: find where its track repeats, cut and render it, and record the file."""
+"""An attempt at a loop: runs the looper on the track, publishes the file, and records the result."""
 
 import json
 import re
@@ -6,7 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
-from files.storage import publish, safe_name
+from files.publishing import publish
+from files.storage import safe_name
 from models import LOOP_STATUSES, Loop, Track
 from repos import LoopRepository, TrackRepository
 from settings import Settings
@@ -34,14 +35,14 @@ class LoopAttempt(Attempt):
         self.about = f"{loop.duration:g} seconds of track {self.record.track_id}"
 
     def make(self) -> str:
-        """See Attempt."""
+        """Make the loop, publish and record it. Returns how the attempt ended; raises as Attempt.make does."""
         track = TrackRepository().get_by_id(self.record.track_id)
         source, loop = self._source(track), self.work / "loop"
         loop.mkdir()
         name = safe_name(f"loop-{self.record.duration:g}s")
-        asked = ["--duration", repr(self.record.duration), "--format", self.record.format, "--name", name]
+        options = ["--duration", repr(self.record.duration), "--format", self.record.format, "--name", name]
         fade = ["--fade"] if self.record.fade_in_out else []
-        command = [sys.executable, "-m", "studio.looper", str(source), str(loop), *asked, *fade]
+        command = [sys.executable, "-m", "studio.looper", str(source), str(loop), *options, *fade]
         self.process(command, ROOT, LOOPER_SECONDS, self.work / "looper.log", self._follow)
         analysis = json.loads((loop / "analysis.json").read_text())
         (loop / "analysis.json").unlink()
@@ -55,18 +56,17 @@ class LoopAttempt(Attempt):
     def _source(self, track: Track | None) -> Path:
         """The file to cut: WAV before MP3. Raises Failed."""
         for name in (track.file_path_wav, track.file_path_mp3) if track else ():
-            if found := self.storage.find(name):
-                return found
+            if file := self.storage.find(name):
+                return file
         raise Failed("the track has no audio file inside the storage folder to cut a loop from: upload one and retry")
 
     def _follow(self, line: str) -> None:
-        found = LINE.fullmatch(line)
-        if found:
-            self.report(found[1], min(99, int(found[2])), WORDS[found[1]])
+        if match := LINE.fullmatch(line):
+            self.report(match[1], min(99, int(match[2])), WORDS[match[1]])
 
     def _complete(self, file: Path, analysis: dict[str, object]) -> str:
         path = self.storage.relative(file)
-        ended = {
+        fields = {
             "result_path": path,
             "result_url": f"/api/loops/{self.record.loop_id}/audio",
             "analysis": {name: analysis[name] for name in ANALYSIS},
@@ -74,6 +74,6 @@ class LoopAttempt(Attempt):
             "error": None,
         }
         return self.finish(
-            lambda: self._update(status=LOOP_STATUSES.completed, **ended),
+            lambda: self._update(status=LOOP_STATUSES.completed, **fields),
             lambda: getattr(self.repo.get_by_id(self.record.loop_id), "result_path", None) == path,
         )

@@ -1,4 +1,4 @@
-"""A supervised process: started so that nothing of it survives us, read as it prints, stopped on request."""
+"""Runs a command under a supervisor, so that none of its processes outlives the worker, and reads what it prints."""
 
 import os
 import re
@@ -16,38 +16,42 @@ ROOT = Path(__file__).parent.parent  # where `python -m studio.…` works
 GRACE_SECONDS = 1.0
 TICK_SECONDS = 0.1
 LOG_BYTES = 16 * 1024 * 1024
-LINES_OF_A_BLOCK = 40  # of 64 KiB: a flood of lines is not worth reading each
+LINES_OF_A_BLOCK = 40  # of a block of 64 KiB: more lines than anyone reads
 LAST_LINES = 8
 LINE_CHARACTERS = 400
-CONTROL = re.compile("[\\0-\\x1f\\x7f]+")  # nothing to show, and PostgreSQL takes no NUL
+CONTROL = re.compile("[\\0-\\x1f\\x7f]+")  # cannot be shown, and PostgreSQL takes no NUL
 
 
 class Process:
-    """A command under a supervisor; iterate over lines() until it has ended, then look at code."""
+    """A command under a supervisor. Iterate over lines() until it has ended, then read its exit code from `code`."""
 
     def __init__(self, command: list[str], log: Path, folder: Path) -> None:
         supervisor = [sys.executable, "-S", "-E", "-m", "studio.supervisor", str(GRACE_SECONDS), str(folder.absolute())]
-        ours = {name.upper() for name in Settings.model_fields}  # a token or a password is no business of a generator
-        environment = {name: value for name, value in os.environ.items() if name.upper() not in ours}
+        settings = {name.upper() for name in Settings.model_fields}  # a generator must not see tokens and passwords
+        environment = {name: value for name, value in os.environ.items() if name.upper() not in settings}
         self.last: deque[str] = deque(maxlen=LAST_LINES)
         self.code: int | None = None
         self._log = log.open("ab", buffering=0)
         self._written = self._log.tell()
-        self._inner = subprocess.Popen(
-            [*supervisor, *command],
-            cwd=ROOT,
-            env={**environment, "PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        try:
+            self._inner = subprocess.Popen(
+                [*supervisor, *command],
+                cwd=ROOT,
+                env={**environment, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except Exception:  # an argument with NUL, or no memory for another process
+            self._log.close()
+            raise
 
     def lines(self, stop: Callable[[], bool], seconds: float) -> Iterator[str]:
-        """What it prints, line by line (a carriage return ends one too; of a flood only the last), '' in between.
+        """The lines that the command prints, and '' while it prints nothing. A carriage return ends a line, too.
 
-        Ends when the process has; stop() or running out of seconds ends it. Raises TimeoutError for the latter, after
-        it is gone.
+        Of very many lines at once, only the last are returned. The command is stopped when stop() returns True, and
+        after so many seconds. Raises TimeoutError in the latter case, when all its processes have ended.
         """
         until, stopped = time.monotonic() + seconds, False
         assert self._inner.stdout is not None
@@ -74,12 +78,12 @@ class Process:
             raise TimeoutError
 
     def stop(self) -> None:
-        """Ask the supervisor to end it: it has what that takes."""
+        """Tell the supervisor to end the command."""
         if self._inner.stdin is not None and not self._inner.stdin.closed:
             self._inner.stdin.close()
 
     def close(self) -> None:
-        """Stop it and wait until it is gone; does nothing more after lines() ended."""
+        """Stop the command and wait until its processes have ended; does nothing after the end of lines()."""
         if self.code is None:
             self.stop()
             self._finish()
@@ -99,7 +103,7 @@ class Process:
                 yield text
 
     def _keep(self, block: bytes) -> None:
-        """Log what is printed, up to LOG_BYTES: a generator that never stops must not fill the disk."""
+        """Log what is printed, up to LOG_BYTES, so that a generator that prints for ever cannot fill the disk."""
         room = LOG_BYTES - self._written
         if room > 0:
             self._log.write(block[:room] if len(block) <= room else block[:room] + b"\n[the rest is not kept]\n")

@@ -1,7 +1,7 @@
 """A small procedural synthesiser: a stand-in for trying the service without a GPU. Not a music model.
 
 `python -m studio.synth` has the shape of DiffRhythm's command line. Tempo, key and mood come from the prompt and the
-metadata; everything else from the seed, so that the same job sounds the same twice.
+metadata, everything else from the seed: the same job always sounds the same.
 """
 
 import argparse
@@ -58,12 +58,12 @@ def compose(prompt: str, metadata: dict[str, Any], rng: np.random.Generator) -> 
 
 def tempo(words: str, metadata: dict[str, Any]) -> float:
     """Beats a minute, 40 to 240: metadata.tempo, '128 bpm' in the words, or what the mood suggests."""
-    asked = metadata.get("tempo")
-    found = re.search(r"(\d{2,3}) ?bpm", words, re.I)
-    if isinstance(asked, int | float):
-        return float(min(max(asked, 40), 240))
-    if found:
-        return float(min(max(int(found[1]), 40), 240))
+    requested = metadata.get("tempo")
+    in_words = re.search(r"(\d{2,3}) ?bpm", words, re.I)
+    if isinstance(requested, int | float):
+        return float(min(max(requested, 40), 240))
+    if in_words:
+        return float(min(max(int(in_words[1]), 40), 240))
     return 76.0 if SLOW_WORDS.search(words) else 124.0 if FAST_WORDS.search(words) else 100.0
 
 
@@ -113,7 +113,7 @@ class Mixer:
 
 
 def perform(score: Score, seconds: float, rng: np.random.Generator) -> Audio:
-    """The piece, (frames, 2): an intro of pads, the body, a fade at the end. Prints how far it is."""
+    """The piece, (frames, 2): an intro of pads, the body, a fade at the end. Prints its progress."""
     mixer, kit = Mixer(round(seconds * RATE)), drum_kit(rng)
     bar = BEATS * 60 / score.tempo
     bars = int(np.ceil(seconds / bar))
@@ -154,21 +154,21 @@ def play_drums(mixer: Mixer, kit: dict[str, Audio], start: float, beat: float) -
 
 
 def main() -> None:
-    """Write OUTPUT_DIR/output.wav: 16-bit stereo at 44.1 kHz, exactly the length asked for."""
+    """Write OUTPUT_DIR/output.wav: 16-bit stereo at 44.1 kHz, of exactly the requested length."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ref-prompt", required=True)
     parser.add_argument("--audio-length", type=float, default=95, help="seconds")
     parser.add_argument("--output-dir", type=Path, required=True)
     parser.add_argument("--metadata", type=Path, help="a JSON file: genre, mood, tempo")
     parser.add_argument("--seed", default="")
-    asked = parser.parse_args()
-    metadata = json.loads(asked.metadata.read_text()) if asked.metadata else {}
-    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(asked.seed.encode()).digest()[:8]))
+    options = parser.parse_args()
+    metadata = json.loads(options.metadata.read_text()) if options.metadata else {}
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(options.seed.encode()).digest()[:8]))
     print("preparing prompt", flush=True)
-    score = compose(asked.ref_prompt, metadata, rng)
-    track = perform(score, asked.audio_length, rng)
+    score = compose(options.ref_prompt, metadata, rng)
+    track = perform(score, options.audio_length, rng)
     print("exporting", flush=True)
-    soundfile.write(asked.output_dir / "output.wav", track, RATE, subtype="PCM_16")
+    soundfile.write(options.output_dir / "output.wav", track, RATE, subtype="PCM_16")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The workers: one claims jobs, one claims loops, and makes them; flask worker, or beside the web in python app.py."""
+"""The workers: one kind claims and makes jobs, the other claims and cuts loops."""
 
 import logging
 import os
@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 from database import AWAY, init_database, release_connection
 from files.storage import Storage
 from maintenance import housekeeping
-from models import Job
 from records.leases import WorkRepository
 from repos import JobRepository, LoopRepository
 from settings import Settings, get_settings
@@ -26,13 +25,13 @@ from studio.songs import SongAttempt
 
 log = logging.getLogger("ledger.worker")
 IDLE_SECONDS = 0.2
-EXPLAIN_SECONDS = 2.0
+LOOK_SECONDS = 30.0
 LONGEST_PAUSE = 30.0
 JOIN_SECONDS = 3.0
 
 
 class Worker:
-    """One piece of work at a time; tick() is one look, run() looks until it is told to stop."""
+    """Does one piece of work at a time: tick() claims and does one, run() repeats that until shutdown is set."""
 
     repo: ClassVar[WorkRepository[Any]]
 
@@ -46,11 +45,11 @@ class Worker:
         return self.repo.claim(self.name, self.settings.lease_seconds)
 
     def attempt(self, record: Any) -> Attempt:
-        """What to do with a claimed record."""
+        """The attempt at a claimed record."""
         raise NotImplementedError
 
     def run(self) -> None:
-        """Work until shutdown is set. Outlives a database that is away and a disk that is full."""
+        """Work until shutdown is set. When the database is away or the disk is full, wait and go on."""
         pause = IDLE_SECONDS
         while not self.shutdown.is_set():
             try:
@@ -67,7 +66,7 @@ class Worker:
         log.info("worker %s makes no more %ss", self.name, self.repo.name)
 
     def tick(self, now: float) -> bool:
-        """One look: do one piece of work, or False when nothing waited. Raises OSError for a full disk."""
+        """Claim and do one piece of work; False when nothing waits. Raises OSError for a full disk, and AWAY."""
         if self.storage.is_full():
             raise OSError(ENOSPC, FULL_DISK)
         record = self.claim(now)
@@ -81,33 +80,35 @@ class Worker:
 
 
 class JobWorker(Worker):
-    """Makes the jobs it has a generator for."""
+    """Makes the jobs that it has a generator for; it never touches a job that it did not claim."""
 
     repo = JobRepository()
 
     def __init__(self, settings: Settings, shutdown: threading.Event | None = None) -> None:
         super().__init__(settings, shutdown)
         self.generators = configured(settings)
-        self._explained = -EXPLAIN_SECONDS
+        self._looked_at = -LOOK_SECONDS
+        self._logged_types: set[str] = set()
         log.info("worker %s makes jobs of type %s", self.name, ", ".join(sorted(self.generators)))
 
     def claim(self, now: float) -> Any:
-        """See Worker; when nothing can be done, say every few seconds why what waits is not taken."""
+        """A leased job of a type that it makes, or None. Then it looks now and then which types wait for others."""
         job = self.repo.claim_of(self.generators, self.name, self.settings.lease_seconds)
-        if job is None and now - self._explained >= EXPLAIN_SECONDS:
-            self._explained = now
-            self.explain()
+        if job is None and now - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = now
+            self.log_other_types()
         return job
 
     def attempt(self, record: Any) -> Attempt:
-        """See Worker."""
+        """An attempt with the generator of the job's type."""
         return SongAttempt(self.settings, record, self.shutdown, self.generators[record.job_type])
 
-    def explain(self) -> None:
-        """Tell jobs that wait for a generator nobody has here what to set."""
-        strange = (Job.status == "pending", Job.message.is_null(), Job.job_type.not_in(list(self.generators)))
-        for job in Job.select(Job.job_id, Job.job_type).where(*strange).limit(50):
-            Job.update(message=missing(job.job_type)).where(Job.job_id == job.job_id, *strange).execute()
+    def log_other_types(self) -> None:
+        """Log once for a job type that jobs wait for it here in vain, and what to set."""
+        for job_type, count in self.repo.waiting_types().items():
+            if job_type not in self.generators and job_type not in self._logged_types:
+                self._logged_types.add(job_type)
+                log.warning("%s of type %s wait: %s", count, job_type, self.settings.why_not_made(job_type))
 
 
 class LoopWorker(Worker):
@@ -116,22 +117,15 @@ class LoopWorker(Worker):
     repo = LoopRepository()
 
     def attempt(self, record: Any) -> Attempt:
-        """See Worker."""
+        """An attempt at a loop."""
         return LoopAttempt(self.settings, record, self.shutdown)
 
 
 WORKERS: dict[str, type[Worker]] = {"jobs": JobWorker, "loops": LoopWorker}
 
 
-def missing(job_type: str) -> str:
-    """What to set so that a job of this type is done."""
-    if job_type == "diffrhythm":
-        return "waits: no worker here runs DiffRhythm; set DIFFRHYTHM_COMMAND (see README) and start again"
-    return f"waits: no worker here knows the job_type {job_type}; those known are diffrhythm and synth"
-
-
 def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> None:
-    """Make these kinds of work side by side until SIGTERM or Ctrl-C, or until the parent process is gone."""
+    """Do these kinds of work side by side until SIGTERM or Ctrl-C, or until the parent process has ended."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     settings, shutdown = get_settings(), threading.Event()
     init_database(settings)
@@ -139,12 +133,12 @@ def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> 
         signal.signal(number, lambda *_: shutdown.set())
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent, shutdown), daemon=True).start()
-    keeper = housekeeping.start(Storage(settings), shutdown)
+    house = housekeeping.start(Storage(settings), shutdown)
     with ThreadPoolExecutor() as pool:
         running = [pool.submit(_run, WORKERS[kind](settings, shutdown)) for kind in kinds]
-    keeper.join(JOIN_SECONDS)  # not to leave while it talks to the database
-    for each in running:
-        each.result()
+    house.join(JOIN_SECONDS)  # not to leave while it talks to the database
+    for worker in running:
+        worker.result()
 
 
 def _run(worker: Worker) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -185,7 +184,7 @@ def _bound(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Makes servers on SQLite files in tmp_path (or on what **environment says), and kills them afterwards."""
+    """Makes servers on SQLite files in tmp_path, or with other settings; stops them afterwards."""
     made: list[Server] = []
 
     def make(**environment: str) -> Server:
@@ -193,8 +192,8 @@ def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         return made[-1]
 
     yield make
-    for each in made:
-        each.signal_all(9)
+    for running in made:
+        running.stop()
 
 
 @pytest.fixture(scope="session")
@@ -203,7 +202,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("service")
     running = Server(folder, DB_PATH=str(folder / "app.db"), WORKERS="0").start()
     yield running
-    running.signal_all(signal.SIGTERM)
+    running.stop()
 
 
 @pytest.fixture

@@ -37,8 +37,8 @@ class Join:
         """The crossfade that ends at a place, with what is just before and after it."""
         margin = round(MARGIN_SECONDS * self.rate)
         low, high = place - self.crossfade - margin, place + margin
-        found = sound[max(0, low) : high]
-        return np.pad(found, ((max(0, -low), high - max(0, low) - len(found)), (0, 0)))
+        part = sound[max(0, low) : high]
+        return np.pad(part, ((max(0, -low), high - max(0, low) - len(part)), (0, 0)))
 
 
 def beat_error(beats: NDArray[np.float64], start: float, end: float) -> float:

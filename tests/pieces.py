@@ -54,7 +54,7 @@ class Band:
         pitch = 440 * 2 ** ((midi - 69) / 12)
         numbers = [number for number in range(1, partials + 1) if number * pitch < self.rate / 2.2]
         phases = self.random.uniform(0, 2 * np.pi, partials).astype(np.float32)
-        tone = sum(np.sin(float(2 * np.pi * pitch * each) * time + phases[each - 1]) / each for each in numbers)
+        tone = sum(np.sin(float(2 * np.pi * pitch * number) * time + phases[number - 1]) / number for number in numbers)
         release = np.minimum(1, (seconds - time) / 0.02)
         return np.asarray(tone * np.exp(-decay * time) * np.minimum(1, time / 0.004) * release, np.float32)
 

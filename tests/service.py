@@ -3,11 +3,13 @@
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -19,6 +21,7 @@ import pytest
 from settings import Settings
 
 ROOT = Path(__file__).parent.parent
+UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}  # the environment of a process whose memory is measured, not its coverage
 
 
 class Server:
@@ -80,6 +83,14 @@ class Server:
                 raw, kind, status = error.read(), "json", error.code
         return status, json.loads(raw) if "json" in kind and raw else raw
 
+    def stop(self) -> None:
+        """Have it stop by itself, so that all its processes save what coverage has measured; then kill the group."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(15)
+        self.signal_all(signal.SIGKILL)
+
     def signal_all(self, number: int) -> None:
         """Send every process of it a signal, and wait until they are gone."""
         if self.process is None:
@@ -110,7 +121,7 @@ class Caller:
 
 def group(number: int) -> list[psutil.Process]:
     """The processes of a group that are alive."""
-    return [each for each in psutil.process_iter() if is_alive_in(each, number)]
+    return [process for process in psutil.process_iter() if is_alive_in(process, number)]
 
 
 def is_alive_in(process: psutil.Process, number: int) -> bool:
@@ -124,7 +135,7 @@ def is_alive_in(process: psutil.Process, number: int) -> bool:
 def web_workers(service: Server) -> list[psutil.Process]:
     """The processes that answer for a server: forks of its parent, unlike the workers that make audio."""
     assert service.process is not None
-    return [each for each in psutil.Process(service.process.pid).children() if is_fork(each)]
+    return [child for child in psutil.Process(service.process.pid).children() if is_fork(child)]
 
 
 def is_fork(process: psutil.Process) -> bool:

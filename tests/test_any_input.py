@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from models import ID_PATTERN, Job, Loop
 from records.words import words as split_words
+from tests.answers import is_problem, problem
 from tests.conftest import on_sqlite
 from tests.contract import ENDING, OPERATIONS, RECORDS, fill, repeatable, save_song
 
@@ -105,7 +106,7 @@ def test_anything_in_the_query_of_a_list_is_answered_or_refused(
     client: FlaskClient, job: Job, name: str, value: str
 ) -> None:
     answer = client.get("/api/jobs?" + urlencode({name: value}, errors="surrogatepass"))
-    assert answer.status_code in (200, 400), answer.text
+    assert answer.status_code == 200 or problem(answer, 400, "invalid")["errors"], answer.text
 
 
 @repeatable(250)
@@ -116,7 +117,8 @@ def test_anything_in_a_path_and_any_json_is_refused(
     verb, path = place
     assume(not re.fullmatch(ID_PATTERN, segment))
     answer = client.open(re.sub(r"{\w+}", quote(segment, "", errors="surrogatepass"), path), method=verb, json=body)
-    assert 300 < answer.status_code < 500, answer.text
+    is_redirect = answer.status_code == 308  # to the same path without a double slash
+    assert is_redirect or (is_problem(answer) and answer.status_code < 500), answer.text
 
 
 @repeatable(150)
@@ -128,7 +130,7 @@ def test_anything_in_a_header_is_answered_or_refused(
     if verb != "get":
         fill()
     answer = client.open(path.format(**RECORDS), method=verb, headers={name: value}, json={})
-    assert answer.status_code < 500, answer.text
+    assert answer.status_code < 400 or (is_problem(answer) and answer.status_code < 500), answer.text
 
 
 @repeatable(200)
@@ -136,10 +138,10 @@ def test_anything_in_a_header_is_answered_or_refused(
 @example(prompt="waltz in C♯ minor", pick=3)
 @example(prompt="ΧΟΡΟΣ ΤΟΥ ΖΟΡΜΠΑ", pick=0)
 @example(prompt="rock・バラード", pick=0)
-def test_a_job_is_found_by_its_prompt_and_by_each_word_of_it(client: FlaskClient, prompt: str, pick: int) -> None:
+def test_a_search_for_a_prompt_or_a_word_of_it_returns_the_job(client: FlaskClient, prompt: str, pick: int) -> None:
     words = split_words(prompt)
     assume(words)
     made = client.post("/api/jobs", json={"prompt": prompt}).json
     for text in (words[pick % len(words)], prompt):
-        found = client.get("/api/jobs", query_string={"q": text}).json["items"]
-        assert made["job_id"] in [job["job_id"] for job in found], text
+        items = client.get("/api/jobs", query_string={"q": text}).json["items"]
+        assert made["job_id"] in [item["job_id"] for item in items], text

@@ -100,7 +100,7 @@ def test_an_etag_saves_sending_what_the_client_has(client: FlaskClient, job: Job
     assert client.get("/api/jobs/job-1", headers={"If-None-Match": etag}).status_code == 200
 
 
-def test_the_etag_of_an_expanded_job_knows_its_children(client: FlaskClient, loop: Loop) -> None:
+def test_the_etag_of_an_expanded_job_changes_with_its_children(client: FlaskClient, loop: Loop) -> None:
     url = "/api/jobs/job-1?expand=tracks.loops"
     etag = client.get(url).headers["ETag"]
     assert client.get(url, headers={"If-None-Match": etag}).status_code == 304
@@ -140,7 +140,7 @@ def test_expand_nests_children_in_three_statements(client: FlaskClient, app: Fla
 
 
 def test_expand_of_tracks(client: FlaskClient, loop: Loop) -> None:
-    assert [each["loop_id"] for each in client.get("/api/tracks/track-1?expand=loops").json["loops"]] == ["loop-1"]
+    assert [item["loop_id"] for item in client.get("/api/tracks/track-1?expand=loops").json["loops"]] == ["loop-1"]
     assert client.get("/api/jobs/job-1/tracks?expand=loops").json["items"][0]["loops"][0]["loop_id"] == "loop-1"
     assert "loops" not in client.get("/api/tracks/track-1").json
 
@@ -152,8 +152,8 @@ def test_a_log_is_read_whole_by_range_and_by_its_tail(client: FlaskClient, app: 
     log.write_bytes(b"one\ntwo\nthree\n")
     assert client.get("/api/jobs/job-1/log").data == b"one\ntwo\nthree\n"
     assert client.get("/api/jobs/job-1/log?tail=1").data == b"three\n"
-    for asked, status, part in [("0-2", 206, b"one"), ("-6", 206, b"three\n"), ("99-", 416, None), ("x", 200, None)]:
-        answer = client.get("/api/jobs/job-1/log", headers={"Range": f"bytes={asked}"})
+    for span, status, part in [("0-2", 206, b"one"), ("-6", 206, b"three\n"), ("99-", 416, None), ("x", 200, None)]:
+        answer = client.get("/api/jobs/job-1/log", headers={"Range": f"bytes={span}"})
         assert answer.status_code == status and (part is None or answer.data == part)
     log.unlink()
     log.symlink_to("/etc/hostname")
@@ -213,7 +213,7 @@ def test_times_narrow_a_list_from_a_moment_until_before_another(client: FlaskCli
     assert ids(client.get("/api/jobs", query_string=query)) == ["m3"]
 
 
-def test_a_list_tells_where_it_goes_on_and_how_long_it_is(client: FlaskClient, many: list[Job]) -> None:
+def test_a_list_has_a_link_to_its_next_page_and_its_total(client: FlaskClient, many: list[Job]) -> None:
     first = client.get("/api/jobs?limit=4&count=true&metadata.deep.live=false&sort=-created_at")
     assert (first.json["total"], len(first.json["items"])) == (5, 4)
     assert first.headers["Link"] == f'<{first.json["next"]}>; rel="next"'
@@ -267,13 +267,13 @@ def test_a_patch_changes_what_it_names(client: FlaskClient, job: Job) -> None:
     assert client.patch("/api/jobs/job-1", json={}).json["priority"] == 3
 
 
-def test_a_patch_is_refused_when_the_client_is_behind(client: FlaskClient, job: Job) -> None:
+def test_a_patch_with_an_old_etag_is_refused(client: FlaskClient, job: Job) -> None:
     etag = client.get("/api/jobs/job-1").headers["ETag"]
     assert client.patch("/api/jobs/job-1", json={"progress": 1}, headers={"If-Match": etag}).status_code == 200
-    for given in (etag, 'W/"1"', "nonsense", '"1", "2"', '""', '"٣"', '"' + "9" * 60 + '"'):
-        stale = client.patch("/api/jobs/job-1", json={"progress": 2}, headers={"If-Match": given})
+    for value in (etag, 'W/"1"', "nonsense", '"1", "2"', '""', '"٣"', '"' + "9" * 60 + '"'):
+        stale = client.patch("/api/jobs/job-1", json={"progress": 2}, headers={"If-Match": value})
         assert (stale.status_code, stale.json["code"]) == (412, "stale")
-        assert client.delete("/api/jobs/job-1", headers={"If-Match": given}).status_code == 412
+        assert client.delete("/api/jobs/job-1", headers={"If-Match": value}).status_code == 412
     assert client.patch("/api/jobs/job-1", json={"progress": 2}, headers={"If-Match": "*"}).json["progress"] == 2
 
 
@@ -327,12 +327,12 @@ def test_readiness_says_what_is_wrong(client: FlaskClient, app: Flask) -> None:
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json["status"]) == (503, "unavailable")
     assert "restart the service" in answer.json["schema"]["detail"]
-    assert answer.json["storage"] == {"ok": False, "detail": "No such file or directory"}
+    assert "No such file or directory" in answer.json["storage"]["detail"]
 
 
 def test_the_documentation_needs_no_other_host(client: FlaskClient) -> None:
     page = client.get("/docs/").text
-    assert "swagger-ui" in page and re.findall("https?://[^/]+", page) == ["http://localhost"]
+    assert "swagger-ui" in page and re.findall("https?://[^/]+", page) == []
     with client.get("/docs/swagger-ui-bundle.js") as script:
         assert script.status_code == 200
     assert client.get("/openapi.json").json["openapi"].startswith("3.1")

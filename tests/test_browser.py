@@ -75,8 +75,8 @@ def window(chromium: Browser) -> Iterator[Callable[..., Watched]]:
         return opened[-1]
 
     yield open_one
-    for each in opened:
-        each.context.close()
+    for window in opened:
+        window.context.close()
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +103,11 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def violations(page: Page) -> list[str]:
     """What axe-core finds that is serious or critical."""
-    found = Axe().run(page).response["violations"]
+    rules = Axe().run(page).response["violations"]
     return [
-        f"{each['id']}: {[n['html'] for n in each['nodes']]}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
+        f"{rule['id']}: {[node['html'] for node in rule['nodes']]}"
+        for rule in rules
+        if rule["impact"] in ("serious", "critical")
     ]
 
 
@@ -210,17 +210,17 @@ def test_a_running_job_is_cancelled_and_the_page_outlives_a_restart(
 
 def test_a_job_changed_by_anyone_moves_on_the_page(filled: Server, window: Callable[..., Watched]) -> None:
     seen = window()
-    seen.page.goto(f"{filled.url}/?q=told")
-    filled.call("POST", "/api/jobs", {"job_id": "told", "prompt": "told by a script", "job_type": "other"})
-    row = seen.page.locator("#job-told")
+    seen.page.goto(f"{filled.url}/?q=script")
+    filled.call("POST", "/api/jobs", {"job_id": "moving", "prompt": "made by a script", "job_type": "other"})
+    row = seen.page.locator("#job-moving")
     expect(row).to_be_visible()
-    filled.call("PATCH", "/api/jobs/told", {"status": "exporting", "progress": 61, "message": "nearly"})
+    filled.call("PATCH", "/api/jobs/moving", {"status": "exporting", "progress": 61, "message": "nearly"})
     expect(row.locator("progress")).to_have_js_property("value", 61)
-    filled.call("PATCH", "/api/jobs/told", {"progress": 77})
+    filled.call("PATCH", "/api/jobs/moving", {"progress": 77})
     expect(row.get_by_text("77%")).to_be_visible()
-    filled.call("PATCH", "/api/jobs/told", {"status": "completed"})
+    filled.call("PATCH", "/api/jobs/moving", {"status": "completed"})
     expect(row.get_by_text("Completed")).to_be_visible()
-    filled.call("DELETE", "/api/jobs/told")
+    filled.call("DELETE", "/api/jobs/moving")
     expect(row).to_have_count(0)
     seen.check(filled)
 

@@ -1,7 +1,12 @@
 """Records deleted over REST, with and without their files."""
 
+import errno
+from pathlib import Path
+from typing import Any
+
 import pytest
 from flask.testing import FlaskClient
+from peewee import OperationalError
 
 from files.storage import Storage
 from models import Job, Track
@@ -68,3 +73,30 @@ def test_a_log_goes_with_its_job(client: FlaskClient, storage: Storage, job: Job
 def test_no_file_goes_when_the_record_stays(client: FlaskClient, storage: Storage, song: bytes) -> None:
     answer = client.delete("/api/tracks/track-1?files=true", headers={"If-Match": '"1"'})
     assert answer.status_code == 412 and (storage.root / "song.wav").read_bytes() == song
+
+
+def test_a_log_that_cannot_be_removed_is_no_error(
+    client: FlaskClient, storage: Storage, job: Job, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage.log("job-1").parent.mkdir(parents=True)
+    storage.log("job-1").write_text("printed")
+
+    def forbidden(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", forbidden)
+    assert client.delete("/api/jobs/job-1?files=true").status_code == 204
+    assert client.get("/api/jobs/job-1").status_code == 404
+    assert "a file stays" in caplog.text and "generator.log" in caplog.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_database_that_goes_away_after_the_deletion_is_no_error(
+    client: FlaskClient, song: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lose_the_connection(*_: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr("files.deletion.named", lose_the_connection)
+    assert client.delete("/api/tracks/track-1?files=true").status_code == 204
+    assert "track-1" in caplog.text and "stay" in caplog.text

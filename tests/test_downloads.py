@@ -50,6 +50,12 @@ def test_a_range_beyond_the_end_is_refused(client: FlaskClient, song: bytes) -> 
     assert answer.status_code == 416 and answer.headers["Content-Range"] == f"bytes */{len(song)}"
 
 
+@pytest.mark.parametrize("sent", ["bytes=-0", "bytes=-000", "Bytes = -0"])
+def test_the_last_no_bytes_are_refused(client: FlaskClient, song: bytes, sent: str) -> None:
+    answer = client.get("/api/tracks/track-1/audio", headers={"Range": sent})
+    assert answer.status_code == 416 and answer.headers["Content-Range"] == f"bytes */{len(song)}"
+
+
 @pytest.mark.parametrize("sent", ["bytes=5-2", "bytes=a-b", "lines=1-2", "bytes=1-2,5-6", "bytes", ""])
 def test_a_range_that_is_none_is_ignored(client: FlaskClient, song: bytes, sent: str) -> None:
     answer = client.get("/api/tracks/track-1/audio", headers={"Range": sent})

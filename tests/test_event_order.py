@@ -127,34 +127,34 @@ class Reader(threading.Thread):
                     return
 
 
-def check_everything_is_told_once_and_in_order(url: str, running: Server, changes: int) -> None:
+def check_all_readers_get_all_events_in_order(url: str, running: Server, changes: int) -> None:
     """16 writers, readers that come and go, and a server that is killed twice."""
     running.start()
     readers = [Reader(running, changes, seed) for seed in range(6)]
     writers = write(url, changes)
-    for each in readers:
-        each.start()
+    for reader in readers:
+        reader.start()
     for part in (0.3, 0.6):
-        wait_for(lambda part=part: min(len(each.seen) for each in readers) > part * changes, 240)
+        wait_for(lambda part=part: min(len(reader.seen) for reader in readers) > part * changes, 240)
         running.signal_all(signal.SIGKILL)
         running.start()
-    for each in readers:
-        each.join(240)
+    for reader in readers:
+        reader.join(240)
     assert [writer.wait(60) for writer in writers] == [0] * len(writers)
     expected = all_ids()
     assert len(expected) == changes
-    assert [each.seen == expected for each in readers] == [True] * len(readers)
-    assert min(each.comebacks for each in readers) > 4
+    assert [reader.seen == expected for reader in readers] == [True] * len(readers)
+    assert min(reader.comebacks for reader in readers) > 4
 
 
 def test_readers_that_come_and_go_see_every_change_once_and_in_order(
     ledger: Settings, server: Callable[..., Server]
 ) -> None:
     url = ledger.database_url
-    check_everything_is_told_once_and_in_order(url, server(DATABASE_URL=url), 400)
+    check_all_readers_get_all_events_in_order(url, server(DATABASE_URL=url), 400)
 
 
 @pytest.mark.soak
 def test_readers_see_twenty_thousand_changes_once_and_in_order(ledger: Settings, server: Callable[..., Server]) -> None:
     url = ledger.database_url
-    check_everything_is_told_once_and_in_order(url, server(DATABASE_URL=url), 20_000)
+    check_all_readers_get_all_events_in_order(url, server(DATABASE_URL=url), 20_000)

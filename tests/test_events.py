@@ -17,7 +17,7 @@ from web.api import events as streams
 jobs = JobRepository()
 
 
-def test_an_event_is_told_with_its_whole_record(loop: Loop, listen: Any) -> None:
+def test_an_event_is_sent_with_its_whole_record(loop: Loop, listen: Any) -> None:
     first, *_, last = take(listen("/api/events?since=0"), 3)
     assert (first["event"], last["event"]) == ("job.created", "loop.created")
     record = first["data"]
@@ -41,7 +41,7 @@ def test_a_stream_is_resumed_after_what_was_seen(job: Job, listen: Any) -> None:
     assert ids(take(listen("/api/events?since=0", Last_Event_ID=str(seen[2])), 2)) == seen[3:]
 
 
-def test_a_job_s_stream_tells_of_the_job_its_tracks_and_loops_alone(loop: Loop, listen: Any) -> None:
+def test_the_stream_of_a_job_has_events_of_the_job_its_tracks_and_loops_only(loop: Loop, listen: Any) -> None:
     jobs.create(job_id="other", prompt="drums")
     stream = listen("/api/jobs/job-1/events?since=0")
     jobs.update("other", progress=5)
@@ -51,7 +51,7 @@ def test_a_job_s_stream_tells_of_the_job_its_tracks_and_loops_alone(loop: Loop, 
     assert sorted(names[3:]) == ["job.deleted", "loop.deleted", "track.deleted"]
 
 
-def test_a_job_s_stream_begins_with_where_the_job_stands(job: Job, listen: Any) -> None:
+def test_the_stream_of_a_job_begins_with_its_state(job: Job, listen: Any) -> None:
     jobs.update("job-1", status="exporting", progress=80)
     jobs.create(job_id="other", prompt="drums")
     [first] = take(listen("/api/jobs/job-1/events"), 1)
@@ -72,7 +72,7 @@ def test_a_bad_point_in_the_query_is_malformed(client: FlaskClient, query: str) 
 
 @on_sqlite
 @pytest.mark.parametrize("seen", ["7", "99999999999999999999", "²", "null"])
-def test_a_point_that_was_never_given_leads_to_a_resync(job: Job, listen: Any, seen: str) -> None:
+def test_a_point_that_no_event_had_leads_to_a_resync(job: Job, listen: Any, seen: str) -> None:
     stream = listen(Last_Event_ID=seen)
     [resync] = take(stream, 1)
     assert (resync["event"], resync["data"]) == ("resync", {"event_id": max(all_ids())})
@@ -93,7 +93,9 @@ def test_a_point_before_what_was_pruned_leads_to_a_resync(job: Job, listen: Any)
     assert ids(take(stream, 1)) == [second + 1]
 
 
-def test_a_slow_reader_gets_what_is_no_longer_held(job: Job, listen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_reader_gets_events_that_have_left_the_buffer(
+    job: Job, listen: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(events, "BATCH", 3)
     monkeypatch.setattr(events, "MAX_BUFFERED_CHARACTERS", 600)
     everything, one = listen("/api/events?since=0"), listen("/api/jobs/job-1/events?since=0")
@@ -105,7 +107,7 @@ def test_a_slow_reader_gets_what_is_no_longer_held(job: Job, listen: Any, monkey
     assert {event["data"]["job_id"] for event in take(one, 11)} == {"job-1"}
 
 
-def test_a_silent_stream_beats(job: Job, listen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_stream_sends_comments(job: Job, listen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "BEAT_SECONDS", 0.05)
     stream = listen()
     assert [next(stream) for _ in range(4)][2:] == [{}, {}]

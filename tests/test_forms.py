@@ -46,8 +46,8 @@ def test_a_job_is_made_by_the_form(client: FlaskClient) -> None:
 def test_a_form_that_is_refused_says_it_at_the_field(client: FlaskClient, field: str, value: str, message: str) -> None:
     answer = client.post("/jobs", data={"prompt": "kept", "job_type": "synth", "genre": "Folk", field: value})
     assert answer.status_code == 422 and JobRepository().count() == 0
-    told = re.search(rf'id="new-{field}-error" data-error="{field}">([^<]*)<', answer.text)
-    assert told and message in told[1]
+    message_shown = re.search(rf'id="new-{field}-error" data-error="{field}">([^<]*)<', answer.text)
+    assert message_shown and message in message_shown[1]
     assert 'value="Folk"' in answer.text and "aria-invalid" in answer.text
 
 
@@ -77,7 +77,7 @@ def test_jobs_and_loops_are_cancelled_and_retried_by_forms(client: FlaskClient, 
     assert client.post("/jobs/job-1/retry").status_code == 409
 
 
-def test_a_loop_is_asked_for_by_the_form(client: FlaskClient, track: Track) -> None:
+def test_a_loop_is_made_by_the_form(client: FlaskClient, track: Track) -> None:
     Track.update(file_path_wav="a.wav").execute()
     refused = client.post("/tracks/track-1/loops", data={"duration": "0.5", "format": "WAV"})
     assert refused.status_code == 422 and "greater than or equal to 1" in refused.text
@@ -87,8 +87,8 @@ def test_a_loop_is_asked_for_by_the_form(client: FlaskClient, track: Track) -> N
     assert (loop.duration, loop.format, loop.fade_in_out) == (30.5, "WAV", True)
 
 
-@pytest.mark.parametrize(("kind", "record"), [("sqlite", each) for each in ("job", "track", "loop")])
-def test_deleting_asks_first_and_may_take_the_files(
+@pytest.mark.parametrize(("kind", "record"), [("sqlite", record) for record in ("job", "track", "loop")])
+def test_deleting_needs_a_confirmation_and_may_delete_the_files(
     client: FlaskClient, settings: Settings, loop: Loop, record: str
 ) -> None:
     folder = settings.storage_dir / "loops" / "loop-1"
@@ -120,7 +120,7 @@ def test_a_page_of_another_site_changes_nothing(client: FlaskClient, job: Job) -
 
 
 @on_sqlite
-def test_with_a_token_the_pages_want_a_sign_in(guarded: FlaskClient) -> None:
+def test_with_a_token_the_pages_need_a_sign_in(guarded: FlaskClient) -> None:
     for path in ("/", "/jobs/x", "/new", "/?q=a&show=failed"):
         answer = guarded.get(path)
         assert answer.status_code == 303 and answer.headers["Location"].startswith("/sign-in?next=")
@@ -143,12 +143,12 @@ def test_signing_in_opens_the_pages_and_the_api(guarded: FlaskClient) -> None:
 
 
 @on_sqlite
-@pytest.mark.parametrize("given", ["", "wrong", TOKEN + "x", "ключ"])
-def test_a_wrong_token_is_refused(guarded: FlaskClient, given: str) -> None:
-    answer = guarded.post("/sign-in", data={"token": given})
+@pytest.mark.parametrize("token", ["", "wrong", TOKEN + "x", "ключ"])
+def test_a_wrong_token_is_refused(guarded: FlaskClient, token: str) -> None:
+    answer = guarded.post("/sign-in", data={"token": token})
     assert answer.status_code == 401 and "That is not the token." in answer.text
     assert "Set-Cookie" not in answer.headers
-    guarded.set_cookie("ledger", given)
+    guarded.set_cookie("ledger", token)
     assert guarded.get("/api/jobs").status_code == 401
 
 

@@ -1,37 +1,25 @@
-"""Bad input: each gets its problem, and no row is written."""
+"""Bad input: every request is refused with its problem, and no row is written."""
 
 import io
 import json
 from collections.abc import Iterator
 from typing import Any
 
-import peewee
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from playhouse.pool import MaxConnectionsExceeded
 
 from app import create_app
-from database import database, release
 from models import Event, Job, Track
 from settings import Settings
+from tests.answers import problem
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_written(app: Flask) -> Iterator[None]:
-    """No test of this file changes a row, but for those of its own fixtures."""
+    """No test of this file changes a row, except those of the fixtures job and track."""
     yield
     assert Event.select().where(Event.entity_id.not_in(["job-1", "track-1"])).count() == 0
-
-
-def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
-    """The problem's body, checked to be one."""
-    assert answer.status_code == status, answer.text
-    assert answer.content_type == "application/problem+json"
-    body: dict[str, Any] = answer.json
-    assert (body["status"], body["code"]) == (status, code) and body["title"] and body["detail"]
-    assert "Traceback" not in answer.text and "SELECT" not in answer.text and "/work" not in answer.text
-    return body
 
 
 def post(client: FlaskClient, raw: bytes | str, content_type: str = "application/json") -> Any:
@@ -110,8 +98,8 @@ def test_what_is_not_json_is_malformed(client: FlaskClient, raw: bytes) -> None:
     ids=lambda value: json.dumps(value)[:40],
 )
 def test_a_body_that_breaks_a_rule_names_the_field(client: FlaskClient, body: Any, field: str) -> None:
-    found = problem(post(client, json.dumps(body)), 422, "invalid")
-    assert [error["field"].partition(".")[0] for error in found["errors"]] == [field]
+    refusal = problem(post(client, json.dumps(body)), 422, "invalid")
+    assert [error["field"].partition(".")[0] for error in refusal["errors"]] == [field]
 
 
 @pytest.mark.parametrize(
@@ -131,13 +119,13 @@ def test_a_body_that_breaks_a_rule_names_the_field(client: FlaskClient, body: An
     ids=str,
 )
 def test_bad_children_name_the_field(client: FlaskClient, track: Track, path: str, body: Any, field: str) -> None:
-    found = problem(client.post(path, json=body), 422, "invalid")
-    assert [error["field"] for error in found["errors"]] == [field]
+    refusal = problem(client.post(path, json=body), 422, "invalid")
+    assert [error["field"] for error in refusal["errors"]] == [field]
 
 
 def test_all_bad_fields_are_named_at_once(client: FlaskClient) -> None:
-    found = problem(client.post("/api/jobs", json={"progress": 3.5, "colour": 1}), 422, "invalid")
-    assert {error["field"] for error in found["errors"]} == {"prompt", "progress", "colour"}
+    refusal = problem(client.post("/api/jobs", json={"progress": 3.5, "colour": 1}), 422, "invalid")
+    assert {error["field"] for error in refusal["errors"]} == {"prompt", "progress", "colour"}
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", "application/json5"])
@@ -216,19 +204,19 @@ def test_a_body_that_ends_early_is_refused(client: FlaskClient) -> None:
     ],
 )
 def test_a_bad_parameter_is_named(client: FlaskClient, query: str, field: str) -> None:
-    found = problem(client.get(f"/api/jobs?{query}"), 400, "invalid")
-    assert {error["field"].partition(".")[0] for error in found["errors"]} == {field}
+    refusal = problem(client.get(f"/api/jobs?{query}"), 400, "invalid")
+    assert {error["field"].partition(".")[0] for error in refusal["errors"]} == {field}
 
 
 @pytest.mark.parametrize(
     "query", ["q=%FF", "q='", "q=%25", "metadata.genre=%F0%9F", "metadata.%25s=1", "metadata.$=1", "metadata.'=1"]
 )
-def test_odd_text_finds_nothing(client: FlaskClient, query: str) -> None:
+def test_odd_text_finds_nothing(client: FlaskClient, job: Job, query: str) -> None:
     answer = client.get(f"/api/jobs?{query}")
     assert (answer.status_code, answer.json["items"]) == (200, [])
 
 
-def test_a_parameter_where_none_is_known_is_named(client: FlaskClient, job: Job) -> None:
+def test_a_parameter_of_a_request_that_takes_none_is_named(client: FlaskClient, job: Job) -> None:
     for answer in (
         client.get("/api/stats?x=1"),
         client.get("/api/jobs/job-1?q=1"),
@@ -251,14 +239,14 @@ def test_an_unknown_path_is_not_found(client: FlaskClient, path: str) -> None:
     problem(client.get(path), 404, "not_found")
 
 
-def test_an_unknown_method_says_which_are_known(client: FlaskClient) -> None:
+def test_an_unknown_method_is_answered_with_those_allowed(client: FlaskClient) -> None:
     answer = client.put("/api/jobs", json={})
     problem(answer, 405, "method_not_allowed")
     assert {"GET", "HEAD", "POST"} <= set(answer.headers["Allow"].replace(" ", "").split(","))
     problem(client.open("/api/jobs/x", method="BREW"), 405, "method_not_allowed")
 
 
-# --- who may ask
+# --- hosts, origins and the token
 
 
 @pytest.mark.parametrize(
@@ -297,49 +285,10 @@ def test_pages_of_other_sites_change_nothing(client: FlaskClient, origin: str, s
     ("header", "status"),
     [(None, 401), ("Bearer wrong", 401), ("Basic s3cret", 401), ("Bearer é", 401), ("bearer s3cret", 200)],
 )
-def test_the_token_is_asked_for(settings: Settings, header: str | None, status: int) -> None:
+def test_a_request_needs_the_token(settings: Settings, header: str | None, status: int) -> None:
     client = create_app(settings.model_copy(update={"api_token": "s3cret"})).test_client()
     answer = client.get("/api/jobs", headers={"Authorization": header} if header else {})
     assert answer.status_code == status
     if status == 401:
         assert problem(answer, 401, "unauthorized") and answer.headers["WWW-Authenticate"] == "Bearer"
     assert client.get("/healthz").status_code == 200
-
-
-# --- our own trouble
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "code"),
-    [
-        (peewee.OperationalError("database or disk is full"), 507, "storage_full"),
-        (peewee.OperationalError("database is locked"), 503, "unavailable"),
-        (peewee.InterfaceError("connection closed"), 503, "unavailable"),
-        (MaxConnectionsExceeded("too many"), 503, "unavailable"),
-        (RuntimeError("a bug, with a /secret/path"), 500, "internal"),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_our_own_trouble_is_told_without_its_insides(app: Flask, error: Exception, status: int, code: str) -> None:
-    def fail() -> str:
-        raise error
-
-    app.add_url_rule("/trouble", view_func=fail)
-    answer = app.test_client().get("/trouble")
-    problem(answer, status, code)
-    assert answer.headers.get("Retry-After", "").isdigit() == (status == 503)
-    assert "secret" not in answer.text
-
-
-def test_a_database_that_is_gone_is_unavailable(client: FlaskClient, settings: Settings, kind: str) -> None:
-    if kind == "postgresql":
-        pytest.skip("a broken file is SQLite's")
-    release()
-    for path in settings.sqlite_path.parent.glob("app.db*"):
-        path.write_bytes(b"this is no database, not at all" * 200)
-    problem(client.get("/api/jobs"), 503, "unavailable")
-    assert client.get("/readyz").json["database"]["ok"] is False
-    release()
-    for path in settings.sqlite_path.parent.glob("app.db*"):
-        path.unlink()
-    database.execute_sql("CREATE TABLE event (entity_id TEXT)")

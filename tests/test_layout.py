@@ -140,7 +140,8 @@ def test_every_module_can_be_imported_alone_and_opens_nothing(tmp_path: Path) ->
 
 
 def test_what_an_import_does_is_seen(tmp_path: Path) -> None:
-    (tmp_path / "thread.py").write_text("import threading; threading.Thread(target=input, daemon=True).start()")
+    waiting = "threading.Thread(target=threading.Event().wait, daemon=True)"
+    (tmp_path / "thread.py").write_text(f"import threading; {waiting}.start()")
     (tmp_path / "opener.py").write_text("import socket; connection = socket.socket()")
     (tmp_path / "alone.py").write_text("import nowhere")
     folder = tmp_path / "empty"

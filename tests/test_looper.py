@@ -16,7 +16,7 @@ from files.sound import Source
 from studio.looper.beats import grid
 from studio.looper.features import extract
 from studio.looper.pcm import decode
-from studio.looper.repeats import Repeat, cuts
+from studio.looper.repeats import Repeat, find_cuts
 from studio.looper.seams import cut
 from tests.listening import Audio, Join, beat_error, dip, flux_ratio, step, usual_step
 from tests.pieces import EVEN, RHYTHMIC, Piece, noise, short, wandering
@@ -94,14 +94,14 @@ def test_silence_and_fades_are_no_part_of_the_body(tmp_path: Path) -> None:
     source = Piece("faded", 44_100, (whole * gains)[:, None].astype(np.float32)).save(tmp_path)
     with Source(source) as opened, decode(opened, tmp_path / "pcm", "faded", lambda share: None) as pcm:
         features = extract(pcm, lambda share: None)
-    found = cuts(features, grid(features))
-    inside = found.times[found.in_body]
+    cuts = find_cuts(features, grid(features))
+    inside = cuts.times[cuts.in_body]
     assert inside[0] == pytest.approx(5, abs=0.5)
     assert inside[-1] == pytest.approx(14.04, abs=0.5)  # where the fade has come to -9 dB
 
 
 @pytest.mark.parametrize(("kind", "seconds"), [("WAV", 1), ("WAV", 43.21987), ("MP3", 1), ("MP3", 43.21987)])
-def test_a_loop_has_exactly_as_many_samples_as_asked_for(kind: str, seconds: float, tmp_path: Path) -> None:
+def test_a_loop_has_exactly_as_many_samples_as_requested(kind: str, seconds: float, tmp_path: Path) -> None:
     piece = short()
     ended = run(piece.save(tmp_path), tmp_path, seconds, kind)
     assert ended.returncode == 0, ended.stdout
@@ -149,10 +149,10 @@ def test_short_sources_still_loop(seconds: float, tmp_path: Path) -> None:
 
 def test_progress_never_falls_and_gives_mp3_nearly_all_to_encoding(tmp_path: Path) -> None:
     lines = run(short().save(tmp_path), tmp_path, 120, "MP3").stdout.splitlines()
-    told = [re.fullmatch(r"(ANALYZING|RENDERING|EXPORTING) (\d+)%", line) for line in lines]
-    assert all(told)
-    percents = [int(line[2]) for line in told if line]
-    exporting = [int(line[2]) for line in told if line and line[1] == "EXPORTING"]
+    matches = [re.fullmatch(r"(ANALYZING|RENDERING|EXPORTING) (\d+)%", line) for line in lines]
+    assert all(matches)
+    percents = [int(match[2]) for match in matches if match]
+    exporting = [int(match[2]) for match in matches if match and match[1] == "EXPORTING"]
     assert percents == sorted(percents)
     assert exporting[0] < 20 and exporting[-1] == 100
 
@@ -169,9 +169,9 @@ def test_memory_does_not_grow_with_the_loop(tmp_path: Path) -> None:
     source = str(short().save(tmp_path))
     peaks = []
     for seconds in (30, 1800):
-        asked = [source, str(tmp_path), "--duration", str(seconds), "--format", "WAV"]
-        told = subprocess.run([sys.executable, "-c", WATCHED, *asked], cwd=ROOT, capture_output=True, text=True)
-        peaks.append(int(re.findall(r"VmHWM:\s+(\d+)", told.stdout)[0]) / 1024)
+        options = [source, str(tmp_path), "--duration", str(seconds), "--format", "WAV"]
+        ended = subprocess.run([sys.executable, "-c", WATCHED, *options], cwd=ROOT, capture_output=True, text=True)
+        peaks.append(int(re.findall(r"VmHWM:\s+(\d+)", ended.stdout)[0]) / 1024)
     assert peaks[1] < 150
     assert peaks[1] - peaks[0] < 10
 

@@ -51,7 +51,7 @@ def studio(ledger: Settings, melody: Path) -> Settings:
 
 
 def make(settings: Settings, **fields: Any) -> Loop:
-    """Ask for a loop, have a worker cut it, and read it again."""
+    """Create a loop, have a worker cut it, and read it again."""
     loop = loops.create(**{"track_id": "track", "duration": 30, "format": "WAV", **fields})
     assert LoopWorker(settings).tick(0)
     return loops.get_by_id(loop.loop_id)
@@ -70,7 +70,7 @@ def frames(settings: Settings, loop: Loop) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(("kind_of_file", "seconds"), [("WAV", 30.5), ("MP3", 7.25)])
-def test_a_loop_is_as_long_as_was_asked(studio: Settings, kind_of_file: str, seconds: float) -> None:
+def test_a_loop_is_as_long_as_requested(studio: Settings, kind_of_file: str, seconds: float) -> None:
     loop = make(studio, duration=seconds, format=kind_of_file, fade_in_out=True)
     assert (loop.status, loop.progress, loop.error, loop.message) == ("COMPLETED", 100, None, None)
     assert frames(studio, loop) == (round(seconds * 44100), 44100)
@@ -78,17 +78,17 @@ def test_a_loop_is_as_long_as_was_asked(studio: Settings, kind_of_file: str, sec
 
 
 def test_the_analysis_tells_where_the_loop_is(studio: Settings) -> None:
-    found = make(studio).analysis
-    assert set(found) == {"start", "end", "crossfade", "tempo", "beats", "score", "quality"}
-    assert 0 <= found["start"] < found["end"] <= 24 and 0 < found["crossfade"] < 3
-    assert found["quality"] in ("good", "fair", "poor") and 0 <= found["score"] <= 1
+    analysis = make(studio).analysis
+    assert set(analysis) == {"start", "end", "crossfade", "tempo", "beats", "score", "quality"}
+    assert 0 <= analysis["start"] < analysis["end"] <= 24 and 0 < analysis["crossfade"] < 3
+    assert analysis["quality"] in ("good", "fair", "poor") and 0 <= analysis["score"] <= 1
 
 
 def test_statuses_and_progress_only_rise(studio: Settings) -> None:
     loop = make(studio, duration=60, format="MP3")
     seen = [event.data for event in Event.select().where(Event.entity_id == loop.loop_id).order_by(Event.event_id)]
-    places = [LOOP_STATUSES.steps.index(each["status"]) for each in seen]
-    progress = [each["progress"] for each in seen]
+    places = [LOOP_STATUSES.steps.index(event["status"]) for event in seen]
+    progress = [event["progress"] for event in seen]
     assert places == sorted(places) and set(places) == {0, 1, 2, 3, 4}
     assert progress == sorted(progress) and progress[-1] == 100 and len(set(progress)) > 3
 
@@ -144,8 +144,8 @@ def test_a_loop_stays_when_the_answer_to_its_recording_is_lost(
     def away(*_: Any, **__: Any) -> None:
         raise OperationalError("the connection dropped before the answer")
 
-    def committed_but_unheard(*told: Any, **changes: Any) -> Any:
-        done = update(*told, **changes)
+    def committed_without_an_answer(*values: Any, **changes: Any) -> Any:
+        done = update(*values, **changes)
         if changes.get("status") != "COMPLETED":
             return done
         monkeypatch.undo()
@@ -154,7 +154,7 @@ def test_a_loop_stays_when_the_answer_to_its_recording_is_lost(
             worker.shutdown.set()
         return away()
 
-    monkeypatch.setattr(LoopRepository, "update", committed_but_unheard)
+    monkeypatch.setattr(LoopRepository, "update", committed_without_an_answer)
     loop = loops.create(track_id="track", duration=5, format="WAV")
     worker.tick(0)
     loop = loops.get_by_id(loop.loop_id)

@@ -38,20 +38,20 @@ def test_every_route_is_in_the_document_and_nothing_else_is(app: Flask) -> None:
     assert routes == set(OPERATIONS)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda told: told["operationId"])
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation["operationId"])
 def test_an_operation_documents_its_problems_as_problem_json(operation: dict[str, Any]) -> None:
-    refusals = {status: told for status, told in operation["responses"].items() if status.startswith("4")}
+    refusals = {status: answer for status, answer in operation["responses"].items() if status.startswith("4")}
     assert {"400", "403"} <= refusals.keys() and "503" in operation["responses"]
-    assert all(list(told["content"]) == ["application/problem+json"] for told in refusals.values())
+    assert all(list(answer["content"]) == ["application/problem+json"] for answer in refusals.values())
 
 
 @on_sqlite
-def test_a_token_is_wanted_and_documented_by_every_operation_under_api(settings: Settings) -> None:
+def test_a_token_is_required_and_documented_by_every_operation_under_api(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"api_token": "secret"}))
     app.extensions["ledger"].close()
     client = app.test_client()
     document: Any = client.get("/openapi.json").json
     for verb, path in OPERATIONS:
-        told = document["paths"][path][verb]
+        operation = document["paths"][path][verb]
         secured = client.open(path, method=verb).status_code == 401
-        assert secured == path.startswith("/api/") == ("401" in told["responses"]) == ("security" in told)
+        assert secured == path.startswith("/api/") == ("401" in operation["responses"]) == ("security" in operation)

@@ -19,7 +19,7 @@ import pytest
 from models import JOB_STATUSES, LOOP_STATUSES, Event
 from settings import Settings
 from tests.conftest import ROOT, SAMPLES, Server, wait_for
-from tests.service import Caller, accepted, group, lines_with, web_workers
+from tests.service import UNMEASURED, Caller, accepted, group, lines_with, web_workers
 
 REQUESTS = json.loads((SAMPLES / "requests.json").read_text())
 # A word that only one of the requests has, in the same order.
@@ -115,12 +115,12 @@ def test_of_two_servers_that_start_at_once_on_one_port_one_refuses(server: Calla
     first, second = server(), server()
     second.environment["PORT"] = first.environment["PORT"]
     processes = [first.launch(), second.launch()]
-    wait_for(lambda: any(each.poll() is not None for each in processes), 30)
-    assert sorted(each.poll() or 0 for each in processes) == [0, 1]
+    wait_for(lambda: any(process.poll() is not None for process in processes), 30)
+    assert sorted(process.poll() or 0 for process in processes) == [0, 1]
 
 
 def test_a_thousand_requests_leave_the_worker_below_90_megabytes(server: Callable[..., Server]) -> None:
-    running = server().start()
+    running = server(**UNMEASURED).start()
     with ThreadPoolExecutor(WRITERS) as pool:
         done = sum(pool.map(lambda number: post_and_get(running.port, number), range(WRITERS)))
     assert done == 1000
@@ -182,7 +182,7 @@ def live_and_die(caller: Caller, job_id: str) -> None:
 
 
 def walk(caller: Caller, kind: str, record_id: str, steps: tuple[str, ...]) -> None:
-    """Every status in order, each seen by a filter, and no way back."""
+    """Take a record through all statuses in order: a filter finds it in every one, and no step leads back."""
     for status in steps[1:]:
         accepted(caller("PATCH", f"/api/{kind}s/{record_id}", {"status": status}))
         assert ids_matching(caller, f"status={status}", kind) == {record_id}

@@ -1,12 +1,18 @@
 """The storage folder: nothing outside it is read or removed, and files are there whole or not at all."""
 
+import errno
 import os
 import time
 from pathlib import Path
 
 import pytest
 
-from files.storage import Storage, derived, publish, publish_file
+from errors import StorageFull, StorageUnusable
+from files import cache
+from files.cache import DERIVED
+from files.publishing import publish, publish_file
+from files.refusals import storage_errors
+from files.storage import Storage
 from settings import Settings
 
 # What stands for the folder outside, below which there is a secret.
@@ -83,10 +89,75 @@ def test_a_file_inside_is_opened_and_removed(storage: Storage, name: str) -> Non
 
 
 def test_what_was_derived_from_a_file_goes_with_it(storage: Storage) -> None:
-    for path in derived(storage.root / "inside.wav").values():
-        path.write_text("derived")
+    derived = storage.derived(storage.root / "inside.wav", "mp3")
+    publish_file(part_of(storage, "derived"), derived)
     storage.remove([storage.root / "inside.wav"])
-    assert {path.name for path in storage.root.glob("*.wav*")} == {"fifo.wav", "link.wav"}
+    assert not everything(storage.root / DERIVED)
+
+
+def test_no_record_can_name_a_derived_file(storage: Storage) -> None:
+    derived = storage.derived(storage.root / "inside.wav", "mp3")
+    publish_file(part_of(storage, "derived"), derived)
+    for name in (storage.relative(derived), str(derived)):
+        assert storage.open(name) is None and storage.owned(name, []) is None
+
+
+def test_derived_files_go_when_their_source_is_gone_or_changed(storage: Storage) -> None:
+    for name in ("kept.wav", "changed.wav", "gone.wav"):
+        (storage.root / name).write_text("sound")
+        publish_file(part_of(storage, name), storage.derived(storage.root / name, "mp3"))
+    (storage.root / "changed.wav").write_text("another sound")
+    (storage.root / "gone.wav").unlink()
+    cache.sweep(storage.root)
+    kept = storage.derived(storage.root / "kept.wav", "mp3")
+    assert everything(storage.root / DERIVED) == {kept.parent, kept} and kept.read_text() == "kept.wav"
+
+
+def test_a_derived_file_of_an_earlier_version_is_not_used(storage: Storage) -> None:
+    before = storage.derived(storage.root / "inside.wav", "mp3")
+    (storage.root / "inside.wav").write_text("longer inside")
+    longer = storage.derived(storage.root / "inside.wav", "mp3")
+    os.utime(storage.root / "inside.wav", ns=(0, 1))
+    assert len({before, longer, storage.derived(storage.root / "inside.wav", "mp3")}) == 3
+
+
+def test_a_folder_that_vanishes_before_the_file_arrives_is_made_again(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    final, rename = storage.folder("track", "t") / "a.wav", os.rename
+
+    def rename_too_late(part: Path, path: Path) -> None:
+        monkeypatch.undo()
+        final.parent.rmdir()
+        rename(part, path)
+
+    monkeypatch.setattr(os, "rename", rename_too_late)
+    publish_file(part_of(storage, "sound"), final)
+    assert final.read_text() == "sound"
+
+
+def test_a_part_that_vanishes_is_no_endless_loop(storage: Storage) -> None:
+    with pytest.raises(FileNotFoundError):
+        publish_file(storage.part(), storage.root / "a.wav")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_called_full(code: int) -> None:
+    with pytest.raises(StorageFull, match="free some space"), storage_errors():
+        raise OSError(code, os.strerror(code), "/a/path")
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_folder_without_the_right_to_write_is_called_so(code: int) -> None:
+    with pytest.raises(StorageUnusable, match="cannot be written: give") as refused, storage_errors():
+        raise OSError(code, os.strerror(code), "/a/path")
+    assert "/a/path" not in str(refused.value)
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOENT, errno.EMFILE, errno.ENAMETOOLONG])
+def test_any_other_error_of_the_disk_is_not_called_full(code: int) -> None:
+    with pytest.raises(StorageUnusable, match="log says why"), storage_errors():
+        raise OSError(code, os.strerror(code), "/a/path")
 
 
 def test_a_file_in_the_folder_of_another_record_is_not_owned(storage: Storage) -> None:
@@ -150,5 +221,5 @@ def test_a_published_folder_has_everything(storage: Storage) -> None:
 def test_parts_nobody_writes_to_any_more_are_removed(storage: Storage) -> None:
     old, new = part_of(storage, "old"), part_of(storage, "new")
     os.utime(old, (time.time() - 4000,) * 2)
-    storage.remove_old_parts()
+    storage.remove_old_parts(in_use=())
     assert new.exists() and not old.exists()

@@ -1,21 +1,33 @@
 """Uploading the sound of a track over REST."""
 
+import errno
 import http.client
 import io
 import json
+import os
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
 import soundfile
 from flask import Flask
 from flask.testing import FlaskClient
+from peewee import OperationalError
 
+from files.cache import DERIVED
+from files.leftovers import remove_leftovers
+from files.pending import PENDING, announce, pending_uploads
+from files.publishing import publish_file
 from files.storage import PARTS, Storage
 from models import Track
 from repos import TrackRepository
-from tests.conftest import KINDS, Server
+from settings import Settings
+from tests.conftest import KINDS, Server, wait_for
 from tests.sounds import RATE, wav_bytes
 from tests.test_storage import everything
 
@@ -39,10 +51,9 @@ def test_an_uploaded_file_is_the_sound_of_its_track(client: FlaskClient, storage
 def test_an_upload_replaces_the_one_before(client: FlaskClient, storage: Storage, track: Track) -> None:
     for seconds in (1, 2, 3):
         client.put("/api/tracks/track-1/audio", data=wav_bytes(seconds))
-    client.put("/api/tracks/track-1/audio?format=mp3", data=wav_bytes(3, "MP3"))
-    kept = tracks.get_by_id("track-1")
-    names = {Path(kept.file_path_wav).name, Path(kept.file_path_mp3).name}
-    assert {path.name for path in storage.folder("track", "track-1").iterdir()} == names and kept.duration == 3
+        kept = tracks.get_by_id("track-1")
+        assert list(storage.folder("track", "track-1").iterdir()) == [storage.root / kept.file_path_wav]
+        assert kept.duration == seconds and not list((storage.root / PENDING).iterdir())
 
 
 def test_an_upload_leaves_what_a_job_made(client: FlaskClient, storage: Storage, song: bytes) -> None:
@@ -81,7 +92,7 @@ def test_an_upload_to_a_track_that_changed_or_is_not_there_is_refused(
     client: FlaskClient, storage: Storage, song: bytes
 ) -> None:
     stale = client.put("/api/tracks/track-1/audio", data=wav_bytes(), headers={"If-Match": '"1"'})
-    assert stale.status_code == 412 and not list(storage.folder("track", "track-1").iterdir())
+    assert stale.status_code == 412 and not storage.folder("track", "track-1").exists()
     assert client.put("/api/tracks/nobody/audio", data=wav_bytes()).status_code == 404
 
 
@@ -98,10 +109,13 @@ def test_an_upload_that_ends_early_or_is_too_large_is_refused(server: Callable[.
     assert len([path for path in running.storage.rglob("*") if path.is_file()]) == 1
 
 
-def put(running: Server, body: bytes, length: int | None = None, chunked: bool = False) -> tuple[int | None, bytes]:
+def put(
+    running: Server, body: bytes, length: int | None = None, chunked: bool = False, if_match: str = "*"
+) -> tuple[int | None, bytes]:
     """(status, body) of an upload whose Content-Length may lie; None when the server hangs up."""
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
     connection.putrequest("PUT", "/api/tracks/t/audio")
+    connection.putheader("If-Match", if_match)
     connection.putheader(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", length or len(body))))
     try:
         connection.endheaders()
@@ -131,3 +145,135 @@ def test_a_small_file_that_would_fill_the_disk_is_refused(app: Flask, client: Fl
     assert len(file.getvalue()) < 100_000
     answer = client.put("/api/tracks/track-1/audio", data=file.getvalue())
     assert answer.status_code == 413 and "MAX_UPLOAD_MB" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_after_an_upload_all_that_is_served_is_of_the_new_sound(
+    client: FlaskClient, storage: Storage, song: bytes
+) -> None:
+    client.get("/api/tracks/track-1/audio?format=mp3")
+    for kind, other, seconds in (("wav", "mp3", 2), ("mp3", "wav", 3), ("wav", "mp3", 4)):
+        before = client.get("/api/tracks/track-1/waveform.json").headers["ETag"]
+        answer = client.put(f"/api/tracks/track-1/audio?format={kind}", data=wav_bytes(seconds, kind.upper()))
+        assert (answer.json["duration"], answer.json[f"file_path_{other}"]) == (seconds, None)
+        shape = client.get("/api/tracks/track-1/waveform.json", headers={"If-None-Match": before})
+        assert (shape.status_code, shape.json["duration"]) == (200, seconds)
+        mp3 = client.get("/api/tracks/track-1/audio?format=mp3").data
+        assert soundfile.info(io.BytesIO(mp3)).frames == seconds * RATE
+    assert len([path for path in everything(storage.root / DERIVED / "tracks") if path.is_file()]) == 2
+
+
+def test_an_upload_that_is_refused_keeps_the_sound_before(client: FlaskClient, storage: Storage, track: Track) -> None:
+    client.put("/api/tracks/track-1/audio", data=wav_bytes())
+    stale = client.put("/api/tracks/track-1/audio", data=wav_bytes(2), headers={"If-Match": '"1"'})
+    assert stale.status_code == 412 and client.get("/api/tracks/track-1/audio").data == wav_bytes()
+    assert len(list(storage.folder("track", "track-1").iterdir())) == 1
+
+
+@pytest.mark.parametrize("files", ["true", "false"])
+def test_an_upload_for_a_track_that_is_deleted_meanwhile_leaves_no_file(
+    client: FlaskClient, storage: Storage, track: Track, monkeypatch: pytest.MonkeyPatch, files: str
+) -> None:
+    def publish_too_late(part: Path, final: Path) -> None:
+        publish_file(part, final)
+        assert client.delete(f"/api/tracks/track-1?files={files}").status_code == 204
+
+    monkeypatch.setattr("files.tracks.publish_file", publish_too_late)
+    answer = client.put("/api/tracks/track-1/audio", data=wav_bytes())
+    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+    assert not [path for path in everything(storage.root) if path.is_file()]
+    assert not storage.folder("track", "track-1").exists()
+
+
+def test_deleting_a_track_leaves_an_upload_that_another_record_is_about_to_name(
+    client: FlaskClient, storage: Storage, track: Track
+) -> None:
+    client.put("/api/tracks/track-1/audio", data=wav_bytes())
+    upload = storage.folder("track", "track-1") / "new.wav"
+    announce(storage, upload)
+    upload.write_bytes(wav_bytes(2))
+    assert client.delete("/api/tracks/track-1?files=true").status_code == 204
+    assert list(upload.parent.iterdir()) == [upload]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_killed_upload_left_is_removed_unless_a_record_names_it(
+    client: FlaskClient, storage: Storage, track: Track
+) -> None:
+    unnamed, named, fresh = [storage.folder("track", "track-1") / f"{name}.wav" for name in ("a", "b", "c")]
+    hour_ago = time.time() - 4000
+    unnamed.parent.mkdir(parents=True)
+    for upload, when in ((unnamed, hour_ago), (named, hour_ago), (fresh, time.time())):
+        os.utime(announce(storage, upload), (when, when))
+        upload.write_bytes(wav_bytes())
+    tracks.update("track-1", file_path_wav=storage.relative(named))
+    remove_leftovers(storage)
+    assert set(unnamed.parent.iterdir()) == {named, fresh} and list(pending_uploads(storage)) == [fresh]
+
+
+def test_a_database_that_goes_away_leaves_an_upload_to_housekeeping(
+    client: FlaskClient, storage: Storage, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose_the_connection(*_: Any, **__: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrackRepository, "update", lose_the_connection)
+        assert client.put("/api/tracks/track-1/audio", data=wav_bytes()).status_code == 503
+    ((upload, note),) = pending_uploads(storage).items()
+    assert upload.exists()
+    os.utime(note, (0, 0))
+    remove_leftovers(storage)
+    assert not [path for path in everything(storage.root) if path.is_file()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_uploads_to_one_track_at_the_same_time_leave_the_file_that_its_record_names(
+    server: Callable[..., Server], database_url: str
+) -> None:
+    running = server(DATABASE_URL=database_url).start()
+    running.call("POST", "/api/jobs", {"job_id": "j", "prompt": "p"})
+    running.call("POST", "/api/jobs/j/tracks", {"track_id": "t"})
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda seconds: put(running, wav_bytes(seconds)), [1, 2, 3, 4, 5, 6] * 4))
+    _, kept = running.call("GET", "/api/tracks/t")
+    assert [status for status, _ in answers] == [200] * 24
+    assert list((running.storage / "tracks" / "t").iterdir()) == [running.storage / kept["file_path_wav"]]
+    assert running.call("GET", "/api/tracks/t/audio")[1] == wav_bytes(kept["duration"])
+
+
+def test_of_two_uploads_that_name_one_version_one_is_refused(server: Callable[..., Server]) -> None:
+    running = server().start()
+    running.call("POST", "/api/jobs", {"job_id": "j", "prompt": "p"})
+    running.call("POST", "/api/jobs/j/tracks", {"track_id": "t"})
+    with urlopen(f"{running.url}/api/tracks/t") as answer:
+        version = answer.headers["ETag"]
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda seconds: put(running, wav_bytes(seconds), if_match=version), [1, 2]))
+    assert sorted(status or 0 for status, _ in answers) == [200, 412]
+    assert len(list((running.storage / "tracks" / "t").iterdir())) == 1
+
+
+@pytest.mark.parametrize(("code", "status"), [(errno.EDQUOT, 507), (errno.EROFS, 503), (errno.EIO, 503)])
+def test_an_upload_that_cannot_be_written_says_why(
+    client: FlaskClient, storage: Storage, song: bytes, monkeypatch: pytest.MonkeyPatch, code: int, status: int
+) -> None:
+    def fail(part: Path, final: Path) -> None:
+        raise OSError(code, os.strerror(code), str(final))
+
+    monkeypatch.setattr("files.tracks.publish_file", fail)
+    answer = client.put("/api/tracks/track-1/audio", data=wav_bytes(2))
+    assert answer.status_code == status and str(storage.root) not in answer.text
+    assert client.get("/api/tracks/track-1/audio").data == song
+    assert not list((storage.root / PARTS).iterdir()) and not pending_uploads(storage)
+
+
+def test_a_service_that_starts_again_removes_what_a_killed_upload_left(server: Callable[..., Server]) -> None:
+    running = server()
+    storage = Storage(Settings(_env_file=None, storage_dir=running.storage))
+    upload = storage.folder("track", "t") / "a.wav"
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(wav_bytes())
+    os.utime(announce(storage, upload), (0, 0))
+    running.start()
+    wait_for(lambda: not upload.parent.exists() and not pending_uploads(storage), 20)

@@ -1,52 +1,42 @@
-"""The worker and the generators: real subprocesses, a stand-in with DiffRhythm's command line, real audio."""
+"""What a worker makes of a job: real subprocesses, a stand-in with DiffRhythm's command line, real audio."""
 
 import json
-import os
-import random
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import soundfile
-from peewee import OperationalError
 
-from database import database
 from files.storage import Storage
-from models import Event, Job, Track
+from models import Event
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio import display
-from studio.generators import DIFFRHYTHM_SECONDS, Generator, configured, percent_of, status_of
-from studio.worker import JobWorker, missing
-from tests.conftest import KINDS, ROOT, SAMPLES, Server, clean_environment, thorough, wait_for
-
-STANDIN = f"{sys.executable} {ROOT / 'tests' / 'standins' / 'infer.py'}"
-on_both = pytest.mark.parametrize("kind", KINDS)
-COMMAND = (
-    f"{STANDIN} --lrc-path {{lyrics_file}} --ref-prompt {{prompt}} --audio-length {{duration}} "
-    "--output-dir {output_dir} --chunked"
+from studio.generators import configured, percent_of, status_of
+from tests.conftest import SAMPLES, Server, thorough, wait_for
+from tests.workers import (
+    COMMAND,
+    make,
+    named,
+    running_in,
+    stored,
+    studio_settings,
 )
+
 jobs, tracks = JobRepository(), TrackRepository()
 
 
 @pytest.fixture
 def kind() -> str:
-    """SQLite, unless a test says otherwise: leases are tested on both in test_leases.py."""
+    """SQLite, unless a test says otherwise: leases are tested on both databases in test_leases.py."""
     return "sqlite"
 
 
 @pytest.fixture
 def studio(ledger: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings with the stand-in as DiffRhythm, and a lease of two seconds."""
-    monkeypatch.setenv("STANDIN_SECONDS", "0.2")
-    changes = {"diffrhythm_command": COMMAND, "lease_seconds": 2.0, "generator_timeout": 30.0}
-    return ledger.model_copy(update=changes)
+    return studio_settings(ledger, monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -54,40 +44,6 @@ def nothing_is_left_running(tmp_path: Path) -> Iterator[None]:
     """No process that knows this test's folder outlives it."""
     yield
     wait_for(lambda: not running_in(tmp_path), 5, lambda: str(running_in(tmp_path)))
-
-
-def running_in(folder: Path) -> list[list[str]]:
-    """The command lines of other processes that name a folder."""
-    found = []
-    for process in psutil.process_iter(["pid", "cmdline", "status"]):
-        words = process.info["cmdline"] or []
-        if process.info["pid"] != os.getpid() and any(str(folder) in word for word in words):
-            found.append(words)
-    return found
-
-
-def stored(settings: Settings) -> set[str]:
-    """Every file of the storage folder, relative to it."""
-    root = Storage(settings).root
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
-
-
-def named(job: Job) -> set[str]:
-    """Every file the records of a job name."""
-    files = {job.file_manifest["log"]} if job.file_manifest else set()
-    for track in tracks.get_by_job_id(job.job_id):
-        files |= {track.file_path_wav, track.file_path_mp3}
-    return files
-
-
-def make(settings: Settings, **fields: Any) -> Job:
-    """Record a job, have a worker do it, and read it again."""
-    job = jobs.create(**{"prompt": "folk, acoustic guitar", **fields})
-    assert JobWorker(settings).tick(0)
-    return jobs.get_by_id(job.job_id)
-
-
-# --- what it makes
 
 
 def test_a_job_becomes_a_track_with_its_files(studio: Settings) -> None:
@@ -153,92 +109,6 @@ def test_lyrics_outside_the_storage_folder_are_refused(studio: Settings, name: A
     assert job.status == "failed" and "no such file inside the storage folder" in job.error
 
 
-# --- what goes wrong
-
-TROUBLES = [
-    ("fail", "ended with code 1: CUDA out of memory"),
-    ("chatter", "that was a hundred megabytes"),
-    ("nothing", "wrote no audio file"),
-    ("empty", "output.wav is empty: it has 0 bytes"),
-    ("text", "output.wav is not audio that can be decoded"),
-    ("hang", "took longer than 1 seconds"),
-    ("stubborn", "took longer than 1 seconds"),
-    ("forks", "took longer than 1 seconds"),
-]
-
-
-@pytest.mark.parametrize(("behaviour", "error"), TROUBLES)
-def test_a_generator_in_trouble_is_a_failed_job(
-    studio: Settings, monkeypatch: pytest.MonkeyPatch, behaviour: str, error: str
-) -> None:
-    monkeypatch.setenv("STANDIN_BEHAVIOUR", behaviour)
-    slow = behaviour in ("hang", "stubborn", "forks")
-    job = make(studio.model_copy(update={"generator_timeout": 1.0 if slow else 30.0}))
-    assert (job.status, job.lease_token) == ("failed", None) and error in job.error
-    assert len(job.error) < 4000 and Track.select().count() == 0
-    assert stored(studio) == {f"jobs/{job.job_id}/generator.log"}
-    assert Storage(studio).log(job.job_id).stat().st_size < 17 * 1024 * 1024
-
-
-def test_a_command_that_does_not_exist_is_a_failed_job(studio: Settings) -> None:
-    job = make(studio.model_copy(update={"diffrhythm_command": "no-such-program {prompt} {output_dir}"}))
-    assert job.status == "failed" and "cannot start no-such-program: No such file" in job.error
-
-
-def test_a_failed_job_is_retried_from_a_clean_start(studio: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STANDIN_BEHAVIOUR", "fail")
-    job = make(studio)
-    monkeypatch.setenv("STANDIN_BEHAVIOUR", "")
-    jobs.retry(job.job_id)
-    assert JobWorker(studio).tick(0)
-    again = jobs.get_by_id(job.job_id)
-    assert (again.status, again.error, again.attempts) == ("completed", None, 2)
-    assert stored(studio) == named(again)
-
-
-@pytest.mark.parametrize("behaviour", ["hang", "stubborn", "forks"])
-def test_a_cancel_ends_the_generator_within_three_seconds(
-    studio: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, behaviour: str
-) -> None:
-    monkeypatch.setenv("STANDIN_BEHAVIOUR", behaviour)
-    job = jobs.create(prompt="p")
-    working = threading.Thread(target=lambda: JobWorker(studio).tick(0))
-    working.start()
-    wait_for(lambda: jobs.get_by_id(job.job_id).progress > 0, 30)
-    jobs.cancel(job.job_id)
-    began = time.monotonic()
-    wait_for(lambda: not running_in(tmp_path), 5)
-    assert time.monotonic() - began < 3
-    working.join(30)
-    ended = jobs.cancel(job.job_id)
-    assert (ended.status, Track.select().count(), ended.progress < 100) == ("cancelled", 0, True)
-    assert stored(studio) == {f"jobs/{job.job_id}/generator.log"}
-
-
-def test_a_job_deleted_while_it_runs_leaves_nothing(studio: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STANDIN_BEHAVIOUR", "hang")
-    job = jobs.create(prompt="p")
-    working = threading.Thread(target=lambda: JobWorker(studio).tick(0))
-    working.start()
-    wait_for(lambda: jobs.get_by_id(job.job_id).progress > 0, 30)
-    jobs.delete(job.job_id)
-    working.join(30)
-    assert not working.is_alive() and Job.select().count() == 0
-
-
-def test_a_job_nobody_can_do_waits_and_says_what_to_set(ledger: Settings) -> None:
-    for job_type in ("diffrhythm", "opera"):
-        jobs.create(job_id=job_type, prompt="p", job_type=job_type)
-    assert JobWorker(ledger).tick(0) is False
-    assert jobs.get_by_id("diffrhythm").message == missing("diffrhythm") and "DIFFRHYTHM_COMMAND" in missing(
-        "diffrhythm"
-    )
-    assert jobs.get_by_id("opera").status == "pending" and "job_type opera" in jobs.get_by_id("opera").message
-
-
-# --- reading what generators print
-
-
 @pytest.mark.parametrize(
     ("line", "status", "percent"),
     [
@@ -255,168 +125,8 @@ def test_lines_tell_status_and_progress(line: str, status: str | None, percent: 
     assert (status_of(line), percent_of(line)) == (status, percent)
 
 
-@pytest.mark.parametrize(("asked", "given"), [(None, 95), (1, 95), (130, 130), (1000, 285), ("x", 95), (True, 95)])
-def test_durations_are_bounded_to_what_the_model_takes(asked: Any, given: float) -> None:
-    assert Generator(("x",), DIFFRHYTHM_SECONDS).duration(asked) == given
-
-
 def test_without_a_command_only_synth_is_configured() -> None:
     assert set(configured(Settings(_env_file=None))) == {"synth"}
-
-
-# --- workers that are stopped, killed, and many
-
-
-def worker_process(settings: Settings, **environment: str) -> subprocess.Popen[bytes]:
-    """A worker as a process of its own."""
-    code = "from studio.worker import main; main()"
-    env = clean_environment(
-        DATABASE_URL=settings.database_url,
-        STORAGE_DIR=str(settings.storage_dir),
-        DIFFRHYTHM_COMMAND=COMMAND,
-        LEASE_SECONDS="0.5",
-        **{"STANDIN_SECONDS": "0.2", **environment},
-    )
-    with (settings.storage_dir.parent / "worker.log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stdout=log, stderr=log)
-
-
-def test_sigterm_releases_the_job_and_another_worker_does_it(studio: Settings) -> None:
-    job = jobs.create(prompt="p")
-    first = worker_process(studio, STANDIN_BEHAVIOUR="stubborn")
-    wait_for(lambda: jobs.get_by_id(job.job_id).progress > 0, 40)
-    first.terminate()
-    assert first.wait(10) == 0
-    released = jobs.get_by_id(job.job_id)
-    assert (released.status, released.attempts, released.lease_token) == ("pending", 0, None)
-    assert JobWorker(studio).tick(0) and jobs.get_by_id(job.job_id).status == "completed"
-
-
-def test_jobs_survive_the_kills_of_their_workers(studio: Settings) -> None:
-    made = [jobs.create(job_id=f"k{number}", prompt="p", max_attempts=60).job_id for number in range(thorough(12, 5))]
-    for _ in range(thorough(50, 12)):
-        worker = worker_process(studio)
-        claimed = wait_for(lambda: Job.select().where(Job.lease_token.is_null(False)).exists() or finished(made), 40)
-        assert claimed
-        time.sleep(random.random() * 0.9)  # anywhere from loading to exporting
-        worker.kill()
-        worker.wait()
-    last = worker_process(studio)
-    wait_for(lambda: finished(made), 90)
-    wait_for(lambda: not Job.select().where(Job.lease_token.is_null(False)).exists(), 30)
-    last.terminate()
-    assert last.wait(10) == 0
-    check_that_each_was_done_once(studio, made)
-
-
-def finished(made: list[str]) -> bool:
-    """True when every job is completed."""
-    return Job.select().where(Job.job_id.in_(made), Job.status == "completed").count() == len(made)
-
-
-def check_that_each_was_done_once(settings: Settings, made: list[str]) -> None:
-    """One end, one set of tracks, and only files that records name."""
-    for job_id in made:
-        ends = [
-            event for event in Event.select().where(Event.entity_id == job_id) if event.data["status"] == "completed"
-        ]
-        assert len(ends) == 1 and len(tracks.get_by_job_id(job_id)) == 1
-    assert stored(settings) == set().union(*(named(jobs.get_by_id(job_id)) for job_id in made))
-
-
-@on_both
-def test_several_workers_never_do_the_same_job(studio: Settings) -> None:
-    made = [jobs.create(job_id=f"m{number}", prompt="p").job_id for number in range(8)]
-    workers = [worker_process(studio) for _ in range(3)]
-    wait_for(lambda: finished(made), 60)
-    for worker in workers:
-        worker.terminate()
-        assert worker.wait(10) == 0
-    check_that_each_was_done_once(studio, made)
-
-
-@pytest.mark.parametrize("kind", ["postgresql"])
-def test_a_worker_outlives_a_database_that_drops_its_connections(studio: Settings) -> None:
-    made = [jobs.create(job_id=f"d{number}", prompt="p").job_id for number in range(3)]
-    worker = worker_process(studio)
-    others = "datname = current_database() AND pid <> pg_backend_pid()"
-    drop = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
-    for _ in range(8):
-        wait_for(lambda: Job.select().where(Job.lease_token.is_null(False)).exists() or finished(made), 30)
-        database.execute_sql(drop).fetchall()
-    wait_for(lambda: finished(made), 60)
-    assert worker.poll() is None
-    worker.terminate()
-    assert worker.wait(10) == 0
-    check_that_each_was_done_once(studio, made)
-
-
-@pytest.mark.parametrize("answers_again", [True, False])
-def test_tracks_stay_when_the_answer_to_their_recording_is_lost(
-    studio: Settings, monkeypatch: pytest.MonkeyPatch, answers_again: bool
-) -> None:
-    worker, complete = JobWorker(studio), JobRepository.complete
-
-    def away(*_: Any) -> None:
-        raise OperationalError("the connection dropped before the answer")
-
-    def committed_but_unheard(*told: Any, **more: Any) -> None:
-        complete(*told, **more)
-        monkeypatch.undo()
-        if not answers_again:
-            monkeypatch.setattr(JobRepository, "complete", away)
-            worker.shutdown.set()
-        away()
-
-    monkeypatch.setattr(JobRepository, "complete", committed_but_unheard)
-    job = jobs.create(prompt="folk", job_type="synth", metadata={"duration": 3})
-    worker.tick(0)
-    job = jobs.get_by_id(job.job_id)
-    assert (job.status, stored(studio)) == ("completed", named(job))
-
-
-def test_a_full_disk_costs_no_job_its_attempt(studio: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STANDIN_BEHAVIOUR", "fail")
-    job, looks = jobs.create(prompt="folk"), iter([False, True, True])
-    monkeypatch.setattr(Storage, "is_full", lambda _: next(looks))
-    with pytest.raises(OSError, match="disk of the storage folder is full"):
-        JobWorker(studio).tick(0)
-    job = jobs.get_by_id(job.job_id)
-    assert (job.status, job.attempts, job.error) == ("pending", 0, None) and "make room" in job.message
-
-
-def test_nothing_is_claimed_while_the_disk_is_full(studio: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = jobs.create(prompt="folk")
-    monkeypatch.setattr("storage.FULL_BYTES", 2**60)
-    with pytest.raises(OSError, match="disk of the storage folder is full"):
-        JobWorker(studio).tick(0)
-    assert jobs.get_by_id(job.job_id).status == "pending"
-
-
-def test_a_job_that_fills_the_disk_by_itself_fails(studio: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STANDIN_BEHAVIOUR", "fail")
-    looks = iter([False, True, False])
-    monkeypatch.setattr(Storage, "is_full", lambda _: next(looks))
-    job = make(studio)
-    assert job.status == "failed" and "more room than the disk has" in job.error
-
-
-def test_a_worker_that_cannot_write_fails_the_job_and_goes_on(studio: Settings) -> None:
-    studio.storage_dir.mkdir(exist_ok=True)
-    (studio.storage_dir / "jobs").write_text("a file where a folder should be")
-    job = make(studio)
-    assert job.status == "failed" and "the worker cannot go on" in job.error
-
-
-def test_what_a_killed_attempt_left_is_removed_by_the_next(studio: Settings) -> None:
-    job = jobs.create(prompt="folk", job_type="synth", metadata={"duration": 3})
-    for name in ("0123456789ab", "ba9876543210"):
-        folder = Storage(studio).folder("job", job.job_id) / name
-        folder.mkdir(parents=True)
-        (folder / "song.wav").write_text("left")
-    tracks.create(track_id="by-hand", job_id=job.job_id, file_path_wav=f"jobs/{job.job_id}/ba9876543210/song.wav")
-    assert JobWorker(studio).tick(0)
-    assert "left" in (folder / "song.wav").read_text() and not folder.with_name("0123456789ab").exists()
 
 
 def test_a_worker_says_every_change_in_a_line(studio: Settings, caplog: pytest.LogCaptureFixture) -> None:

@@ -20,6 +20,7 @@ from repos import LoopRepository, Page, TrackRepository
 from web import schemas
 from web.handover import Handover
 
+MISSING = "There is no such record (any more)."
 HIDDEN = {"lease_token", "lease_seconds", "fingerprint"}
 URLS = {
     Job: {
@@ -64,11 +65,10 @@ def json_answer(payload: Any, status: int = 200) -> Response:
     return Response(to_json(payload).encode(), status, content_type="application/json")
 
 
-def record(found: Record | None, expand: str | None = None) -> Response:
+def record(row: Record | None, expand: str | None = None) -> Response:
     """One record with its ETag, or 304 when the client has it. Raises NotFound for None."""
-    payload = bodies([require(found)], expand)[0]
-    answer = json_answer(payload)
-    answer.set_etag(_etag(require(found), answer if expand else None))
+    answer = json_answer(bodies([require(row)], expand)[0])
+    answer.set_etag(_etag(require(row), answer if expand else None))
     return answer.make_conditional(request)  # type: ignore[return-value]
 
 
@@ -83,33 +83,33 @@ def leased(record: Any, release: Callable[[str, str], object]) -> Response:
     return answer
 
 
-def created(made: Record, new: bool) -> Response:
-    """201 and where it is, or 200 when it was there."""
-    payload = _body(made)
-    answer = json_answer(payload, 201 if new else 200)
+def created(record: Record, is_new: bool) -> Response:
+    """201 and the record with its Location, or 200 when the same request had made it before."""
+    payload = _body(record)
+    answer = json_answer(payload, 201 if is_new else 200)
     answer.headers["Location"] = payload["urls"]["self"]
-    answer.set_etag(_etag(made))
+    answer.set_etag(_etag(record))
     return answer
 
 
-def deleted(gone: bool) -> Response:
-    """204. Raises NotFound."""
-    if not gone:
-        raise NotFound("There is no such record (any more).")
+def deleted(was_there: bool) -> Response:
+    """204 for a record that is deleted now. Raises NotFound when there was none."""
+    if not was_there:
+        raise NotFound(MISSING)
     return Response(status=204)
 
 
-def require(found: Any) -> Any:
+def require(record: Any) -> Any:
     """The record. Raises NotFound for None."""
-    if found is None:
-        raise NotFound("There is no such record (any more).")
-    return found
+    if record is None:
+        raise NotFound(MISSING)
+    return record
 
 
 def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand: str | None = None) -> Response:
-    """A part of a list, and where it goes on. Raises Malformed for a cursor that is not of this list."""
-    found, following = part(repo, query, *where)
-    payload: Body = {"items": bodies(found, expand), "next": following and _next_url(following)}
+    """A part of a list and the URL of the next part. Raises Malformed for a cursor of another list."""
+    records, cursor = part(repo, query, *where)
+    payload: Body = {"items": bodies(records, expand), "next": cursor and _next_url(cursor)}
     if query.count:
         payload["total"] = repo.count(*where)
     answer = json_answer(payload)
@@ -124,15 +124,15 @@ def part(
     """(the records of a part of a list, the cursor of the next part or None). Raises Malformed as page() does."""
     sort = str(query.sort)  # type: ignore[attr-defined]
     after = _position(query.cursor, sort)
-    wanted = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after, few)
-    found = repo.page(wanted, *where)
-    following = _cursor(found[query.limit - 1], sort) if len(found) > query.limit else None
-    return found[: query.limit], following
+    one_more = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after, few)
+    records = repo.page(one_more, *where)
+    following = _cursor(records[query.limit - 1], sort) if len(records) > query.limit else None
+    return records[: query.limit], following
 
 
 def bodies(records: Sequence[Record], expand: str | None = None) -> list[Body]:
     """The records as JSON objects; expand nests tracks, loops or tracks.loops, one statement a level."""
-    payloads = [_body(each) for each in records]
+    payloads = [_body(record) for record in records]
     if expand:
         level, _, deeper = expand.partition(".")
         _nest(records, payloads, level, deeper or None)
@@ -140,20 +140,20 @@ def bodies(records: Sequence[Record], expand: str | None = None) -> list[Body]:
 
 
 def _nest(records: Sequence[Record], payloads: list[Body], level: str, deeper: str | None) -> None:
-    ids = [each.record_id for each in records]
+    ids = [record.record_id for record in records]
     children: dict[str, list[Any]] = (
         TrackRepository().of_jobs(ids) if level == "tracks" else LoopRepository().of_tracks(ids)
     )
-    flat = bodies([child for each in ids for child in children.get(each, [])], deeper)
+    flat = bodies([child for record_id in ids for child in children.get(record_id, [])], deeper)
     rest = iter(flat)
-    for each, payload in zip(ids, payloads, strict=True):
-        payload[level] = [next(rest) for _ in children.get(each, [])]
+    for record_id, payload in zip(ids, payloads, strict=True):
+        payload[level] = [next(rest) for _ in children.get(record_id, [])]
 
 
-def _body(found: Record) -> Body:
-    kind, data = type(found), found.__data__
+def _body(record: Record) -> Body:
+    kind, data = type(record), record.__data__
     payload = {column: _value(data[name]) for name, column in COLUMNS[kind].items()}
-    places = {"id": found.record_id, "parent": data[PARENTS[kind]]}
+    places = {"id": record.record_id, "parent": data[PARENTS[kind]]}
     urls = URLS[kind] if any(data[name] for name in SOUNDS[kind]) else SILENT[kind]
     payload["urls"] = {name: url.format(**places) for name, url in urls.items()}
     return payload
@@ -163,10 +163,10 @@ def _value(value: Any) -> Any:
     return iso(value) if isinstance(value, datetime) else value
 
 
-def _etag(found: Record, whole: Response | None = None) -> str:
+def _etag(record: Record, whole: Response | None = None) -> str:
     """The record's version; with children nested, a digest of the whole after it."""
     digest = "" if whole is None else f"-{blake2b(whole.get_data(), digest_size=8).hexdigest()}"
-    return f"{found.version}{digest}"
+    return f"{record.version}{digest}"
 
 
 def _cursor(last: Any, sort: str) -> str:

@@ -1,8 +1,8 @@
-"""What the app of the current request works with: its settings, files, cache, events and limits."""
+"""What the app of the current request works with: its settings, files, cache, events, limits and background threads."""
 
 import threading
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Protocol, cast
 
 from flask import current_app
 
@@ -16,9 +16,23 @@ from web.limits import Limits
 NAME = "ledger"
 
 
+class Background(Protocol):
+    """A thread that does its work again and again."""
+
+    @property
+    def name(self) -> str:
+        """'housekeeping' or 'webhooks'."""
+
+    def is_late(self) -> bool:
+        """True when it has not done its work for three periods."""
+
+
 @dataclass(frozen=True)
 class Services:
-    """Made once by create_app() and kept as app.extensions["ledger"]; stopping is set when the process is to end."""
+    """Made once by create_app() and kept as app.extensions["ledger"]; stopping is set when the process is to end.
+
+    background is empty for an app that no server runs.
+    """
 
     settings: Settings
     storage: Storage
@@ -27,6 +41,7 @@ class Services:
     feed: Feed
     limits: Limits
     stopping: threading.Event
+    background: list[Background] = field(default_factory=list)
 
     def close(self) -> None:
         """End the thread of the feed and close the connection of the cache."""

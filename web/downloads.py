@@ -1,8 +1,7 @@
-"""Files as answers: streamed from disk, a Range at a time, under a name to save them by."""
+"""Files as responses: streamed from disk, whole or a Range, with a name to save them under."""
 
 import os
 import re
-from pathlib import Path
 from typing import BinaryIO, Self
 from urllib.parse import quote
 
@@ -10,7 +9,7 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_range_header
 
-from errors import Busy, NotFound
+from errors import Busy
 from files.storage import Storage
 from web.current import services
 
@@ -19,11 +18,12 @@ BLOCK = 64 * 1024  # the server keeps several of a slow reader in memory
 SMALL = 1024 * 1024
 TEXT = "text/plain; charset=utf-8"
 TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+LAST_NONE = re.compile(r"\s*bytes\s*=\s*-0+\s*", re.IGNORECASE)
 UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff/\\:*?"<>|]+')
 
 
 def log(storage: Storage, job_id: str, tail: int | None) -> Response:
-    """The log of a job's generator as text, empty before it has begun; with tail only so many last lines."""
+    """The log of a job's generator as text: all of it, or its last lines. Empty before the generator has started."""
     file = storage.open(storage.log(job_id))
     if file is None:
         return Response(b"", content_type=TEXT)
@@ -35,24 +35,21 @@ def log(storage: Storage, job_id: str, tail: int | None) -> Response:
     return Response(b"".join(lines[-tail:]), content_type=TEXT)
 
 
-def sound(storage: Storage, path: Path, kind: str, title: str) -> Response:
-    """A WAV or MP3 file with its ETag, to play or to save as the title. Raises NotFound when it is gone meanwhile."""
-    file = storage.open(path)
-    if file is None:
-        raise NotFound("The file is gone.")
+def sound(file: BinaryIO, kind: str, title: str) -> Response:
+    """An open WAV or MP3 file with its ETag, to play or to save under the title. Closes the file when it is sent."""
     transfer = Transfer(file)
-    named = {"Content-Disposition": disposition(title, kind), "ETag": transfer.etag, "Cache-Control": "no-cache"}
-    return ranged(transfer, TYPES[kind], named)
+    headers = {"Content-Disposition": disposition(title, kind), "ETag": transfer.etag, "Cache-Control": "no-cache"}
+    return ranged(transfer, TYPES[kind], headers)
 
 
 def ranged(transfer: "Transfer", content_type: str, headers: dict[str, str] | None = None) -> Response:
-    """The file, or the one Range of it that is asked for (206, 416), or 304 when the client has it."""
+    """The whole file, the Range of it that the request names (206, 416), or 304 when the client has it."""
     answer = Response(transfer, content_type=content_type, headers=headers)
     answer.content_length = transfer.size
-    asked = single_range(transfer.size)
-    environment = {**request.environ, "HTTP_RANGE": asked or ""}
+    wanted = single_range(request.headers.get("Range", ""), transfer.size)
+    environment = {**request.environ, "HTTP_RANGE": wanted or ""}
     try:
-        answer.make_conditional(environment, accept_ranges=asked is not None, complete_length=transfer.size)
+        answer.make_conditional(environment, accept_ranges=wanted is not None, complete_length=transfer.size)
     except HTTPException:
         answer.close()
         raise
@@ -63,37 +60,40 @@ def ranged(transfer: "Transfer", content_type: str, headers: dict[str, str] | No
     return answer
 
 
-def single_range(size: int) -> str | None:
-    """The Range that is asked for; None for none, and for a malformed one or several, which RFC 9110 lets us ignore.
+def single_range(header: str, size: int) -> str | None:
+    """A Range header in the form that werkzeug answers correctly; None if it is to be ignored.
 
-    werkzeug would answer 416 to those, and to the last bytes of a file that has fewer.
+    RFC 9110 lets a server ignore a malformed Range and several ranges at once. werkzeug answers 416 to those, and to
+    the last bytes of a file that has fewer. It ignores the last 0 bytes, which RFC 9110 calls unsatisfiable.
     """
-    asked = parse_range_header(request.headers.get("Range"))
-    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+    if LAST_NONE.fullmatch(header):
+        return f"bytes={size}-"
+    parsed = parse_range_header(header)
+    if parsed is None or parsed.units != "bytes" or len(parsed.ranges) != 1:
         return None
-    start, stop = asked.ranges[0]
+    start, stop = parsed.ranges[0]
     if start is not None and start < 0:
         start, stop = max(0, size + start), None
     return f"bytes={start}-{stop - 1 if stop is not None else ''}"
 
 
 def disposition(title: str, kind: str) -> str:
-    """Content-Disposition for a title in any script; what no file system or header takes becomes a space."""
+    """Content-Disposition for a title in any script. Characters that file systems or headers refuse become spaces."""
     name = " ".join(UNSAFE.sub(" ", title).split()).strip(" .")[:100] or "track"
     plain = re.sub(r"[^ -~]+|['%;]", "_", name)
     return f"inline; filename=\"{plain}.{kind}\"; filename*=UTF-8''{quote(name, safe='')}.{kind}"
 
 
 class Transfer:
-    """The bytes a file has when it is opened, a block at a time, from wherever seek() is told.
+    """The bytes that a file has when it is opened, block by block.
 
-    One of a limited number at a time, until it is closed or forgotten: a large one may last. Raises Busy.
+    A large file may take long, so only a limited number is sent at a time. Raises Busy beyond that.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self.file, about = file, os.fstat(file.fileno())
-        self.size = self._left = about.st_size
-        self.etag = f'"{about.st_mtime_ns:x}-{about.st_size:x}"'
+        self.file, status = file, os.fstat(file.fileno())
+        self.size = self._left = status.st_size
+        self.etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
         self._counts, self._places = self.size > SMALL, services().limits.transfers
         if self._counts and not self._places.acquire(blocking=False):
             self._counts = False
@@ -112,20 +112,20 @@ class Transfer:
         return block
 
     def seekable(self) -> bool:
-        """True: a Range begins at once, wherever it begins."""
+        """True: a Range needs no reading of what comes before it."""
         return True
 
     def seek(self, place: int) -> None:
-        """Go on from there."""
+        """Continue from this byte."""
         self.file.seek(place)
         self._left = self.size - place
 
     def tell(self) -> int:
-        """Where it is."""
+        """The byte it continues from."""
         return self.file.tell()
 
     def close(self) -> None:
-        """Make room for another."""
+        """Close the file, and let another request send one."""
         self.file.close()
         if self._counts:
             self._counts = False

@@ -1,14 +1,13 @@
-"""Who may ask: the host a request names, the page it comes from, and the token it carries."""
+"""Refuses requests with an unknown Host, from a page of another site, or without the token."""
 
 import hashlib
 import hmac
-import ipaddress
 import re
 
 from flask import Flask, request
 
 from errors import ForbiddenOrigin, Unauthorized
-from settings import Settings
+from settings import Settings, is_address
 
 COOKIE = "ledger"
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?")
@@ -16,14 +15,14 @@ READING = {"GET", "HEAD", "OPTIONS"}
 
 
 def register(app: Flask, settings: Settings) -> None:
-    """Check every request of this app before anything else sees it."""
+    """Check every request of this app before its view runs."""
     names = settings.host_names | {"localhost", settings.host.lower()}
     token = settings.api_token.encode()
 
     @app.before_request
     def check() -> None:
         host = request.environ.get("HTTP_HOST", "")
-        if not _is_known(host, names):
+        if not _is_allowed(host, names):
             raise ForbiddenOrigin(f"This service is not reached by the name {host[:100]!r}: add it to ALLOWED_HOSTS.")
         if request.method not in READING and not _is_own_page(request.headers.get("Origin"), host):
             raise ForbiddenOrigin("A page of another site may not change anything here.")
@@ -31,18 +30,13 @@ def register(app: Flask, settings: Settings) -> None:
             raise Unauthorized("Send the service's token as Authorization: Bearer <API_TOKEN>.")
 
 
-def _is_known(host: str, names: frozenset[str] | set[str]) -> bool:
-    """A name that is listed, or any address: only a name can be made to point here by a stranger."""
-    found = HOST.fullmatch(host.lower())
-    if found is None:
+def _is_allowed(host: str, names: frozenset[str]) -> bool:
+    """True for a name of the list and for any address: a stranger can make a name point here, but no address."""
+    match = HOST.fullmatch(host.lower())
+    if match is None:
         return False
-    name = found[1].strip("[]")
-    if name in names:
-        return True
-    try:
-        return bool(ipaddress.ip_address(name))
-    except ValueError:
-        return False
+    name = match[1].strip("[]")
+    return name in names or is_address(name)
 
 
 def _is_own_page(origin: str | None, host: str) -> bool:
@@ -50,8 +44,8 @@ def _is_own_page(origin: str | None, host: str) -> bool:
 
 
 def _is_token(token: bytes) -> bool:
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1", "replace"), token)
+    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(sent.strip().encode("latin-1", "replace"), token)
 
 
 def is_signed_in(token: bytes) -> bool:
@@ -60,5 +54,5 @@ def is_signed_in(token: bytes) -> bool:
 
 
 def cookie(token: bytes) -> str:
-    """What a browser keeps in place of the token; another token makes it worthless."""
+    """The value of the sign-in cookie: a digest of the token, so that it expires when the token changes."""
     return hmac.new(token, b"the dashboard of the ledger", hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""How many requests may hold a thread of the server for long, by what they do: one table, checked at start."""
+"""How many requests of each kind may use a thread of the server for long: one table, checked at start."""
 
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
@@ -30,7 +30,7 @@ class Limits:
 def server_threads(settings: Settings) -> int:
     """The threads a server of this app needs, so that long requests never take the last ones.
 
-    Raises SettingsError when PostgreSQL's pool has fewer connections than the others may hold.
+    Raises SettingsError when the pool of PostgreSQL has fewer connections than quick requests may use at once.
     """
     connections = QUICK + BACKGROUND
     if settings.is_postgresql and settings.db_pool_size < connections:

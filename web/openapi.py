@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, built from the operations and their schemas; and /docs, which shows it offline."""
+"""The OpenAPI 3.1 document, built from the operations and their schemas."""
 
 import re
 from functools import cache
@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Flask, Response
-from flask_swagger_ui import get_swaggerui_blueprint
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -40,7 +39,7 @@ DESCRIPTIONS = {
 
 
 def register(app: Flask, operations: list[Operation], token: bool) -> None:
-    """Serve the document at /openapi.json, built at the first request, and Swagger UI at /docs, all of it local."""
+    """Serve the document at /openapi.json; it is built at the first request."""
     document = cache(lambda: to_json(build(operations, token)).encode())
     serving = Blueprint("openapi", __name__)
 
@@ -48,9 +47,7 @@ def register(app: Flask, operations: list[Operation], token: bool) -> None:
     def openapi() -> Response:
         return Response(document(), content_type="application/json")
 
-    config = {"app_name": "DiffRhythm Ledger", "validatorUrl": None}
     app.register_blueprint(serving)
-    app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config=config))
 
 
 def build(operations: list[Operation], token: bool = False) -> dict[str, Any]:

@@ -31,6 +31,7 @@ REFUSALS: dict[type[errors.LedgerError], tuple[int, str]] = {
     errors.Invalid: (422, "invalid"),
     errors.Undecodable: (404, "not_found"),
     errors.Busy: (503, "unavailable"),
+    errors.StorageUnusable: (503, "unavailable"),
     errors.StorageFull: (507, "storage_full"),
     errors.MissingParent: (422, "invalid"),
 }

@@ -1,4 +1,4 @@
-"""A body that is a file: streamed to disk, never held in memory."""
+"""Request bodies that are files: streamed to disk, never kept in memory."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -6,30 +6,30 @@ from pathlib import Path
 from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
-from errors import LengthRequired, Malformed, StorageFull, TooLarge
+from errors import LengthRequired, Malformed, TooLarge
 
 BLOCK = 65_536
 
 
 class Upload:
-    """The request's body, not read yet."""
+    """The body of the current request, not read yet."""
 
     def save(self, part: Path, limit: int) -> None:
-        """Write it to a new file. Raises LengthRequired, TooLarge, Malformed for a part of it, StorageFull."""
+        """Write the body to a new file of at most limit bytes.
+
+        Raises LengthRequired, TooLarge, OSError, and Malformed if only a part of it arrives.
+        """
         length = request.content_length or 0
         if "Transfer-Encoding" in request.headers:
             raise LengthRequired("Send the file whole, with a Content-Length.")
         if length > limit:
             raise TooLarge(f"The file has {length} bytes; {limit} are accepted (MAX_UPLOAD_MB).")
-        try:
-            written = self._write(part)
-        except OSError:
-            raise StorageFull("The storage folder takes no more: free some space, then send this again.") from None
+        written = self._write(part)
         if written != length:
             raise Malformed(f"The body ended after {written} of {length} bytes: send it again.")
 
     def _write(self, part: Path) -> int:
-        """The bytes that came; a sender that hangs up looks like the end of the body."""
+        """The number of bytes that arrived. A client that disconnects ends the body."""
         with part.open("xb") as file, suppress(ClientDisconnected):
             while block := request.stream.read(BLOCK):
                 file.write(block)

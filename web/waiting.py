@@ -1,4 +1,4 @@
-"""Requests that wait for something to happen, without holding up a shutdown or all the threads."""
+"""Requests that wait: until something happens, their time is over, or the process stops."""
 
 import re
 import time
@@ -12,35 +12,35 @@ from database import give_back_connection
 from models import Job
 from web.current import services
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 PACE_SECONDS = 0.1  # between two looks of one request
-LOOK_SECONDS = 1.0  # look that often even when nothing is heard of
+LOOK_SECONDS = 1.0  # look that often even when the feed sees no change
 LONGEST_SECONDS = 60
 
 
-def wait_for(look: Callable[[], Found | None], seconds: float) -> Found | None:
-    """The first thing look() finds within so many seconds, else None; looks once when too many wait already."""
+def wait_for(look: Callable[[], Result | None], seconds: float) -> Result | None:
+    """The first result of look() that is not None, within so many seconds; looks once when too many requests wait."""
     waits = services().limits.waits
-    found = look()
-    if found is not None or seconds <= 0 or not waits.acquire(blocking=False):
-        return found
+    result = look()
+    if result is not None or seconds <= 0 or not waits.acquire(blocking=False):
+        return result
     try:
-        return _find_later(look, time.monotonic() + seconds)
+        return _look_until(look, time.monotonic() + seconds)
     finally:
         waits.release()
 
 
-def _find_later(look: Callable[[], Found | None], until: float) -> Found | None:
+def _look_until(look: Callable[[], Result | None], until: float) -> Result | None:
     feed, stopping = services().feed, services().stopping
     with feed.watched():
-        found, seen = None, feed.changes
-        while found is None and (left := until - time.monotonic()) > 0:
+        result, seen = None, feed.changes
+        while result is None and (left := until - time.monotonic()) > 0:
             give_back_connection()
             seen = feed.wait_for_change(seen, min(left, LOOK_SECONDS))
-            found = look()
-            if found is None and stopping.wait(min(max(0, until - time.monotonic()), PACE_SECONDS)):
+            result = look()
+            if result is None and stopping.wait(min(max(0, until - time.monotonic()), PACE_SECONDS)):
                 break
-        return found
+        return result
 
 
 def wait_until_finished(job: Job | None) -> Job | None:
@@ -51,8 +51,8 @@ def wait_until_finished(job: Job | None) -> Job | None:
     store = services().job_store
 
     def look() -> bool | None:
-        found = store.get(job.job_id)
-        return True if found is None or found.status in found.statuses.final else None
+        latest = store.get(job.job_id)
+        return True if latest is None or latest.status in latest.statuses.final else None
 
     until = time.monotonic() + seconds
     if wait_for(look, seconds) or time.monotonic() >= until:

@@ -1,4 +1,4 @@
-"""Waveforms as answers: fewer points, a picture, and 304 for who has them."""
+"""Waveforms as responses: with fewer points, as an SVG picture, and 304 for a client that has them."""
 
 from typing import cast
 
@@ -19,15 +19,15 @@ def conditional(answer: Response) -> Response:
 
 
 def coarser(peaks: Peaks, points: int) -> Peaks:
-    """At most so many pairs: the lowest and the highest of each stretch of pairs."""
+    """At most this number of pairs: each has the lowest and the highest sample of a stretch."""
     count = min(points, len(peaks))
     edges = [number * len(peaks) // count for number in range(count + 1)]
     stretches = [peaks[start:end] for start, end in zip(edges, edges[1:], strict=False)]
-    return [[min(low for low, _ in each), max(high for _, high in each)] for each in stretches]
+    return [[min(low for low, _ in stretch), max(high for _, high in stretch)] for stretch in stretches]
 
 
 def svg(peaks: Peaks) -> str:
-    """One closed outline, highest samples from left to right and lowest back; it fills whatever frame it has."""
+    """One closed outline: the highest samples from left to right, then the lowest back. It fills its frame."""
     step = WIDTH / len(peaks)
     above = [f"{number * step:.1f},{_y(max(high, 0.008))}" for number, (_, high) in enumerate(peaks)]
     below = [f"{number * step:.1f},{_y(min(low, -0.008))}" for number, (low, _) in enumerate(peaks)]

@@ -1,64 +1,39 @@
 """Makes a loop of a track: python -m studio.looper SOURCE FOLDER --duration SECONDS --format MP3|WAV [--fade].
 
-Writes FOLDER/NAME.mp3 or .wav, whole or not at all, and before it FOLDER/analysis.json. Prints how far it is. It is a
-process of its own, so that a file that crashes the decoder crashes nothing else; it ends with 1 and a sentence when the
-source cannot be looped. Memory is bounded however long source and loop are.
+Writes FOLDER/analysis.json, then FOLDER/NAME.mp3 or .wav, complete or not at all. Prints its progress. It is a process
+of its own, so that a file that crashes the decoder crashes nothing else. If the source cannot be looped, it prints a
+sentence and ends with code 1. The memory it needs does not grow with the source or the loop.
 """
 
 import argparse
 import json
 import os
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for matrices this small, threads cost more than they bring
 
 from files.sound import Sink, Source, Unusable  # noqa: E402
-from studio.looper.arrangement import faded, played  # noqa: E402
+from studio.looper.arrangement import fade, play  # noqa: E402
 from studio.looper.beats import Pulse, grid, pulse  # noqa: E402
 from studio.looper.features import extract  # noqa: E402
 from studio.looper.pcm import Pcm, decode  # noqa: E402
-from studio.looper.repeats import Repeat, aligned, cuts, earliest_cut, repeats  # noqa: E402
+from studio.looper.progress import Progress, Report  # noqa: E402
+from studio.looper.repeats import Repeat, aligned, earliest_cut, find_cuts, find_repeats  # noqa: E402
 from studio.looper.seams import Seam, best_seam  # noqa: E402
 
-MP3_SPEED, WAV_SPEED, ANALYSIS_SPEED = 35, 800, 150  # seconds of sound a second, roughly: only for progress
-DECODED, HEARD, COMPARED = 0.35, 0.75, 0.85  # shares of the analysis that are done then
+MP3_SPEED, WAV_SPEED, ANALYSIS_SPEED = 35, 800, 150  # seconds of sound per second, roughly: only for progress
+DECODED, EXTRACTED, COMPARED = 0.35, 0.75, 0.85  # shares of the analysis that are done after these steps
 RENDERING_SECONDS = 0.05
-REPORT_SECONDS = 0.3
-SHORTEST_LOOP, USUAL_LOOP = 2.0, 20.0  # seconds; the latter unless the source or the loop itself is short
+SHORTEST_LOOP, USUAL_LOOP = 2.0, 20.0  # seconds; the usual one unless the source or the loop is short
 BODY_SHARE, DURATION_SHARE = 0.4, 0.5
-UNREPEATED = 1.0  # the cost of a pair that was only guessed
+UNREPEATED = 1.0  # the cost of a pair of times where nothing repeats
 MARGIN = 0.1  # seconds: more than an alignment may move a cut
-
-Told = Callable[[float], None]
-
-
-class Progress:
-    """Prints how much of everything is done, as 'STAGE 12%', a few times a second and at the end; it never falls."""
-
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self.seconds, self.stage, self.percent, self.printed = seconds, "", -1, 0.0
-
-    def of(self, stage: str, start: float = 0.0, stop: float = 1.0) -> Told:
-        """A function that is told shares of a part of a stage, 0 to 1."""
-        return lambda share: self._tell(stage, start + (stop - start) * share)
-
-    def _tell(self, stage: str, share: float) -> None:
-        stages = list(self.seconds)
-        before = sum(self.seconds[each] for each in stages[: stages.index(stage)])
-        done = (before + self.seconds[stage] * share) / sum(self.seconds.values())
-        percent, now = max(self.percent, int(100 * done + 1e-6)), time.monotonic()
-        pressing = percent == 100 or now - self.printed > REPORT_SECONDS
-        if stage != self.stage or (percent > self.percent and pressing):
-            print(f"{stage} {percent}%", flush=True)
-            self.stage, self.percent, self.printed = stage, percent, now
 
 
 def main() -> None:
-    """See above."""
+    """Read the command line and make the loop."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path)
     parser.add_argument("folder", type=Path)
@@ -74,41 +49,39 @@ def main() -> None:
         sys.exit(f"the loop cannot be made: {error}")
 
 
-def make(asked: argparse.Namespace) -> None:
-    """The loop that is asked for, and its analysis. Raises Unusable and OSError."""
-    target = asked.folder / f"{asked.name}.{asked.format.lower()}"
+def make(options: argparse.Namespace) -> None:
+    """Write the loop and its analysis. Raises Unusable and OSError."""
+    target = options.folder / f"{options.name}.{options.format.lower()}"
     decoded, part = target.with_name(f"{target.name}.pcm"), target.with_name(f"{target.name}.part")
     try:
-        with Source(asked.source) as source:
-            progress = expected(source, asked)
-            told = progress.of("ANALYZING", 0, DECODED)
-            pcm = decode(source, decoded, asked.source.name, told)
+        with Source(options.source) as source:
+            progress = progress_of(source, options)
+            pcm = decode(source, decoded, options.source.name, progress.of("ANALYZING", 0, DECODED))
         with pcm:
-            seam, beat = analyse(pcm, asked.duration, progress)
+            seam, beat = analyse(pcm, options.duration, progress)
             progress.of("RENDERING")(0)
-            made = export(pcm, seam, part, asked, progress.of("EXPORTING"))
-        (asked.folder / "analysis.json").write_text(json.dumps(described(pcm, seam, beat) | made))
+            written = export(pcm, seam, part, options, progress.of("EXPORTING"))
+        (options.folder / "analysis.json").write_text(json.dumps(describe(pcm, seam, beat) | written))
         part.replace(target)
     finally:
         decoded.unlink(missing_ok=True)
         part.unlink(missing_ok=True)
 
 
-def expected(source: Source, asked: argparse.Namespace) -> Progress:
-    """The seconds each stage should take."""
-    exporting = asked.duration / (MP3_SPEED if asked.format == "MP3" else WAV_SPEED)
+def progress_of(source: Source, options: argparse.Namespace) -> Progress:
+    """The progress of a loop, with the seconds that each stage should take."""
+    exporting = options.duration / (MP3_SPEED if options.format == "MP3" else WAV_SPEED)
     analyzing = max(1.0, source.expected / source.rate) / ANALYSIS_SPEED
     return Progress({"ANALYZING": analyzing, "RENDERING": RENDERING_SECONDS, "EXPORTING": exporting})
 
 
 def analyse(pcm: Pcm, duration: float, progress: Progress) -> tuple[Seam, Pulse]:
-    """The best seam of a loop no longer than duration (seconds), and the pulse it was found with."""
-    features = extract(pcm, progress.of("ANALYZING", DECODED, HEARD))
-    heard = pulse(features)
-    for beat in (heard, grid(features)):
-        found = cuts(features, beat)
-        shortest = max(SHORTEST_LOOP, min(USUAL_LOOP, BODY_SHARE * found.body_seconds))
-        pairs = repeats(found, min(shortest, DURATION_SHARE * duration), duration - MARGIN)
+    """The best seam of a loop no longer than duration (seconds), and the pulse it belongs to."""
+    features = extract(pcm, progress.of("ANALYZING", DECODED, EXTRACTED))
+    for beat in (pulse(features), grid(features)):
+        cuts = find_cuts(features, beat)
+        shortest = max(SHORTEST_LOOP, min(USUAL_LOOP, BODY_SHARE * cuts.body_seconds))
+        pairs = find_repeats(cuts, min(shortest, DURATION_SHARE * duration), duration - MARGIN)
         if pairs:
             progress.of("ANALYZING")(COMPARED)
             closer = [aligned(features, pair) for pair in pairs] if beat.rhythmic else pairs
@@ -118,22 +91,22 @@ def analyse(pcm: Pcm, duration: float, progress: Progress) -> tuple[Seam, Pulse]
     return best_seam(pcm, grid(features), [guess]), grid(features)
 
 
-def export(pcm: Pcm, seam: Seam, part: Path, asked: argparse.Namespace, told: Told) -> dict[str, Any]:
-    """Write the loop; frames, rate, channels and duration (seconds) of what was written."""
-    frames = round(asked.duration * pcm.rate)
-    blocks = played(pcm, seam, frames)
+def export(pcm: Pcm, seam: Seam, part: Path, options: argparse.Namespace, report: Report) -> dict[str, Any]:
+    """Write the loop. Returns frames, rate (Hz), channels and duration (seconds) of the file."""
+    frames = round(options.duration * pcm.rate)
+    blocks = play(pcm, seam, frames)
     done = 0
-    with Sink(part, pcm.rate, pcm.channels, asked.format, frames) as sink:
-        for block in faded(blocks, frames, pcm.rate) if asked.fade else blocks:
+    with Sink(part, pcm.rate, pcm.channels, options.format, frames) as sink:
+        for block in fade(blocks, frames, pcm.rate) if options.fade else blocks:
             sink.write(block)
             done += len(block)
-            told(done / frames)
-    written = round(frames * sink.rate / pcm.rate)
-    return {"frames": written, "rate": sink.rate, "channels": sink.channels, "duration": written / sink.rate}
+            report(done / frames)
+    count = round(frames * sink.rate / pcm.rate)
+    return {"frames": count, "rate": sink.rate, "channels": sink.channels, "duration": count / sink.rate}
 
 
-def described(pcm: Pcm, seam: Seam, beat: Pulse) -> dict[str, Any]:
-    """What is told of a loop: start, end, crossfade in seconds, tempo, beats, score and quality."""
+def describe(pcm: Pcm, seam: Seam, beat: Pulse) -> dict[str, Any]:
+    """The analysis of a loop: start, end and crossfade in seconds, tempo, beats, score and quality."""
     seconds = seam.lag / pcm.rate
     count = beat.nearest(seam.end / pcm.rate) - beat.nearest(seam.start / pcm.rate) if beat.rhythmic else None
     return {

@@ -1,4 +1,4 @@
-"""How far two stretches of music are apart, exactly: by their onsets to a fraction of a millisecond, or by waveform."""
+"""Measures the distance in time between two stretches of music: by their onsets, or by their waveforms."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,8 @@ def bin_frames(rate: int) -> int:
 def correlation(pattern: Array, longer: Array) -> NDArray[np.float64]:
     """Normalised cross-correlation of a pattern at every place of a longer signal, -1 to 1, by FFT.
 
-    Both are mono; (len(longer) - len(pattern) + 1,).
+    Both are mono; the result has the shape (len(longer) - len(pattern) + 1,). After J. P. Lewis, "Fast Normalized
+    Cross-Correlation", Vision Interface (1995).
     """
     places = len(longer) - len(pattern) + 1
     size = 2 ** int(np.ceil(np.log2(len(longer))))
@@ -58,17 +59,17 @@ def onset_shift(here: Array, there: Array, rate: int) -> tuple[int, float]:
     Likeness is 0 to 1. Of several places that are much alike, the one nearest to the middle.
     """
     step = bin_frames(rate)
-    found = correlation(onset_envelope(here, step), onset_envelope(there, step))
-    away = (np.arange(len(found)) - len(found) // 2) / BINS_A_SECOND / EXPECTED_SECONDS
-    best = peak(found * np.exp(-0.5 * away**2))
-    return round(best * step), float(found[round(best)])
+    correlations = correlation(onset_envelope(here, step), onset_envelope(there, step))
+    away = (np.arange(len(correlations)) - len(correlations) // 2) / BINS_A_SECOND / EXPECTED_SECONDS
+    best = peak(correlations * np.exp(-0.5 * away**2))
+    return round(best * step), float(correlations[round(best)])
 
 
 def wave_shift(here: Array, there: Array) -> tuple[int, float]:
-    """The same by waveform; likeness is -1 to 1."""
-    found = correlation(np.diff(here), np.diff(there))
-    best = int(found.argmax())
-    return best, float(found[best])
+    """The same as onset_shift, by waveform; likeness is -1 to 1."""
+    correlations = correlation(np.diff(here), np.diff(there))
+    best = int(correlations.argmax())
+    return best, float(correlations[best])
 
 
 def transient(mono: Array, rate: int) -> int:

@@ -1,4 +1,4 @@
-"""A loop played out: the beginning of a recording, then body and seam again and again, exactly as long as asked."""
+"""Plays a loop to an exact length: the beginning of the recording, then seam and body, repeated."""
 
 from collections.abc import Iterator
 from itertools import chain, repeat
@@ -15,8 +15,8 @@ FADE_IN, FADE_OUT = 2.0, 5.0  # seconds, of long loops
 FADE_IN_SHARE, FADE_OUT_SHARE = 0.1, 0.25  # of short ones
 
 
-def played(pcm: Pcm, seam: Seam, frames: int) -> Iterator[Audio]:
-    """The loop in blocks, (frames, channels), until exactly so many frames."""
+def play(pcm: Pcm, seam: Seam, frames: int) -> Iterator[Audio]:
+    """The loop in blocks, (frames, channels), cut to exactly so many frames."""
     joint = crossfaded(*sides(pcm, seam))
     opening = stretch(pcm, 0, seam.end - seam.crossfade)
     rounds = chain.from_iterable(one_round(pcm, seam, joint) for _ in repeat(None))
@@ -38,8 +38,8 @@ def stretch(pcm: Pcm, start: int, stop: int) -> Iterator[Audio]:
     return (pcm.read(first, min(first + FRAMES, stop)) for first in range(start, stop, FRAMES))
 
 
-def faded(blocks: Iterator[Audio], frames: int, rate: int) -> Iterator[Audio]:
-    """The same blocks of a loop of so many frames, faded in and out."""
+def fade(blocks: Iterator[Audio], frames: int, rate: int) -> Iterator[Audio]:
+    """The same blocks of a loop of so many frames, with a fade at both ends."""
     rising = max(1, min(round(FADE_IN * rate), round(FADE_IN_SHARE * frames)))
     falling = max(1, min(round(FADE_OUT * rate), round(FADE_OUT_SHARE * frames)))
     done = 0
@@ -53,5 +53,5 @@ def faded(blocks: Iterator[Audio], frames: int, rate: int) -> Iterator[Audio]:
 
 
 def swell(share: NDArray[Any]) -> NDArray[Any]:
-    """Gains of a fade, 0 at 0 and 1 from 1 on: a raised cosine, which has no corner to be heard."""
+    """Gains of a fade, 0 at 0 and 1 from 1 on: a raised cosine, which has no audible corner."""
     return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.clip(share, 0, 1)), np.float32)

@@ -1,4 +1,7 @@
-"""Tempo and beats, after D. Ellis, "Beat Tracking by Dynamic Programming", Journal of New Music Research 36 (2007)."""
+"""Finds tempo and beats.
+
+After D. Ellis, "Beat Tracking by Dynamic Programming", Journal of New Music Research 36 (2007).
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -66,8 +69,8 @@ def autocorrelation(strength: Array, size: int) -> NDArray[np.float64]:
     for start in starts:
         part = strength[start : start + size]
         total += np.abs(np.fft.rfft(part - part.mean(), 2 * size)) ** 2
-    found = np.fft.irfft(total)[: size // 2] / np.arange(size, size - size // 2, -1)
-    return np.asarray(found / max(float(found[0]), 1e-12))
+    by_lag = np.fft.irfft(total)[: size // 2] / np.arange(size, size - size // 2, -1)
+    return np.asarray(by_lag / max(float(by_lag[0]), 1e-12))
 
 
 def beat_period(strength: Array, seconds: float) -> tuple[float, float]:
@@ -77,10 +80,10 @@ def beat_period(strength: Array, seconds: float) -> tuple[float, float]:
     its mean over all tempos.
     """
     size = min(round(WINDOW_SECONDS / seconds), max(64, len(strength)))
-    found = autocorrelation(strength, size)
+    by_lag = autocorrelation(strength, size)
     periods = np.geomspace(60 / FASTEST / seconds, 60 / SLOWEST / seconds, 400)
-    harmonics = [number for number in range(1, HARMONICS + 1) if number * periods[-1] < len(found)] or [1]
-    combs = np.mean([np.interp(number * periods, np.arange(len(found)), found) for number in harmonics], axis=0)
+    harmonics = [number for number in range(1, HARMONICS + 1) if number * periods[-1] < len(by_lag)] or [1]
+    combs = np.mean([np.interp(number * periods, np.arange(len(by_lag)), by_lag) for number in harmonics], axis=0)
     likely = np.exp(-0.5 * (np.log2(60 / (periods * seconds) / USUAL) / SPREAD) ** 2)
     best = int(np.argmax((combs - combs.mean()) * likely))
     return float(periods[best]), float(combs[best] - combs.mean())

@@ -1,6 +1,5 @@
-"""What a recording sounds like over time: log-mel bands, chroma, level and onsets, one frame about every 11 ms."""
+"""Describes the sound of a recording over time: log-mel bands, chroma, level, onsets; a frame about every 11 ms."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +8,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from studio.looper.pcm import Pcm
+from studio.looper.progress import Report
 
 Array = NDArray[np.float32]
 
 BANDS = 48
 PITCHES = 12
 HOP_SECONDS = 0.0116
-ANALYSIS_RATE = 22_050  # Hz; what lies above 11 kHz tells little about where music repeats
+ANALYSIS_RATE = 22_050  # Hz; sound above 11 kHz says little about where music repeats
 LOWEST, HIGHEST = 40.0, 11_000.0  # Hz, of the mel bands
 CHROMA_LOWEST, CHROMA_HIGHEST = 110.0, 4_000.0  # Hz
 FLOOR = 1e-9  # power: -90 dBFS
@@ -42,7 +42,7 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Features:
-    """What was heard: level (mean square) and onset strength per frame, and tones per `pooled` frames.
+    """The sound of a recording: level (mean square) and onset strength per frame, and tones per `pooled` frames.
 
     level and onsets are (frames,); tones is (ceil(frames / pooled), 60): 48 bands in dB, then 12 pitch classes of
     length 1. Frame f is centred on f * seconds.
@@ -75,7 +75,7 @@ def spectrum(rate: int) -> Spectrum:
 
 def mel_filters(frequencies: NDArray[Any]) -> Array:
     """Triangles evenly spaced in mel (2595 log10(1 + f/700)), (bins, 48); each sums to 1, and none is empty."""
-    lowest, highest = (2595 * float(np.log10(1 + each / 700)) for each in (LOWEST, min(HIGHEST, frequencies[-1])))
+    lowest, highest = (2595 * float(np.log10(1 + hertz / 700)) for hertz in (LOWEST, min(HIGHEST, frequencies[-1])))
     edges = 700 * (10 ** (np.linspace(lowest, highest, BANDS + 2) / 2595) - 1)
     wide = np.maximum(np.diff(edges), frequencies[1])
     rising = 1 - (edges[1:-1] - frequencies[:, None]) / wide[:-1]
@@ -86,14 +86,14 @@ def mel_filters(frequencies: NDArray[Any]) -> Array:
 
 def chroma_filters(frequencies: NDArray[Any]) -> Array:
     """Shares of each bin in the two nearest of 12 pitch classes, (bins, 12)."""
-    heard = (frequencies > CHROMA_LOWEST) & (frequencies < CHROMA_HIGHEST)
-    pitch = np.where(heard, 12 * np.log2(np.maximum(frequencies, 1) / 440), 0)
+    in_range = (frequencies > CHROMA_LOWEST) & (frequencies < CHROMA_HIGHEST)
+    pitch = np.where(in_range, 12 * np.log2(np.maximum(frequencies, 1) / 440), 0)
     away = np.abs((pitch[:, None] - np.arange(PITCHES) + 6) % 12 - 6)
-    return np.asarray(np.maximum(0, 1 - away) * heard[:, None], np.float32)
+    return np.asarray(np.maximum(0, 1 - away) * in_range[:, None], np.float32)
 
 
-def extract(pcm: Pcm, told: Callable[[float], None]) -> Features:
-    """The features of a whole recording, read block by block, telling the share done (0 to 1)."""
+def extract(pcm: Pcm, report: Report) -> Features:
+    """The features of a whole recording, read block by block; reports the share done (0 to 1)."""
     shape = spectrum(pcm.rate)
     count = pcm.frames // (shape.hop * shape.decimation) + 1
     pooled = -(-count // KEPT_FRAMES)
@@ -109,7 +109,7 @@ def extract(pcm: Pcm, told: Callable[[float], None]) -> Features:
         before = bands[-1:]
         block = pool(np.hstack([bands, pitches]), pooled)
         tones[first // pooled : first // pooled + len(block)] = block
-        told(last / count)
+        report(last / count)
     return Features(shape.seconds, pooled, level, onsets, tones)
 
 

@@ -1,6 +1,5 @@
-"""A recording decoded once: a temporary file of 16-bit frames that can be read anywhere, exactly and fast."""
+"""Decodes a recording into a temporary file of 16-bit frames, which can be read at any place, exactly and fast."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from files.sound import Source, Unusable
+from studio.looper.progress import Report
 
 Audio = NDArray[np.float32]  # (frames, channels), -1 to 1
 
@@ -31,7 +31,7 @@ class Pcm:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Close the file; removing it is its owner's business."""
+        """Close the file; whoever made it removes it."""
         self._file.close()
 
     def read(self, start: int, stop: int) -> Audio:
@@ -41,10 +41,10 @@ class Pcm:
             return np.zeros((stop - start, self.channels), np.float32)
         self._file.seek(first * self.channels * SAMPLE_BYTES)
         raw = np.fromfile(self._file, np.int16, (last - first) * self.channels).reshape(-1, self.channels)
-        found = np.multiply(raw, np.float32(1 / FULL_SCALE), dtype=np.float32)
+        sound = np.multiply(raw, np.float32(1 / FULL_SCALE), dtype=np.float32)
         if (first, last) == (start, stop):
-            return found
-        return np.pad(found, ((first - start, stop - last), (0, 0)))
+            return sound
+        return np.pad(sound, ((first - start, stop - last), (0, 0)))
 
     def mono(self, start: int, stop: int) -> NDArray[np.float32]:
         """The same mixed to one channel, (stop - start,)."""
@@ -58,8 +58,8 @@ def mixing(channels: int) -> NDArray[np.float32]:
     return np.asarray(weights / weights.sum(), np.float32)
 
 
-def decode(source: Source, path: Path, name: str, told: Callable[[float], None]) -> Pcm:
-    """Decode to a file at path, telling the share done (0 to 1).
+def decode(source: Source, path: Path, name: str, report: Report) -> Pcm:
+    """Decode to a file at path, and report the share done (0 to 1).
 
     Raises Unusable with a sentence for what is too short to loop or silent.
     """
@@ -71,7 +71,7 @@ def decode(source: Source, path: Path, name: str, told: Callable[[float], None])
             low = np.minimum(low, [side.min() for side in block.T])  # min(axis=0) takes 20 times as long
             high = np.maximum(high, [side.max() for side in block.T])
             done += len(block)
-            told(min(1.0, done / max(1, source.expected)))
+            report(min(1.0, done / max(1, source.expected)))
     if done < SHORTEST * source.rate:
         seconds = int(10 * done / source.rate) / 10  # rounded up it would look long enough
         raise Unusable(f"{name} is too short to loop: it has {seconds:.1f} seconds, at least {SHORTEST:g} are needed")

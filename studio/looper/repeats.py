@@ -1,4 +1,4 @@
-"""Where music repeats: pairs of times between which a listener should hear no difference."""
+"""Finds where music repeats: pairs of times between which a listener should hear no difference."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,9 +21,9 @@ BODY_DB = -9.0  # against the loud level
 BAR = 4  # beats
 OFF_BAR = (0.0, 0.08, 0.04, 0.08)  # cost of a length that is so many beats more than whole bars
 MISSING_CONTEXT = 0.1  # cost of having none at all
-NEAR_BEST = 0.04  # in cost: what is not heard
+NEAR_BEST = 0.04  # in cost: a difference that listeners do not notice
 ROOM_BEFORE, ROOM_AFTER = 1.1, 0.2  # seconds
-CUTS = 8192  # at most: of longer recordings every so-manieth is looked at
+CUTS = 8192  # at most: of longer recordings, only every second, third … is used
 PER_LENGTH, PAIRS = 3, 24
 
 
@@ -43,8 +43,8 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Cuts:
-    """Where a recording may be cut: times in seconds and whether each lies in the body, (cuts,); what is heard from
-    each to the next, (cuts, 240), so that squared distances lie between 0 and about 1; cuts in a bar, or 1."""
+    """Where a recording may be cut: times in seconds and whether each lies in the body, (cuts,); the sound from one
+    cut to the next, (cuts, 240), scaled so that squared distances lie between 0 and about 1; cuts in a bar, or 1."""
 
     times: NDArray[Any]
     in_body: NDArray[np.bool_]
@@ -62,12 +62,12 @@ class Cuts:
         return max(1, round(CONTEXT_SECONDS / float(np.median(np.diff(self.times)))))
 
 
-def cuts(features: Features, pulse: Pulse) -> Cuts:
-    """The cuts of a pulse and what is heard between them."""
+def find_cuts(features: Features, pulse: Pulse) -> Cuts:
+    """The cuts of a pulse and the sound between them."""
     step = -(-len(pulse.times) // CUTS)
     times = pulse.times[::step]
     bar = BAR // step if pulse.rhythmic and BAR % step == 0 else 1
-    return Cuts(times, body(features, times) & roomy(times, features.duration), heard(features, times), bar)
+    return Cuts(times, body(features, times) & roomy(times, features.duration), sub_beats(features, times), bar)
 
 
 def roomy(times: NDArray[Any], seconds: float) -> NDArray[np.bool_]:
@@ -88,7 +88,7 @@ def body(features: Features, times: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(near[np.clip(frames, 0, len(near) - 1)])
 
 
-def heard(features: Features, times: NDArray[Any]) -> Array:
+def sub_beats(features: Features, times: NDArray[Any]) -> Array:
     """Four sub-beats from each time to the next, mel and chroma weighted and side by side; (times, 240)."""
     last = 2 * times[-1] - times[-2]
     places = np.arange(len(times) * SUB_BEATS + 1) / SUB_BEATS
@@ -103,12 +103,12 @@ def heard(features: Features, times: NDArray[Any]) -> Array:
     return np.asarray(means.reshape(len(times), -1), np.float32)
 
 
-def repeats(found: Cuts, shortest: float, longest: float) -> list[Repeat]:
+def find_repeats(cuts: Cuts, shortest: float, longest: float) -> list[Repeat]:
     """The pairs worth a closer look, at most 24, of lengths between shortest and longest (seconds).
 
     First the longest of those whose cost is near the best, then the best; empty when no length fits.
     """
-    pairs = list(all_repeats(found, shortest, longest))
+    pairs = list(all_repeats(cuts, shortest, longest))
     if not pairs:
         return []
     best = min(pair.cost for pair in pairs)
@@ -131,23 +131,23 @@ def aligned(features: Features, pair: Repeat) -> Repeat:
     return replace(pair, end=pair.start + (end - start + shift) * features.seconds)
 
 
-def all_repeats(found: Cuts, shortest: float, longest: float) -> Iterator[Repeat]:
-    """The best pairs of every length in cuts, a few each."""
-    squares = (found.sound**2).sum(axis=1)
-    for lag in range(1, len(found.times)):
-        lengths = found.times[lag:] - found.times[:-lag]
-        fits = (lengths >= shortest) & (lengths <= longest) & found.in_body[lag:] & found.in_body[:-lag]
+def all_repeats(cuts: Cuts, shortest: float, longest: float) -> Iterator[Repeat]:
+    """The best few pairs of every length in cuts."""
+    squares = (cuts.sound**2).sum(axis=1)
+    for lag in range(1, len(cuts.times)):
+        lengths = cuts.times[lag:] - cuts.times[:-lag]
+        fits = (lengths >= shortest) & (lengths <= longest) & cuts.in_body[lag:] & cuts.in_body[:-lag]
         if not fits.any():
             continue
-        cross = np.einsum("ij,ij->i", found.sound[lag:], found.sound[:-lag])
-        costs = context_costs(np.maximum(0, squares[lag:] + squares[:-lag] - 2 * cross), found.context)
-        costs += OFF_BAR[lag % BAR] if found.bar == BAR else 0.0
+        cross = np.einsum("ij,ij->i", cuts.sound[lag:], cuts.sound[:-lag])
+        costs = context_costs(np.maximum(0, squares[lag:] + squares[:-lag] - 2 * cross), cuts.context)
+        costs += OFF_BAR[lag % BAR] if cuts.bar == BAR else 0.0
         costs[~fits] = np.inf
         for _ in range(PER_LENGTH):
             start = int(costs.argmin())
             if np.isinf(costs[start]):
                 break
-            yield Repeat(float(found.times[start]), float(found.times[start + lag]), float(costs[start]))
+            yield Repeat(float(cuts.times[start]), float(cuts.times[start + lag]), float(costs[start]))
             costs[max(0, start - BAR) : start + BAR + 1] = np.inf
 
 

@@ -1,4 +1,4 @@
-"""The seam of a loop: where exactly to cut, and the crossfade that joins the two ends."""
+"""Makes the seam of a loop: the exact place of the cut, and the crossfade that joins the two ends."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -115,9 +115,9 @@ def cut(pcm: Pcm, pair: Repeat, lag: int, place: tuple[int, int], crossfade: int
     power = (moving_power(here, ends, crossfade) + moving_power(there, ends, crossfade)) / 2
     following = moving_power(here, ends + after, after)
     usual = float((here**2).mean() + (there**2).mean()) / 2 + 1e-9
-    heard = 10 * np.log10((differing + QUIET_SHARE * power) / usual + 1e-6)
+    audible = 10 * np.log10((differing + QUIET_SHARE * power) / usual + 1e-6)
     masked = np.clip(10 * np.log10((following + 1e-9) / (power + 1e-9)), 0, 20)
-    best = int(np.argmin(heard - MASKING * masked))
+    best = int(np.argmin(audible - MASKING * masked))
     start = low + int(ends[best]) - crossfade
     cost = pair.cost + SEAM_SHARE * min(1.0, float(np.sqrt(differing[best] / usual / 2)))
     return Seam(start, start + lag, crossfade, cost)
@@ -165,5 +165,5 @@ def frames(pcm: Pcm, seconds: float) -> int:
 
 def padded(mono: Array, start: int, stop: int) -> Array:
     """mono[start:stop], with silence where there is nothing."""
-    found = mono[max(0, start) : max(0, stop)]
-    return np.pad(found, (max(0, -start), stop - start - len(found) - max(0, -start)))
+    inside = mono[max(0, start) : max(0, stop)]
+    return np.pad(inside, (max(0, -start), stop - start - len(inside) - max(0, -start)))

@@ -1,7 +1,8 @@
-"""Stands in for DiffRhythm's infer/infer.py where there is no GPU: its exact command line, its output, real audio.
+"""Stands in for DiffRhythm's infer/infer.py where there is no GPU: its command line, its lyrics parser, real audio.
 
-STANDIN_NAMING=old writes a timestamped file as older versions do. STANDIN_RECORD names a file that gets the arguments
-as they arrived. STANDIN_BEHAVIOUR makes it misbehave; STANDIN_SECONDS is how long it pretends to think.
+STANDIN_RECORD names a file that gets the arguments, the lyrics file, and the lines that DiffRhythm would sing.
+STANDIN_NAMING=old writes a timestamped file as older versions do. STANDIN_BEHAVIOUR makes it misbehave.
+STANDIN_SECONDS is how long it pretends to work.
 """
 
 import argparse
@@ -17,6 +18,8 @@ import wave
 from pathlib import Path
 
 RATE = 8000
+BASE_MODEL = 95  # seconds; this length selects the base model, every other length the full model
+BASE_FRAMES_SECONDS = 2048 * 2048 / 44100
 
 
 def main() -> None:
@@ -27,17 +30,40 @@ def main() -> None:
     parser.add_argument("--output-dir", type=Path)
     parser.add_argument("--chunked", action="store_true")
     parser.add_argument("--batch-infer-num", type=int, default=1)
-    asked = parser.parse_args()
-    if record := os.environ.get("STANDIN_RECORD"):
-        lyrics = Path(asked.lrc_path).read_text()
-        Path(record).write_text(json.dumps({"argv": sys.argv[1:], "lyrics": lyrics, "env": sorted(os.environ)}))
-    behave(os.environ.get("STANDIN_BEHAVIOUR", ""), asked.output_dir)
-    think(float(os.environ.get("STANDIN_SECONDS", "0.2")))
-    for number in range(asked.batch_infer_num):
-        write_song(asked.output_dir / name(number), 3)
+    options = parser.parse_args()
+    assert options.ref_prompt, "either ref_prompt or ref_audio_path should be provided"
+    if path := os.environ.get("STANDIN_RECORD"):
+        Path(path).write_text(json.dumps(record(options)))
+    behave(os.environ.get("STANDIN_BEHAVIOUR", ""), options.output_dir)
+    work(float(os.environ.get("STANDIN_SECONDS", "0.2")))
+    for number in range(options.batch_infer_num):
+        write_song(options.output_dir / name(number), 3)
 
 
-def think(seconds: float) -> None:
+def record(options: argparse.Namespace) -> dict[str, object]:
+    lyrics = Path(options.lrc_path).read_text(encoding="utf-8")
+    sung = sung_lines(lyrics, options.audio_length)
+    return {"argv": sys.argv[1:], "lyrics": lyrics, "sung": sung, "env": sorted(os.environ)}
+
+
+def sung_lines(lyrics: str, seconds: int) -> list[tuple[float, str]]:
+    """The lines that DiffRhythm sings, by its rules: fixed columns, no line after the end, at 95 s not the last."""
+    timed = [line for text in lyrics.strip().split("\n") if (line := timed_line(text))]
+    end = BASE_FRAMES_SECONDS if seconds == BASE_MODEL else seconds
+    before_the_end = [line for line in timed if line[0] < end]
+    return before_the_end[:-1] if seconds == BASE_MODEL else before_the_end
+
+
+def timed_line(text: str) -> tuple[float, str] | None:
+    """A time from columns 1 to 8 and the words from column 10; None for a line that DiffRhythm drops."""
+    try:
+        minutes, seconds = text[1:9].split(":")
+        return int(minutes) * 60 + float(seconds), text[10:].strip()
+    except ValueError:
+        return None
+
+
+def work(seconds: float) -> None:
     print("Loading checkpoint shards: 100%", flush=True)
     print("encoding the prompt", flush=True)
     for step in range(1, 33):

@@ -1,4 +1,4 @@
-"""Server-Sent Events: each change of the ledger as it is committed, to whoever listens.
+"""Server-Sent Events: sends every committed change of the ledger to its clients.
 
 A stream is a thread of the server that waits most of the time. It learns that its client has gone only by writing to
 it, so it writes a comment every two seconds, which also keeps proxies from closing it.
@@ -53,9 +53,9 @@ class Stream:
         yield from self._opening(ends)
         written = time.monotonic()
         while time.monotonic() < ends and not self.feed.stopping.is_set():
-            found = self._next(min(written + BEAT_SECONDS, ends) - time.monotonic())
-            if found or time.monotonic() - written >= BEAT_SECONDS:
-                yield found or BEAT
+            block = self._next(min(written + BEAT_SECONDS, ends) - time.monotonic())
+            if block or time.monotonic() - written >= BEAT_SECONDS:
+                yield block or BEAT
                 written = time.monotonic()
 
     def _opening(self, ends: float) -> Iterator[bytes]:
@@ -74,7 +74,7 @@ class Stream:
         give_back_connection()
 
     def _next(self, seconds: float) -> bytes:
-        """What there is to tell, waited for; may be nothing."""
+        """Wait so long for events. Returns them encoded, or b"" when there is none."""
         assert self.point is not None
         if not self.feed.wait(self.point, seconds):
             return b""
@@ -94,7 +94,7 @@ class Stream:
 
 @routes.route("GET", "/events", answers={200: schemas.ServerSentEvent}, headers=["Last-Event-ID"])
 def stream_events(query: schemas.EventQuery) -> Response:
-    """Every change as it is committed, from now on or from where Last-Event-ID or `since` was; see README."""
+    """Every change as it is committed, from now on or after Last-Event-ID or `since`."""
     return _stream(point(query.since), None)
 
 

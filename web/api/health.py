@@ -1,8 +1,10 @@
 """Whether the process is alive, and whether it can do its work."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import peewee
@@ -13,10 +15,18 @@ from database import schema_state, server_version
 from settings import Settings
 from web import schemas
 from web.answers import json_answer
-from web.current import services
+from web.current import Background, services
 from web.operations import Operations
 
 routes = Operations("")
+MIN_FREE_BYTES = 100_000_000  # room for two WAV files of five minutes
+BACKGROUND = ("housekeeping", "webhooks")
+
+Check = dict[str, object]
+
+
+class NotReady(Exception):
+    """Why a part is not ready and what to do, in one sentence."""
 
 
 @routes.route("GET", "/healthz", answers={200: schemas.Health})
@@ -27,44 +37,76 @@ def healthz() -> Response:
 
 @routes.route("GET", "/readyz", answers={200: schemas.Readiness, 503: schemas.Readiness})
 def readyz() -> Response:
-    """The database answers, its schema is current and the storage folder takes files; 503 says what does not."""
+    """Every part can do its work; 503 names the parts that cannot, and detail says what to do."""
     settings = services().settings
-    checks = {
-        "database": _check(server_version),
-        "schema": _check(_schema),
-        "storage": _check(lambda: _storage(Path(settings.storage_dir))),
+    folder = Path(settings.storage_dir)
+    looks: dict[str, Callable[[], str]] = {
+        "database": server_version,
+        "schema": _look_at_schema,
+        "storage": partial(_look_at_storage, folder),
+        "disk": partial(_look_at_disk, settings),
+        **{name: partial(_look_at_background, name) for name in BACKGROUND},
     }
-    ready = all(check["ok"] for check in checks.values())
-    status = "ready" if ready else "unavailable"
-    return json_answer({"status": status, **checks, "generators": _generators(settings)}, 200 if ready else 503)
+    checks = {name: _check(look) for name, look in looks.items()}
+    failures = [f"{name}: {check['detail']}" for name, check in checks.items() if not check["ok"]]
+    status, detail = ("unavailable", "; ".join(failures)) if failures else ("ready", "every part can do its work")
+    answer = {"status": status, "detail": detail, **checks, "generators": _generators(settings)}
+    return json_answer(answer, 503 if failures else 200)
 
 
-def _check(look: Callable[[], str]) -> dict[str, object]:
-    """The detail look() returns, or why it failed."""
+def _check(look: Callable[[], str]) -> Check:
+    """The detail that look() returns, or why it failed."""
     try:
         return {"ok": True, "detail": look()}
     except (peewee.DatabaseError, peewee.InterfaceError, MaxConnectionsExceeded):
         return {"ok": False, "detail": "the database does not answer: check that it runs and can be reached"}
-    except (OSError, RuntimeError) as error:
-        return {"ok": False, "detail": getattr(error, "strerror", None) or str(error)}
+    except NotReady as error:
+        return {"ok": False, "detail": str(error)}
 
 
-def _generators(settings: Settings) -> dict[str, object]:
-    """What the workers beside this process can run; jobs of another type wait, and nothing here is broken."""
-    if settings.diffrhythm_command:
-        return {"ok": True, "detail": "diffrhythm, synth"}
-    return {"ok": False, "detail": "synth alone: jobs of type diffrhythm wait until DIFFRHYTHM_COMMAND is set"}
-
-
-def _schema() -> str:
+def _look_at_schema() -> str:
     pending, unknown = schema_state()
     if pending or unknown:
-        raise RuntimeError("the schema is not this version's: restart the service to bring it up to date")
+        raise NotReady("the schema is not the one of this version: restart the service to bring it up to date")
     return "current"
 
 
-def _storage(folder: Path) -> str:
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".readyz-")
-    os.close(handle)
-    os.unlink(name)
+def _look_at_storage(folder: Path) -> str:
+    try:
+        handle, name = tempfile.mkstemp(dir=folder, prefix=".readyz-")
+        os.close(handle)
+        os.unlink(name)
+    except OSError as error:
+        raise NotReady(
+            f"no file can be written in the storage folder ({error.strerror}): "
+            "check that STORAGE_DIR exists, that this user may write there, and that the disk has room"
+        ) from None
     return "writable"
+
+
+def _look_at_disk(settings: Settings) -> str:
+    """The least free space of the disks that hold the storage folder and the SQLite file."""
+    folders = [Path(settings.storage_dir), *([] if settings.is_postgresql else [settings.sqlite_path.parent])]
+    frees = [shutil.disk_usage(folder).free for folder in folders if folder.is_dir()]
+    if not frees:
+        return "unknown: there is no storage folder"
+    free = min(frees)
+    if free < MIN_FREE_BYTES:
+        raise NotReady(f"the disk is nearly full, {free // 1_000_000} MB are free: delete jobs or other files")
+    return f"{free // 1_000_000} MB are free"
+
+
+def _look_at_background(name: str) -> str:
+    threads: list[Background] = [thread for thread in services().background if thread.name == name]
+    if not threads:
+        return "does not run in this process"
+    if any(thread.is_late() for thread in threads):
+        raise NotReady("has not run for three periods: read the log of the service, then restart it")
+    return "runs"
+
+
+def _generators(settings: Settings) -> Check:
+    """What the workers beside this process can run; other jobs wait, and the service is ready all the same."""
+    if settings.diffrhythm_command:
+        return {"ok": True, "detail": "diffrhythm, synth"}
+    return {"ok": False, "detail": "synth alone: jobs of type diffrhythm wait until DIFFRHYTHM_COMMAND is set"}

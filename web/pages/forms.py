@@ -1,7 +1,6 @@
 """The forms of the dashboard as browsers send them without JavaScript; with it they call REST instead."""
 
 import hmac
-import json
 import math
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,9 +13,10 @@ from files import deletion
 from web import guard, schemas
 from web.answers import require
 from web.current import services
-from web.operations import raw_body, validated
 from web.pages.pages import REPOS, home_of, job_page, jobs, loops, new_job_page, tracks
 from web.pages.routes import Routes
+from web.reading import raw_body, validate_body
+from web.strict_json import check_value
 
 routes = Routes()
 DELETE = {"job": deletion.delete_job, "track": deletion.delete_track, "loop": deletion.delete_loop}
@@ -137,7 +137,8 @@ def _number(form: dict[str, str], name: str) -> float:
 
 
 def _read(schema: type[schemas.Body], body: dict[str, Any]) -> dict[str, Any]:
-    fields: dict[str, Any] = validated(schema, json.dumps(body).encode()).fields_set()
+    check_value(body)
+    fields: dict[str, Any] = validate_body(schema, body).fields_set()
     return fields
 
 

@@ -12,8 +12,8 @@ from web import downloads, schemas
 from web.answers import part, require
 from web.api.jobs import conditions, matching_jobs
 from web.current import services
-from web.operations import read_as
 from web.pages.routes import Routes
+from web.reading import validate_query
 
 routes = Routes()
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
@@ -123,7 +123,7 @@ def _query(show: str | None) -> schemas.JobList:
     asked = {name: request.args.get(name, "").replace("\0", "") for name in ("q", "job_type", "cursor")}
     given = {name: value for name, value in asked.items() if value.strip()}
     narrowed = {"status": list(SHOWN[show])} if show else {}
-    found: schemas.JobList = read_as(schemas.JobList, {**given, **narrowed, "limit": str(ROWS)})
+    found: schemas.JobList = validate_query(schemas.JobList, {**given, **narrowed, "limit": str(ROWS)})
     return found
 
 

@@ -1,10 +1,11 @@
-"""How records read on a page: statuses, times, lengths and what a looper found, in words."""
+"""Words for the pages: statuses, times, lengths, metadata and the analysis of a loop, as template filters."""
 
 import json
 from datetime import datetime
 from typing import Any
 
 from models import JOB_STATUSES, Job, Loop, Track, utc_now
+from web.current import services
 
 LABELS = {
     "pending": "Waiting",
@@ -24,25 +25,43 @@ LAST = {"day": "yesterday", "week": "last week", "month": "last month", "year": 
 SHORT = 300  # characters of a prompt in a list, where two lines are shown
 
 
+def heading(job: Job) -> str:
+    """The prompt of a job; its id if it has no prompt."""
+    return str(job.prompt) if has_prompt(job) else str(job.job_id)
+
+
+def has_prompt(job: Job) -> bool:
+    """True if a job has a prompt that is not blank."""
+    return bool(job.prompt and job.prompt.strip())
+
+
 def label(record: Job | Loop) -> str:
-    """Its status in a word or two."""
+    """The status of a record in a word or two."""
     if record.cancel_requested and tone(record) == "running":
         return "Stopping"
     return LABELS[record.status.lower()]
 
 
 def tone(record: Job | Loop) -> str:
-    """waiting, running, completed, failed or cancelled: what its colour says."""
+    """waiting, running, completed, failed or cancelled: this decides the colour of a status."""
     return TONES.get(record.status.lower(), "running")
 
 
 def is_final(record: Job | Loop) -> bool:
-    """True when nothing more happens to it by itself."""
+    """True if the record has completed, failed or been cancelled."""
     return record.status.lower() in JOB_STATUSES.final
 
 
+def waits_for(job: Job) -> str | None:
+    """What a pending job waits for that the workers beside this process do not have; None when they can make it."""
+    settings = services().settings
+    if job.status != JOB_STATUSES.pending or not settings.workers:
+        return None
+    return settings.why_not_made(job.job_type)
+
+
 def ago(moment: datetime) -> str:
-    """'now', '5 minutes ago', 'yesterday': the words of Intl.RelativeTimeFormat, which times.js has them from."""
+    """'now', '5 minutes ago', 'yesterday': the words of Intl.RelativeTimeFormat, which times.js uses, too."""
     seconds = (utc_now() - moment).total_seconds()
     for unit, length in UNITS:
         count = int(seconds // length)
@@ -56,13 +75,13 @@ def exact(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def machine(moment: datetime) -> str:
-    """A moment as <time datetime> wants it."""
+def iso(moment: datetime) -> str:
+    """A moment in ISO 8601, for <time datetime>."""
     return f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def clock(seconds: float | None) -> str:
-    """0:30, 4:05 or 1:02:03; a dash when it is not known."""
+    """0:30, 4:05 or 1:02:03; a dash for None."""
     if seconds is None:
         return "–"
     minutes, rest = divmod(round(seconds), 60)
@@ -71,7 +90,7 @@ def clock(seconds: float | None) -> str:
 
 
 def took(record: Job | Loop) -> str | None:
-    """How long it was worked at, '12 s' or '3 min 20 s'; None when it was not, or still is."""
+    """How long the work took, '12 s' or '3 min 20 s'; None if it has not started or not finished."""
     if record.started_at is None or record.finished_at is None:
         return None
     seconds = max(0.0, (record.finished_at - record.started_at).total_seconds())
@@ -86,54 +105,55 @@ def brief(text: str, length: int = SHORT) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
-def heading(job: Job, length: int = SHORT) -> str:
-    """The prompt of a job, cut to so many characters; its id if it has no prompt."""
-    return brief(job.prompt or job.job_id, length)
-
-
 def tags(record: Job | Track) -> list[str]:
-    """Genre, mood and language as far as they are said."""
-    return [brief(value, 40) for name in ("genre", "mood", "language") if (value := said(record, name))]
+    """Genre, mood and language, as far as the metadata has them."""
+    return [brief(value, 40) for name in ("genre", "mood", "language") if (value := metadata_text(record, name))]
 
 
-def said(record: Job | Track, name: str) -> str | None:
-    """A text of the metadata; None when it is no text, or blank."""
+def metadata_text(record: Job | Track, name: str) -> str | None:
+    """A value of the metadata; None if it is not text, or blank."""
     value = record.metadata.get(name)
     return value if isinstance(value, str) and value.strip() else None
 
 
 def title(track: Track, number: int) -> str:
-    """What a track is called."""
-    return brief(said(track, "track_name") or said(track, "title") or f"Track {number}", 120)
+    """The name of a track: its track_name, its title, or its number."""
+    return brief(metadata_text(track, "track_name") or metadata_text(track, "title") or f"Track {number}", 120)
+
+
+def line_count(text: str) -> int:
+    """The number of lines of a text, without blank lines at its end."""
+    return len(text.rstrip().splitlines())
 
 
 def details(record: Job | Track) -> dict[str, str]:
-    """The metadata but the lyrics, each value as text."""
-    found = {name: value for name, value in record.metadata.items() if name != "lyrics"}
-    texts = {
-        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for name, value in found.items()
-    }
-    return {name: brief(text, 1000) for name, text in texts.items()}
+    """The metadata as text, without the lyrics: they have a place of their own on the page."""
+    shown = {name: value for name, value in record.metadata.items() if name != "lyrics" or not isinstance(value, str)}
+    return {name: brief(_text(value), 1000) for name, value in shown.items()}
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def heard(loop: Loop) -> list[str]:
-    """What the looper found: its judgement of the seam, tempo and beats; [] when there is nothing."""
-    found: dict[str, Any] = loop.analysis
-    quality, tempo, beats = (found.get(name) for name in ("quality", "tempo", "beats"))
+def findings(loop: Loop) -> list[str]:
+    """What the looper found: the quality of the seam, tempo and beats; [] before the loop is made."""
+    analysis: dict[str, Any] = loop.analysis
+    quality, tempo, beats = (analysis.get(name) for name in ("quality", "tempo", "beats"))
     words = [f"{brief(quality, 20)} seam"] if isinstance(quality, str) else []
     words += [f"{tempo:.0f} bpm"] if isinstance(tempo, int | float) and tempo else []
     return words + ([f"{beats} beats"] if isinstance(beats, int) and beats else [])
 
 
 def version(record: Any) -> str:
-    """What changes when the record does."""
+    """A text that changes whenever the record changes."""
     return str(record.version)
 
 
-NAMED = (ago, brief, clock, details, exact, heading, heard, is_final, label, machine, said, tags, title, tone, took)
-FILTERS = {function.__name__: function for function in NAMED} | {"version": version}
+FILTERS = {
+    function.__name__: function
+    for function in (
+        ago, brief, clock, details, exact, findings, has_prompt, heading, is_final, iso, label, line_count,
+        metadata_text, tags, title, tone, took, version, waits_for,
+    )
+}  # fmt: skip

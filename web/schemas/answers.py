@@ -130,6 +130,7 @@ class Stats(Answer):
     loops: dict[LoopStatus, int]
     tracks: int
     queue_length: int = Field(description="jobs and loops that wait")
+    waiting_by_type: dict[str, int] = Field(description="pending jobs by job_type")
     mean_job_seconds: float | None = Field(description="of the last hundred completed jobs")
 
 
@@ -159,9 +160,13 @@ class Readiness(Answer):
     """Whether requests can be served, and if not, why."""
 
     status: Literal["ready", "unavailable"]
+    detail: str = Field(description="each part that is not ready, and what to do")
     database: Check
     schema_: Check = Field(alias="schema")
     storage: Check
+    disk: Check
+    housekeeping: Check
+    webhooks: Check
     generators: Check
 
 

@@ -1,0 +1,65 @@
+"""How long a commit of another process takes to reach 50 event streams: make bench."""
+
+import statistics
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+from service import ROOT, send, serving
+
+sys.path.insert(0, str(ROOT))
+
+from database import init_database, release  # noqa: E402
+from models import Job  # noqa: E402
+from settings import Settings  # noqa: E402
+from tests.streams import Block, Listener, events_of  # noqa: E402
+
+STREAMS, COMMITS = 50, 200
+
+
+def main() -> None:
+    """Print the median, the 99th percentile and the longest of all streams."""
+    with tempfile.TemporaryDirectory(prefix="ledger-bench-") as folder:
+        url = f"sqlite:///{folder}/b.db"
+        with serving(Path(folder), DATABASE_URL=url, SSE_LIMIT="200") as service:
+            send(service.port, ("POST", "/api/jobs", '{"job_id": "one", "prompt": "p"}'))
+            taken = measure(service.port, url)
+    figures = (statistics.median(taken), taken[int(len(taken) * 0.99)], taken[-1])
+    print("commit to {} streams: median {:.1f} ms, 99 % {:.1f} ms, longest {:.1f} ms".format(STREAMS, *figures))
+
+
+def measure(port: int, url: str) -> list[float]:
+    """The milliseconds from each commit to each stream, the shortest first."""
+    listeners = [Listener(port, "/api/events") for _ in range(STREAMS)]
+    with ThreadPoolExecutor(STREAMS) as pool:
+        readings = [pool.submit(latencies, listener) for listener in listeners]
+        commit(url)
+        return sorted(taken for reading in readings for taken in reading.result(20))
+
+
+def commit(url: str) -> None:
+    """Change a job again and again, its message the moment before."""
+    init_database(Settings(_env_file=None, database_url=url))
+    for _ in range(COMMITS):
+        time.sleep(0.02)
+        Job.update(message=str(time.monotonic())).execute()
+    release()
+
+
+def latencies(listener: Listener) -> list[float]:
+    """How many milliseconds after the moment that its message names each event was read."""
+    with closing(listener):
+        events = events_of(iter(listener))
+        return [milliseconds_since(next(events)) for _ in range(COMMITS)]
+
+
+def milliseconds_since(event: Block) -> float:
+    """The milliseconds since the moment that the message of an event names."""
+    return 1000 * (time.monotonic() - float(event["data"]["data"]["message"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The service under measurement: python app.py on a free port, and requests to it."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+Request = tuple[str, str, str | None]  # method, path, body
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running server: its port, and the seconds it took until it answered."""
+
+    port: int
+    start_seconds: float
+
+
+@contextmanager
+def serving(folder: Path, **environment: str) -> Iterator[Service]:
+    """Run python app.py without workers, its files in a folder, for as long as the block runs."""
+    port = free_port()
+    settings = {"PORT": str(port), "DB_PATH": str(folder / "b.db"), "STORAGE_DIR": str(folder / "output")}
+    whole = {**os.environ, **settings, "WORKERS": "0", **environment}
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=whole, stderr=subprocess.DEVNULL)
+    try:
+        wait_until_it_answers(port, process)
+        yield Service(port, time.perf_counter() - began)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+
+
+def wait_until_it_answers(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when /healthz answers; end the run when the server has ended or after 20 seconds."""
+    until = time.perf_counter() + 20
+    while process.poll() is None and time.perf_counter() < until:
+        try:
+            return send(port, ("GET", "/healthz", None))
+        except OSError:
+            time.sleep(0.01)
+    sys.exit("the server did not start")
+
+
+def free_port() -> int:
+    """A port nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def exchange(connection: http.client.HTTPConnection, request: Request) -> None:
+    """Send one request and read its answer; anything but a success ends the run."""
+    method, url, body = request
+    connection.request(method, url, body, {"Content-Type": "application/json"} if body else {})
+    answer = connection.getresponse()
+    text = answer.read()
+    if answer.status >= 400:
+        sys.exit(f"{method} {url}: {answer.status} {text!r}")
+
+
+def send(port: int, request: Request) -> None:
+    """One request on a connection of its own."""
+    exchange(http.client.HTTPConnection("127.0.0.1", port), request)
+
+
+def durations_ms(port: int, make: Callable[[], Request], count: int = 30) -> list[float]:
+    """The milliseconds of so many requests on one connection."""
+    connection, taken = http.client.HTTPConnection("127.0.0.1", port), []
+    for _ in range(count):
+        request, began = make(), time.perf_counter()
+        exchange(connection, request)
+        taken.append((time.perf_counter() - began) * 1000)
+    connection.close()
+    return taken

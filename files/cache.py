@@ -1,0 +1,71 @@
+"""The cache of derived files: STORAGE_DIR/.derived has a folder for each sound file that something was made of.
+
+The folder of tracks/t/song.wav is .derived/tracks/t/song.wav. A name in it has the size and the time of the source, so
+that a file derived from an earlier version is never served. No record can name a file in a hidden folder.
+"""
+
+import logging
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+log = logging.getLogger("ledger.storage")
+DERIVED = ".derived"
+
+
+def cached_file(root: Path, source: Path, suffix: str) -> Path:
+    """Where a file derived from the source as it is now is kept. Raises FileNotFoundError when there is no source."""
+    return _folder(root, source) / f"{_version(source.lstat())}.{suffix}"
+
+
+def forget(root: Path, source: Path) -> None:
+    """Remove all files derived from a source. Remove the source itself before."""
+    folder = _folder(root, source)
+    _remove(path for path in folder.glob("*") if path.is_file())
+    _remove_empty(folder, root / DERIVED)
+
+
+def sweep(root: Path) -> None:
+    """Remove derived files whose source is gone or changed."""
+    top = os.fspath(root / DERIVED)
+    for place, folders, names in os.walk(top, topdown=False):
+        current = _current_version(f"{root}{place.removeprefix(top)}") if names else None
+        outdated = [Path(place, name) for name in names if name.partition(".")[0] != current]
+        _remove(outdated)
+        if len(outdated) == len(names) and not folders:
+            _remove_empty(Path(place), root / DERIVED)
+
+
+def _folder(root: Path, source: Path) -> Path:
+    return root / DERIVED / source.relative_to(root)
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _current_version(source: str) -> str | None:
+    """The version of a source; None when it is no regular file (any more)."""
+    try:
+        status = os.lstat(source)
+    except OSError:
+        return None
+    return _version(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("a derived file stays, as it cannot be removed: %s", error)
+
+
+def _remove_empty(folder: Path, top: Path) -> None:
+    """Remove a folder and those above it, up to top, as long as they are empty."""
+    with suppress(OSError):  # it is not empty, or another process removed it
+        while folder != top:
+            folder.rmdir()
+            folder = folder.parent

@@ -1,0 +1,93 @@
+"""Generators: what their lines mean, the lengths they make, and processes that never outlive the worker."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from settings import Settings
+from studio.attempt import Failed
+from studio.generators import DIFFRHYTHM_SECONDS, SYNTH_SECONDS, Generator, configured
+from studio.inputs import length
+from studio.process import Process
+from tests.conftest import wait_for
+
+DIFFRHYTHM = Generator(("x", "--style={prompt}"), DIFFRHYTHM_SECONDS, whole_seconds=True)
+SYNTH = Generator(("x",), SYNTH_SECONDS)
+
+
+def run(code: str, folder: Path, follow: Callable[[Process], Any] = lambda process: None) -> list[str]:
+    """What a Python program prints when it runs as a generator; follow(process) is called at its first line."""
+    process, lines = Process([sys.executable, "-c", code], folder / "log", folder), []
+    for line in process.lines(lambda: False, 60):
+        if line and not lines:
+            follow(process)
+        lines += [line] if line else []
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("duration", "seconds"),
+    [
+        (None, 95), (95, 95), (95.4, 95), (95.5, 96), (120.5, 121), (284.6, 285), (1, 95), (10**400, 285),
+        ("200", 200), (" 120.50 ", 121), ("0.5", 95),
+    ],
+)  # fmt: skip
+def test_diffrhythm_makes_whole_seconds_from_95_to_285(duration: Any, seconds: int) -> None:
+    made, notes = length(duration, DIFFRHYTHM)
+    assert (made, type(made)) == (seconds, int) and f"{made:.12g}" == str(seconds)
+    assert len(notes) == (duration not in (None, 95, "200"))
+
+
+@pytest.mark.parametrize(("duration", "seconds"), [(3.25, 3.25), (1, 3), ("7.125", 7.125), (601, 600)])
+def test_other_generators_make_fractions_of_seconds(duration: Any, seconds: float) -> None:
+    assert length(duration, SYNTH)[0] == seconds
+
+
+@pytest.mark.parametrize("duration", [float("nan"), float("inf"), -1, 0, False, "2e2", "+5", "1_0", "9" * 400, {}])
+def test_a_duration_that_is_no_number_is_named_with_what_was_expected(duration: Any) -> None:
+    with pytest.raises(Failed, match=r"metadata\.duration is .*: expected a number of seconds above 0, such as 120"):
+        length(duration, DIFFRHYTHM)
+
+
+def test_a_generator_takes_what_its_command_line_names() -> None:
+    assert DIFFRHYTHM.takes("prompt") and not DIFFRHYTHM.takes("lyrics_file")
+    assert DIFFRHYTHM.command({"prompt": "a {duration} 'b"}) == ["x", "--style=a {duration} 'b"]
+
+
+def test_diffrhythm_runs_in_the_work_folder_and_in_whole_seconds() -> None:
+    generators = configured(Settings(_env_file=None, diffrhythm_command="infer {prompt} {output_dir}"))
+    assert generators["diffrhythm"].whole_seconds and generators["diffrhythm"].folder is None
+    assert not generators["synth"].whole_seconds
+
+
+def test_a_generator_runs_in_its_folder_and_finds_no_module_of_ours(tmp_path: Path) -> None:
+    code = "import os, importlib.util; print(os.getcwd()); print(importlib.util.find_spec('studio'))"
+    assert run(code, tmp_path) == [str(tmp_path), "None"]
+
+
+def test_a_generator_dies_with_its_supervisor(tmp_path: Path) -> None:
+    pids: list[int] = []
+
+    def kill_the_supervisor(process: Process) -> None:
+        supervisor = psutil.Process(process._inner.pid)
+        pids.extend(child.pid for child in supervisor.children())
+        supervisor.kill()
+
+    run("import time; print('started', flush=True); time.sleep(600)", tmp_path, kill_the_supervisor)
+    assert len(pids) == 1
+    wait_for(lambda: not psutil.pid_exists(pids[0]), 10)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="affinity is a thing of Linux")
+def test_a_generator_runs_on_the_cores_that_its_worker_was_started_with(tmp_path: Path) -> None:
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        assert run("import os; print(sorted(os.sched_getaffinity(0)))", tmp_path) == [f"[{max(allowed)}]"]
+    finally:
+        os.sched_setaffinity(0, allowed)

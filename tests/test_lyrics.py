@@ -1,0 +1,96 @@
+"""Lyrics in the form DiffRhythm reads: times, sections, tags, and what is said about changes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studio.lyrics import read_line, spread, stamp, to_lrc
+from studio.lyrics import read_lines as lines_of
+from tests.conftest import SAMPLES
+from tests.standins.infer import sung_lines
+
+WORDS = st.text(st.characters(categories=("L", "N", "P", "Zs"), exclude_characters="[]<>"), max_size=30)
+
+
+def starts(text: str, seconds: float) -> list[float]:
+    """When each line of a text starts, in seconds, to a tenth."""
+    return [round(start, 1) for start in spread(lines_of(text), seconds)]
+
+
+@pytest.mark.parametrize(
+    ("line", "times", "has_tag", "words"),
+    [
+        ("[00:10.00]The platform hums", [10], False, "The platform hums"),
+        ("[00:12]x", [12], False, "x"),
+        ("[1:02,5] x", [62.5], False, "x"),
+        ("\t[00:11.000]\tx  y ", [11], False, "x y"),
+        ("[00:10.00][00:50.00]twice", [10, 50], False, "twice"),
+        ("[00:10.00]<00:10.00>word <00:10.50>by word", [10], False, "word by word"),
+        ("[chorus]", [], True, ""),
+        ("[Chorus 2: Ada] x", [], True, "x"),
+        ("[ar:Nobody]", [], True, ""),
+        ("at 7:30 [sic]", [], False, "at 7:30 [sic]"),
+        ("[00:1x.00]x", [], True, "x"),
+    ],
+)
+def test_a_line_has_times_a_tag_and_words(line: str, times: list[float], has_tag: bool, words: str) -> None:
+    assert read_line(line) == (times, has_tag, words)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "expected"),
+    [
+        ("a\nb\nc\nd", 95, [10, 30, 50, 70]),
+        ("a\nb\n\nc", 95, [10, 30, 70]),
+        ("a\nb\n\n[chorus]\nc", 95, [10, 30, 70]),
+        ("a", 285, [10]),
+        ("[00:20]a\nb\nc\n[00:50]d", 95, [20, 30, 40, 50]),
+        ("a\n[00:08]b\nc", 95, [4, 8, 49]),
+        ("[00:50]a\nb\n[00:20]c", 95, [50, 50, 20]),
+        ("[01:34]a\nb", 95, [94, 94.5]),
+        ("", 95, []),
+        ("[verse]\n\n", 95, []),
+    ],
+)
+def test_lines_without_times_are_spread_and_sections_kept_together(
+    text: str, seconds: float, expected: list[float]
+) -> None:
+    assert starts(text, seconds) == expected
+
+
+def test_the_sample_with_times_is_left_as_it_is() -> None:
+    sample = (SAMPLES / "night_train.lrc").read_text()
+    assert to_lrc(sample, 120) == (sample.strip(), [])
+
+
+def test_at_95_seconds_a_line_is_added_for_diffrhythm_to_drop() -> None:
+    assert to_lrc("[00:10]a\n[00:20]b", 95)[0] == "[00:10.00]a\n[00:20.00]b\n[01:34.99]b"
+    assert to_lrc("[00:10]a", 96)[0] == "[00:10.00]a"
+    assert to_lrc("[chorus]", 95) == ("", [])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "00:00.00"), (13.4, "00:13.40"), (62.29, "01:02.29"), (94.999, "01:34.99")]
+)
+def test_a_stamp_is_never_later_than_its_time(seconds: float, text: str) -> None:
+    assert stamp(seconds) == text
+
+
+@given(st.lists(WORDS, max_size=120), st.integers(95, 285))
+def test_diffrhythm_sings_every_line_without_a_time_in_order(lines: list[str], seconds: int) -> None:
+    lrc, notes = to_lrc("\n".join(lines), seconds)
+    assert [words for _, words in sung_lines(lrc, seconds)] == [
+        " ".join(line.split()) for line in lines if line.split()
+    ]
+    assert len(notes) == bool(lrc)
+
+
+@given(st.lists(st.tuples(st.floats(0, 300), WORDS.filter(str.strip)), max_size=40), st.integers(95, 285))
+def test_diffrhythm_sings_every_line_before_the_end_in_the_order_of_time(
+    lines: list[tuple[float, str]], seconds: int
+) -> None:
+    lrc, notes = to_lrc("\n".join(f"[{start // 60:.0f}:{start % 60:.3f}]{words}" for start, words in lines), seconds)
+    times = [start for start, _ in sung_lines(lrc, seconds)]
+    late = len(lines) - len(times)
+    assert times == sorted(times) and all(start < seconds for start in times)
+    assert notes == ([] if not late else [note for note in notes if note.startswith(f"{late} of {len(lines)} lines")])

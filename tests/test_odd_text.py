@@ -1,0 +1,62 @@
+"""Text that is no valid Unicode, written by a script or a restored file: everything still answers, with U+FFFD."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from flask.testing import FlaskClient
+
+from database import database, from_json
+from models import Delivery, Event, Job
+from repos import JobRepository
+from server import webhooks
+
+on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])  # PostgreSQL refuses such text
+
+
+@pytest.fixture
+def odd_job(job: Job) -> Iterator[Job]:
+    """The job with lone surrogates in every JSON column."""
+    text = r'{"genre":"\ud800","\udfff key":["a\uDBFFb","\ud83c\udfb5","\\ud800"]}'
+    for column in ("metadata", "file_manifest"):
+        database.execute_sql(f"UPDATE job SET {column} = ?", (text,))
+    data = r'{"status":"completed","progress":100,"message":"\ud800","error":null}'
+    JobRepository().update("job-1", status="completed")
+    for table in ("event", "delivery"):
+        database.execute_sql(f"UPDATE {table} SET data = ?", (data,))
+    yield job
+
+
+@on_sqlite
+@pytest.mark.parametrize("path", ["/api/jobs/job-1", "/api/jobs", "/api/jobs?metadata.genre=x", "/", "/jobs/job-1"])
+def test_a_lone_surrogate_in_one_row_breaks_no_answer(path: str, client: FlaskClient, odd_job: Job) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200 and answer.data.decode()
+
+
+@on_sqlite
+def test_a_lone_surrogate_is_answered_as_u_fffd(client: FlaskClient, odd_job: Job) -> None:
+    kept = json.loads(client.get("/api/jobs/job-1").data)
+    assert kept["metadata"] == {"genre": "\ufffd", "\ufffd key": ["a\ufffdb", "🎵", r"\ud800"]}
+    assert client.post("/api/jobs/job-1/cancel").status_code == 200
+
+
+@on_sqlite
+def test_a_lone_surrogate_in_an_event_breaks_no_stream(client: FlaskClient, odd_job: Job) -> None:
+    database.execute_sql("UPDATE event SET event_id = event_id + 10")
+    answer = client.get("/api/events?since=0")
+    chunk = next(chunk for chunk in answer.iter_encoded() if b"data:" in chunk)
+    assert '"message":"\ufffd"' in chunk.decode()
+    answer.close()
+
+
+@on_sqlite
+def test_a_lone_surrogate_in_a_delivery_breaks_no_webhook(client: FlaskClient, odd_job: Job) -> None:
+    [delivery] = Delivery.select()
+    assert json.loads(webhooks.message(delivery))["data"]["data"]["message"] == "\ufffd"
+    assert Event.select().count() > 0
+
+
+@pytest.mark.parametrize("text", [r'"\ud83c\udfb5"', r'"\\ud800"', r'{"a":"\u00e9"}', '"é🎵"'])
+def test_valid_json_text_is_read_as_it_is(text: str) -> None:
+    assert from_json(text) == from_json(text.encode()) == json.loads(text)

@@ -1,0 +1,144 @@
+"""Reads requests: the query string, the body and the headers, each as its schema says."""
+
+import re
+from typing import Any
+
+from flask import request
+from pydantic import ValidationError
+from werkzeug.http import parse_etags
+
+from errors import Busy, Invalid, LengthRequired, Malformed, TooLarge, UnsupportedMediaType
+from models import ID_PATTERN
+from web import schemas
+from web.current import services
+from web.strict_json import read_json
+
+MAX_BODY_BYTES = 1024 * 1024
+ETAG = re.compile("([0-9]{1,18})(-[0-9a-f]{16})?")  # a version, with a digest of the children when they are nested
+# What an error means, by its type and by the pattern that does not match.
+BY_TYPE = {
+    "extra_forbidden": "is not known here",
+    "model_type": "input should be an object",
+    "dict_type": "input should be an object",
+    "list_type": "input should be a valid array",
+}
+BY_PATTERN = {
+    r"\S": "must not be blank",
+    ID_PATTERN: "must be made of A-Z a-z 0-9 . _ - and not be . or ..",
+    schemas.METADATA_PATH: "is no path: write metadata.genre=ambient, with a dot between keys",
+}
+
+
+def read_query(schema: type[schemas.Query]) -> Any:
+    """The query string as the schema has it. Raises Malformed naming every bad parameter."""
+    if not request.query_string and schema is schemas.NoQuery:
+        return None
+    parameters: dict[str, Any] = {}
+    for name, values in request.args.lists():
+        if "\0" in name + "".join(values):
+            raise _malformed([{"field": name, "message": "may not have the character U+0000"}])
+        field = schema.model_fields.get(name)
+        if name.startswith("metadata.") and "metadata" in schema.model_fields:
+            parameters.setdefault("metadata", {})[name.removeprefix("metadata.")] = _only(name, values)
+        elif name == "metadata":
+            raise _malformed([{"field": name, "message": "name a path, as in metadata.genre=ambient"}])
+        else:
+            parameters[name] = values if field is not None and field.default == [] else _only(name, values)
+    return validate_query(schema, parameters)
+
+
+def validate_query(schema: type[schemas.Query], parameters: dict[str, Any]) -> Any:
+    """These parameters as the schema has them. Raises Malformed naming every bad one."""
+    try:
+        return schema.model_validate(parameters)
+    except ValidationError as error:
+        raise _malformed(_fields(error)) from None
+
+
+def read_body(schema: type[schemas.Body]) -> Any:
+    """The JSON body as the schema has it.
+
+    Raises UnsupportedMediaType, and as raw_body(), read_json() and validate_body() do.
+    """
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+    return validate_body(schema, read_json(raw_body()))
+
+
+def validate_body(schema: type[schemas.Body], value: Any) -> Any:
+    """This JSON value as the schema has it. Raises Invalid naming every bad field.
+
+    The schemas are strict and have only JSON's own types: validating the parsed value is as strict as parsing again.
+    """
+    try:
+        return schema.model_validate(value)
+    except ValidationError as error:
+        fields = _fields(error)
+        raise Invalid(_sentence("The body", fields), errors=fields) from None
+
+
+def read_if_match() -> list[int] | None:
+    """The versions named by If-Match; None without one or with *, [] when it names none of ours."""
+    header = request.headers.get("If-Match")
+    if header is None or header.strip() == "*":
+        return None
+    matches = (ETAG.fullmatch(tag or "") for tag in parse_etags(header).as_set())
+    return [int(match[1]) for match in matches if match]
+
+
+def read_lease_token(required: bool) -> str | None:
+    """The Lease-Token header. Raises Malformed when it is required and missing."""
+    token = request.headers.get("Lease-Token")
+    if token is None and required:
+        raise Malformed("Send the lease_token that claim gave you in the header Lease-Token.", "Lease-Token")
+    return token[:100] if token is not None else None
+
+
+def raw_body() -> bytes:
+    """The body, read whole. Raises LengthRequired, TooLarge, Malformed, Busy."""
+    if "Transfer-Encoding" in request.headers:
+        raise LengthRequired("Send the body whole, with a Content-Length.")
+    length = request.content_length or 0
+    if length > MAX_BODY_BYTES:
+        raise TooLarge(f"The body has {length} bytes; {MAX_BODY_BYTES} are accepted.")
+    readers = services().limits.bodies
+    if not readers.acquire(blocking=False):
+        raise Busy("Too many bodies are being read just now: send this again in a moment.")
+    try:
+        raw = request.get_data(cache=False)
+    finally:
+        readers.release()
+    if len(raw) != length:
+        raise Malformed(f"The body ended after {len(raw)} of {length} bytes: send it again.")
+    return raw
+
+
+def _only(name: str, values: list[str]) -> str:
+    if len(values) > 1:
+        raise _malformed([{"field": name, "message": "may be given once"}])
+    return values[0]
+
+
+def _fields(error: ValidationError) -> list[dict[str, str]]:
+    return [
+        {"field": ".".join(map(str, problem["loc"])), "message": _message(dict(problem))}
+        for problem in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def _message(problem: dict[str, Any]) -> str:
+    """What was expected, in words rather than patterns and Python's types."""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    usual = BY_PATTERN.get(problem.get("ctx", {}).get("pattern"), message[0].lower() + message[1:])
+    return BY_TYPE.get(problem["type"], usual)
+
+
+def _malformed(fields: list[dict[str, str]]) -> Malformed:
+    return Malformed(_sentence("The query", fields), errors=fields)
+
+
+def _sentence(what: str, fields: list[dict[str, str]]) -> str:
+    reasons = "; ".join(f"{problem['field']} {problem['message']}".strip() for problem in fields)
+    return f"{what} cannot be used: {reasons}."
