@@ -45,4 +45,4 @@ soak: setup-dev ## all tests, crashes and load in full: an hour or so
 	THOROUGH=1 $(BIN)/python -m pytest --timeout 3600
 
 clean: ## forget the virtual environment and caches
-	rm -rf .venv .venv-pymusiclooper .bench-music .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis
+	rm -rf .venv .venv-pymusiclooper .bench-music .pytest_cache .mypy_cache .ruff_cache .coverage* .hypothesis

@@ -16,6 +16,7 @@ from files.storage import Storage
 from models import Loop, Track
 from repos import LoopRepository, TrackRepository
 from tests.conftest import ROOT, Server, wait_for
+from tests.service import UNMEASURED
 from tests.sounds import wav_bytes
 from web.downloads import disposition
 
@@ -134,7 +135,7 @@ def test_too_many_readers_are_told_to_come_back(
 
 
 def test_slow_readers_hold_little_memory(server: Callable[..., Server]) -> None:
-    running = server().start()
+    running = server(**UNMEASURED).start()
     (running.storage / "song.wav").write_bytes(bytes(20_000_000))
     running.call("POST", "/api/jobs", {"job_id": "j", "prompt": "p"})
     running.call("POST", "/api/jobs/j/tracks", {"track_id": "t", "file_path_wav": "song.wav"})
