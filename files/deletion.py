@@ -63,7 +63,7 @@ def named(storage: Storage, paths: Collection[Path]) -> set[Path]:
     matches: set[Path] = set()
     ordered = list(paths)
     for batch in (ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH)):
-        names = {name: path for path in batch for name in (storage.relative(path), str(path))}
+        names = {name: path for path in batch for name in storage.spellings(path)}
         queries: list[Any] = [
             Track.select(field).where(field.in_(list(names))) for field in (Track.file_path_wav, Track.file_path_mp3)
         ]

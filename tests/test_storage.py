@@ -79,7 +79,7 @@ def test_nothing_outside_the_folder_is_opened_or_removed(storage: Storage, name:
     assert everything(storage.root.parent) == before
 
 
-@pytest.mark.parametrize("name", ["inside.wav", "jobs/../inside.wav", "./inside.wav", "{root}/inside.wav"])
+@pytest.mark.parametrize("name", ["inside.wav", "{root}/inside.wav"])
 def test_a_file_inside_is_opened_and_removed(storage: Storage, name: str) -> None:
     name = name.format(root=storage.root)
     with storage.open(name) or pytest.fail(name) as file:
