@@ -149,7 +149,9 @@ class Storage:
         return self._parts() / _attempt(lease_token)
 
     def remove_attempt(self, kind: str, record_id: str, lease_token: str) -> None:
-        """Remove all files of an attempt that failed."""
+        """Remove all files of an attempt that failed. A token that names no attempt has none."""
+        if not ATTEMPT.fullmatch(_attempt(lease_token)):
+            return
         for folder in (self.workshop(lease_token), self.attempt(kind, record_id, lease_token)):
             _remove_tree(folder)
 

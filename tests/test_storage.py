@@ -223,3 +223,11 @@ def test_parts_nobody_writes_to_any_more_are_removed(storage: Storage) -> None:
     os.utime(old, (time.time() - 4000,) * 2)
     storage.remove_old_parts(in_use=())
     assert new.exists() and not old.exists()
+
+
+@pytest.mark.parametrize("token", ["", "-", "9b2f6c1e-", "job/..", "..", "9B2F6C1E04AA", "9b2f6c1e04a"])
+def test_a_lease_that_names_no_attempt_removes_nothing(storage: Storage, token: str) -> None:
+    publish_file(part_of(storage, "song"), storage.folder("job", "one") / "song.wav")
+    before = everything(storage.root)
+    storage.remove_attempt("job", "one", token)
+    assert everything(storage.root) == before
