@@ -115,6 +115,11 @@ class Storage:
             with suppress(OSError):  # it is not empty
                 os.rmdir(place)
 
+    def owner(self, path: Path) -> tuple[str, str] | None:
+        """The kind and the id of the record in whose folder a path is, or None."""
+        folder = self._owner(path)
+        return (folder.parent.name.removesuffix("s"), folder.name) if folder else None
+
     def _owner(self, path: Path) -> Path | None:
         """The folder of the record that a path belongs to, or None."""
         parts = path.relative_to(self.root).parts
