@@ -22,7 +22,7 @@ class BoundDatabase(DatabaseProxy):
 
     def __getattr__(self, name: str) -> Any:
         if self.obj is None:
-            bind(get_settings())
+            _bind_for_script()
         return getattr(self.obj, name)
 
 
@@ -52,13 +52,13 @@ def bind_default() -> None:
     models.py calls this: Peewee builds JSON conditions for the kind of database that is bound.
     """
     with suppress(SettingsError):
-        bind(get_settings())
+        _bind_for_script()
 
 
 def bound_settings() -> Settings:
     """The settings of the bound database. Raises SettingsError when the environment's cannot be used."""
     if database.obj is None:
-        bind(get_settings())
+        _bind_for_script()
     return _settings
 
 
@@ -86,6 +86,14 @@ def server_version() -> str:
     """'SQLite 3.54.0' or 'PostgreSQL 18.4'."""
     kind, query = ("PostgreSQL", "SHOW server_version") if is_postgresql() else ("SQLite", "SELECT sqlite_version()")
     return f"{kind} {database.execute_sql(query).fetchone()[0]}"
+
+
+def _bind_for_script() -> None:
+    """Bind the database of the environment's settings; its first connection brings the schema up to date."""
+    from database.schema import init_database
+
+    bind(get_settings())
+    database.obj.prepare = init_database
 
 
 def _open(settings: Settings) -> peewee.Database:

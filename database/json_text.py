@@ -9,8 +9,21 @@ ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+MAX_DEPTH = 100  # of nesting, as for request bodies
+TOO_DEEP = {"unreadable": f"this JSON is nested more than {MAX_DEPTH} levels deep"}
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]')
+
+
 class NotJson(ValueError):
     """A value that JSON text cannot hold."""
+
+
+def to_column(value: object) -> str:
+    """Compact JSON text for a column. Raises NotJson as to_json() does, and for nesting deeper than MAX_DEPTH."""
+    text = to_json(value)
+    if is_too_deep(text):
+        raise NotJson(f"it is nested more than {MAX_DEPTH} levels deep")
+    return text
 
 
 def to_json(value: object) -> str:
@@ -27,12 +40,29 @@ def dump(value: object, **options: Any) -> str:
 
 
 def from_json(text: str | bytes) -> Any:
-    """The value of JSON text of any writer: a number that does not fit a float is None, a lone surrogate is U+FFFD."""
+    """The value of JSON text of any writer, read so that it can be written again.
+
+    A number that does not fit a float is None, a lone surrogate is U+FFFD, and what is nested too deeply is TOO_DEEP.
+    """
     text = text.decode() if isinstance(text, bytes) else text
+    if is_too_deep(text):
+        return TOO_DEEP
     value = _read(text)
     if ESCAPED_SURROGATE.search(text):  # a pair of them is one character now
         value = _read(SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
     return value
+
+
+def is_too_deep(text: str) -> bool:
+    """True for JSON text that is nested more than MAX_DEPTH levels deep."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def _read(text: str) -> Any:

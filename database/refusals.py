@@ -26,6 +26,7 @@ _ID = "1 to 64 of A-Z a-z 0-9 . _ -, and not . or .."
 # SQLite's extended result codes, and PostgreSQL's sqlstates.
 FOREIGN_KEY = (787, "23503")
 NOT_NULL = (1299, "23502")
+DISK_FULL = (13, "53100")
 RAISED = 1811  # by a trigger of ours, for a missing parent alone
 _SQLITE_END = re.compile(r"(?:: (?:\w+\.)?(\w+))? \(code=\d+, ext=(\d+)\)$")
 
@@ -42,6 +43,15 @@ def rules_named(model: Any) -> Iterator[None]:
         raise Invalid(f"{table} cannot hold this: a value does not fit its field") from None
     except (NotJson, UnicodeEncodeError) as error:
         raise Invalid(f"{table} cannot hold this: {error}") from None
+
+
+def is_disk_full(error: Exception) -> bool:
+    """True if the database reports that its disk has no room."""
+    cause = getattr(error, "orig", None) or error.__cause__ or error
+    if is_postgresql():
+        return getattr(cause, "sqlstate", None) == DISK_FULL[1]
+    end = _SQLITE_END.search(str(cause))
+    return end is not None and int(end[2]) == DISK_FULL[0]
 
 
 def _broken_rule(model: Any, error: Any) -> Invalid:

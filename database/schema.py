@@ -29,6 +29,7 @@ def init_database(settings: Settings | None = None) -> None:
     if settings is not None:
         bind(settings)
     settings = bound_settings()
+    database.obj.prepare = None  # this is what it would do
     try:
         with _schema_lock(settings):
             _migrate()

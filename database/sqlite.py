@@ -26,6 +26,7 @@ class Sqlite(PerThread, CySqliteDatabase):
 
     def begin(self, lock_type: str | None = None) -> None:
         """Wait for the other writers of this process, then for those of others."""
+        self.connection()  # the first one brings the schema up to date, which writes
         if not _writer.acquire(timeout=WRITER_SECONDS):
             raise peewee.OperationalError("database is locked by another thread")
         _thread.is_writer = True

@@ -20,7 +20,29 @@ class AtThreadEnd:
 
 
 class PerThread:
-    """A database whose connections end with their threads: no one else would close them."""
+    """A database whose connections end with their threads: no one else would close them.
+
+    prepare: a function to call before the first connection, or None. When it fails, the next connection calls it again.
+    """
+
+    prepare: Callable[[], object] | None = None
+    _preparing = threading.RLock()
+
+    def connect(self, reuse_if_open: bool = False) -> Any:
+        """Open a connection of this thread; True when it was closed before."""
+        if self.prepare is not None:
+            self._prepare()
+        return super().connect(reuse_if_open)  # type: ignore[misc]
+
+    def _prepare(self) -> None:
+        with self._preparing:  # another thread waits; this one may connect meanwhile
+            prepare, self.prepare = self.prepare, None
+            try:
+                if prepare is not None:
+                    prepare()
+            except BaseException:
+                self.prepare = prepare
+                raise
 
     def _connect(self) -> Any:
         connection = super()._connect()  # type: ignore[misc]

@@ -18,6 +18,8 @@ from settings import get_settings
 log = logging.getLogger("ledger.housekeeping")
 SECONDS = 2.0
 HOURLY_SECONDS = 3600.0
+STEADY_SECONDS = 3600.0  # for which the clock must have run evenly before its word deletes something
+AHEAD = timedelta(days=1)  # rows from so far in the future were written while the clock was wrong
 LARGE = 10_000  # jobs
 DELIVERY_DAYS = 1.0  # after which webhooks.py gives up, too
 BATCH, BATCHES, BREATH_SECONDS = 500, 20, 0.05  # rows to delete; batches in a round; between batches others write
@@ -43,8 +45,7 @@ class Housekeeping:
     def run(self) -> None:
         """One round."""
         self.requeue()
-        forget(self.stopping, Event, get_settings().event_retention_days)
-        forget(self.stopping, Delivery, DELIVERY_DAYS)
+        self.forget_old()
         if self.delivery_limit is not None:
             limit_deliveries(self.delivery_limit)
         if time.monotonic() >= self._hourly_at:
@@ -52,6 +53,15 @@ class Housekeeping:
             optimise()
             self.remove_old_parts()
             remove_leftovers(self.storage)
+
+    def forget_old(self) -> None:
+        """Delete old events and deliveries, once the clock has run evenly for an hour: until then it may be wrong.
+
+        Webhooks have tried each delivery in that time, also after a long stop.
+        """
+        if self.clock.read()[1] >= STEADY_SECONDS:
+            forget(self.stopping, Event, get_settings().event_retention_days)
+            forget(self.stopping, Delivery, DELIVERY_DAYS)
 
     def requeue(self) -> None:
         """Put work whose lease has expired back, and remove the files of its lost attempt.
@@ -79,14 +89,17 @@ def forget(stopping: threading.Event, model: type[Event | Delivery], days: float
 
 
 def prune(model: type[Event | Delivery], days: float) -> int:
-    """Delete a batch of rows that are older than so many days; returns their number. With none it costs one read."""
-    before = utc_now() - timedelta(days=days)
+    """Delete a batch of rows that are older than so many days, or dated more than a day ahead. Returns their number.
+
+    With none it costs one read.
+    """
+    before, ahead = utc_now() - timedelta(days=days), utc_now() + AHEAD
     oldest = model.select(model.event_id, model.created_at).order_by(model.event_id).first()
-    if oldest is None or oldest.created_at >= before:
+    if oldest is None or before <= oldest.created_at <= ahead:
         return 0
     batch = skip_locked(model.select(model.event_id).order_by(model.event_id).limit(BATCH))
     with database.atomic():
-        return int(model.delete().where(model.event_id.in_(batch), model.created_at < before).execute())
+        return int(model.delete().where(model.event_id.in_(batch), ~model.created_at.between(before, ahead)).execute())
 
 
 def limit_deliveries(limit: int) -> None:

@@ -140,9 +140,10 @@ def _claim(is_due: Expression) -> Delivery | None:
     if not due.exists():  # takes no lock
         return None
     changes = {Delivery.attempts: Delivery.attempts + 1, Delivery.due_at: database_now(LEASE_SECONDS)}
-    query = Delivery.update(changes).where(Delivery.event_id == skip_locked(due)).returning(Delivery)
+    query = Delivery.update(changes).where(Delivery.event_id == skip_locked(due)).returning(Delivery.event_id)
     with database.atomic():
-        return next(iter(list(query.execute())), None)
+        claimed = [event_id for (event_id,) in query.tuples().execute()]
+        return Delivery.get_or_none(Delivery.event_id.in_(claimed)) if claimed else None
 
 
 def _connection(url: str) -> http.client.HTTPConnection:

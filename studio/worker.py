@@ -49,7 +49,7 @@ class Worker:
         raise NotImplementedError
 
     def run(self) -> None:
-        """Work until shutdown is set. When the database is away or the disk is full, wait and go on."""
+        """Work until shutdown is set. After any error (the database is away, the disk is full), wait and go on."""
         pause = IDLE_SECONDS
         while not self.shutdown.is_set():
             try:
@@ -57,9 +57,10 @@ class Worker:
                 pause = IDLE_SECONDS
                 if not busy:
                     self.shutdown.wait(pause)
-            except (*AWAY, OSError) as error:
+            except Exception as error:
                 pause = min(pause * 2, LONGEST_PAUSE)
-                log.error("worker %s waits %.1f s, then goes on: %s", self.name, pause, error)
+                defect = None if isinstance(error, (*AWAY, OSError)) else error
+                log.error("worker %s waits %.1f s, then goes on: %s", self.name, pause, error, exc_info=defect)
                 release_connection()
                 self.shutdown.wait(pause)
         release_connection()

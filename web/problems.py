@@ -12,6 +12,7 @@ from playhouse.pool import MaxConnectionsExceeded
 from werkzeug.exceptions import HTTPException
 
 import errors
+from database.refusals import is_disk_full
 
 log = logging.getLogger("ledger.web")
 
@@ -97,7 +98,7 @@ def from_database(error: peewee.DatabaseError) -> Response:
 def unavailable(error: Exception) -> Response:
     """The database is full, locked or gone: our trouble, worth another try."""
     log.error("database: %s", error)
-    if "full" in str(error) or "No space left" in str(error):
+    if is_disk_full(error):
         return problem(507, "storage_full", "The disk of the database is full: free some space, then send this again.")
     answer = problem(503, "unavailable", "The database cannot be used just now: send this again in a moment.")
     answer.headers["Retry-After"] = RETRY_SECONDS

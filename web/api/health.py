@@ -87,10 +87,12 @@ def _look_at_storage(folder: Path) -> str:
 def _look_at_disk(settings: Settings) -> str:
     """The least free space of the disks that hold the storage folder and the SQLite file."""
     folders = [Path(settings.storage_dir), *([] if settings.is_postgresql else [settings.sqlite_path.parent])]
-    frees = [shutil.disk_usage(folder).free for folder in folders if folder.is_dir()]
-    if not frees:
-        return "unknown: there is no storage folder"
-    free = min(frees)
+    try:
+        free = min(shutil.disk_usage(folder).free for folder in folders)
+    except OSError as error:
+        raise NotReady(
+            f"the free space cannot be read ({error.strerror}): check the folders of STORAGE_DIR and DB_PATH"
+        ) from None
     if free < MIN_FREE_BYTES:
         raise NotReady(f"the disk is nearly full, {free // 1_000_000} MB are free: delete jobs or other files")
     return f"{free // 1_000_000} MB are free"
