@@ -6,6 +6,7 @@ from typing import Any
 from peewee import Expression, fn
 
 from database import database
+from database.hints import unindexed
 from errors import MissingParent
 from models import Job
 from records.leases import WorkRepository
@@ -27,10 +28,11 @@ class JobRepository(WorkRepository[Job]):
 
     def claim_of(self, types: Collection[str], worker: str, lease_seconds: float = 60) -> Job | None:
         """claim() among the jobs of these types. When none is pending, it costs little however many jobs there are."""
-        if not self.waits(Job.job_type.in_(list(types))):
+        is_of_types = Job.job_type.in_(list(types))
+        if not self.waits(is_of_types):
             return None
         # In the order of the queue, whichever index the planner would prefer.
-        return self.claim(worker, lease_seconds, Job.job_type.concat("").in_(list(types)))
+        return self.claim(worker, lease_seconds, unindexed(is_of_types))
 
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
         """Complete a job with its tracks, in one transaction. Returns it, or None when it was deleted.

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from peewee import SQL, Case, Cast, Expression, Value, fn
 
 from database import database
-from database.hints import skip_locked, wait_for_lock
+from database.hints import few_rows, skip_locked, wait_for_lock
 from errors import Invalid, LeaseLost, LedgerError, WrongStatus
 from models import EPOCH, Statuses, Work, utc_now
 from records.repository import Page, Repository
@@ -39,10 +39,14 @@ class WorkRepository(Repository[W]):
         return self.page(Page(limit=limit, offset=offset), self.in_status(status))
 
     def in_status(self, *statuses: str) -> Expression:
-        """The condition that the status is one of these, for page() and count(). Raises Invalid for any other."""
+        """The condition that the status is one of these, for page() and count(). Raises Invalid for any other.
+
+        As many records are active as there are workers. No index has several statuses in the order of a list.
+        """
         for status in statuses:
             self._require_status(status)
-        return cast(Expression, self.model.status.in_(statuses))
+        is_one = cast(Expression, self.model.status.in_(statuses))
+        return few_rows(is_one) if len(statuses) > 1 and all(map(self.statuses.is_active, statuses)) else is_one
 
     def waits(self, *where: Expression) -> bool:
         """True when a pending record meets every condition; takes no lock."""

@@ -118,13 +118,11 @@ def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand:
     return answer
 
 
-def part(
-    repo: Repository[Any], query: schemas.List, *where: Expression, few: bool = False
-) -> tuple[list[Any], str | None]:
+def part(repo: Repository[Any], query: schemas.List, *where: Expression) -> tuple[list[Any], str | None]:
     """(the records of a part of a list, the cursor of the next part or None). Raises Malformed as page() does."""
     sort = str(query.sort)  # type: ignore[attr-defined]
     after = _position(query.cursor, sort)
-    one_more = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after, few)
+    one_more = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after)
     records = repo.page(one_more, *where)
     following = _cursor(records[query.limit - 1], sort) if len(records) > query.limit else None
     return records[: query.limit], following

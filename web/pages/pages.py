@@ -26,7 +26,6 @@ SHOWN = {
     "failed": (JOB_STATUSES.failed,),
     "cancelled": (JOB_STATUSES.cancelled,),
 }
-FEWEST = ("running",)  # as many as there are workers: sorting those beats walking the index of all jobs
 GENRES = (
     *("Pop", "Rock", "Electronic", "Jazz", "Folk", "Hip-Hop", "Classical", "Ambient", "Blues", "Country", "Soul"),
     *("R&B", "Funk", "Reggae", "Latin", "Metal", "House", "Techno", "Lo-Fi", "Cinematic", "Synthwave"),
@@ -45,7 +44,7 @@ def show_jobs() -> str:
     """The jobs, newest first, narrowed by status, type and words."""
     show = request.args.get("show") or None
     query = _query(show)
-    records, cursor = part(matching_jobs(query), query, *conditions(query), few=show in FEWEST)
+    records, cursor = part(matching_jobs(query), query, *conditions(query))
     filters = {name: value for name, value in (("q", query.q), ("job_type", query.job_type)) if value}
     return render_template(
         "jobs.html",
