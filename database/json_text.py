@@ -1,4 +1,4 @@
-"""JSON text as the database columns and the responses hold it: strict when written, lenient when read."""
+"""Writes and reads JSON text for database columns and responses: strict when writing, lenient when reading."""
 
 import json
 import math
@@ -10,16 +10,19 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class NotJson(ValueError):
-    """A value that JSON text cannot hold."""
+    """A value cannot be written as JSON text."""
 
 
 def to_json(value: object) -> str:
-    """Compact JSON text. Raises NotJson for NaN, Infinity, other types, and what contains itself or is too deep."""
+    """The value as compact JSON text.
+
+    Raises NotJson for NaN, Infinity, types that JSON does not have, and values that contain themselves or are too deep.
+    """
     return dump(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def dump(value: object, **options: Any) -> str:
-    """json.dumps(), with NotJson for whatever it raises."""
+    """Call json.dumps(). Raises NotJson instead of its errors."""
     try:
         return json.dumps(value, **options)
     except (ValueError, TypeError, RecursionError) as error:
@@ -27,10 +30,10 @@ def dump(value: object, **options: Any) -> str:
 
 
 def from_json(text: str | bytes) -> Any:
-    """The value of JSON text of any writer: a number that does not fit a float is None, a lone surrogate is U+FFFD."""
+    """The value of JSON text from any writer. A number too large for a float becomes None, a lone surrogate U+FFFD."""
     text = text.decode() if isinstance(text, bytes) else text
     value = _read(text)
-    if ESCAPED_SURROGATE.search(text):  # a pair of them is one character now
+    if ESCAPED_SURROGATE.search(text):  # a pair of surrogates is one character now, so only lone ones are left
         value = _read(SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
     return value
 
@@ -45,6 +48,6 @@ def _finite(digits: str) -> float | None:
 
 
 def _integer(digits: str) -> float | int | None:
-    """jsonb writes 1e300 as 301 digits: what no 64-bit integer holds was a float."""
+    """The number of these digits. jsonb writes 1e300 as 301 digits, so more than 64 bits are read as a float."""
     fits = len(digits) < 20 or (len(digits) == 20 and abs(int(digits)) <= 2**63)
     return int(digits) if fits else _finite(digits)
