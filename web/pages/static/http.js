@@ -66,9 +66,9 @@ async function textOf(answer) {
 
 async function problemOf(answer) {
   const isProblem = (answer.headers.get("Content-Type") ?? "").includes("problem+json");
-  const told = isProblem ? await answer.json().catch(() => ({})) : {};
-  const detail = told.detail ?? `The service answered ${answer.status} ${answer.statusText}.`;
-  return new Problem(detail, answer.status, told.errors ?? []);
+  const problem = isProblem ? await answer.json().catch(() => ({})) : {};
+  const detail = problem.detail ?? `The service answered ${answer.status} ${answer.statusText}.`;
+  return new Problem(detail, answer.status, problem.errors ?? []);
 }
 
 function signIn() {

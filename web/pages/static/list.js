@@ -24,8 +24,8 @@ export function beginList() {
   const follower = new Follower("/api/events", { changed: (event) => changed(event, refresh), refresh });
   const go = (url, how) => narrow(url, how).catch((problem) => problem.offline && follower.lookNow());
   document.addEventListener("click", (event) => followTab(event, go));
-  search.addEventListener("submit", (event) => (event.preventDefault(), go(asked(), "push")));
-  search.addEventListener("input", debounced(() => go(asked(), "replace"), TYPING));
+  search.addEventListener("submit", (event) => (event.preventDefault(), go(addressOfForm(), "push")));
+  search.addEventListener("input", debounced(() => go(addressOfForm(), "replace"), TYPING));
   window.addEventListener("popstate", () => go(location.href, null));
   new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && readMore(), { rootMargin: AHEAD }).observe(
     document.getElementById("more"),
@@ -49,8 +49,8 @@ async function refreshOnce() {
   const fresh = await readPage(location.href);
   if (number !== reading) return;
   const more = fresh.getElementById("more");
-  const known = new Set([...list().children].map((row) => row.id));
-  const joins = [...fresh.querySelectorAll("#jobs > li")].some((row) => known.has(row.id));
+  const shownIds = new Set([...list().children].map((row) => row.id));
+  const joins = [...fresh.querySelectorAll("#jobs > li")].some((row) => shownIds.has(row.id));
   merge(fresh);
   if (!joins && more) replaceMore(more);
   tellTimes(results);
@@ -85,7 +85,7 @@ function followTab(event, go) {
 }
 
 /** The address of what the form asks for, in the tab that is open. */
-function asked() {
+function addressOfForm() {
   const url = new URL(search.action);
   for (const [name, value] of new FormData(search)) if (value.trim()) url.searchParams.set(name, value.trim());
   const show = new URL(location.href).searchParams.get("show");
@@ -112,9 +112,9 @@ function take(fresh) {
   replaceMore(fresh.getElementById("more"));
   merge(fresh);
   const { q, job_type: type } = search.elements;
-  const asked = fresh.getElementById("search").elements;
-  if (document.activeElement !== q) q.value = asked.q.value;
-  type.value = asked.job_type.value;
+  const fields = fresh.getElementById("search").elements;
+  if (document.activeElement !== q) q.value = fields.q.value;
+  type.value = fields.job_type.value;
   tellTimes(results);
   const count = list().children.length;
   announce(`${count}${document.querySelector('#more [rel="next"]') ? " or more" : ""} jobs`);

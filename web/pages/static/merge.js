@@ -54,9 +54,9 @@ export function coalesced(act) {
 /** The function, called once so many milliseconds have passed without another call. */
 export function debounced(act, milliseconds) {
   let timer;
-  return (...given) => {
+  return (...values) => {
     clearTimeout(timer);
-    timer = setTimeout(() => act(...given), milliseconds);
+    timer = setTimeout(() => act(...values), milliseconds);
   };
 }
 
