@@ -1,4 +1,4 @@
-"""Health checks: is the process alive, and can it do its work?"""
+"""Health checks: say whether the process is alive, and whether it can do its work."""
 
 import os
 import shutil
