@@ -16,7 +16,7 @@ SINGLE = (
     "\U0001f000-\U0001faff\U00020000-\U0003ffff"
 )
 ACCENTS = "\u0300-\u036f"
-# Where the letters of accented_letters() are: Latin, Greek, Cyrillic, Indic and presentation forms.
+# Ranges that contain the letters of accented_letters(): Latin, Greek, Cyrillic, Indic and presentation forms.
 ACCENTED = (
     "\u01de-\u01ff\u0300-\u0477\u04c1-\u04f9\u0929-\u0b5d\u0f43-\u0fb9\u1f00-\u1fff\u212b\u21cd-\u21cf\ufb1d-\ufb4e"
     "\U0001d15e-\U0001d1c0"

@@ -95,7 +95,7 @@ class Derivatives:
         with storage_errors():
             part = self.storage.part()
             try:
-                part.touch()  # if this fails, the error has the reason; the error of an encoder has not
+                part.touch()  # this error has a reason; the error of an encoder does not
                 self._run(kind, source, part)
                 publish_file(part, target)
             finally:

@@ -17,7 +17,7 @@ from models import Track, new_id
 from repos import TrackRepository
 
 OTHER = {"wav": "mp3", "mp3": "wav"}
-SAMPLE_BYTES = 2  # of the WAV files that other kinds become
+SAMPLE_BYTES = 2  # bytes of a sample in the WAV files that other kinds become
 
 
 class Sound(NamedTuple):

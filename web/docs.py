@@ -31,7 +31,7 @@ def protect(answer: Response) -> Response:
     """Add the headers that allow only local files and the inline start script, which is the same for every request."""
     answer.headers["X-Content-Type-Options"] = "nosniff"
     if answer.mimetype == "text/html":
-        answer.direct_passthrough = False  # oauth2-redirect.html is a file
+        answer.direct_passthrough = False  # for oauth2-redirect.html, which is sent from a file
         scripts = " ".join(["'self'", *map(source_hash, INLINE_SCRIPT.findall(answer.get_data()))])
         answer.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts)
     return answer

@@ -14,7 +14,7 @@ from files.storage import Storage
 from web.current import services
 
 TAIL_BYTES = 1024 * 1024
-BLOCK = 64 * 1024  # the server keeps several of a slow reader in memory
+BLOCK = 64 * 1024  # bytes; for a slow client, the server keeps several blocks in memory
 SMALL = 1024 * 1024
 TEXT = "text/plain; charset=utf-8"
 TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}

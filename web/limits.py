@@ -6,7 +6,7 @@ from threading import BoundedSemaphore
 from errors import SettingsError
 from settings import Settings
 
-WAITS = 32  # requests that wait for a job to finish or for something to claim
+WAITS = 32  # requests that wait until a job has finished or work is pending
 BODIES = 24  # request bodies that are being read
 UPLOADS = 8  # files that are being uploaded
 TRANSFERS = 40  # large files that are being sent

@@ -13,7 +13,7 @@ Audio = NDArray[np.float32]  # (frames, channels), -1 to 1
 
 FULL_SCALE = 32_768  # the scale of libsndfile, so that 16-bit samples stay unchanged
 SAMPLE_BYTES = 2
-BLOCK = 8192  # frames; at most this much is lost at the damage of a damaged file
+BLOCK = 8192  # frames; at most this much sound is lost before a damaged part of a file
 SHORTEST = 3.0  # seconds
 SILENT = 8 / FULL_SCALE  # peak to peak: -72 dBFS
 
