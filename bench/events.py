@@ -1,4 +1,4 @@
-"""How long a commit of another process takes to reach 50 event streams: make bench."""
+"""Measures how long a commit of another process takes to reach 50 event streams: make bench."""
 
 import statistics
 import sys
@@ -41,7 +41,7 @@ def measure(port: int, url: str) -> list[float]:
 
 
 def commit(url: str) -> None:
-    """Change a job again and again, its message the moment before."""
+    """Change a job repeatedly. Its message is the time just before the change."""
     init_database(Settings(_env_file=None, database_url=url))
     for _ in range(COMMITS):
         time.sleep(0.02)
@@ -50,14 +50,14 @@ def commit(url: str) -> None:
 
 
 def latencies(listener: Listener) -> list[float]:
-    """How many milliseconds after the moment that its message names each event was read."""
+    """For each event: the milliseconds from the time in its message until it was read."""
     with closing(listener):
         events = events_of(iter(listener))
         return [milliseconds_since(next(events)) for _ in range(COMMITS)]
 
 
 def milliseconds_since(event: Block) -> float:
-    """The milliseconds since the moment that the message of an event names."""
+    """The milliseconds since the time in the message of an event."""
     return 1000 * (time.monotonic() - float(event["data"]["data"]["message"]))
 
 

@@ -1,4 +1,4 @@
-"""Connections that close when their thread ends."""
+"""Closes the database connections of a thread when the thread ends."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,7 @@ _thread = threading.local()
 
 
 class AtThreadEnd:
-    """Calls what it was given when its thread ends, unless disarmed: it lives in a threading.local alone."""
+    """Calls act() when its thread ends, unless act is None. Only a threading.local refers to it."""
 
     def __init__(self, act: Callable[[], object]) -> None:
         self.act: Callable[[], object] | None = act
@@ -20,7 +20,7 @@ class AtThreadEnd:
 
 
 class PerThread:
-    """A database whose connections end with their threads: no one else would close them.
+    """A mixin for databases: the connection of a thread closes when the thread ends. Without it, it would stay open.
 
     prepare: a function to call before the first connection, or None. When it fails, the next connection calls it again.
     """

@@ -1,4 +1,4 @@
-"""Leftovers: uploads of killed processes, and derived files without a source. Housekeeping removes them."""
+"""Removes leftovers for housekeeping: uploads of killed processes, and derived files without a source."""
 
 from contextlib import suppress
 
@@ -9,15 +9,15 @@ from files.storage import Storage, is_old
 
 
 def remove_leftovers(storage: Storage) -> None:
-    """Remove old uploads that no record names, and derived files whose source is gone or changed."""
+    """Remove old uploads that no record names, and derived files whose source was deleted or changed."""
     _remove_pending(storage)
     cache.sweep(storage.root)
 
 
 def _remove_pending(storage: Storage) -> None:
-    """The note goes last: when this process is killed, too, the next one finds the upload again."""
+    """Remove old pending uploads, then their notes. If this process is killed in between, the note is still there."""
     for upload, note in pending_uploads(storage).items():
-        with suppress(FileNotFoundError):  # the upload ended meanwhile, or another process was here first
+        with suppress(FileNotFoundError):  # the upload has ended, or another process has removed the note
             if is_old(note):
                 storage.remove({upload} - named(storage, [upload]))
                 storage.remove_empty("track", upload.parent.name)

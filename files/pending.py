@@ -1,7 +1,7 @@
 """Pending uploads: files that are in place before a record names them.
 
-An empty file in STORAGE_DIR/.pending, called a note, stands for each of them. If the process is killed before a record
-names the upload, the note stays, and housekeeping finds the file by it.
+Each pending upload has a note: an empty file in STORAGE_DIR/.pending. If the process is killed before a record names
+the upload, the note stays, and housekeeping uses it to find the file.
 """
 
 from pathlib import Path
@@ -10,11 +10,11 @@ from files.publishing import make_folder, sync
 from files.storage import Storage
 
 PENDING = ".pending"
-SEPARATOR = "~"  # no id has one
+SEPARATOR = "~"  # no id contains this character
 
 
 def announce(storage: Storage, upload: Path) -> Path:
-    """Make the note for an upload of a track, before the upload is in place. Returns the note."""
+    """Create the note for an upload of a track. Call this before the upload gets its final name. Returns the note."""
     note = storage.root / PENDING / f"{upload.parent.name}{SEPARATOR}{upload.name}"
     make_folder(note.parent)
     note.touch(exist_ok=False)
@@ -23,7 +23,7 @@ def announce(storage: Storage, upload: Path) -> Path:
 
 
 def pending_uploads(storage: Storage) -> dict[Path, Path]:
-    """The pending uploads, and the note of each."""
+    """The note of each pending upload, by the path of the upload."""
     notes = (storage.root / PENDING).glob(f"*{SEPARATOR}*")
     return {_upload(storage, note): note for note in notes}
 

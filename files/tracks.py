@@ -1,4 +1,4 @@
-"""The sound files of tracks: opened, made when they are missing, and replaced by uploads."""
+"""Opens the sound files of tracks, makes a missing MP3, and replaces the sound by uploads."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ from models import Track, new_id
 from repos import TrackRepository
 
 OTHER = {"wav": "mp3", "mp3": "wav"}
-SAMPLE_BYTES = 2  # of the WAV that other kinds are converted to
+SAMPLE_BYTES = 2  # bytes of a sample in the WAV files that other kinds become
 
 
 class Sound(NamedTuple):
@@ -44,9 +44,10 @@ class TrackFiles:
         self.storage, self.derivatives, self.limit, self.uploads = storage, derivatives, limit, uploads
 
     def open(self, track: Track, kind: str | None) -> tuple[BinaryIO, str]:
-        """The sound of a track as an open file, and its kind, wav or mp3. Without a kind WAV comes before MP3.
+        """(the sound of a track as an open file, its kind: wav or mp3). If kind is None, WAV comes before MP3.
 
-        An MP3 is made when there is only a WAV. Raises NotFound, Undecodable, Busy, StorageFull, StorageUnusable.
+        If the track has only a WAV, the MP3 is made from it. Raises NotFound, Undecodable, Busy, StorageFull,
+        StorageUnusable.
         """
         path, kind = self._find(track, kind)
         file = open_file(path)
@@ -101,7 +102,7 @@ class TrackFiles:
             converted.unlink(missing_ok=True)
 
     def _decode(self, part: Path, converted: Path, kind: str | None) -> Sound:
-        """The sound that was uploaded. What is neither WAV nor MP3 is converted to WAV."""
+        """Decode an upload. A file that is neither WAV nor MP3 is converted to WAV."""
         try:
             facts = self.derivatives.probe(part)
             path = part if facts["kind"] or kind == "mp3" else self._convert(part, converted, facts)
@@ -119,9 +120,10 @@ class TrackFiles:
         return converted
 
     def _publish(self, track_id: str, sound: Sound, if_match: list[int] | None) -> Track | None:
-        """Put a sound in place, and let the record name it and no other.
+        """Give a sound its final name, and change the record to name this sound only.
 
-        When the database is away, nobody knows whether the record names it. Then the note stays for housekeeping.
+        If the database goes away, it is unknown whether the record names the sound. Then the note stays for
+        housekeeping.
         """
         file = self.storage.folder("track", track_id) / f"{new_id()}.{sound.kind}"
         paths = {f"file_path_{sound.kind}": self.storage.relative(file), f"file_path_{OTHER[sound.kind]}": None}
@@ -136,7 +138,7 @@ class TrackFiles:
         return changed
 
     def _settle(self, track_id: str, note: Path) -> None:
-        """Remove all uploads of the track that no record names: those before, and this one if it was refused."""
+        """Remove all uploads of the track that no record names: earlier uploads, and this upload if it was refused."""
         note.unlink(missing_ok=True)
         remove_unnamed(self.storage, self.storage.files("track", track_id))
         self.storage.remove_empty("track", track_id)

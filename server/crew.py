@@ -1,4 +1,4 @@
-"""The worker processes beside the web process: started, watched, restarted and stopped."""
+"""Starts, watches, restarts and stops the worker processes beside the web process."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ class Crew:
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
     def start(self) -> None:
-        """Start them all."""
+        """Start all workers, and the thread that watches them."""
         self.members = [_worker(kind) for kind in self.kinds]
         self._watcher.start()
 
@@ -61,7 +61,7 @@ class Crew:
 
 
 def _worker(kind: str) -> subprocess.Popen[bytes]:
-    """A worker in this working directory, which settings are relative to, wherever the program is."""
+    """Start a worker in the current working directory, because paths in the settings are relative to it."""
     begin = f"main([{kind!r}], parent={os.getpid()})"
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from studio.worker import main; {begin}"
     return subprocess.Popen([sys.executable, "-c", code])

@@ -82,7 +82,7 @@ def new_job_page(entries: dict[str, str], errors: dict[str, str]) -> str:
     """The form for a new job, with the entries so far and the errors by field."""
     runs = bool(services().settings.diffrhythm_command)
     chosen = {"job_type": "diffrhythm" if runs else "synth", **entries}
-    return render_template("new.html", given=chosen, errors=errors, genres=GENRES, moods=MOODS, runs_diffrhythm=runs)
+    return render_template("new.html", entries=chosen, errors=errors, genres=GENRES, moods=MOODS, runs_diffrhythm=runs)
 
 
 def job_page(job_id: str, failed: str | None = None, errors: dict[str, str] | None = None) -> str:
