@@ -217,6 +217,6 @@ def thorough(full: int, usual: int) -> int:
     return full if os.environ.get("THOROUGH") else usual
 
 
-def found(text: str) -> list[str]:
+def matching_ids(text: str) -> list[str]:
     """The ids of the jobs with these words, sorted."""
     return sorted(job.job_id for job in JobSearch(text).page(Page()))

@@ -57,9 +57,9 @@ def test_a_file_that_is_no_sound_says_so(client: FlaskClient, storage: Storage, 
 
 
 def test_a_waveform_has_as_many_points_as_are_asked_for(client: FlaskClient, storage: Storage, song: bytes) -> None:
-    found = client.get("/api/tracks/track-1/waveform.json?points=10").json
-    assert found["duration"] == 1 and len(found["peaks"]) == 10
-    assert all(-1 <= low < 0 < high <= 1 for low, high in found["peaks"])
+    drawn = client.get("/api/tracks/track-1/waveform.json?points=10").json
+    assert drawn["duration"] == 1 and len(drawn["peaks"]) == 10
+    assert all(-1 <= low < 0 < high <= 1 for low, high in drawn["peaks"])
     assert storage.derived(storage.root / "song.wav", "json").exists()
     assert client.get("/api/tracks/track-1/waveform.json?points=2001").status_code == 400
 

@@ -208,7 +208,7 @@ def test_statistics_count_and_average(loop: Loop) -> None:
     for seconds in (10, 20):
         end = start + timedelta(seconds=seconds)
         jobs.create(prompt="p", status="completed", started_at=start, finished_at=end)
-    found = stats()
-    assert (found["jobs"]["completed"], found["jobs"]["pending"], found["loops"]["PENDING"]) == (2, 1, 1)
-    assert (found["tracks"], found["queue_length"]) == (1, 2)
-    assert found["mean_job_seconds"] == pytest.approx(15)
+    totals = stats()
+    assert (totals["jobs"]["completed"], totals["jobs"]["pending"], totals["loops"]["PENDING"]) == (2, 1, 1)
+    assert (totals["tracks"], totals["queue_length"]) == (1, 2)
+    assert totals["mean_job_seconds"] == pytest.approx(15)
