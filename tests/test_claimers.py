@@ -77,7 +77,7 @@ for round in sys.stdin:
 
 
 def test_a_worker_that_was_frozen_past_its_lease_changes_nothing(ledger: Any, kind: str) -> None:
-    rounds = thorough(200, 30) if kind == "sqlite" else thorough(50, 15)
+    rounds = thorough(200, 12) if kind == "sqlite" else thorough(50, 6)
     if kind == "sqlite":
         database.execute_sql("PRAGMA busy_timeout = 0")
     env = clean_environment(DATABASE_URL=ledger.database_url)
