@@ -29,9 +29,8 @@ def init_database(settings: Settings | None = None) -> None:
     if settings is not None:
         bind(settings)
     settings = bound_settings()
-    database.obj.prepare = None  # this is what it would do
     try:
-        with _schema_lock(settings):
+        with database.being_prepared(), _schema_lock(settings):
             _migrate()
     except peewee.DatabaseError as error:
         raise DatabaseUnusable(_advice(settings, str(error))) from None

@@ -1,7 +1,8 @@
 """Closes the database connections of a thread when the thread ends."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -27,22 +28,26 @@ class PerThread:
 
     prepare: Callable[[], object] | None = None
     _preparing = threading.RLock()
+    _preparer: int | None = None  # the thread that prepares
 
     def connect(self, reuse_if_open: bool = False) -> Any:
         """Open a connection of this thread; True when it was closed before."""
-        if self.prepare is not None:
-            self._prepare()
+        if self.prepare is not None and self._preparer != threading.get_ident():
+            with self._preparing:
+                if self.prepare is not None:
+                    self.prepare()
         return super().connect(reuse_if_open)  # type: ignore[misc]
 
-    def _prepare(self) -> None:
-        with self._preparing:  # another thread waits; this one may connect meanwhile
-            prepare, self.prepare = self.prepare, None
+    @contextmanager
+    def being_prepared(self) -> Iterator[None]:
+        """This thread connects and prepares the database; the first connections of other threads wait for it."""
+        with self._preparing:
+            outer, self._preparer = self._preparer, threading.get_ident()
             try:
-                if prepare is not None:
-                    prepare()
-            except BaseException:
-                self.prepare = prepare
-                raise
+                yield
+                self.prepare = None
+            finally:
+                self._preparer = outer
 
     def _connect(self) -> Any:
         connection = super()._connect()  # type: ignore[misc]
