@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from database import database, from_json
 from errors import Invalid
-from models import Delivery, Event, Job
+from models import Job
 from repos import JobRepository
 from server import webhooks
 
@@ -53,9 +53,9 @@ def test_a_lone_surrogate_in_an_event_breaks_no_stream(client: FlaskClient, odd_
 
 @on_sqlite
 def test_a_lone_surrogate_in_a_delivery_breaks_no_webhook(client: FlaskClient, odd_job: Job) -> None:
-    [delivery] = Delivery.select()
+    delivery = webhooks.claim()
+    assert delivery is not None
     assert json.loads(webhooks.message(delivery))["data"]["data"]["message"] == "\ufffd"
-    assert Event.select().count() > 0
 
 
 @pytest.mark.parametrize("text", [r'"\ud83c\udfb5"', r'"\\ud800"', r'{"a":"\u00e9"}', '"é🎵"'])
