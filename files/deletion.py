@@ -3,20 +3,22 @@
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from peewee import Expression
 
 from database import AWAY, database, release_connection
+from errors import LedgerError
 from files.pending import pending_uploads
+from files.removals import Key, announce_removal, forget_removal
 from files.storage import Storage
 from models import Loop, Track
 from records import filters
 from repos import JobRepository, LoopRepository, TrackRepository
 
 log = logging.getLogger("ledger.storage")
-Key = tuple[str, str]  # (job, track or loop; its id)
 Versions = Sequence[int] | None
 BATCH = 200
 
@@ -40,22 +42,23 @@ def delete_job(storage: Storage, job_id: str, if_match: Versions, files: bool) -
     False if there is no such job. Raises Stale. The generator log of the job is always deleted, because another job may
     get the same id. A file that cannot be removed stays, and the log of this service names it.
     """
-    deleted = _delete(storage, files, lambda: _of_job(job_id), lambda: JobRepository().delete(job_id, if_match))
+    find = partial(_of_job, job_id) if files else None
+    deleted = _delete(storage, ("job", job_id), find, partial(JobRepository().delete, job_id, if_match))
     if deleted:
         storage.remove([storage.log(job_id)])
     return deleted
 
 
 def delete_track(storage: Storage, track_id: str, if_match: Versions, files: bool) -> bool:
-    """Delete a track and its loops; if `files` is true, also its files in its own folder and in its job's folder."""
-    rows = (Track.track_id == track_id, Loop.track == track_id)
-    return _delete(storage, files, lambda: _of(*rows), lambda: TrackRepository().delete(track_id, if_match))
+    """Delete a track and its loops, with files also the files in its folder and those it names in its job's folder."""
+    find = partial(_of, Track.track_id == track_id, Loop.track == track_id) if files else None
+    return _delete(storage, ("track", track_id), find, partial(TrackRepository().delete, track_id, if_match))
 
 
 def delete_loop(storage: Storage, loop_id: str, if_match: Versions, files: bool) -> bool:
-    """Delete a loop; if `files` is true, also its files."""
-    row = Loop.loop_id == loop_id
-    return _delete(storage, files, lambda: _of(None, row), lambda: LoopRepository().delete(loop_id, if_match))
+    """Delete a loop, with files also its files."""
+    find = partial(_of, None, Loop.loop_id == loop_id) if files else None
+    return _delete(storage, ("loop", loop_id), find, partial(LoopRepository().delete, loop_id, if_match))
 
 
 def named(storage: Storage, paths: Collection[Path]) -> set[Path]:
@@ -63,7 +66,7 @@ def named(storage: Storage, paths: Collection[Path]) -> set[Path]:
     matches: set[Path] = set()
     ordered = list(paths)
     for batch in (ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH)):
-        names = {name: path for path in batch for name in (storage.relative(path), str(path))}
+        names = {name: path for path in batch for name in storage.spellings(path)}
         queries: list[Any] = [
             Track.select(field).where(field.in_(list(names))) for field in (Track.file_path_wav, Track.file_path_mp3)
         ]
@@ -82,28 +85,45 @@ def remove_unnamed(storage: Storage, paths: Iterable[Path]) -> None:
     storage.remove(settled - named(storage, settled))
 
 
-def _delete(storage: Storage, files: bool, find: Callable[[], Belongings], delete: Callable[[], bool]) -> bool:
+def _delete(storage: Storage, record: Key, find: Callable[[], Belongings] | None, delete: Callable[[], bool]) -> bool:
+    return delete() if find is None else _delete_with_files(storage, record, find, delete)
+
+
+def _delete_with_files(
+    storage: Storage, record: Key, find: Callable[[], Belongings], delete: Callable[[], bool]
+) -> bool:
+    """When the database is away, nobody knows whether the record is deleted. Then the note stays for housekeeping."""
     with database.atomic():
-        belongings = find() if files else None
-        deleted = delete()
-    if deleted and belongings is not None:
+        belongings = find()
+        note = announce_removal(storage, record, _paths(storage, belongings))
         try:
-            _remove(storage, belongings)
-        except AWAY as error:  # the record is deleted, so the caller gets no error
-            log.warning("the files of %s stay, as the database is away: %s", belongings.deleted, error)
-            release_connection()
-    return deleted
+            deleted = delete()
+        except LedgerError:
+            forget_removal(note)
+            raise
+    if not deleted:
+        forget_removal(note)
+        return False
+    try:
+        _remove(storage, belongings)
+        forget_removal(note)
+    except AWAY as error:  # the record is deleted: that is the answer
+        log.warning("the files of %s stay for an hour, as the database is away: %s", belongings.deleted, error)
+        release_connection()
+    return True
 
 
 def _remove(storage: Storage, belongings: Belongings) -> None:
-    """Remove the files. Files in the folder of another record and files outside the storage folder stay."""
-    owners = {storage.folder(*key) for key in belongings.deleted | belongings.sharing}
-    paths = {path for name in belongings.names if (path := storage.owned(name, owners))}
-    for key in belongings.deleted:
-        paths |= set(storage.files(*key))
-    remove_unnamed(storage, paths)
+    remove_unnamed(storage, _paths(storage, belongings))
     for key in belongings.deleted:
         storage.remove_empty(*key)
+
+
+def _paths(storage: Storage, belongings: Belongings) -> set[Path]:
+    """Files in the folder of any other record stay, and so does all outside the storage folder."""
+    owners = {storage.folder(*key) for key in belongings.deleted | belongings.sharing}
+    paths = {path for name in belongings.names if (path := storage.owned(name, owners))}
+    return paths.union(*(storage.files(*key) for key in belongings.deleted))
 
 
 def _of_job(job_id: str) -> Belongings:

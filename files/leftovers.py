@@ -1,24 +1,49 @@
-"""Removes leftovers for housekeeping: uploads of killed processes, and derived files without a source."""
+"""Leftovers: files that killed processes were to remove, and derived files without a source. Housekeeping does it."""
 
 from contextlib import suppress
+from pathlib import Path
 
 from files import cache
-from files.deletion import named
-from files.pending import pending_uploads
+from files.deletion import remove_unnamed
+from files.pending import notes
+from files.removals import forget_removal, paths_of, record_of, removal_notes
+from files.settling import settle
 from files.storage import Storage, is_old
+from repos import JobRepository, LoopRepository, TrackRepository
+
+REPOS: dict[str, JobRepository | TrackRepository | LoopRepository] = {
+    "job": JobRepository(),
+    "track": TrackRepository(),
+    "loop": LoopRepository(),
+}
 
 
 def remove_leftovers(storage: Storage) -> None:
-    """Remove old uploads that no record names, and derived files whose source was deleted or changed."""
-    _remove_pending(storage)
+    """Finish uploads and deletions that ended too early, and remove derived files whose source is gone or changed."""
+    _settle_uploads(storage)
+    _finish_deletions(storage)
     cache.sweep(storage.root)
 
 
-def _remove_pending(storage: Storage) -> None:
-    """Remove old pending uploads, then their notes. If this process is killed in between, the note is still there."""
-    for upload, note in pending_uploads(storage).items():
-        with suppress(FileNotFoundError):  # the upload has ended, or another process has removed the note
+def _settle_uploads(storage: Storage) -> None:
+    for note in notes(storage):
+        with suppress(FileNotFoundError):  # the upload ended meanwhile, or another process was here first
             if is_old(note):
-                storage.remove({upload} - named(storage, [upload]))
-                storage.remove_empty("track", upload.parent.name)
-                note.unlink()
+                settle(storage, note)
+
+
+def _finish_deletions(storage: Storage) -> None:
+    """The files of a record that is there stay: it was never deleted, or another one has its id."""
+    for note in removal_notes(storage):
+        with suppress(FileNotFoundError):  # the deletion ended meanwhile, or another process was here first
+            if is_old(note):
+                kind, record_id = record_of(note)
+                if REPOS[kind].get_by_id(record_id) is None:
+                    _remove(storage, paths_of(storage, note))
+                forget_removal(note)
+
+
+def _remove(storage: Storage, paths: set[Path]) -> None:
+    remove_unnamed(storage, paths)
+    for owner in {owner for path in paths if (owner := storage.owner(path))}:
+        storage.remove_empty(*owner)

@@ -1,7 +1,8 @@
 """Pending uploads: files that are in place before a record names them.
 
-Each pending upload has a note: an empty file in STORAGE_DIR/.pending. If the process is killed before a record names
-the upload, the note stays, and housekeeping uses it to find the file.
+An empty file in STORAGE_DIR/.pending, called a note, stands for each of them. If the process is killed before a record
+names the upload, the note stays, and housekeeping finds the file by it. A note whose name ends with ~ stands for an
+upload that is decided: a record names it or never will, and the files that it made useless are being removed.
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ from files.publishing import make_folder, sync
 from files.storage import Storage
 
 PENDING = ".pending"
-SEPARATOR = "~"  # no id contains this character
+SEPARATOR = "~"  # no id has one, and no upload
 
 
 def announce(storage: Storage, upload: Path) -> Path:
@@ -22,12 +23,26 @@ def announce(storage: Storage, upload: Path) -> Path:
     return note
 
 
+def decide(note: Path) -> Path:
+    """End the wait of an upload: a record names it by now, or never will. Returns the note, which has another name."""
+    return note if _is_decided(note) else note.rename(note.with_name(note.name + SEPARATOR))
+
+
+def notes(storage: Storage) -> list[Path]:
+    """The notes of all uploads, pending or decided."""
+    return list((storage.root / PENDING).glob(f"*{SEPARATOR}*"))
+
+
 def pending_uploads(storage: Storage) -> dict[Path, Path]:
-    """The note of each pending upload, by the path of the upload."""
-    notes = (storage.root / PENDING).glob(f"*{SEPARATOR}*")
-    return {_upload(storage, note): note for note in notes}
+    """The pending uploads, and the note of each."""
+    return {upload_of(storage, note): note for note in notes(storage) if not _is_decided(note)}
 
 
-def _upload(storage: Storage, note: Path) -> Path:
-    track_id, _, name = note.name.partition(SEPARATOR)
+def upload_of(storage: Storage, note: Path) -> Path:
+    """The upload that a note stands for."""
+    track_id, name = note.name.split(SEPARATOR)[:2]
     return storage.folder("track", track_id) / name
+
+
+def _is_decided(note: Path) -> bool:
+    return note.name.endswith(SEPARATOR)

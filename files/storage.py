@@ -30,7 +30,8 @@ class Storage:
     """The files below STORAGE_DIR. Records have paths relative to it, with / between folders."""
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.root = (settings or get_settings()).storage_dir.resolve()
+        configured = (settings or get_settings()).storage_dir
+        self.root, self._configured = configured.resolve(), configured.absolute()
 
     def folder(self, kind: str, record_id: str) -> Path:
         """The folder of all files made for a job, track or loop. An id contains no / and is neither . nor .. itself."""
@@ -44,11 +45,17 @@ class Storage:
         """The path as records store it: relative to the storage folder."""
         return path.relative_to(self.root).as_posix()
 
+    def spellings(self, path: Path) -> set[str]:
+        """All the names that a record may have for a path below the root: no file is served by any other."""
+        name = self.relative(path)
+        return {name, str(self.root / name), str(self._configured / name)}
+
     def locate(self, name: str | Path) -> Path | None:
         """The real path of a file below the root; None for a path that leads outside. The file need not exist.
 
-        None also for names that begin with a dot: such files are unfinished, derived, or not made by this service.
-        Only the id of a record may begin with one.
+        None also for a name that is not one of its spellings, as nobody who looks for the file's records sees that one,
+        and for names that begin with a dot: such files are unfinished, derived, or not made by this service. Only the
+        id of a record may begin with one.
         """
         try:
             path = (self.root / name).parent.resolve(strict=True) / Path(name).name
@@ -58,7 +65,7 @@ class Storage:
         hidden = [
             part for place, part in enumerate(parts) if part.startswith(".") and (place, parts[0] in KINDS) != (1, True)
         ]
-        return path if parts and not hidden else None
+        return path if parts and not hidden and str(name) in self.spellings(path) else None
 
     def open(self, name: str | Path) -> BinaryIO | None:
         """A regular file below the root, open to read, or None. Links, FIFOs and devices are never opened."""
@@ -111,6 +118,11 @@ class Storage:
             with suppress(OSError):  # it is not empty
                 os.rmdir(place)
 
+    def owner(self, path: Path) -> tuple[str, str] | None:
+        """The kind and the id of the record in whose folder a path is, or None."""
+        folder = self._owner(path)
+        return (folder.parent.name.removesuffix("s"), folder.name) if folder else None
+
     def _owner(self, path: Path) -> Path | None:
         """The folder of the record that a path belongs to, or None."""
         parts = path.relative_to(self.root).parts
@@ -148,7 +160,9 @@ class Storage:
         return self._parts() / _attempt(lease_token)
 
     def remove_attempt(self, kind: str, record_id: str, lease_token: str) -> None:
-        """Remove all files of an attempt that failed."""
+        """Remove all files of an attempt that failed. A token that names no attempt has none."""
+        if not ATTEMPT.fullmatch(_attempt(lease_token)):
+            return
         for folder in (self.workshop(lease_token), self.attempt(kind, record_id, lease_token)):
             _remove_tree(folder)
 

@@ -1,21 +1,24 @@
 """Opens the sound files of tracks, makes a missing MP3, and replaces the sound by uploads."""
 
 import json
+import logging
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from database import give_back_connection
+from database import AWAY, give_back_connection, release_connection
 from errors import Busy, LedgerError, Malformed, NotFound, TooLarge, Undecodable
-from files.deletion import remove_unnamed
 from files.derived import Derivatives
 from files.pending import announce
 from files.publishing import publish_file
 from files.refusals import storage_errors
+from files.settling import settle
 from files.storage import Storage, open_file
 from models import Track, new_id
 from repos import TrackRepository
 
+log = logging.getLogger("ledger.storage")
 OTHER = {"wav": "mp3", "mp3": "wav"}
 SAMPLE_BYTES = 2  # bytes of a sample in the WAV files that other kinds become
 
@@ -74,7 +77,7 @@ class TrackFiles:
             raise Busy("Too many files are being uploaded just now: send this again in a moment.")
         try:
             with storage_errors():
-                return self._replace(track.track_id, upload, kind, if_match)
+                return self._replace(track, upload, kind, if_match)
         finally:
             self.uploads.release()
 
@@ -91,12 +94,12 @@ class TrackFiles:
             raise NotFound(f"The track has no {kinds} file in the storage folder: upload one with PUT.")
         return self.derivatives.get(wav, "mp3"), "mp3"
 
-    def _replace(self, track_id: str, upload: Upload, kind: str | None, if_match: list[int] | None) -> Track | None:
+    def _replace(self, track: Track, upload: Upload, kind: str | None, if_match: list[int] | None) -> Track | None:
         give_back_connection()  # an upload takes long, and other requests need the connection
         part, converted = self.storage.part(), self.storage.part()
         try:
             upload.save(part, self.limit)
-            return self._publish(track_id, self._decode(part, converted, kind), if_match)
+            return self._publish(track, self._decode(part, converted, kind), if_match)
         finally:
             part.unlink(missing_ok=True)
             converted.unlink(missing_ok=True)
@@ -119,26 +122,29 @@ class TrackFiles:
         self.derivatives.encode(part, converted, "wav")
         return converted
 
-    def _publish(self, track_id: str, sound: Sound, if_match: list[int] | None) -> Track | None:
-        """Give a sound its final name, and change the record to name this sound only.
+    def _publish(self, track: Track, sound: Sound, if_match: list[int] | None) -> Track | None:
+        """Put a sound in place, and let the record name it and no other.
 
         If the database goes away, it is unknown whether the record names the sound. Then the note stays for
         housekeeping.
         """
-        file = self.storage.folder("track", track_id) / f"{new_id()}.{sound.kind}"
+        file = self.storage.folder("track", track.track_id) / f"{new_id()}.{sound.kind}"
         paths = {f"file_path_{sound.kind}": self.storage.relative(file), f"file_path_{OTHER[sound.kind]}": None}
+        before = [self.storage.find(name) for name in (track.file_path_wav, track.file_path_mp3)]
         note = announce(self.storage, file)
         try:
             publish_file(sound.path, file)
-            changed = TrackRepository().update(track_id, if_match, duration=sound.duration, **paths)
+            changed = TrackRepository().update(track.track_id, if_match, duration=sound.duration, **paths)
         except (LedgerError, OSError):
-            self._settle(track_id, note)
+            self._settle(note)
             raise
-        self._settle(track_id, note)
+        self._settle(note, {path for path in before if path and path.is_relative_to(file.parent)})
         return changed
 
-    def _settle(self, track_id: str, note: Path) -> None:
-        """Remove all uploads of the track that no record names: earlier uploads, and this upload if it was refused."""
-        note.unlink(missing_ok=True)
-        remove_unnamed(self.storage, self.storage.files("track", track_id))
-        self.storage.remove_empty("track", track_id)
+    def _settle(self, note: Path, replaced: Collection[Path] = ()) -> None:
+        """Remove what is of no use any more. Where that fails, the answer stands, and housekeeping tries again."""
+        try:
+            settle(self.storage, note, replaced)
+        except (*AWAY, OSError) as error:
+            log.warning("what the upload %s made useless stays for an hour: %s", note.name, error)
+            release_connection()

@@ -79,7 +79,7 @@ def test_nothing_outside_the_folder_is_opened_or_removed(storage: Storage, name:
     assert everything(storage.root.parent) == before
 
 
-@pytest.mark.parametrize("name", ["inside.wav", "jobs/../inside.wav", "./inside.wav", "{root}/inside.wav"])
+@pytest.mark.parametrize("name", ["inside.wav", "{root}/inside.wav"])
 def test_a_file_inside_is_opened_and_removed(storage: Storage, name: str) -> None:
     name = name.format(root=storage.root)
     with storage.open(name) or pytest.fail(name) as file:
@@ -223,3 +223,11 @@ def test_parts_nobody_writes_to_any_more_are_removed(storage: Storage) -> None:
     os.utime(old, (time.time() - 4000,) * 2)
     storage.remove_old_parts(in_use=())
     assert new.exists() and not old.exists()
+
+
+@pytest.mark.parametrize("token", ["", "-", "9b2f6c1e-", "job/..", "..", "9B2F6C1E04AA", "9b2f6c1e04a"])
+def test_a_lease_that_names_no_attempt_removes_nothing(storage: Storage, token: str) -> None:
+    publish_file(part_of(storage, "song"), storage.folder("job", "one") / "song.wav")
+    before = everything(storage.root)
+    storage.remove_attempt("job", "one", token)
+    assert everything(storage.root) == before
