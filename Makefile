@@ -3,9 +3,9 @@ BIN := .venv/bin
 
 .PHONY: setup setup-dev run test check bench bench-growth bench-loops screenshot soak clean
 
-setup: .venv/.ready ## what running needs, in .venv
+setup: .venv/.ready ## make .venv with the packages that the service needs
 
-setup-dev: .venv/.ready-dev ## what tests, checks and benchmarks need besides
+setup-dev: .venv/.ready-dev ## add the packages for tests, checks and benchmarks
 
 .venv/.ready: requirements.txt
 	$(PYTHON) -m venv .venv
@@ -22,27 +22,27 @@ run: setup ## serve on http://127.0.0.1:8000
 test: setup-dev ## all tests, on SQLite and on PostgreSQL
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak"
 
-check: setup-dev ## what CI runs: lint, types, tests with coverage
+check: setup-dev ## the checks of CI: lint, types, tests with coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" --cov --cov-report=term-missing
 
-bench: setup-dev ## speed, as ratios measured side by side
+bench: setup-dev ## measure speed, as ratios to a fixed request in the same run
 	$(BIN)/python bench/bench.py
 	$(BIN)/python bench/events.py
 
-bench-growth: setup-dev ## what 250,000 jobs change, on both databases
+bench-growth: setup-dev ## compare the speed before and after 250,000 more jobs
 	$(BIN)/python bench/growth.py
 
-screenshot: setup-dev ## docs/dashboard.png, by the Chromium of this machine
+screenshot: setup-dev ## take docs/dashboard.png with the Chromium of this machine
 	$(BIN)/python bench/screenshot.py
 
-bench-loops: setup-dev ## our loops beside those of PyMusicLooper
+bench-loops: setup-dev ## compare the looper with PyMusicLooper
 	$(BIN)/python bench/loops.py
 
-soak: setup-dev ## all tests, crashes and load in full: an hour or so
+soak: setup-dev ## all tests, with more crashes and more load: about an hour
 	THOROUGH=1 $(BIN)/python -m pytest --timeout 3600
 
-clean: ## forget the virtual environment and caches
+clean: ## delete the virtual environment and the caches
 	rm -rf .venv .venv-pymusiclooper .bench-music .pytest_cache .mypy_cache .ruff_cache .coverage* .hypothesis

@@ -1,4 +1,4 @@
-"""create_app(), and the whole service: python app.py."""
+"""Creates the Flask app. `python app.py` runs the whole service."""
 
 import sys
 import threading
@@ -25,9 +25,10 @@ MEGABYTE = 1_000_000
 
 @commands.exit_with_sentence()
 def create_app(settings: Settings | None = None) -> Flask:
-    """The Flask app on the database of these settings (default: the environment's), its schema up to date.
+    """Create the Flask app for these settings; by default, for the settings of the environment.
 
-    Raises CannotStart with a sentence that says what to do; in a command of `flask` that ends the command.
+    Brings the schema of the database up to date. Raises CannotStart with a sentence that says what to do. In a command
+    of `flask`, this error ends the command.
     """
     settings = settings or get_settings()
     make_storage_folder(settings)
@@ -53,7 +54,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def make_services(settings: Settings) -> current.Services:
-    """What the requests of one app share."""
+    """Create the objects that all requests of one app share."""
     stopping = threading.Event()
     storage = Storage(settings)
     places = limits.Limits(streams=threading.BoundedSemaphore(settings.sse_limit))
@@ -64,7 +65,7 @@ def make_services(settings: Settings) -> current.Services:
 
 
 def web_app() -> Flask:
-    """The app as the web server's process runs it."""
+    """Create the app for the web process, and start its background threads."""
     app = create_app()
     services: current.Services = app.extensions[current.NAME]
     threads = serving.start_web_process(services.settings, services.storage, services.stopping)
@@ -73,7 +74,7 @@ def web_app() -> Flask:
 
 
 def main() -> None:
-    """Serve until SIGTERM or Ctrl-C; what cannot start ends with one sentence."""
+    """Serve until SIGTERM or Ctrl-C. If the service cannot start, print one sentence and exit."""
     try:
         settings = get_settings()
         make_storage_folder(settings)

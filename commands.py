@@ -1,4 +1,4 @@
-"""The commands of `flask`, and how an error ends a command: with one sentence."""
+"""The commands of `flask`. An error ends a command with one sentence."""
 
 import sys
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def register(app: Flask) -> None:
 
 @contextmanager
 def exit_with_sentence() -> Iterator[None]:
-    """Inside a command of `flask`, CannotStart prints its sentence and exits with 1; elsewhere it is raised."""
+    """Turn CannotStart into its sentence and exit code 1 inside a command of `flask`; raise it everywhere else."""
     try:
         yield
     except CannotStart as error:
@@ -32,7 +32,7 @@ def exit_with_sentence() -> Iterator[None]:
 @exit_with_sentence()
 def worker(jobs: bool, loops: bool) -> None:
     """Make pending jobs and cut pending loops, side by side, until SIGTERM or Ctrl-C."""
-    from studio.worker import main  # a web process never needs it
+    from studio.worker import main  # here, because a web process never needs this module
 
     both = jobs == loops
     main([kind for kind, is_chosen in (("jobs", jobs), ("loops", loops)) if is_chosen or both])

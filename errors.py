@@ -1,15 +1,15 @@
-"""What can go wrong, in words a caller can act on.
+"""The errors of the service. The text of each is a sentence that says what to do.
 
-Raised deep, turned into problem+json in web/problems.py and into one line on stderr by app.py and commands.
+web/problems.py turns them into problem+json. app.py and commands.py print them as one line on stderr.
 """
 
 
 class LedgerError(Exception):
-    """Anything this service refuses or cannot do; str() is one sentence for a person."""
+    """The base of all errors of this service; str() is one sentence for a person."""
 
 
 class CannotStart(LedgerError):
-    """Nothing can run until this is mended; app.py and commands.py turn it into an exit with its sentence."""
+    """The service cannot start. app.py and commands.py print the sentence and exit."""
 
 
 class SettingsError(CannotStart):
@@ -29,7 +29,7 @@ class SchemaTooNew(DatabaseUnusable):
 
 
 class Invalid(LedgerError):
-    """A value breaks a rule; errors says which field wants what, where fields are to blame."""
+    """A value breaks a rule. `errors` has a message for each wrong field; it is empty if no single field is wrong."""
 
     def __init__(self, message: str, field: str | None = None, errors: list[dict[str, str]] | None = None) -> None:
         super().__init__(message)
@@ -49,7 +49,7 @@ class WrongStatus(LedgerError):
 
 
 class LeaseLost(LedgerError):
-    """The work is leased to another, or no longer leased at all."""
+    """The work is leased to another worker, or is not leased any more."""
 
 
 class Stale(LedgerError):
@@ -61,7 +61,7 @@ class NotFound(LedgerError):
 
 
 class Pruned(LedgerError):
-    """Events that the caller has not seen may be gone."""
+    """Events that the caller has not read may have been deleted."""
 
 
 class Malformed(Invalid):
@@ -69,23 +69,23 @@ class Malformed(Invalid):
 
 
 class LengthRequired(LedgerError):
-    """A body came without its length."""
+    """A request has a body but no Content-Length."""
 
 
 class TooLarge(LedgerError):
-    """A body is larger than is accepted."""
+    """A body is larger than the limit."""
 
 
 class UnsupportedMediaType(LedgerError):
-    """A body is of a type this address does not take."""
+    """The media type of a body is not supported at this address."""
 
 
 class Undecodable(LedgerError):
-    """A file is no sound that can be decoded."""
+    """A file cannot be decoded as sound."""
 
 
 class StorageFull(LedgerError):
-    """The disk of the storage folder has no room."""
+    """The disk of the storage folder is full."""
 
 
 class StorageUnusable(LedgerError):
@@ -93,7 +93,7 @@ class StorageUnusable(LedgerError):
 
 
 class Busy(LedgerError):
-    """More is asked for at once than can be served; later it can."""
+    """Too many requests of this kind run at the same time; the caller may try again later."""
 
 
 class Unauthorized(LedgerError):
@@ -101,4 +101,4 @@ class Unauthorized(LedgerError):
 
 
 class ForbiddenOrigin(LedgerError):
-    """The request came by a name, or from a page, that this service does not trust."""
+    """The host name of the request, or the page that sent it, is not trusted."""

@@ -21,7 +21,7 @@ from peewee import (
     TextField,
 )
 
-from database import bind_default, database, from_json, init_database, to_json
+from database import bind_default, database, from_json, init_database, to_column
 
 __all__ = ["Event", "Job", "Loop", "Track", "init_database"]
 
@@ -138,8 +138,8 @@ class Job(Work):
     job_type = CharField(ID_LENGTH, default="diffrhythm")
     status = CharField(default=JOB_STATUSES.pending)
     prompt = TextField(null=True)
-    metadata = JSONField(default=dict, dumps=to_json, loads=from_json, help_text="language, genre, mood, …")
-    file_manifest = JSONField(default=dict, dumps=to_json, loads=from_json, help_text="paths and URLs")
+    metadata = JSONField(default=dict, dumps=to_column, loads=from_json, help_text="language, genre, mood, …")
+    file_manifest = JSONField(default=dict, dumps=to_column, loads=from_json, help_text="paths and URLs")
 
     class Meta:
         indexes = (
@@ -161,7 +161,9 @@ class Track(Record):
     track_id = CharField(ID_LENGTH, primary_key=True, default=new_id)
     job = ForeignKeyField(Job, backref="tracks", on_delete="CASCADE", index=False)
     duration = FloatField(null=True, help_text="seconds")
-    metadata = JSONField(default=dict, dumps=to_json, loads=from_json, help_text="artist, album, genre, track_name, …")
+    metadata = JSONField(
+        default=dict, dumps=to_column, loads=from_json, help_text="artist, album, genre, track_name, …"
+    )
     file_path_wav = TextField(null=True)
     file_path_mp3 = TextField(null=True)
 
@@ -186,7 +188,7 @@ class Loop(Work):
     format = CharField(default="MP3", help_text="MP3 or WAV")
     result_url = TextField(null=True)
     result_path = TextField(null=True)
-    analysis = JSONField(default=dict, dumps=to_json, loads=from_json, help_text="what the looper found")
+    analysis = JSONField(default=dict, dumps=to_column, loads=from_json, help_text="what the looper found")
 
     class Meta:
         indexes = (
@@ -207,7 +209,7 @@ class Change(Model):
     entity_id = CharField(ID_LENGTH)
     job_id = CharField(ID_LENGTH)
     change = CharField(help_text="created, updated or deleted")
-    data = JSONField(dumps=to_json, loads=from_json, help_text="status, progress, message and error at that moment")
+    data = JSONField(dumps=to_column, loads=from_json, help_text="status, progress, message and error at that moment")
     created_at = UtcField(default=utc_now)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""The repositories of jobs, tracks and loops, sessions, statistics, and JobStore: everything a script needs."""
+"""The interface for scripts: the repositories of jobs, tracks and loops, sessions, statistics, and JobStore."""
 
 from records.jobs import COUNTED, JobRepository
 from records.loops import LoopRepository

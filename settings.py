@@ -1,4 +1,4 @@
-"""Every setting, read once from the environment or a .env file."""
+"""All settings, read once from the environment or a .env file."""
 
 import base64
 import ipaddress
@@ -21,7 +21,7 @@ POSTGRESQL_SCHEMES = ("postgresql://", "postgres://")
 
 
 class Settings(BaseSettings):
-    """The settings of one process; each field is the environment variable of the same name in capitals."""
+    """The settings of one process. The environment variable of a field has the name of the field in capitals."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
@@ -52,14 +52,14 @@ class Settings(BaseSettings):
 
     @field_validator("db_path")
     @classmethod
-    def _is_file(cls, path: Path) -> Path:
+    def _check_db_path(cls, path: Path) -> Path:
         if str(path) == ":memory:":
             raise ValueError("expected the path of a file: every thread would have a memory of its own")
         return path
 
     @field_validator("database_url")
     @classmethod
-    def _known_scheme(cls, url: str) -> str:
+    def _check_scheme(cls, url: str) -> str:
         path = url.removeprefix(SQLITE_SCHEME)
         if url and not url.startswith(POSTGRESQL_SCHEMES) and path in (url, "", ":memory:"):
             raise ValueError("expected sqlite:///path-of-a-file or postgresql://user:password@host:port/name")
@@ -67,7 +67,7 @@ class Settings(BaseSettings):
 
     @field_validator("diffrhythm_command")
     @classmethod
-    def _a_command(cls, command: str) -> str:
+    def _check_command(cls, command: str) -> str:
         words = shlex.split(command)  # its ValueError says what is wrong with the quotes
         missing = [name for name in ("{prompt}", "{output_dir}") if words and not any(name in word for word in words)]
         if missing:
@@ -76,21 +76,21 @@ class Settings(BaseSettings):
 
     @field_validator("webhook_url")
     @classmethod
-    def _reachable(cls, url: str) -> str:
+    def _check_webhook_url(cls, url: str) -> str:
         if url and not is_plain_url(url):
             raise ValueError("expected http:// or https://, a host, and no user or password")
         return url
 
     @field_validator("webhook_secret")
     @classmethod
-    def _can_sign(cls, secret: str, info: ValidationInfo) -> str:
+    def _check_secret(cls, secret: str, info: ValidationInfo) -> str:
         if (secret or info.data.get("webhook_url")) and not 24 <= len(signing_key(secret)) <= 64:
             raise ValueError("expected whsec_ and 24 to 64 random bytes in base64, to sign what WEBHOOK_URL gets")
         return secret
 
     @field_validator("api_token")
     @classmethod
-    def _fits_a_header(cls, token: str) -> str:
+    def _check_token(cls, token: str) -> str:
         trimmed = token.strip()
         if token and not re.fullmatch("[ -~]+", trimmed):
             raise ValueError("expected letters, digits and signs of ASCII: a request cannot send others")
@@ -98,13 +98,13 @@ class Settings(BaseSettings):
 
     @field_validator("allowed_hosts")
     @classmethod
-    def _match_requests(cls, hosts: str) -> str:
+    def _check_hosts(cls, hosts: str) -> str:
         if not all(HOST_NAME.fullmatch(name) or is_address(name) for name in split_names(hosts)):
             raise ValueError("expected names such as studio.lan, separated by commas, without a port or https://")
         return hosts
 
     @model_validator(mode="after")
-    def _apart(self) -> Self:
+    def _check_folders(self) -> Self:
         if not self.is_postgresql and self.sqlite_path.resolve().is_relative_to(self.storage_dir.resolve()):
             raise ValueError(
                 "STORAGE_DIR has the database in it: expected a folder of its own, as it is served to clients"
@@ -118,11 +118,11 @@ class Settings(BaseSettings):
 
     @property
     def job_types(self) -> frozenset[str]:
-        """The job types that a worker with these settings has a generator for."""
+        """The job types that a worker with these settings can make."""
         return frozenset({"synth", "diffrhythm"} if self.diffrhythm_command else {"synth"})
 
     def why_not_made(self, job_type: str) -> str | None:
-        """Why no worker with these settings makes jobs of this type, and what to do; None when it does."""
+        """The reason why a worker with these settings makes no jobs of this type, and what to do; or None."""
         if job_type in self.job_types:
             return None
         if job_type == "diffrhythm":
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
 
     @property
     def sqlite_path(self) -> Path:
-        """Where the SQLite file is; meaningless for PostgreSQL."""
+        """The path of the SQLite file; without meaning for PostgreSQL."""
         return Path(self.database_url.removeprefix(SQLITE_SCHEME)) if self.database_url else self.db_path
 
     @property
@@ -179,7 +179,7 @@ def signing_key(secret: str) -> bytes:
 
 
 def load_settings() -> Settings:
-    """The settings as the environment has them now; SettingsError names every bad one."""
+    """Read the settings from the environment. Raises SettingsError, which names every wrong setting."""
     try:
         return Settings()
     except ValidationError as error:
@@ -193,10 +193,10 @@ def get_settings() -> Settings:
 
 
 def _sentence(problem: dict[str, Any]) -> str:
-    """'PORT is 'x': input should be a valid integer'."""
+    """One problem as a sentence, such as: PORT is 'x': input should be a valid integer."""
     name = ".".join(map(str, problem["loc"])).upper()
     message = str(problem["msg"]).removeprefix("Value error, ")
-    if not name:  # of several settings; the sentence names them
+    if not name:  # a rule about several settings; its sentence names them
         return message
     value = ("set" if problem["input"] else "not set") if name in SECRETS else repr(problem["input"])
     return f"{name} is {value}: {message[0].lower() + message[1:]}"

@@ -1,4 +1,4 @@
-"""What a request costs, as ratios measured side by side in one run: make bench.
+"""Measures what a request costs, as ratios to a fixed request in the same run: make bench.
 
 The yardstick is /healthz on the same server at the same moment: Flask, Granian and the log line, and no database.
 """
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def imports() -> None:
-    """`from models import Job` against the two libraries it stands on."""
+    """Compare `from models import Job` with the two libraries that it imports."""
 
     def seconds(code: str) -> float:
         began = time.perf_counter()
@@ -42,7 +42,7 @@ def imports() -> None:
 
 
 def load(port: int) -> None:
-    """Requests a second of four clients, taking turns between the kinds of request."""
+    """Requests per second of four clients. The kinds of request alternate."""
     send(port, ("POST", "/api/jobs", json.dumps({"job_id": "one", "prompt": "p"})))
     kinds: dict[str, Request] = {
         "GET /healthz": ("GET", "/healthz", None),
@@ -62,7 +62,7 @@ def load(port: int) -> None:
 
 
 def rate(port: int, request: Request) -> float:
-    """Requests a second, for SECONDS, of CLIENTS kept-alive connections."""
+    """Requests per second of CLIENTS connections with keep-alive, measured for SECONDS."""
     counts = [0] * CLIENTS
     until = time.perf_counter() + SECONDS
 
@@ -77,7 +77,7 @@ def rate(port: int, request: Request) -> float:
 
 
 def run_together(tasks: list[Callable[[], None]]) -> None:
-    """Run each task in a thread of its own, and wait for all."""
+    """Run each task in a thread of its own, and wait for all threads."""
     threads = [threading.Thread(target=task) for task in tasks]
     for thread in threads:
         thread.start()

@@ -1,4 +1,4 @@
-"""What lists, pages and changes cost with 250,000 jobs more, on SQLite and on PostgreSQL: make bench-growth.
+"""Measures lists, pages and changes with 250,000 more jobs, on SQLite and on PostgreSQL: make bench-growth.
 
 Medians of 30 requests before and after, each a multiple of what the form for a new job takes at the same moment.
 """
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def measure(kind: str, folder: Path, url: str) -> None:
-    """Print each request's multiple of the yardstick before and after the growth."""
+    """Print the ratio of each request to the fixed request, before and after the growth."""
     with serving(folder, DATABASE_URL=url) as service:
         send(service.port, ("POST", "/api/jobs", '{"job_id": "one", "prompt": "p"}'))
         fill(kind, url, 1, FEW)
@@ -77,7 +77,7 @@ def measure(kind: str, folder: Path, url: str) -> None:
 
 
 def multiples(port: int, prefix: str) -> dict[str, float]:
-    """The median of each kind of request, as a multiple of the yardstick's taken right after it."""
+    """The median of each kind of request, as a ratio to the fixed request that is measured right after it."""
     return {
         name: median(port, make) / median(port, lambda: ("GET", YARDSTICK, None))
         for name, make in requests(prefix).items()
@@ -90,7 +90,7 @@ def median(port: int, make: Callable[[], Request]) -> float:
 
 
 def requests(prefix: str) -> dict[str, Callable[[], Request]]:
-    """What makes each kind of request; the changes are new ones every time."""
+    """A function for each kind of request. Every change is a new one."""
     made, deleted, turns = itertools.count(), itertools.count(), itertools.cycle(("cancel", "retry"))
 
     def create() -> Request:
@@ -106,7 +106,7 @@ def requests(prefix: str) -> dict[str, Callable[[], Request]]:
 
 
 def fill(kind: str, url: str, first: int, last: int) -> None:
-    """Add jobs of these numbers by plain SQL."""
+    """Add jobs with these numbers by SQL."""
     from database import database, init_database, release
     from settings import Settings
 

@@ -1,4 +1,4 @@
-"""Our loops beside those of PyMusicLooper 3.6: make bench-loops. Reports Markdown tables; not part of CI.
+"""Compares our looper with PyMusicLooper 3.6: make bench-loops. Prints Markdown tables; not part of CI.
 
 Both run as processes of their own on the pieces of tests/pieces.py, whose beats are known, and on music of three Debian
 packages. PyMusicLooper lives in .venv-pymusiclooper and the music in .bench-music, both made on the first run.
@@ -39,7 +39,7 @@ print("USED", used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 @dataclass(frozen=True)
 class Run:
-    """A process that has ended: what it printed, its CPU seconds and its peak memory in MB."""
+    """A process that has ended: its output, its CPU seconds and its peak memory in MB."""
 
     text: str
     seconds: float
@@ -48,7 +48,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """One tool on one piece: CPU seconds, MB, and what there is to hear; join is None when it found no loop."""
+    """The result of one tool for one piece: CPU seconds, MB, and the sound; join is None if the tool made no loop."""
 
     run: Run
     join: Join | None
@@ -68,7 +68,7 @@ class Result:
 
     @property
     def flux(self) -> float | None:
-        """Spectral flux at the seam against the original's there."""
+        """Spectral flux at the seam, relative to the original at the same place."""
         return None if self.join is None else flux_ratio(self.join)
 
     @property
@@ -78,7 +78,7 @@ class Result:
 
 
 def watched(*command: object) -> Run:
-    """Run a command from a small process, so that its peak memory is not taken for ours."""
+    """Run a command from a small process, so that only its own peak memory is measured."""
     whole = [sys.executable, "-S", "-c", WATCH, *map(str, command)]
     text = subprocess.run(whole, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     used = re.findall(r"^USED (\S+) (\S+)$", text, re.MULTILINE)[-1]
@@ -86,7 +86,7 @@ def watched(*command: object) -> Run:
 
 
 def prepare() -> None:
-    """Install PyMusicLooper and fetch the music, unless they are there."""
+    """Install PyMusicLooper and download the music, unless this was done before."""
     if not (RIVAL / "bin/pymusiclooper").exists():
         subprocess.run([sys.executable, "-m", "venv", RIVAL], check=True)
         subprocess.run([RIVAL / "bin/pip", "install", "--quiet", "pymusiclooper==3.6.0"], check=True)
@@ -101,7 +101,7 @@ def prepare() -> None:
 
 
 def sources(folder: Path) -> Iterator[tuple[Path, NDArray[np.float64] | None]]:
-    """Every piece to loop, with its beats where they are known."""
+    """All pieces, with their beats if these are known."""
     for make in (*RHYTHMIC, *EVEN):
         piece: Piece = make()
         yield piece.save(folder), piece.beats
@@ -117,7 +117,7 @@ def sound(path: Path) -> tuple[Audio, int]:
 
 
 def ours(path: Path, folder: Path, beats: NDArray[np.float64] | None) -> Result:
-    """A loop of ours, 1.5 times as long as the source: its figures include writing it."""
+    """A loop of our looper, 1.5 times as long as the source. Its figures include the time to write it."""
     original, rate = sound(path)
     seconds = 1.5 * len(original) / rate
     made = watched(sys.executable, "-m", "studio.looper", path, folder, "--duration", seconds, "--format", "WAV")
@@ -152,7 +152,7 @@ def written(figure: float | None) -> str:
 
 
 def summary(results: dict[str, tuple[Result, Result]]) -> None:
-    """Print the table of the README: medians, and the worst where that is what is heard."""
+    """Print the table of docs/loops.md: medians, and worst values if listeners notice them."""
     rows: list[tuple[str, Callable[[Result], float | None], Callable[[list[float]], float]]] = [
         ("Beat error at the seam, median (ms)", lambda result: result.beat, statistics.median),
         ("Beat error at the seam, worst (ms)", lambda result: result.beat, max),
@@ -170,7 +170,7 @@ def summary(results: dict[str, tuple[Result, Result]]) -> None:
 
 
 def throughput(folder: Path) -> None:
-    """Print how many seconds of sound a second of CPU time deals with, for whole processes, and their memory."""
+    """Print the seconds of sound per second of CPU time, and the memory, for whole processes."""
     song = max(MUSIC.rglob("*.mp3"), key=lambda path: path.stat().st_size)
     seconds = soundfile.info(song).duration
     steady = RHYTHMIC[0]()

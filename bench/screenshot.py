@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def fill(folder: Path, url: str) -> None:
-    """Songs and loops made for real, and records as a week of use leaves them."""
+    """Make real songs and loops, and records like those of a week of use."""
     call(url, "POST", "/api/jobs", SONG)
     remember(folder)
     wait(lambda: call(url, "GET", "/api/jobs/night-train")["status"] == "completed")
@@ -84,7 +84,7 @@ def fill(folder: Path, url: str) -> None:
 
 
 def remember(folder: Path) -> None:
-    """Jobs of the last days, as a script writes them."""
+    """Write jobs of the last days, as a script does."""
     from models import Job, init_database, utc_now
     from settings import Settings
 
@@ -107,7 +107,7 @@ def remember(folder: Path) -> None:
 
 
 def under_way(url: str) -> None:
-    """Jobs that wait, and two that are worked at by somebody who never ends."""
+    """Add pending jobs, and two jobs leased to a worker that never ends."""
     house = ("Upbeat 128 bpm house with a rolling bass line", "House", "Energetic")
     arctic = ("Arctic research station, theremin auroras", "Electronic", "Ethereal")
     running = [
@@ -125,7 +125,7 @@ def under_way(url: str) -> None:
 
 
 def take_all(chromium: Any, url: str, folder: Path) -> None:
-    """The list, a job, the form and its dialog, an empty list: in each size and scheme."""
+    """Take the list, a job, the form, its dialog and an empty list, in each size and colour scheme."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = {"list": "/", "job": "/jobs/night-train", "new": "/new", "none": "/?q=zither"}
     for size, frame in SIZES.items():
@@ -135,7 +135,7 @@ def take_all(chromium: Any, url: str, folder: Path) -> None:
 
 
 def take(chromium: Any, url: str, file: Path, frame: tuple[int, int], scheme: str, whole: bool = False) -> None:
-    """One picture of a page, once it is quiet."""
+    """Take one picture of a page when it has stopped changing."""
     width, height = frame
     phone = {"is_mobile": True, "has_touch": True, "device_scale_factor": 2} if width < 600 else {}
     viewport = {"width": width, "height": height}
@@ -187,7 +187,7 @@ def serving(folder: Path, workers: int) -> Iterator[str]:
 
 
 def answers(url: str) -> bool:
-    """True when the service is up."""
+    """True if the service answers."""
     try:
         return bool(call(url, "GET", "/healthz"))
     except OSError:
@@ -195,7 +195,7 @@ def answers(url: str) -> bool:
 
 
 def call(url: str, method: str, path: str, body: Any = None, lease: str = "") -> Any:
-    """The JSON of an answer. Raises OSError."""
+    """Send a request. Returns the JSON of the answer. Raises OSError."""
     headers = {"Content-Type": "application/json"} | ({"Lease-Token": lease} if lease else {})
     data = None if body is None else json.dumps(body).encode()
     with urlopen(Request(url + path, data, headers, method=method), timeout=20) as answer:
@@ -203,7 +203,7 @@ def call(url: str, method: str, path: str, body: Any = None, lease: str = "") ->
 
 
 def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
-    """Until it is true. Raises TimeoutError."""
+    """Wait until a condition is true. Raises TimeoutError."""
     until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:

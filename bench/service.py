@@ -1,4 +1,4 @@
-"""The service under measurement: python app.py on a free port, and requests to it."""
+"""Starts the service to measure (python app.py on a free port), and sends requests to it."""
 
 import http.client
 import os
@@ -26,7 +26,7 @@ class Service:
 
 @contextmanager
 def serving(folder: Path, **environment: str) -> Iterator[Service]:
-    """Run python app.py without workers, its files in a folder, for as long as the block runs."""
+    """Run python app.py without workers during the block. Its files are in this folder."""
     port = free_port()
     settings = {"PORT": str(port), "DB_PATH": str(folder / "b.db"), "STORAGE_DIR": str(folder / "output")}
     whole = {**os.environ, **settings, "WORKERS": "0", **environment}
@@ -41,7 +41,7 @@ def serving(folder: Path, **environment: str) -> Iterator[Service]:
 
 
 def wait_until_it_answers(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Return when /healthz answers; end the run when the server has ended or after 20 seconds."""
+    """Wait until /healthz answers. End the program if the server has ended, or after 20 seconds."""
     until = time.perf_counter() + 20
     while process.poll() is None and time.perf_counter() < until:
         try:
@@ -52,14 +52,14 @@ def wait_until_it_answers(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """A port nothing listens on."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def exchange(connection: http.client.HTTPConnection, request: Request) -> None:
-    """Send one request and read its answer; anything but a success ends the run."""
+    """Send one request and read its answer. An error ends the program."""
     method, url, body = request
     connection.request(method, url, body, {"Content-Type": "application/json"} if body else {})
     answer = connection.getresponse()
@@ -74,7 +74,7 @@ def send(port: int, request: Request) -> None:
 
 
 def durations_ms(port: int, make: Callable[[], Request], count: int = 30) -> list[float]:
-    """The milliseconds of so many requests on one connection."""
+    """The milliseconds of each of these requests on one connection."""
     connection, taken = http.client.HTTPConnection("127.0.0.1", port), []
     for _ in range(count):
         request, began = make(), time.perf_counter()

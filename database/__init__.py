@@ -12,7 +12,7 @@ from database.connection import (
     release_connection,
     server_version,
 )
-from database.json_text import from_json, to_json
+from database.json_text import from_json, to_column, to_json
 from database.schema import HISTORY, MIGRATIONS, init_database, prepare_database, schema_state
 
 __all__ = [
@@ -32,5 +32,6 @@ __all__ = [
     "release_connection",
     "schema_state",
     "server_version",
+    "to_column",
     "to_json",
 ]

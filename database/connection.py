@@ -1,4 +1,4 @@
-"""The connection to SQLite or PostgreSQL: which database is bound, and when its connections close."""
+"""Binds the process to one database, SQLite or PostgreSQL, and closes its connections."""
 
 import logging
 from contextlib import suppress
@@ -11,18 +11,18 @@ from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 from errors import SettingsError
 from settings import Settings, get_settings
 
-# What is raised while the database is away, full, locked or out of connections.
+# The errors when the database is away, full, locked or out of connections.
 AWAY = (peewee.PeeweeException, MaxConnectionsExceeded)
 
 sql_log = logging.getLogger("ledger.sql")
 
 
 class BoundDatabase(DatabaseProxy):
-    """The database of this process; its first use binds that of the environment's settings, unless one is bound."""
+    """The database of this process. If none is bound at its first use, it binds the database of the environment."""
 
     def __getattr__(self, name: str) -> Any:
         if self.obj is None:
-            bind(get_settings())
+            _bind_for_script()
         return getattr(self.obj, name)
 
 
@@ -31,7 +31,7 @@ _settings: Settings
 
 
 def is_postgresql() -> bool:
-    """True when the bound database is a PostgreSQL server."""
+    """True if the bound database is a PostgreSQL server."""
     return bound_settings().is_postgresql
 
 
@@ -47,18 +47,21 @@ def bind(settings: Settings) -> None:
 
 
 def bind_default() -> None:
-    """Bind the database of the environment's settings, if they can be used; if not, the first use raises SettingsError.
+    """Bind the database of the environment. If its settings are wrong, the first use raises SettingsError.
 
-    models.py calls this: Peewee builds JSON conditions for the kind of database that is bound.
+    models.py calls this, because Peewee builds JSON conditions for the kind of the bound database.
     """
     with suppress(SettingsError):
-        bind(get_settings())
+        _bind_for_script()
 
 
 def bound_settings() -> Settings:
-    """The settings of the bound database. Raises SettingsError when the environment's cannot be used."""
+    """The settings of the bound database.
+
+    Raises SettingsError if none is bound and the environment has wrong settings.
+    """
     if database.obj is None:
-        bind(get_settings())
+        _bind_for_script()
     return _settings
 
 
@@ -77,15 +80,26 @@ def release_connection() -> None:
 
 
 def give_back_connection() -> None:
-    """Lend this thread's PostgreSQL connection to others; an SQLite one, which nobody else needs, stays open."""
+    """Return this thread's PostgreSQL connection to the pool.
+
+    An SQLite connection stays open: only its thread uses it.
+    """
     if is_postgresql():
         release_connection()
 
 
 def server_version() -> str:
-    """'SQLite 3.54.0' or 'PostgreSQL 18.4'."""
+    """The name and version of the database, such as 'SQLite 3.54.0' or 'PostgreSQL 18.4'."""
     kind, query = ("PostgreSQL", "SHOW server_version") if is_postgresql() else ("SQLite", "SELECT sqlite_version()")
     return f"{kind} {database.execute_sql(query).fetchone()[0]}"
+
+
+def _bind_for_script() -> None:
+    """Bind the database of the environment's settings; its first connection brings the schema up to date."""
+    from database.schema import init_database
+
+    bind(get_settings())
+    database.obj.prepare = init_database
 
 
 def _open(settings: Settings) -> peewee.Database:

@@ -1,15 +1,33 @@
 """Expressions and queries that tell the planner or the locks of a database what to do."""
 
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any
 
 from peewee import Expression, Value, fn
 
 from database.connection import is_postgresql
 
 
-def unindexed(condition: Expression) -> Expression:
-    """The same condition, written so that no planner takes an index for it or expects it to be rarely true."""
-    return cast(Expression, fn.COALESCE(condition, Value(False, converter=False)))
+class FewRows(Expression):
+    """A condition that few rows meet. A list sorts these rows: a planner with old statistics would walk an index."""
+
+
+def unindexed(expression: Any, null: Any = False) -> Any:
+    """The same expression, written so that no planner uses an index for it or expects it to be rarely true.
+
+    null: the value in place of NULL. Its type is that of the expression: False for a condition, 0 for a number.
+    """
+    return fn.COALESCE(expression, Value(null, converter=False))
+
+
+def few_rows(condition: Expression) -> FewRows:
+    """The same condition, marked as one that few rows meet."""
+    return FewRows(condition.lhs, condition.op, condition.rhs, condition.flat)
+
+
+def leave_few_rows(conditions: Iterable[Expression]) -> bool:
+    """True if one of the conditions is marked by few_rows()."""
+    return any(isinstance(condition, FewRows) for condition in conditions)
 
 
 def wait_for_lock(query: Any) -> Any:

@@ -1,4 +1,4 @@
-"""JSON text as the database columns and the responses hold it: strict when written, lenient when read."""
+"""Writes and reads JSON text for database columns and responses: strict when writing, lenient when reading."""
 
 import json
 import math
@@ -9,17 +9,33 @@ ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+MAX_DEPTH = 100  # of nesting, as for request bodies
+TOO_DEEP = {"unreadable": f"this JSON is nested more than {MAX_DEPTH} levels deep"}
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]')
+
+
 class NotJson(ValueError):
-    """A value that JSON text cannot hold."""
+    """A value cannot be written as JSON text."""
+
+
+def to_column(value: object) -> str:
+    """Compact JSON text for a column. Raises NotJson as to_json() does, and for nesting deeper than MAX_DEPTH."""
+    text = to_json(value)
+    if is_too_deep(text):
+        raise NotJson(f"it is nested more than {MAX_DEPTH} levels deep")
+    return text
 
 
 def to_json(value: object) -> str:
-    """Compact JSON text. Raises NotJson for NaN, Infinity, other types, and what contains itself or is too deep."""
+    """The value as compact JSON text.
+
+    Raises NotJson for NaN, Infinity, types that JSON does not have, and values that contain themselves or are too deep.
+    """
     return dump(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def dump(value: object, **options: Any) -> str:
-    """json.dumps(), with NotJson for whatever it raises."""
+    """Call json.dumps(). Raises NotJson instead of its errors."""
     try:
         return json.dumps(value, **options)
     except (ValueError, TypeError, RecursionError) as error:
@@ -27,12 +43,29 @@ def dump(value: object, **options: Any) -> str:
 
 
 def from_json(text: str | bytes) -> Any:
-    """The value of JSON text of any writer: a number that does not fit a float is None, a lone surrogate is U+FFFD."""
+    """The value of JSON text of any writer, read so that it can be written again.
+
+    A number that does not fit a float is None, a lone surrogate is U+FFFD, and what is nested too deeply is TOO_DEEP.
+    """
     text = text.decode() if isinstance(text, bytes) else text
+    if is_too_deep(text):
+        return TOO_DEEP
     value = _read(text)
-    if ESCAPED_SURROGATE.search(text):  # a pair of them is one character now
+    if ESCAPED_SURROGATE.search(text):  # a pair of surrogates is one character now, so only lone ones are left
         value = _read(SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
     return value
+
+
+def is_too_deep(text: str) -> bool:
+    """True for JSON text that is nested more than MAX_DEPTH levels deep."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def _read(text: str) -> Any:
@@ -45,6 +78,6 @@ def _finite(digits: str) -> float | None:
 
 
 def _integer(digits: str) -> float | int | None:
-    """jsonb writes 1e300 as 301 digits: what no 64-bit integer holds was a float."""
+    """The number of these digits. jsonb writes 1e300 as 301 digits, so more than 64 bits are read as a float."""
     fits = len(digits) < 20 or (len(digits) == 20 and abs(int(digits)) <= 2**63)
     return int(digits) if fits else _finite(digits)

@@ -1,9 +1,9 @@
-"""Words of prompts: which characters separate them, and how letters are folded, the same in both databases.
+"""The rule for words of prompts: which characters separate words, and how letters are folded, on both databases.
 
-The rule. A word is a run of letters, digits and their marks; everything else separates words. A Chinese character, a
+A word is a run of letters, digits and their marks; everything else separates words. A Chinese character, a
 kana, a symbol such as a star, and an emoji are a word each. Words are compared without case and without accents: a
-letter is decomposed (NFD), the accents U+0300 to U+036F are dropped, and the rest is composed again (NFC). (SQLite
-knows no capitals that came after Unicode 6.1, such as those of Cherokee.)
+letter is decomposed (NFD), the accents U+0300 to U+036F are dropped, and the rest is composed again (NFC). Exception:
+SQLite does not fold capitals that are newer than Unicode 6.1, such as those of Cherokee.
 """
 
 import re
@@ -16,12 +16,12 @@ SINGLE = (
     "\U0001f000-\U0001faff\U00020000-\U0003ffff"
 )
 ACCENTS = "\u0300-\u036f"
-# Where the letters of accented_letters() are: Latin, Greek, Cyrillic, Indic and presentation forms.
+# Ranges that contain the letters of accented_letters(): Latin, Greek, Cyrillic, Indic and presentation forms.
 ACCENTED = (
     "\u01de-\u01ff\u0300-\u0477\u04c1-\u04f9\u0929-\u0b5d\u0f43-\u0fb9\u1f00-\u1fff\u212b\u21cd-\u21cf\ufb1d-\ufb4e"
     "\U0001d15e-\U0001d1c0"
 )
-# What SQLite's tokenizer separates words by, with the options of TOKENIZER: the code points, in hexadecimal.
+# The code points (hexadecimal) at which SQLite's tokenizer separates words, with the options of TOKENIZER.
 _SEPARATORS = """
     1-2f 3a-40 5b-60 7b-a9 ab-b1 b4 b6-b8 bb bf d7 f7 2c2-2c5 2d2-2df 2e5-2eb 2ed 2ef-2ff 375 37e 384-385 387 3f6
     55a-55f 589-58a 58f 5be 5c0 5c3 5c6 5f3-5f4 600-604 606-60d 61b 61e-61f 66a-66d 6d4 6dd 700-70d 70f 7f7-7f9
@@ -38,10 +38,10 @@ _SEPARATORS = """
     10a50-10a58 10a7f 10b39-10b3f 11047-1104d 110bb-110c1 11140-11143 111c5-111c8 12470-12473 1d173-1d17a 1d6c1 1d6db
     1d6fb 1d715 1d735 1d74f 1d76f 1d789 1d7a9 1d7c3 1eef0-1eef1 e0001 e0020-e007f
 """
-# Symbols that SQLite would take for letters: some signs, newer currencies, marks of symbols, variants of emoji.
+# Symbols that SQLite would read as letters: some signs, newer currencies, marks of symbols, variants of emoji.
 _SIGNS = "©®°¦" + "".join(map(chr, (*range(0x20BA, 0x2100), *range(0xFE00, 0xFE10))))
 TOKENIZER = f"unicode61 remove_diacritics 2 categories 'L* N* M* Co So' tokenchars '♯' separators '{_SIGNS}'"
-# Variants of letters that SQLite takes for the plain letter, and a decomposition does not.
+# Variants of letters. SQLite folds them to the plain letter; a Unicode decomposition does not.
 VARIANTS, PLAIN = "ςµſẛϐϑϕϖϰϱϵ", "σμssβθφπκρε"
 _LATIN = {*range(0x200, 0x250), *range(0x1E00, 0x1F00)}  # SQLite drops the accents of these by itself
 

@@ -12,8 +12,8 @@ from database.threads import PerThread
 from errors import SettingsError
 from settings import Settings
 
-# A process that is frozen in a transaction must not hold its locks for ever; and what has been prepared must not get a
-# plan for any word and any limit: that would be to walk through the whole table.
+# The timeout ends the transaction of a frozen process, so that it does not keep its locks for ever. Prepared statements
+# get a plan for their values: a generic plan would read the whole table, as it must fit every word and every limit.
 OPTIONS = "-c idle_in_transaction_session_timeout=30s -c plan_cache_mode=force_custom_plan"
 POOL_WAIT_SECONDS = 10
 
@@ -23,18 +23,18 @@ class Postgresql(PerThread, PooledPostgresqlDatabase):  # type: ignore[misc]
 
 
 def open_postgresql(settings: Settings) -> PooledPostgresqlDatabase:
-    """The pool for DATABASE_URL; opens no connection. Raises SettingsError when the URL cannot be read."""
+    """Create the pool for DATABASE_URL; opens no connection. Raises SettingsError if the URL cannot be read."""
     set_json_loads(from_json)
     try:
         params: dict[str, Any] = conninfo_to_dict(settings.database_url)
         if not str(params.get("port", "5432")).replace(",", "").isdigit():
             raise ProgrammingError
-    except ProgrammingError:  # its message quotes the URL, the password included
+    except ProgrammingError:  # its message quotes the URL with the password
         raise SettingsError(
             "DATABASE_URL cannot be read: expected postgresql://user:password@host:port/name, with every character of "
             "the password but A-Z a-z 0-9 . _ - written as %XX."
         ) from None
-    options = f"{OPTIONS} {params.pop('options', '')}".strip()  # the later ones win
+    options = f"{OPTIONS} {params.pop('options', '')}".strip()  # later options win over earlier ones
     return Postgresql(
         params.pop("dbname", None) or "postgres",
         max_connections=settings.db_pool_size,

@@ -1,4 +1,4 @@
-"""What the database refuses, in words: its constraints keep the rules, this module names the broken one."""
+"""Turns errors of database constraints into sentences that name the broken rule."""
 
 import re
 from collections.abc import Iterator
@@ -26,13 +26,14 @@ _ID = "1 to 64 of A-Z a-z 0-9 . _ -, and not . or .."
 # SQLite's extended result codes, and PostgreSQL's sqlstates.
 FOREIGN_KEY = (787, "23503")
 NOT_NULL = (1299, "23502")
-RAISED = 1811  # by a trigger of ours, for a missing parent alone
+DISK_FULL = (13, "53100")
+RAISED = 1811  # the code of our triggers; they raise it only for a missing parent
 _SQLITE_END = re.compile(r"(?:: (?:\w+\.)?(\w+))? \(code=\d+, ext=(\d+)\)$")
 
 
 @contextmanager
 def rules_named(model: Any) -> Iterator[None]:
-    """Turn what the database or its driver refuses into Invalid; around atomic(), never inside it."""
+    """Turn an error of a constraint or of the driver into Invalid. Use it around atomic(), never inside."""
     table = model._meta.table_name
     try:
         yield
@@ -44,8 +45,17 @@ def rules_named(model: Any) -> Iterator[None]:
         raise Invalid(f"{table} cannot hold this: {error}") from None
 
 
+def is_disk_full(error: Exception) -> bool:
+    """True if the database reports that its disk has no room."""
+    cause = getattr(error, "orig", None) or error.__cause__ or error
+    if is_postgresql():
+        return getattr(cause, "sqlstate", None) == DISK_FULL[1]
+    end = _SQLITE_END.search(str(cause))
+    return end is not None and int(end[2]) == DISK_FULL[0]
+
+
 def _broken_rule(model: Any, error: Any) -> Invalid:
-    """The broken rule in words; error is the driver's own."""
+    """The broken rule as an Invalid; error is the error of the driver."""
     table = model._meta.table_name
     code, name = _postgresql_rule(error) if is_postgresql() else _sqlite_rule(error)
     if code in (*FOREIGN_KEY, RAISED) and model._meta.refs:
@@ -67,6 +77,6 @@ def _postgresql_rule(error: Any) -> tuple[str, str]:
 
 
 def _sqlite_rule(error: Any) -> tuple[int, str]:
-    """(the extended result code, the name of the constraint or column): the driver ends its message with them."""
+    """(the extended result code, the name of the constraint or column), read from the end of the driver's message."""
     end = _SQLITE_END.search(str(error))
     return (int(end[2]), end[1] or "") if end else (0, "")

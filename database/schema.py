@@ -1,4 +1,4 @@
-"""The schema: created and migrated under a lock, so that any number of processes may start at once."""
+"""Creates and migrates the schema under a lock, so that any number of processes may start at the same moment."""
 
 import fcntl
 import os
@@ -20,17 +20,17 @@ _prepared: Settings | None = None  # the settings whose database is up to date
 
 
 def init_database(settings: Settings | None = None) -> None:
-    """Create what is missing of the database and bring its schema up to date; safe to call at any time, anywhere.
+    """Create the database if it does not exist, and apply the migrations that are missing. It is safe to call it again.
 
-    Binds the database of the settings when they are given. Raises DatabaseUnusable (SchemaTooNew when a newer version
-    wrote it) with a sentence that says what to do.
+    With settings, it binds their database first. Raises DatabaseUnusable with a sentence that says what to do, or its
+    subclasses SchemaTooNew and SchemaTooOld.
     """
     global _prepared
     if settings is not None:
         bind(settings)
     settings = bound_settings()
     try:
-        with _schema_lock(settings):
+        with database.being_prepared(), _schema_lock(settings):
             _migrate()
     except peewee.DatabaseError as error:
         raise DatabaseUnusable(_advice(settings, str(error))) from None
@@ -38,23 +38,23 @@ def init_database(settings: Settings | None = None) -> None:
 
 
 def prepare_database() -> None:
-    """init_database() for the bound database, once."""
+    """Call init_database() for the bound database, unless this process has done so already."""
     if _prepared is not bound_settings():
         init_database()
 
 
 def schema_state() -> tuple[list[str], list[str]]:
-    """(migrations still to apply, applied ones this program does not know), by name."""
-    known = sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
+    """(migrations that are not applied yet, applied migrations that this program does not have), as sorted names."""
+    available = sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
     applied: list[str] = []
     if database.table_exists(HISTORY):
         applied = [name for (name,) in database.execute_sql(f"SELECT name FROM {HISTORY}").fetchall()]
-    return [name for name in known if name not in applied], sorted(set(applied) - set(known))
+    return [name for name in available if name not in applied], sorted(set(applied) - set(available))
 
 
 @contextmanager
 def _schema_lock(settings: Settings) -> Iterator[None]:
-    """Hold the one lock under which a schema may be changed, and a connection."""
+    """Lock the schema against other processes and open a connection; both end with the block."""
     if settings.is_postgresql:
         with database.connection_context():
             database.execute_sql("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
@@ -69,7 +69,7 @@ def _schema_lock(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def _folder_lock(folder: Path) -> Iterator[None]:
-    """An exclusive lock on the folder itself: no lock file is left behind, and a dead holder lets go."""
+    """Lock the folder itself exclusively: this needs no lock file, and the lock ends when its process dies."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
@@ -98,13 +98,13 @@ def _migrate() -> None:
             "start that version, or choose another database."
         )
     if pending:
-        from playhouse.migrations import Runner  # 60 ms that only an old schema needs
+        from playhouse.migrations import Runner  # the import takes 60 ms, and only an old schema needs it
 
         Runner(database.obj, str(MIGRATIONS), HISTORY).up()
 
 
 def _is_of_development() -> bool:
-    """True if a version before the first release made the tables: only there a prompt is required."""
+    """True if a version before the first release created the tables: only its prompt column is NOT NULL."""
     if not database.table_exists("job"):
         return False
     return any(column.name == "prompt" and not column.null for column in database.get_columns("job"))
@@ -114,20 +114,20 @@ def _place(settings: Settings) -> str:
     return "The PostgreSQL database" if settings.is_postgresql else f"The database {settings.sqlite_path}"
 
 
-def _advice(settings: Settings, said: str) -> str:
+def _advice(settings: Settings, reason: str) -> str:
     """What to do about an error at the first use of the database."""
     if settings.is_postgresql:
-        said = " ".join(said.split())
-        return f"The PostgreSQL database cannot be used ({said}): check DATABASE_URL and that it is running."
+        reason = " ".join(reason.split())
+        return f"The PostgreSQL database cannot be used ({reason}): check DATABASE_URL and that it is running."
     path = settings.sqlite_path
-    if "locked" in said:
+    if "locked" in reason:
         return (
             f"The database {path} is locked by another program: "
             "close that program (or end its transaction), then start again."
         )
-    if "not a database" in said or "malformed" in said:
-        return f"The file {path} is no healthy SQLite database ({said}): restore a backup, or choose another DB_PATH."
+    if "not a database" in reason or "malformed" in reason:
+        return f"The file {path} is no healthy SQLite database ({reason}): restore a backup, or choose another DB_PATH."
     return (
-        f"The database {path} cannot be written ({said}): choose another place with DB_PATH, "
+        f"The database {path} cannot be written ({reason}): choose another place with DB_PATH, "
         "or give this user the right to write there."
     )

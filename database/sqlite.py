@@ -1,4 +1,4 @@
-"""SQLite: its pragmas, and write transactions that queue within the process."""
+"""The SQLite database: its pragmas, and a queue for the write transactions of one process."""
 
 import threading
 from typing import Any
@@ -17,7 +17,7 @@ _writer, _thread = threading.Lock(), threading.local()
 
 
 class Sqlite(PerThread, CySqliteDatabase):
-    """SQLite whose write transactions queue within the process: SQLite's own waiting is unfair, up to starvation."""
+    """SQLite with a queue for the write transactions of this process: without it, some threads would wait for ever."""
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """A cursor over the result; text that is not valid UTF-8 is read as U+FFFD."""
@@ -25,7 +25,8 @@ class Sqlite(PerThread, CySqliteDatabase):
         return TolerantCursor(run(sql, params), sql, lambda again: run(again, params))
 
     def begin(self, lock_type: str | None = None) -> None:
-        """Wait for the other writers of this process, then for those of others."""
+        """Wait for the writers of this process, then for the writers of other processes, and begin."""
+        self.connection()  # the first one brings the schema up to date, which writes
         if not _writer.acquire(timeout=WRITER_SECONDS):
             raise peewee.OperationalError("database is locked by another thread")
         _thread.is_writer = True
@@ -36,12 +37,12 @@ class Sqlite(PerThread, CySqliteDatabase):
             raise
 
     def commit(self) -> None:
-        """Commit; when that fails a rollback follows, and lets the others write."""
+        """Commit, and let other threads write. If the commit fails, Peewee calls rollback(), which does the same."""
         super().commit()
         self._let_others_write()
 
     def rollback(self) -> None:
-        """Roll back."""
+        """Roll back, and let other threads write."""
         try:
             super().rollback()
         finally:
@@ -54,14 +55,14 @@ class Sqlite(PerThread, CySqliteDatabase):
 
 
 def open_sqlite(settings: Settings) -> CySqliteDatabase:
-    """The database of the SQLite file of these settings; opens no connection."""
+    """Create the database object for the SQLite file of these settings; opens no connection."""
     pragmas = {
         "journal_mode": "wal",
         "foreign_keys": 1,
         "synchronous": settings.sqlite_synchronous,
         "journal_size_limit": 64 * 1024 * 1024,
         "trusted_schema": 0,
-        "recursive_triggers": 1,  # INSERT OR REPLACE deletes, and is to be seen deleting
+        "recursive_triggers": 1,  # INSERT OR REPLACE deletes a row, and then the triggers for a deletion must run
         "mmap_size": 0,
     }
     return Sqlite(

@@ -1,13 +1,14 @@
-"""Text of SQLite that is not valid UTF-8 (a script or a restored file may have put it there) is read as U+FFFD."""
+"""Reads SQLite text that is not valid UTF-8 as U+FFFD. A script or a restored file may contain such text."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 
 class TolerantCursor:
-    """A cursor of the driver, which raises UnicodeDecodeError at such a text; then the query runs again, as bytes.
+    """A cursor that tolerates such text. The cursor of the driver raises UnicodeDecodeError for it.
 
-    The second run skips the rows that were read. A statement that changes rows does not run again: it raises.
+    After this error the query runs again and returns text as bytes, without the rows that were read before. A statement
+    that changes rows does not run again: it raises the error.
     """
 
     def __init__(self, cursor: Any, sql: str, run_again: Callable[[str], Any]) -> None:

@@ -1,7 +1,8 @@
-"""Connections that close when their thread ends."""
+"""Closes the database connections of a thread when the thread ends."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ _thread = threading.local()
 
 
 class AtThreadEnd:
-    """Calls what it was given when its thread ends, unless disarmed: it lives in a threading.local alone."""
+    """Calls act() when its thread ends, unless act is None. Only a threading.local refers to it."""
 
     def __init__(self, act: Callable[[], object]) -> None:
         self.act: Callable[[], object] | None = act
@@ -20,7 +21,33 @@ class AtThreadEnd:
 
 
 class PerThread:
-    """A database whose connections end with their threads: no one else would close them."""
+    """A mixin for databases: the connection of a thread closes when the thread ends. Without it, it would stay open.
+
+    prepare: a function to call before the first connection, or None. When it fails, the next connection calls it again.
+    """
+
+    prepare: Callable[[], object] | None = None
+    _preparing = threading.RLock()
+    _preparer: int | None = None  # the thread that prepares
+
+    def connect(self, reuse_if_open: bool = False) -> Any:
+        """Open a connection of this thread; True when it was closed before."""
+        if self.prepare is not None and self._preparer != threading.get_ident():
+            with self._preparing:
+                if self.prepare is not None:
+                    self.prepare()
+        return super().connect(reuse_if_open)  # type: ignore[misc]
+
+    @contextmanager
+    def being_prepared(self) -> Iterator[None]:
+        """This thread connects and prepares the database; the first connections of other threads wait for it."""
+        with self._preparing:
+            outer, self._preparer = self._preparer, threading.get_ident()
+            try:
+                yield
+                self.prepare = None
+            finally:
+                self._preparer = outer
 
     def _connect(self) -> Any:
         connection = super()._connect()  # type: ignore[misc]

@@ -1,1 +1,1 @@
-"""Files: what lies on disk, and how sound is read and written."""
+"""Stores files on disk, and reads and writes sound."""

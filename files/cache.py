@@ -1,7 +1,8 @@
-"""The cache of derived files: STORAGE_DIR/.derived has a folder for each sound file that something was made of.
+"""The cache of derived files: STORAGE_DIR/.derived has a folder for each sound file that has derived files.
 
-The folder of tracks/t/song.wav is .derived/tracks/t/song.wav. A name in it has the size and the time of the source, so
-that a file derived from an earlier version is never served. No record can name a file in a hidden folder.
+The folder of tracks/t/song.wav is .derived/tracks/t/song.wav. The name of a derived file contains the size and the time
+of its source. So a file that was derived from an earlier version is never served. No record can name a file in a hidden
+folder.
 """
 
 import logging
@@ -16,19 +17,19 @@ DERIVED = ".derived"
 
 
 def cached_file(root: Path, source: Path, suffix: str) -> Path:
-    """Where a file derived from the source as it is now is kept. Raises FileNotFoundError when there is no source."""
+    """The path of a file derived from the current version of a source. Raises FileNotFoundError without a source."""
     return _folder(root, source) / f"{_version(source.lstat())}.{suffix}"
 
 
 def forget(root: Path, source: Path) -> None:
-    """Remove all files derived from a source. Remove the source itself before."""
+    """Remove all files derived from a source. The caller removes the source first."""
     folder = _folder(root, source)
     _remove(path for path in folder.glob("*") if path.is_file())
     _remove_empty(folder, root / DERIVED)
 
 
 def sweep(root: Path) -> None:
-    """Remove derived files whose source is gone or changed."""
+    """Remove derived files whose source was deleted or changed."""
     top = os.fspath(root / DERIVED)
     for place, folders, names in os.walk(top, topdown=False):
         current = _current_version(f"{root}{place.removeprefix(top)}") if names else None
@@ -47,7 +48,7 @@ def _version(status: os.stat_result) -> str:
 
 
 def _current_version(source: str) -> str | None:
-    """The version of a source; None when it is no regular file (any more)."""
+    """The current version of a source; None if there is no such regular file."""
     try:
         status = os.lstat(source)
     except OSError:

@@ -1,6 +1,6 @@
-"""Child processes (Linux): how one ends with its parent, adopts orphans, and gets the cores of its parent.
+"""Settings of child processes (Linux): end with the parent, adopt orphans, and use the cores of the parent.
 
-Standard library alone, so that a process can import this and still start in a few milliseconds.
+This module imports only the standard library, so that a process that imports it starts in a few milliseconds.
 """
 
 import ctypes
@@ -13,23 +13,23 @@ CORES = "LEDGER_CORES"  # in the environment of subprocesses
 
 
 def die_with_parent(signal_number: int = SIGKILL) -> None:
-    """Have the kernel send this process a signal when its parent dies; does nothing outside Linux."""
+    """Tell the kernel to send this process a signal when its parent dies. Does nothing outside Linux."""
     _prctl(PR_SET_PDEATHSIG, signal_number)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent dies; does nothing outside Linux."""
+    """Become the parent of every descendant whose own parent dies. Does nothing outside Linux."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def remember_cores() -> None:
-    """Let subprocesses use the cores that this process may use now, though it will run on fewer itself (Linux)."""
+    """Store the cores that this process may use now, so that its subprocesses can use all of them later (Linux)."""
     if sys.platform == "linux":
         os.environ[CORES] = ",".join(map(str, os.sched_getaffinity(0)))
 
 
 def use_remembered_cores() -> None:
-    """Run on the cores that the parent remembered. Does nothing if it remembered none (Linux)."""
+    """Run on the cores that the parent stored. Does nothing if it stored none (Linux)."""
     cores = os.environ.get(CORES)
     if sys.platform == "linux" and cores:
         os.sched_setaffinity(0, map(int, cores.split(",")))

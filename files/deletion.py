@@ -1,4 +1,4 @@
-"""Deletion: records, and with files=true their files. Files go after the commit, unless another record names them."""
+"""Deletes records, and then the files that no other record names, if the caller wants that."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -25,10 +25,10 @@ BATCH = 200
 
 @dataclass
 class Belongings:
-    """What a record has on disk.
+    """The files of a record on disk.
 
-    names: the files that it and its children name. deleted: the records whose folders go. sharing: records that stay,
-    but whose folders may have some of those files.
+    names: the files that the record and its children name. deleted: the records whose folders are deleted. sharing:
+    records that stay, but whose folders may contain some of those files.
     """
 
     names: set[str]
@@ -37,10 +37,10 @@ class Belongings:
 
 
 def delete_job(storage: Storage, job_id: str, if_match: Versions, files: bool) -> bool:
-    """Delete a job, with files also all files that were made for it. False when there is no such job. Raises Stale.
+    """Delete a job; if `files` is true, also all files that were made for it.
 
-    Its log goes in any case, as another job may get its id. A file that cannot be removed stays, and the log of this
-    service names it.
+    False if there is no such job. Raises Stale. The generator log of the job is always deleted, because another job may
+    get the same id. A file that cannot be removed stays, and the log of this service names it.
     """
     find = partial(_of_job, job_id) if files else None
     deleted = _delete(storage, ("job", job_id), find, partial(JobRepository().delete, job_id, if_match))
@@ -62,7 +62,7 @@ def delete_loop(storage: Storage, loop_id: str, if_match: Versions, files: bool)
 
 
 def named(storage: Storage, paths: Collection[Path]) -> set[Path]:
-    """Those of the paths that a track or a loop names now."""
+    """The subset of the paths that a track or a loop names now."""
     matches: set[Path] = set()
     ordered = list(paths)
     for batch in (ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH)):
@@ -76,9 +76,10 @@ def named(storage: Storage, paths: Collection[Path]) -> set[Path]:
 
 
 def remove_unnamed(storage: Storage, paths: Iterable[Path]) -> None:
-    """Remove those of the paths that no record names or is about to name.
+    """Remove the files that no record names and that are not pending uploads.
 
-    The order matters: an upload that is not pending any more when we look is named by then, or never will be.
+    The order matters: pending uploads are read first. An upload that is no longer pending then is already named by its
+    record, or will never be.
     """
     settled = set(paths) - pending_uploads(storage).keys()
     storage.remove(settled - named(storage, settled))

@@ -1,6 +1,6 @@
-"""Derived files (an MP3, the peaks of a waveform): made from a sound file on first request, then cached.
+"""Derived files (MP3, waveform peaks): made from a sound file on first request, then cached.
 
-Subprocesses make them (python -m files.sound), AT_ONCE at a time, so that the web process never loads numpy.
+Subprocesses (python -m files.sound) make them, so the web process never loads numpy. AT_ONCE of them run at a time.
 """
 
 import json
@@ -31,11 +31,11 @@ AT_ONCE = 2
 WAIT_SECONDS = 30.0
 LONGEST_SECONDS = 3600.0
 TICK_SECONDS = 0.2
-UNUSABLE = 3  # the exit code of python -m files.sound for a file that is no sound
+UNUSABLE = 3  # the exit code of python -m files.sound for a file that is not sound
 
 
 class Derivatives:
-    """Makes derived files. Requests that need the same one at the same time share one subprocess."""
+    """Makes derived files. Requests that need the same file at the same time share one subprocess."""
 
     def __init__(self, storage: Storage, stopping: threading.Event, waiters: threading.BoundedSemaphore) -> None:
         self.storage, self.stopping, self._waiters = storage, stopping, waiters
@@ -44,9 +44,9 @@ class Derivatives:
         self._under_way: dict[Path, Future[Path]] = {}
 
     def get(self, source: Path, kind: Kind) -> Path:
-        """The path of the derived file, which is made if it is not cached.
+        """The path of the derived file. Makes the file if it is not cached.
 
-        Raises Undecodable, NotFound, StorageFull, StorageUnusable, and Busy when it takes longer than WAIT_SECONDS.
+        Raises Undecodable, NotFound, StorageFull, StorageUnusable, and Busy after WAIT_SECONDS.
         """
         try:
             target = self.storage.derived(source, SUFFIXES[kind])
@@ -62,7 +62,7 @@ class Derivatives:
         return self._wait(making, WAIT_SECONDS)
 
     def probe(self, path: Path) -> dict[str, Any]:
-        """What a file contains: decodes it, and returns what files.sound.probe() returns.
+        """Decode a file to learn what it contains. Returns the same as files.sound.probe().
 
         Raises Undecodable, StorageFull, Busy.
         """
@@ -74,9 +74,9 @@ class Derivatives:
         self._wait(self._pool.submit(self._run, kind, source, target), LONGEST_SECONDS)
 
     def _wait(self, making: Future[Made], seconds: float) -> Made:
-        """The result of a task. Raises Busy after so many seconds, or when too many requests wait already.
+        """Wait for the result of a task. Raises Busy after these seconds, or if too many requests wait already.
 
-        Other requests may use this one's database connection meanwhile.
+        While this request waits, other requests may use its database connection.
         """
         give_back_connection()
         if not self._waiters.acquire(blocking=False):
@@ -91,11 +91,11 @@ class Derivatives:
         raise Busy("This is being made from the track's file, and takes a while: ask again in a moment.")
 
     def _make(self, source: Path, target: Path, kind: Kind) -> Path:
-        """Make the derived file under another name. It gets its own when it is whole."""
+        """Make the derived file under a temporary name, and rename it when it is complete."""
         with storage_errors():
             part = self.storage.part()
             try:
-                part.touch()  # where this fails, the error says why; that of an encoder does not
+                part.touch()  # this error has a reason; the error of an encoder does not
                 self._run(kind, source, part)
                 publish_file(part, target)
             finally:
@@ -106,10 +106,10 @@ class Derivatives:
         return target
 
     def _is_current(self, source: Path, target: Path, kind: Kind) -> bool:
-        """False when the source was changed or deleted meanwhile.
+        """False if the source was changed or deleted since this work began.
 
-        A deletion removes the source first and then what was derived from it. So either it sees our file, or we see
-        here that the source is gone.
+        A deletion removes the source first and its derived files second. So either the deletion finds this derived
+        file, or this check finds that the source is missing.
         """
         try:
             return self.storage.derived(source, SUFFIXES[kind]) == target
@@ -117,7 +117,7 @@ class Derivatives:
             return False
 
     def _run(self, verb: str, *paths: Path) -> str:
-        """What `python -m files.sound` prints. Raises Undecodable, StorageFull, Busy."""
+        """Run `python -m files.sound`. Returns what it prints. Raises Undecodable, StorageFull, Busy."""
         command = [sys.executable, "-m", "files.sound", verb, *map(str, paths)]
         with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:

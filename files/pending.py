@@ -15,7 +15,7 @@ SEPARATOR = "~"  # no id has one, and no upload
 
 
 def announce(storage: Storage, upload: Path) -> Path:
-    """Make the note for an upload of a track, before the upload is in place. Returns the note."""
+    """Create the note for an upload of a track. Call this before the upload gets its final name. Returns the note."""
     note = storage.root / PENDING / f"{upload.parent.name}{SEPARATOR}{upload.name}"
     make_folder(note.parent)
     note.touch(exist_ok=False)

@@ -1,20 +1,20 @@
-"""Publishing: a finished file or folder gets its final name, and is whole on disk before it has it."""
+"""Publishes finished files and folders: writes them to disk completely, then gives them their final name."""
 
 import os
 from pathlib import Path
 
 
 def publish(work: Path, final: Path) -> None:
-    """Give a finished folder its final name. Every file in it is on disk before."""
+    """Write every file of a finished folder to disk, then give the folder its final name."""
     for path in sorted(work.rglob("*")):
         sync(path)
     publish_file(work, final)
 
 
 def publish_file(part: Path, final: Path) -> None:
-    """Give a finished file its final name, in a folder that is made for it. The file is on disk before.
+    """Write a finished file to disk, then give it its final name. Makes the folder if it does not exist.
 
-    Another process may remove that folder while it is empty: then it is made again.
+    Another process may remove this folder while it is empty. Then it is made again.
     """
     sync(part)
     while True:
@@ -29,7 +29,7 @@ def publish_file(part: Path, final: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it. Each one is on disk before it is used."""
+    """Make a folder and its parent folders. Each folder is on disk before it is used."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
@@ -37,7 +37,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """fsync a file or a folder."""
+    """Write a file or a folder to disk (fsync)."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

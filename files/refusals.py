@@ -1,4 +1,4 @@
-"""Refusals of the disk: an OSError becomes an error that tells the client what to do."""
+"""Turns an OSError of the storage folder into an error that tells the client what to do."""
 
 import logging
 from collections.abc import Iterator

@@ -1,9 +1,10 @@
 """Sound files: decodes, encodes and measures them, and computes their waveforms.
 
 `python -m files.sound VERB FILE [TARGET]`: `probe FILE` prints what the file contains, `wav` and `mp3 FILE TARGET`
-encode it, `peaks FILE TARGET` writes its waveform. It runs as a subprocess of the web process, which must not load
-numpy. A file that crashes a decoder crashes the subprocess alone. The exit code for a file that is not audio is 3, and
-standard error says why. libsndfile (soundfile) reads and writes. Arrays have the shape (frames, channels).
+encode it, `peaks FILE TARGET` writes its waveform. This module runs as a subprocess of the web process, because the web
+process must not load numpy, and because a file that crashes a decoder then crashes only the subprocess. For a file that
+is not audio, the exit code is 3, and standard error has the reason. libsndfile (soundfile) reads and writes the files.
+Arrays have the shape (frames, channels).
 """
 
 import json
@@ -25,8 +26,8 @@ Kind = Literal["WAV", "MP3"]
 FRAMES = 65_536
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz
 MP3_192_KBIT = 0.444  # libsndfile's compression_level for 192 kbit/s
-WAV_BYTES = 4_000_000_000  # the header of a WAV cannot hold a greater length: that of RF64 can
-KINDS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "MP3": "mp3"}  # by libsndfile's name of the format
+WAV_BYTES = 4_000_000_000  # the header of a WAV cannot hold a greater length; the header of RF64 can
+KINDS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "MP3": "mp3"}  # the kind of each format name of libsndfile
 PEAK_FRAMES = 256
 POINTS = 2000
 RATES = (4000, 768_000)  # Hz
@@ -35,7 +36,7 @@ UNUSABLE = 3
 
 
 class Unusable(Exception):
-    """The file is no sound that can be used. The sentence says why."""
+    """The file cannot be used as sound. The sentence has the reason."""
 
 
 class Source:
@@ -161,7 +162,7 @@ def mixed(block: Block, channels: int) -> Block:
 
 
 def mp3_rate(rate: int) -> int:
-    """The rate in Hz for an MP3 of this sound: the same if MP3 has it, else the next higher, at most 48 kHz."""
+    """The sample rate (Hz) of an MP3 of this sound: the same if MP3 allows it, else the next higher, at most 48 kHz."""
     if rate > MP3_RATES[-1]:
         return 44100 if rate % 44100 == 0 else MP3_RATES[-1]
     return next(higher for higher in MP3_RATES if higher >= rate)
@@ -178,7 +179,7 @@ def encode(path: Path, target: Path, kind: Kind) -> float:
 
 
 def probe(path: Path) -> dict[str, Any]:
-    """What a file really contains: decodes it, as headers may be wrong.
+    """Decode a file to learn what it really contains, because headers may be wrong.
 
     Returns duration in seconds, frames, rate in Hz, channels, and kind (wav, mp3 or None for another). Raises Unusable.
     """
@@ -223,13 +224,13 @@ def main(verb: str, path: Path, target: Path | None = None) -> None:
 
 
 def _resampler(rate: int, new_rate: int, channels: int) -> Any:
-    import soxr  # few files need it
+    import soxr  # imported here, because few files need it
 
     return soxr.ResampleStream(rate, new_rate, channels, dtype="float32")
 
 
 def _become_subprocess() -> None:
-    """End when the web process does, give way to urgent work, and use all its cores: it runs on one itself."""
+    """End with the web process, run at a low priority, and use all cores: the web process itself runs on one core."""
     die_with_parent()
     use_remembered_cores()
     os.nice(5)

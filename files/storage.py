@@ -1,4 +1,4 @@
-"""The storage folder: where the files of records are. Nothing outside the folder is read or removed."""
+"""The storage folder, which has the files of records. Nothing outside the folder is read or removed."""
 
 import hashlib
 import logging
@@ -34,15 +34,15 @@ class Storage:
         self.root, self._configured = configured.resolve(), configured.absolute()
 
     def folder(self, kind: str, record_id: str) -> Path:
-        """The folder of all files made for a job, track or loop. An id has no / and is neither . nor .. itself."""
+        """The folder of all files made for a job, track or loop. An id contains no / and is neither . nor .. itself."""
         return self.root / f"{kind}s" / record_id
 
     def log(self, job_id: str) -> Path:
-        """The file with what the job's generator prints."""
+        """The file with the output of the job's generator."""
         return self.folder("job", job_id) / LOG_NAME
 
     def relative(self, path: Path) -> str:
-        """The path as records have it."""
+        """The path as records store it: relative to the storage folder."""
         return path.relative_to(self.root).as_posix()
 
     def spellings(self, path: Path) -> set[str]:
@@ -73,7 +73,7 @@ class Storage:
         return open_file(path) if path is not None else None
 
     def find(self, name: str | Path | None) -> Path | None:
-        """The path of a file that open() opens, else None."""
+        """The path of a file that open() can open; None for any other name."""
         file = self.open(name) if name else None
         if file is None or name is None:
             return None
@@ -94,7 +94,10 @@ class Storage:
             yield from (path for name in names if is_file(path := Path(place, name)))
 
     def derived(self, source: Path, suffix: str) -> Path:
-        """The path for a file derived from this version of the source. Raises FileNotFoundError if that is gone."""
+        """The path of a file derived from the current version of the source.
+
+        Raises FileNotFoundError without a source.
+        """
         return cache.cached_file(self.root, source, suffix)
 
     def remove(self, paths: Iterable[Path]) -> None:
@@ -130,7 +133,7 @@ class Storage:
         return self._parts() / uuid.uuid4().hex
 
     def remove_old_parts(self, in_use: Collection[str]) -> None:
-        """Remove what a killed process did not finish: an hour old, and not the workshop of a lease, by its name."""
+        """Remove what killed processes left unfinished: an hour old, and with a name that is not in in_use."""
         for path in self._parts().iterdir():
             with suppress(FileNotFoundError):
                 if path.name not in in_use and is_old(path):
@@ -146,7 +149,10 @@ class Storage:
         return shutil.disk_usage(self.root).free < FULL_BYTES
 
     def attempt(self, kind: str, record_id: str, lease_token: str) -> Path:
-        """The folder for the results of an attempt. Its name comes from the lease, so no two attempts share one."""
+        """The folder for the results of an attempt.
+
+        Its name comes from the lease token, so every attempt has its own.
+        """
         return self.folder(kind, record_id) / _attempt(lease_token)
 
     def workshop(self, lease_token: str) -> Path:
@@ -167,7 +173,7 @@ class Storage:
 
 
 def make_storage_folder(settings: Settings) -> None:
-    """Create the storage folder. Raises SettingsError."""
+    """Create the storage folder if it does not exist. Raises SettingsError."""
     try:
         settings.storage_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -178,7 +184,7 @@ def make_storage_folder(settings: Settings) -> None:
 
 
 def open_file(path: Path) -> BinaryIO | None:
-    """A regular file, open to read; None if it is no regular file or cannot be read."""
+    """Open a regular file to read it; None if it is not a regular file or cannot be read."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
@@ -209,7 +215,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_old(path: Path) -> bool:
-    """True if nothing was written to it for an hour. Raises FileNotFoundError."""
+    """True if the path was not changed for an hour. Raises FileNotFoundError."""
     return time.time() - path.lstat().st_mtime > PART_SECONDS
 
 

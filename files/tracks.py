@@ -1,4 +1,4 @@
-"""The sound files of tracks: opened, made when they are missing, and replaced by uploads."""
+"""Opens the sound files of tracks, makes a missing MP3, and replaces the sound by uploads."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ from repos import TrackRepository
 
 log = logging.getLogger("ledger.storage")
 OTHER = {"wav": "mp3", "mp3": "wav"}
-SAMPLE_BYTES = 2  # of the WAV that other kinds are converted to
+SAMPLE_BYTES = 2  # bytes of a sample in the WAV files that other kinds become
 
 
 class Sound(NamedTuple):
@@ -47,9 +47,10 @@ class TrackFiles:
         self.storage, self.derivatives, self.limit, self.uploads = storage, derivatives, limit, uploads
 
     def open(self, track: Track, kind: str | None) -> tuple[BinaryIO, str]:
-        """The sound of a track as an open file, and its kind, wav or mp3. Without a kind WAV comes before MP3.
+        """(the sound of a track as an open file, its kind: wav or mp3). If kind is None, WAV comes before MP3.
 
-        An MP3 is made when there is only a WAV. Raises NotFound, Undecodable, Busy, StorageFull, StorageUnusable.
+        If the track has only a WAV, the MP3 is made from it. Raises NotFound, Undecodable, Busy, StorageFull,
+        StorageUnusable.
         """
         path, kind = self._find(track, kind)
         file = open_file(path)
@@ -104,7 +105,7 @@ class TrackFiles:
             converted.unlink(missing_ok=True)
 
     def _decode(self, part: Path, converted: Path, kind: str | None) -> Sound:
-        """The sound that was uploaded. What is neither WAV nor MP3 is converted to WAV."""
+        """Decode an upload. A file that is neither WAV nor MP3 is converted to WAV."""
         try:
             facts = self.derivatives.probe(part)
             path = part if facts["kind"] or kind == "mp3" else self._convert(part, converted, facts)
@@ -124,7 +125,8 @@ class TrackFiles:
     def _publish(self, track: Track, sound: Sound, if_match: list[int] | None) -> Track | None:
         """Put a sound in place, and let the record name it and no other.
 
-        When the database is away, nobody knows whether the record names it. Then the note stays for housekeeping.
+        If the database goes away, it is unknown whether the record names the sound. Then the note stays for
+        housekeeping.
         """
         file = self.storage.folder("track", track.track_id) / f"{new_id()}.{sound.kind}"
         paths = {f"file_path_{sound.kind}": self.storage.relative(file), f"file_path_{OTHER[sound.kind]}": None}

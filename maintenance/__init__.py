@@ -1,1 +1,1 @@
-"""Maintenance: what keeps the ledger healthy."""
+"""Keeps the ledger healthy: expired leases, old rows, and unfinished files."""

@@ -1,4 +1,4 @@
-"""Notices that the wall clock of this machine was set: times that were written before do not count for a while."""
+"""Notices when the wall clock of this machine is set. After that, stored times are not trusted for a while."""
 
 import time
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from datetime import datetime
 
 from models import utc_now
 
-JUMP_SECONDS = 0.5  # between two looks at the clock; NTP's gradual corrections are far smaller
+JUMP_SECONDS = 0.5  # between two reads of the clock; NTP's gradual corrections are far smaller
 
 
 class WatchedClock:
-    """The wall clock, compared with the monotonic clock at every look.
+    """The wall clock, compared with the monotonic clock at every read.
 
-    A new object cannot know whether the clock was set just before, so it begins as if it was.
+    A new object cannot know whether the clock was set just before. So it begins as if the clock was set at that moment.
     """
 
     def __init__(self, wall: Callable[[], datetime] = utc_now, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -21,8 +21,8 @@ class WatchedClock:
         self._offset = wall().timestamp() - self._steady_since
 
     def read(self) -> tuple[datetime, float]:
-        """(now, the seconds for which the clock has run evenly, as far as this object has seen)."""
-        now, monotonic = self._wall(), self._monotonic()  # in this order: a jump in between is seen by the next look
+        """(the time now, the seconds since this object last noticed a jump of the clock, or since it was created)."""
+        now, monotonic = self._wall(), self._monotonic()  # in this order: the next read notices a jump between the two
         offset = now.timestamp() - monotonic
         if abs(offset - self._offset) > JUMP_SECONDS:
             self._steady_since = monotonic

@@ -1,4 +1,4 @@
-"""Housekeeping: requeues expired leases and prunes old rows and files. It may run in any number of processes."""
+"""Housekeeping: puts work with expired leases back, and deletes old rows and files. Any process may run it."""
 
 import logging
 import threading
@@ -18,21 +18,28 @@ from settings import get_settings
 log = logging.getLogger("ledger.housekeeping")
 SECONDS = 2.0
 HOURLY_SECONDS = 3600.0
+STEADY_SECONDS = 3600.0  # for which the clock must have run evenly before its word deletes something
+AHEAD = timedelta(days=1)  # rows from so far in the future were written while the clock was wrong
 LARGE = 10_000  # jobs
-DELIVERY_DAYS = 1.0  # after which webhooks.py gives up, too
-BATCH, BATCHES, BREATH_SECONDS = 500, 20, 0.05  # rows to delete; batches in a round; between batches others write
+DELIVERY_DAYS = 1.0  # webhooks.py gives up after the same time
+BATCH, BATCHES = 500, 20  # rows in a batch; batches in a round
+BREATH_SECONDS = 0.05  # a pause between two batches, in which other connections write
 REPOS = (JobRepository(), LoopRepository())
 
 
 def start(storage: Storage, stopping: threading.Event, delivery_limit: int | None = None) -> Periodic:
-    """Start housekeeping in a thread of this process, until stopping is set. delivery_limit: as in Housekeeping."""
+    """Start housekeeping in a thread of this process.
+
+    It ends when stopping is set. delivery_limit: as in Housekeeping.
+    """
     return Periodic("housekeeping", SECONDS, Housekeeping(storage, stopping, delivery_limit).run, stopping).start()
 
 
 class Housekeeping:
-    """What one process does to keep the ledger in order.
+    """The housekeeping of one process.
 
-    delivery_limit: how many undelivered webhooks stay, the newest; None when some process delivers them, or may.
+    delivery_limit: how many of the newest undelivered webhooks are kept; None if this process delivers webhooks or if
+    another process may deliver them.
     """
 
     def __init__(self, storage: Storage, stopping: threading.Event, delivery_limit: int | None = None) -> None:
@@ -41,10 +48,9 @@ class Housekeeping:
         self._hourly_at = time.monotonic()
 
     def run(self) -> None:
-        """One round."""
+        """Run one round."""
         self.requeue()
-        forget(self.stopping, Event, get_settings().event_retention_days)
-        forget(self.stopping, Delivery, DELIVERY_DAYS)
+        self.forget_old()
         if self.delivery_limit is not None:
             limit_deliveries(self.delivery_limit)
         if time.monotonic() >= self._hourly_at:
@@ -53,11 +59,20 @@ class Housekeeping:
             self.remove_old_parts()
             remove_leftovers(self.storage)
 
-    def requeue(self) -> None:
-        """Put work whose lease has expired back, and remove the files of its lost attempt.
+    def forget_old(self) -> None:
+        """Delete old events and deliveries, once the clock has run evenly for an hour: until then it may be wrong.
 
-        After a jump of the clock, and after the start of this process, no lease is taken from a worker before half
-        of its length has passed: a worker that lives renews it in that time.
+        Webhooks have tried each delivery in that time, also after a long stop.
+        """
+        if self.clock.read()[1] >= STEADY_SECONDS:
+            forget(self.stopping, Event, get_settings().event_retention_days)
+            forget(self.stopping, Delivery, DELIVERY_DAYS)
+
+    def requeue(self) -> None:
+        """Put work with an expired lease back into the queue, and remove the files of the lost attempt.
+
+        After a jump of the clock, and after the start of this process, a lease stays valid for at least half of its
+        length. A worker that is alive renews its lease in that time.
         """
         now, steady_seconds = self.clock.read()
         for repo in REPOS:
@@ -66,31 +81,34 @@ class Housekeeping:
                 log.warning("%s %s: its worker was lost; it is %s", repo.name, record.record_id, record.status)
 
     def remove_old_parts(self) -> None:
-        """Remove unfinished files that are old, unless they belong to an attempt that has a lease."""
+        """Remove old unfinished files, unless they belong to an attempt that has a lease."""
         tokens = [token for repo in REPOS for token in repo.leased_tokens()]
         self.storage.remove_old_parts({self.storage.workshop(token).name for token in tokens})
 
 
 def forget(stopping: threading.Event, model: type[Event | Delivery], days: float) -> None:
-    """Delete events or deliveries that are older than so many days; when there are many, a part of them."""
+    """Delete events or deliveries that are older than these days; at most BATCHES batches in one call."""
     for _ in range(BATCHES):
         if prune(model, days) < BATCH or stopping.wait(BREATH_SECONDS):
             return
 
 
 def prune(model: type[Event | Delivery], days: float) -> int:
-    """Delete a batch of rows that are older than so many days; returns their number. With none it costs one read."""
-    before = utc_now() - timedelta(days=days)
+    """Delete a batch of rows that are older than so many days, or dated more than a day ahead. Returns their number.
+
+    With none it costs one read.
+    """
+    before, ahead = utc_now() - timedelta(days=days), utc_now() + AHEAD
     oldest = model.select(model.event_id, model.created_at).order_by(model.event_id).first()
-    if oldest is None or oldest.created_at >= before:
+    if oldest is None or before <= oldest.created_at <= ahead:
         return 0
     batch = skip_locked(model.select(model.event_id).order_by(model.event_id).limit(BATCH))
     with database.atomic():
-        return int(model.delete().where(model.event_id.in_(batch), model.created_at < before).execute())
+        return int(model.delete().where(model.event_id.in_(batch), ~model.created_at.between(before, ahead)).execute())
 
 
 def limit_deliveries(limit: int) -> None:
-    """Delete the oldest deliveries beyond so many; a batch of them when there are many."""
+    """Delete the oldest deliveries, so that only `limit` of them stay; at most BATCHES batches in one call."""
     newest = Delivery.select(Delivery.event_id).order_by(Delivery.event_id.desc())
     last = newest.offset(limit).limit(1).scalar()
     if last is not None:
@@ -100,13 +118,13 @@ def limit_deliveries(limit: int) -> None:
 
 
 def optimise() -> None:
-    """Let SQLite analyse its tables, so that it chooses the right index.
+    """Tell SQLite to analyse its tables, so that it chooses the right index.
 
-    Not while they are small: the statistics of small tables mislead it when they have grown.
+    Small tables are not analysed: their statistics would lead to the wrong index when the tables have grown.
     """
     if is_postgresql():
         return
     (newest,) = database.execute_sql("SELECT max(rowid) FROM job").fetchone()
     if newest is not None and newest > LARGE:
         database.execute_sql("PRAGMA analysis_limit = 400")
-        database.execute_sql("PRAGMA optimize = 0x10002")  # tables never looked at before, too
+        database.execute_sql("PRAGMA optimize = 0x10002")  # also tables that were never analysed

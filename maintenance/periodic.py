@@ -1,4 +1,4 @@
-"""A thread that repeats an action as long as the process lives, and says when it does not get through any more."""
+"""A thread that repeats an action as long as the process runs, and can tell when the action is late."""
 
 import logging
 import threading
@@ -11,13 +11,14 @@ from database import AWAY, release_connection
 log = logging.getLogger("ledger.periodic")
 LATE_PERIODS = 3
 LATE_SECONDS = 10.0  # at least: a busy machine may wake a thread seconds later
-ACTION_SECONDS = 60.0  # one run of an action may take so long before it counts as late
+ACTION_SECONDS = 60.0  # a run of the action may take this long before it counts as late
 
 
 class Periodic:
-    """Runs an action every so many seconds in a thread of its own; an action that returns True runs again at once.
+    """Runs an action at an interval (seconds) in a thread of its own.
 
-    An exception is logged, and the next run comes in its turn.
+    If the action returns True, it runs again at once. An exception is logged, and the next run comes after the
+    interval.
     """
 
     def __init__(self, name: str, seconds: float, action: Callable[[], object], stopping: threading.Event) -> None:
@@ -33,16 +34,16 @@ class Periodic:
         return self
 
     def join(self, seconds: float) -> None:
-        """Wait until the thread has ended, at most so many seconds."""
+        """Wait until the thread has ended, at most these seconds."""
         self._thread.join(seconds)
 
     def is_late(self) -> bool:
-        """True when the action has not run to its end for three periods; while it runs it has a minute more."""
+        """True if the action has not finished for three intervals; a running action has one more minute."""
         allowed = max(LATE_PERIODS * self.seconds, LATE_SECONDS) + (ACTION_SECONDS if self._is_running else 0)
         return monotonic() - self._ran_at > allowed
 
     def run_once(self) -> bool:
-        """Run the action; True when it wants to run again at once."""
+        """Run the action and log its errors. True if the action must run again at once."""
         again = False
         with self._errors_logged():
             self._is_running = True

@@ -1,1 +1,1 @@
-"""Records: what the repositories are made of."""
+"""The repositories of jobs, tracks and loops, their search and filters, and the feed of events."""

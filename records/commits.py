@@ -1,14 +1,15 @@
-"""Notices commits: one connection that sees whether the database has changed, and which event ids are final.
+"""Notices commits: one connection that checks whether the database has changed, and which event ids are settled.
 
 SQLite: `PRAGMA data_version` changes with every commit of another connection. PostgreSQL: the sequence of event ids
-rises. (NOTIFY would make PostgreSQL commit one transaction after another; writers then lost two thirds of their
-throughput.)
+rises. This module does not use NOTIFY: with it, PostgreSQL commits one transaction after another, and writers lost two
+thirds of their throughput.
 
 An event gets its id before its transaction commits. SQLite has one writer at a time, so ids are committed in order. On
-PostgreSQL an event may be committed after events with higher ids, and a reader that is past them would miss it. So an
-id is settled only when no event with a lower id can still be committed: the last id that was assigned at one look is
-settled when every transaction that was writing events at that look has ended. A transaction that writes events has a
-lock on the event table, from before it gets an id until its commit can be seen. Other transactions do not matter.
+PostgreSQL an event may be committed after events with higher ids, and a reader that has read those would miss it. So an
+id is settled only when no event with a lower id can still be committed. Each look reads the last assigned id and the
+transactions that are writing events. When all these transactions have ended, this id is settled. A transaction that
+writes events has a lock on the event table, from before it gets an id until its commit is visible. Other transactions
+do not matter.
 """
 
 import time
@@ -23,7 +24,7 @@ POLL_SECONDS = 0.02  # between two looks; a look takes 4 Âµs on SQLite and 100 Â
 BUSY_POLL_SECONDS = 0.01  # while the database changes, or a writer has not ended
 MAX_MARKS = 50
 SESSION: dict[str, Any] = {"application_name": "diffrhythm-ledger feed"}
-# A server that has vanished is noticed after this long.
+# How soon a lost connection to the server is noticed.
 KEEPALIVE: dict[str, Any] = {"connect_timeout": 10, "keepalives_idle": 10, "tcp_user_timeout": 20_000}
 NEWEST = "SELECT coalesce(max(event_id), 0), (SELECT event_id FROM pruned) FROM event"
 LAST_ID: LiteralString = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_event_id_seq"
@@ -35,17 +36,17 @@ WRITERS: LiteralString = """SELECT coalesce(array_agg(DISTINCT virtualtransactio
 class Watch(Protocol):
     """A connection of its own that notices every commit."""
 
-    settled: int | None  # at the last look: no event with an id up to this can still come; None when not known yet
+    settled: int | None  # all events with ids up to this one are committed; None before the first result
 
     def look(self) -> bool:
-        """Wait a little. True when there may be a commit since the last look, and at the first look."""
+        """Wait a moment. True if there may be a commit since the last look; always True at the first look."""
 
     def close(self) -> None:
         """Close the connection."""
 
 
 class SqliteWatch:
-    """Looks at data_version."""
+    """A watch for SQLite: reads data_version."""
 
     def __init__(self) -> None:
         self._connection = cysqlite.Connection(database.database, timeout=10)
@@ -53,7 +54,7 @@ class SqliteWatch:
         self.settled: int | None = None
 
     def look(self) -> bool:
-        """Wait a little. True when there is a commit since the last look, and at the first look."""
+        """Wait a moment. True if there is a commit since the last look; always True at the first look."""
         version = self._connection.execute("PRAGMA data_version").fetchone()
         if version == self._version:
             time.sleep(POLL_SECONDS)
@@ -69,7 +70,7 @@ class SqliteWatch:
 
 
 class PostgresqlWatch:
-    """Looks at the sequence of event ids and at the transactions that write events."""
+    """A watch for PostgreSQL: reads the sequence of event ids and the transactions that write events."""
 
     def __init__(self, settings: Settings) -> None:
         import psycopg
@@ -80,7 +81,7 @@ class PostgresqlWatch:
         self._marks: list[tuple[int, set[str]]] = []  # ids, and the transactions that may commit lower ids
 
     def look(self) -> bool:
-        """Wait a little. True when there may be a commit since the last look, and at the first look."""
+        """Wait a moment. True if there may be a commit since the last look; always True at the first look."""
         time.sleep(self._pause)
         last_id = self._read(LAST_ID)
         has_changed = last_id != self._last_id or bool(self._marks)
@@ -97,7 +98,7 @@ class PostgresqlWatch:
         for _, transactions in self._marks:
             transactions &= writers
         if last_id > self._last_id:
-            if len(self._marks) >= MAX_MARKS:  # one transaction writes for long: a later mark is as correct
+            if len(self._marks) >= MAX_MARKS:  # a transaction takes long: a later mark is also correct
                 self._marks.pop()
             self._marks.append((last_id, writers))
             self._last_id = last_id
@@ -110,11 +111,11 @@ class PostgresqlWatch:
 
 
 def open_watch(settings: Settings) -> Watch:
-    """A watch of the bound database."""
+    """Open a watch of the bound database."""
     return PostgresqlWatch(settings) if is_postgresql() else SqliteWatch()
 
 
 def newest() -> tuple[int, int]:
-    """(the newest event_id, the highest that was ever deleted); 0 when there is none."""
+    """(the newest event_id, the highest event_id that was ever deleted); 0 if there is none."""
     row: tuple[int, int] = database.execute_sql(NEWEST).fetchone()
     return row

@@ -1,6 +1,6 @@
 """Delivers every committed event once, in commit order, to all requests of this process that wait for events.
 
-One thread looks at the database for all of them, fifty times a second while at least one request waits.
+One thread checks the database for all these requests, fifty times a second while at least one request waits.
 """
 
 import logging
@@ -18,7 +18,7 @@ from records.commits import Watch, newest, open_watch
 from settings import Settings
 
 log = logging.getLogger("ledger.feed")
-IDLE_SECONDS = 30.0  # the thread ends so long after its last user has left
+IDLE_SECONDS = 30.0  # the thread ends this long after its last user
 MAX_BUFFERED_CHARACTERS = 4 * 1024 * 1024
 BATCH = 200
 
@@ -37,10 +37,10 @@ class Feed:
 
     def __init__(self, settings: Settings, stopping: threading.Event) -> None:
         self.stopping = stopping
-        self.position = -1  # every event up to here can be read; -1 until the thread knows
-        self.changes = 0  # rises with every commit that the thread sees
+        self.position = -1  # all events up to this id can be read; -1 before the thread has read it
+        self.changes = 0  # rises with every commit that the thread notices
         self._settings = settings
-        self._buffer: deque[Message] = deque()  # every event after _buffer_start, up to position
+        self._buffer: deque[Message] = deque()  # all events after _buffer_start, up to position
         self._buffer_start, self._buffered = 0, 0  # an event id; characters
         lock = threading.Lock()
         self._moved, self._changed = threading.Condition(lock), threading.Condition(lock)
@@ -50,7 +50,7 @@ class Feed:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """While inside, position and changes follow the database."""
+        """A block in which position and changes follow the database."""
         with self._moved:
             self._users += 1
             if self._thread is None:
@@ -64,21 +64,21 @@ class Feed:
                 self._users, self._left_at = self._users - 1, time.monotonic()
 
     def wait(self, point: int, seconds: float) -> bool:
-        """True as soon as position is beyond the point; False after so many seconds, or when the process stops."""
+        """Wait until position is beyond the point. False after these seconds, or when the process stops."""
         with self._moved:
             self._moved.wait_for(lambda: self.position > point or self._is_ending(), seconds)
             return self.position > point and not self._is_ending()
 
     def wait_for_change(self, seen: int, seconds: float) -> int:
-        """The number of changes: as soon as it is not the one seen, or after so many seconds."""
+        """Wait until the number of changes differs from `seen`, or these seconds have passed. Returns the number."""
         with self._moved:
             self._changed.wait_for(lambda: self.changes != seen or self._is_ending(), seconds)
             return self.changes
 
     def read(self, point: int, job_id: str | None = None) -> tuple[list[Message], int]:
-        """(some of the events after a point, the point they reach); of all jobs or of one.
+        """(some of the events after a point, the point after them); of all jobs, or of one job.
 
-        Raises Pruned when events after the point may be gone.
+        Raises Pruned if events after the point may have been deleted.
         """
         with self._moved:
             position = max(point, self.position)
@@ -109,8 +109,8 @@ class Feed:
     def _is_ending(self) -> bool:
         return self._is_closed or self.stopping.is_set()
 
-    def _is_wanted(self) -> bool:
-        """True while the thread must go on. After False it ends, and the next user starts another thread."""
+    def _is_needed(self) -> bool:
+        """True if the thread must go on. After False the thread ends, and the next user starts a new thread."""
         with self._moved:
             is_idle = not self._users and time.monotonic() - self._left_at > IDLE_SECONDS
             if is_idle or self._is_ending():
@@ -120,18 +120,18 @@ class Feed:
             return self._thread is threading.current_thread()
 
     def _run(self) -> None:
-        while self._is_wanted():
+        while self._is_needed():
             try:
                 with closing(open_watch(self._settings)) as watch:
                     self._follow(watch)
-            except Exception as error:  # whatever a driver raises while the database is away
+            except Exception as error:  # drivers raise many types of errors while the database is away
                 log.warning("the feed goes on when the database answers again: %s", error)
                 self.stopping.wait(1)
             finally:
                 release_connection()
 
     def _follow(self, watch: Watch) -> None:
-        while self._is_wanted():
+        while self._is_needed():
             has_changed = watch.look()
             if watch.settled is not None and watch.settled > self.position:
                 self._advance(watch.settled)
@@ -141,7 +141,7 @@ class Feed:
                     self._changed.notify_all()
 
     def _advance(self, settled: int) -> None:
-        """Read the events up to an id. Start again at that id when some of them are pruned before they are read."""
+        """Read the events up to an id. If some of them were deleted before they were read, start again at this id."""
         if self.position < 0:
             self._start_at(settled)
         while self.position < settled:
@@ -153,7 +153,7 @@ class Feed:
         give_back_connection()
 
     def _start_at(self, position: int) -> None:
-        """Forget what is buffered: readers before this position read the database, which knows what is pruned."""
+        """Empty the buffer. Readers before this position then read the database, which records deleted events."""
         with self._moved:
             self.position = self._buffer_start = position
             self._buffer.clear()
@@ -172,13 +172,13 @@ class Feed:
 
 
 def read_events(after: int, to: int, job_id: str | None = None) -> list[Message]:
-    """The first events after one id and up to another; of all jobs or of one."""
+    """The first events with ids above `after` and up to `to`; of all jobs, or of one job."""
     where = [Event.event_id > after, Event.event_id <= to, *([Event.job_id == job_id] if job_id else [])]
     return [_message(event) for event in Event.select().where(*where).order_by(Event.event_id).limit(BATCH)]
 
 
 def are_pruned_after(point: int) -> bool:
-    """True when an event after the point was deleted; call it after the events are read, never before."""
+    """True if an event after the point was deleted. Call this after reading the events, never before."""
     return newest()[1] > point
 
 

@@ -14,7 +14,7 @@ JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 def created(model: Any, after: datetime | None = None, before: datetime | None = None) -> list[Expression]:
-    """Created at or after one moment, and before another."""
+    """Records created at or after `after`, and before `before`."""
     conditions = []
     if after is not None:
         conditions.append(model.created_at >= after)
@@ -24,11 +24,12 @@ def created(model: Any, after: datetime | None = None, before: datetime | None =
 
 
 def metadata(model: Any, path: str, text: str) -> Expression:
-    """The value at a dotted path of the metadata reads as text: genre=ambient, tempo=82, live=true.
+    """Records with this value at a dotted path of the metadata: genre=ambient, tempo=82, live=true.
 
-    The rule, on both databases. The parts of a path are keys of objects, digits too; elements of arrays have no path.
-    A string matches the same text, a boolean true or false. A number matches every JSON number that is equal to it:
-    20, 20.0 and 2e1 find one another, as do 0 and -0.0. Objects, arrays and null match nothing.
+    The rule is the same on both databases. The parts of a path are keys of objects, also if they are digits. Elements
+    of arrays have no path. A string matches the same text. A boolean matches true or false. A number matches every text
+    that reads as an equal JSON number: 20, 20.0 and 2e1 are equal, and so are 0 and -0.0. Objects, arrays and null
+    match nothing.
     """
     keys = path.split(".")
     kind, value, number = _on_postgresql(model, keys) if is_postgresql() else _on_sqlite(model, keys)
@@ -40,7 +41,7 @@ def metadata(model: Any, path: str, text: str) -> Expression:
 
 
 def _on_postgresql(model: Any, keys: list[str]) -> tuple[Any, Any, Any]:
-    """(the type of the value at the keys, its text, its number)."""
+    """Three expressions: the type of the value at the keys, the value as text, the value as a number."""
     place = model.metadata
     for key in keys[:-1]:
         place = fn.jsonb_object_field(place, key)
@@ -49,14 +50,14 @@ def _on_postgresql(model: Any, keys: list[str]) -> tuple[Any, Any, Any]:
 
 
 def _on_sqlite(model: Any, keys: list[str]) -> tuple[Any, Any, Any]:
-    """The same; the value of a string is its text already, and that of a number is a number."""
+    """The same for SQLite, where a value has the right type already."""
     place = Value("$" + "".join(f'."{key}"' for key in keys), converter=False)
     value = fn.json_extract(model.metadata, place)
     return fn.json_type(model.metadata, place), value, value
 
 
 def _numbers(text: str) -> list[Any]:
-    """The number that a text reads as in JSON, as the database compares it; [] if it is none, or none of a float."""
+    """The text as a JSON number, in the form that the database compares; [] if it is not a number or not finite."""
     if not JSON_NUMBER.fullmatch(text) or not math.isfinite(float(text)):
         return []
     is_integer = text.lstrip("-").isdigit()
@@ -74,5 +75,5 @@ def loops_of_job(job_id: str) -> Expression:
 
 
 def metadata_is(model: Any, texts: dict[str, str]) -> list[Expression]:
-    """A condition for each dotted path and its text."""
+    """One condition for each dotted path and its text."""
     return [metadata(model, path, text) for path, text in texts.items()]

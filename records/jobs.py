@@ -1,4 +1,4 @@
-"""JobRepository: what can be done with jobs."""
+"""JobRepository: creates, reads, changes, claims and counts jobs."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from peewee import Expression, fn
 
 from database import database
+from database.hints import unindexed
 from errors import MissingParent
 from models import Job
 from records.leases import WorkRepository
@@ -15,27 +16,29 @@ COUNTED = 10_000
 
 
 class JobRepository(WorkRepository[Job]):
-    """Jobs."""
+    """The repository of jobs."""
 
     model = Job
 
     def update(
         self, job_id: str, if_match: Sequence[int] | None = None, lease_token: str | None = None, **changes: Any
     ) -> Job | None:
-        """The changed job, or None when there is none. Raises WrongStatus, LeaseLost, Invalid, Stale."""
+        """Change a job. Returns it, or None if it does not exist. Raises WrongStatus, LeaseLost, Invalid, Stale."""
         return self._update(job_id, changes, if_match, lease_token)
 
     def claim_of(self, types: Collection[str], worker: str, lease_seconds: float = 60) -> Job | None:
         """claim() among the jobs of these types. When none is pending, it costs little however many jobs there are."""
-        if not self.waits(Job.job_type.in_(list(types))):
+        is_of_types = Job.job_type.in_(list(types))
+        if not self.waits(is_of_types):
             return None
         # In the order of the queue, whichever index the planner would prefer.
-        return self.claim(worker, lease_seconds, Job.job_type.concat("").in_(list(types)))
+        return self.claim(worker, lease_seconds, unindexed(is_of_types))
 
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
-        """Complete a job with its tracks, in one transaction. Returns it, or None when it was deleted.
+        """Create the tracks of a job and complete it, in one transaction. Returns it, or None if it was deleted.
 
-        The tracks come first, so that the end of the job is its last event. Raises LeaseLost, WrongStatus, Invalid.
+        The tracks are created first, so that "completed" is the last event of the job. Raises LeaseLost, WrongStatus,
+        Invalid.
         """
         try:
             with database.atomic():
@@ -46,11 +49,11 @@ class JobRepository(WorkRepository[Job]):
             return None
 
     def types(self, limit: int = 20) -> list[str]:
-        """The job types there are, in order; one step through an index for each type, however many jobs there are."""
+        """The job types of all jobs, in alphabetical order. It reads one index entry for each type, not every job."""
         return self._types(limit)
 
     def waiting_types(self, limit: int = 20, most: int = COUNTED) -> dict[str, int]:
-        """How many jobs are pending, by job type; no type is counted further than most + 1."""
+        """The number of pending jobs by job type. It counts at most most + 1 jobs of each type."""
         is_pending = Job.status == self.statuses.pending
         waiting = {
             name: Job.select(Job.job_id).where(is_pending, Job.job_type == name)
@@ -59,7 +62,7 @@ class JobRepository(WorkRepository[Job]):
         return {name: query.limit(most + 1).count() for name, query in waiting.items()}
 
     def tally(self, most: int = COUNTED) -> dict[str, int]:
-        """How many jobs have each status; no status is counted further than most + 1, so that it costs little."""
+        """The number of jobs by status. It counts at most most + 1 jobs of each status, so it stays fast."""
         statuses, one = self.statuses.all, f"SELECT 1 FROM job WHERE status = {database.param} LIMIT {most + 1}"
         columns = ", ".join([f"(SELECT COUNT(*) FROM ({one}) AS counted)"] * len(statuses))
         return dict(zip(statuses, database.execute_sql(f"SELECT {columns}", statuses).fetchone(), strict=True))

@@ -1,7 +1,8 @@
-"""What jobs and loops share: statuses that only go forward, and leases.
+"""The methods that job and loop repositories share: leases, and statuses that only go forward.
 
-A lease is a secret token that is valid for some seconds. While work is leased, only the holder of its token changes it,
-and every change renews the lease. Work whose lease has expired goes back into the queue, and the old token is refused.
+A lease is a secret token that is valid for some seconds. While work is leased, only a caller with its token may change
+it, and every change renews the lease. When a lease expires, the work goes back into the queue, and the old token is
+refused.
 """
 
 import uuid
@@ -13,7 +14,7 @@ from typing import Any, TypeVar, cast
 from peewee import SQL, Case, Cast, Expression, Value, fn
 
 from database import database
-from database.hints import skip_locked, wait_for_lock
+from database.hints import few_rows, skip_locked, wait_for_lock
 from errors import Invalid, LeaseLost, LedgerError, WrongStatus
 from models import EPOCH, Statuses, Work, utc_now
 from records.repository import Page, Repository
@@ -22,16 +23,16 @@ W = TypeVar("W", bound=Work)
 
 LEASED = {"status", "progress", "message", "error", "file_manifest", "result_url", "result_path", "analysis"}
 FREE = {"lease_token": None, "lease_seconds": None, "lease_expires_at": None}
-CLOCK_SLACK_SECONDS = 5.0  # so much the clocks of several machines may differ
+CLOCK_SLACK_SECONDS = 5.0  # the clocks of several machines may differ this much
 LOST = SQL("'worker lost after ' || attempts || CASE attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END")
 
 
 class WorkRepository(Repository[W]):
-    """The methods that job and loop repositories share."""
+    """The base class of JobRepository and LoopRepository."""
 
     @property
     def statuses(self) -> Statuses:
-        """The statuses of this kind of work, and which may follow which."""
+        """The statuses of this kind of work, and which status may follow which."""
         return cast(Statuses, self.model.statuses)
 
     def get_by_status(self, status: str, limit: int = 50, offset: int = 0) -> list[W]:
@@ -39,17 +40,21 @@ class WorkRepository(Repository[W]):
         return self.page(Page(limit=limit, offset=offset), self.in_status(status))
 
     def in_status(self, *statuses: str) -> Expression:
-        """The condition that the status is one of these, for page() and count(). Raises Invalid for any other."""
+        """The condition that the status is one of these, for page() and count(). Raises Invalid for any other.
+
+        As many records are active as there are workers. No index has several statuses in the order of a list.
+        """
         for status in statuses:
             self._require_status(status)
-        return cast(Expression, self.model.status.in_(statuses))
+        is_one = cast(Expression, self.model.status.in_(statuses))
+        return few_rows(is_one) if len(statuses) > 1 and all(map(self.statuses.is_active, statuses)) else is_one
 
     def waits(self, *where: Expression) -> bool:
-        """True when a pending record meets every condition; takes no lock."""
+        """True if a pending record meets every condition; takes no lock."""
         return bool(self.model.select(self.key).where(self.model.status == self.statuses.pending, *where).exists())
 
     def claim(self, worker: str, lease_seconds: float = 60, *where: Expression) -> W | None:
-        """Lease the best pending record to a worker: highest priority, then oldest. None when nothing is pending."""
+        """Lease the best pending record to a worker: highest priority, then oldest. None if nothing is pending."""
         if not self.waits(*where):
             return None
         model, now = self.model, utc_now()
@@ -71,12 +76,12 @@ class WorkRepository(Repository[W]):
         return next(iter(self._change_all(changes, self.key == skip_locked(best))), None)
 
     def heartbeat(self, record_id: str, lease_token: str) -> W | None:
-        """Renew the lease. Returns the record, which says cancel_requested; None when deleted. Raises LeaseLost."""
+        """Renew the lease. Returns the record with cancel_requested, or None if it was deleted. Raises LeaseLost."""
         by_token = self._by_token(record_id, lease_token)
         return self._changed_or_lost(record_id, self._change_all({"lease_expires_at": self._renewed()}, *by_token))
 
     def release(self, record_id: str, lease_token: str) -> W | None:
-        """Give work back unfinished; the attempt is not counted. None when it was deleted. Raises LeaseLost."""
+        """Put leased work back into the queue; the attempt is not counted. None if it was deleted. Raises LeaseLost."""
         by_token = self._by_token(record_id, lease_token)
         again = {**self._queued(), "attempts": self.model.attempts - 1}
         with self._locked(record_id):
@@ -85,7 +90,7 @@ class WorkRepository(Repository[W]):
         return self._changed_or_lost(record_id, changed)
 
     def cancel(self, record_id: str) -> W | None:
-        """Cancel work: at once when it is not leased, else when its worker looks. Finished work stays as it is."""
+        """Cancel work. Leased work ends when its worker reads cancel_requested. Finished work is not changed."""
         model = self.model
         here = (self.key == record_id, model.status.not_in(self.statuses.final))
         with self._locked(record_id):
@@ -97,7 +102,7 @@ class WorkRepository(Repository[W]):
     def retry(self, record_id: str) -> W | None:
         """Put failed or cancelled work back into the queue; its attempts stay. Pending or running work is not changed.
 
-        Returns None when it was deleted. Raises WrongStatus for completed work: its result stays.
+        Returns None if it was deleted. Raises WrongStatus for completed work.
         """
         statuses = self.statuses
         again = {**self._queued(), "error": None, "cancel_requested": False, "finished_at": None}
@@ -109,12 +114,12 @@ class WorkRepository(Repository[W]):
         return record
 
     def requeue_expired(self, now: datetime | None = None, steady_seconds: float | None = None) -> list[W]:
-        """Put work whose lease has expired back: into the queue, or to an end when cancelled or out of attempts.
+        """Put work with an expired lease back into the queue. Cancelled work, and work without attempts left, ends.
 
-        A lease has expired after its end, and also when its end is further away than its length: then the clock was
-        set back. steady_seconds: for how long the caller saw the clock run evenly. Leases more than twice as long are
-        left alone: a worker that lives renews its lease within half of it. Returns the records with the lease_token
-        they have lost.
+        A lease has expired after its end. It has also expired if its end is further away than its length, because then
+        the clock was set back. steady_seconds: how long the clock has run without a jump, as far as the caller knows. A
+        lease that is more than twice as long does not expire yet: its worker, if it is alive, renews it within half of
+        its length. Returns the records with the lease_token that they have lost.
         """
         model, expired = self.model, self._is_expired(now or utc_now())
         if steady_seconds is not None:
@@ -134,13 +139,13 @@ class WorkRepository(Repository[W]):
 
     @contextmanager
     def _locked(self, record_id: str) -> Iterator[None]:
-        """A transaction in which nobody else changes the record, so that several statements decide as one."""
+        """A transaction in which no other connection changes the record."""
         with database.atomic():
             list(wait_for_lock(self.model.select(self.key).where(self.key == record_id)))
             yield
 
     def leased_tokens(self) -> list[str]:
-        """The tokens of all leases, also of those that have expired and are not put back yet."""
+        """The tokens of all leases. This includes expired leases whose work is not in the queue again yet."""
         return [token for (token,) in self.model.select(self.model.lease_token).where(self._is_leased()).tuples()]
 
     def _queued(self) -> dict[str, Any]:
@@ -159,7 +164,7 @@ class WorkRepository(Repository[W]):
         return {**FREE, "status": status, "message": None, "finished_at": self._after_start(self._moment(utc_now()))}
 
     def _renewed(self) -> Expression:
-        """When a lease that is renewed now expires: after the seconds that its claimer chose."""
+        """The end of a lease that is renewed now: after the seconds that the claim chose."""
         return self._lease_end(utc_now())
 
     def _is_expired(self, now: datetime) -> Expression:
@@ -167,7 +172,7 @@ class WorkRepository(Repository[W]):
         return cast(Expression, self._is_leased() & ~self.model.lease_expires_at.between(now, latest))
 
     def _is_leased(self) -> Expression:
-        """As a range, so that the index of lease_expires_at leaves out everything else."""
+        """A condition as a range, so that the database can use the index of lease_expires_at."""
         return cast(Expression, self.model.lease_expires_at > EPOCH)
 
     def _lease_end(self, start: datetime) -> Expression:
@@ -177,7 +182,7 @@ class WorkRepository(Repository[W]):
         return fn.COALESCE(self.model.lease_seconds, 0.0)
 
     def _after_start(self, moment: Any) -> Any:
-        """The moment, or started_at when that is later: a clock may be set back while work runs."""
+        """The later one of the moment and started_at: the clock may be set back while work runs."""
         started_at = self.model.started_at
         return Case(None, [(started_at > moment, started_at)], moment)
 
@@ -224,7 +229,7 @@ class WorkRepository(Repository[W]):
         return guards
 
     def _implied(self, row: dict[str, Any], lease_token: str | None = None) -> dict[str, Any]:
-        """A status sets its times; completed means 100 %; an end ends the lease; any other change renews it."""
+        """Add the fields that follow from a change: the times of a status, progress 100, the end of the lease."""
         status, now = row.get("status", ""), utc_now()
         if lease_token is not None:
             row = {"lease_expires_at": self._renewed(), **row}
@@ -235,7 +240,7 @@ class WorkRepository(Repository[W]):
         return {**row, "progress": 100} if status == self.statuses.completed else row
 
     def _once(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The same; and no end is before its start."""
+        """The same as in Repository; and finished_at is never before started_at."""
         row = super()._once(row)
         ended = row.get("finished_at")
         return row if ended is None else {**row, "finished_at": self._after_start(ended)}
@@ -255,7 +260,7 @@ class WorkRepository(Repository[W]):
 
 
 def lease_lost(record: Any) -> LeaseLost:
-    """The error for a caller whose token is not that of the lease."""
+    """The error for a caller that does not have the token of the lease."""
     name = record._meta.table_name
     holder = f"is leased to {record.worker}" if record.lease_token else f"is {record.status} and not leased"
     return LeaseLost(f"{name} {record.record_id} {holder}: only the holder of its lease changes its work")

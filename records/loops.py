@@ -1,4 +1,4 @@
-"""LoopRepository: what can be done with loops."""
+"""LoopRepository: creates, reads, changes and claims loops."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,14 +9,17 @@ from records.repository import children_by_parent
 
 
 class LoopRepository(WorkRepository[Loop]):
-    """Loops."""
+    """The repository of loops."""
 
     model = Loop
 
     def update(
         self, loop_id: str, if_match: Sequence[int] | None = None, lease_token: str | None = None, **changes: Any
     ) -> Loop | None:
-        """The changed loop, or None when there is none. Raises as for jobs, and MissingParent."""
+        """Change a loop. Returns it, or None if it does not exist.
+
+        Raises WrongStatus, LeaseLost, Invalid, Stale, MissingParent.
+        """
         return self._update(loop_id, changes, if_match, lease_token)
 
     def get_by_track_id(self, track_id: str) -> list[Loop]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 from peewee import Expression, Field, Tuple, fn
 
 from database import database
+from database.hints import leave_few_rows, unindexed
 from database.json_text import dump
 from database.refusals import rules_named
 from errors import Conflict, Invalid, LedgerError, Stale
@@ -21,18 +22,13 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class Page:
-    """Which part of a list is wanted: a sort field, its direction, and where to begin.
-
-    few: the conditions leave so little that sorting it beats walking the index of the sort field, which a planner with
-    old statistics may not know.
-    """
+    """Which part of a list is wanted: a sort field, its direction, and where to begin."""
 
     sort: str = "created_at"
     descending: bool = True
     limit: int = 50
     offset: int = 0
     after: tuple[Any, str] | None = None
-    few: bool = False
 
 
 class Repository(Generic[R]):
@@ -104,14 +100,14 @@ class Repository(Generic[R]):
 
     def _selected(self, page: Page, *where: Expression) -> Any:
         """The query of a page; keyset when page.after says where the one before ended."""
-        sort = self.model._meta.fields[page.sort]
-        order = (sort + 0 if page.few else sort, self.key)
+        field = self.model._meta.fields[page.sort]
+        sort = unindexed(field, 0) if leave_few_rows(where) else field
         query = self._where(self.model.select(), where)
         if page.after is not None:
-            here, there = Tuple(sort, self.key), Tuple(sort.db_value(page.after[0]), page.after[1])
+            here, there = Tuple(sort, self.key), Tuple(field.db_value(page.after[0]), page.after[1])
             query = query.where(here < there if page.descending else here > there)
-        direction = [field.desc() if page.descending else field.asc() for field in order]
-        return query.order_by(*direction).limit(page.limit).offset(page.offset or None)
+        order = [by.desc() if page.descending else by.asc() for by in (sort, self.key)]
+        return query.order_by(*order).limit(page.limit).offset(page.offset or None)
 
     def _where(self, query: Any, conditions: Iterable[Expression]) -> Any:
         conditions = tuple(conditions)

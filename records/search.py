@@ -6,7 +6,7 @@ from typing import Any, cast
 from peewee import SQL, Column, Expression, Table, Value, fn
 
 from database import database, is_postgresql
-from database.hints import unindexed
+from database.hints import few_rows, leave_few_rows, unindexed
 from models import Job
 from records import words
 from records.jobs import JobRepository
@@ -38,17 +38,18 @@ class JobSearch(JobRepository):
 
     def page(self, page: Page, *where: Expression) -> list[Job]:
         """See Repository."""
-        newest_first = (page.sort, page.descending, page.few) == ("created_at", True, False) and page.limit > 0
+        are_few = leave_few_rows(where)
+        newest_first = (page.sort, page.descending, are_few) == ("created_at", True, False) and page.limit > 0
         if is_postgresql():
             found = self._among_newest(page, *where) if newest_first else None
             return super().page(page, self._is_match(), *where) if found is None else found
-        if page.few:
+        if are_few:
             return super().page(page, cast(Expression, fn.EXISTS(self._matches(index.c.rowid == rowid))), *where)
         start = self._nth_to(LAST)
         if start is None:
-            return super().page(replace(page, few=True), self._is_match(), *map(unindexed, where))
+            return super().page(page, few_rows(self._is_match()), *map(unindexed, where))
         found = self._newest(page, start, *map(unindexed, where)) if newest_first else None
-        return super().page(page, (rowid + 0).in_(self._matches()), *where) if found is None else found
+        return super().page(page, unindexed(self._is_match()), *where) if found is None else found
 
     def _among_newest(self, page: Page, *where: Expression) -> list[Job] | None:
         """The page out of the newest jobs; None when too few of these match."""
@@ -68,7 +69,8 @@ class JobSearch(JobRepository):
             start = self._nth_to(end)
             skipped = skipped.where(Job.created_at <= page.after[0])
         near = (start or 0, end)
-        found = super().page(replace(page, few=True), rowid.in_(self._matches(index.c.rowid.between(*near))), *where)
+        matches = self._matches(index.c.rowid.between(*near))
+        found = super().page(page, few_rows(rowid.in_(matches)), *where)
         if start is not None:
             if len(found) < page.limit:
                 return None

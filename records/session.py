@@ -1,4 +1,4 @@
-"""Sessions: an open database connection for as long as a script needs it."""
+"""Sessions: a script opens a database connection and closes it when it is done."""
 
 import threading
 from types import TracebackType
@@ -10,7 +10,10 @@ _sessions = threading.local()
 
 
 class Session:
-    """An open database connection of this thread, and a context manager; the last session that closes closes it."""
+    """An open database connection of this thread; a context manager.
+
+    The last session to close closes the connection.
+    """
 
     def __init__(self) -> None:
         database.connect(reuse_if_open=True)
@@ -18,9 +21,9 @@ class Session:
         self._is_open, self._thread = True, threading.current_thread()
 
     def close(self) -> None:
-        """Close it. A repository that is used later opens a connection by itself.
+        """Close the session. A repository that is used later opens a connection by itself.
 
-        In another thread this does nothing: a connection belongs to its thread, and ends with it.
+        In another thread this does nothing: a connection belongs to its thread, and closes when the thread ends.
         """
         if self._is_open and self._thread is threading.current_thread():
             self._is_open = False
@@ -36,6 +39,6 @@ class Session:
 
 
 def get_session() -> Session:
-    """A Session; the first call of the process brings the schema of the database up to date."""
+    """Open a session. The first call in a process brings the schema of the database up to date."""
     prepare_database()
     return Session()

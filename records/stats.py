@@ -9,18 +9,18 @@ from records.jobs import JobRepository
 
 
 def stats() -> dict[str, Any]:
-    """Counts by status, jobs and loops that wait, and the mean seconds of the last hundred completed jobs.
+    """Counts by status, the number of pending jobs and loops, and the mean duration of the last hundred completed jobs.
 
-    A job that ended before it started, as the clock was moved back, took no time.
+    If a job seems to end before it started, because the clock was set back, its duration counts as 0.
     """
     seconds = Case(None, [(Job.finished_at > Job.started_at, Job.finished_at - Job.started_at)], 0)
-    taken = (
-        Job.select(Case(None, [(Job.started_at.is_null(False), seconds)]).alias("taken"))
+    durations = (
+        Job.select(Case(None, [(Job.started_at.is_null(False), seconds)]).alias("duration"))
         .where(Job.status == JOB_STATUSES.completed)
         .order_by(Job.created_at.desc())
         .limit(100)
     )
-    mean = Job.select(fn.AVG(taken.c.taken)).from_(taken).scalar()
+    mean = Job.select(fn.AVG(durations.c.duration)).from_(durations).scalar()
     counts = {model: _counts_by_status(model) for model in (Job, Loop)}
     return {
         "jobs": counts[Job],

@@ -1,4 +1,4 @@
-"""JobStore: a cache of the jobs that are read most often, never stale."""
+"""JobStore: an in-memory cache of jobs that never returns an old version."""
 
 import re
 import threading
@@ -8,32 +8,32 @@ from database import database, to_json
 from models import ID_LENGTH, ID_PATTERN, Job
 from records.jobs import JobRepository
 
-MAX_CHARACTERS = 8 * 1024  # of a job; a larger one is read each time, so that the cache stays small in bytes too
+MAX_CHARACTERS = 8 * 1024  # of a job; a larger job is not cached, so that the cache stays small in bytes, too
 VERSION = "SELECT updated_at FROM job WHERE job_id = {param}"
 
 
 class JobStore:
     """A bounded cache of jobs: when it is full, the least recently read job is removed.
 
-    A cached job is checked before it is returned, by one small statement: its updated_at, which the database raises
-    with every change by any writer. So a commit of any process is seen at the next read, on SQLite and PostgreSQL
-    alike, and a change of one job leaves the others in the cache. It saves reading the row, parsing its JSON and
-    making the model.
+    Before it returns a cached job, it reads the job's updated_at with one small statement. The database raises
+    updated_at with every change by any writer. So the next read notices a commit of any process, on SQLite and on
+    PostgreSQL, and a change of one job does not remove other jobs from the cache. The cache saves the time to read the
+    row, to parse its JSON and to build the model.
     """
 
     def __init__(self, size: int = 1000) -> None:
         self.size = size
-        self._jobs: OrderedDict[str, tuple[int, Job]] = OrderedDict()  # with their updated_at in the database
+        self._jobs: OrderedDict[str, tuple[int, Job]] = OrderedDict()  # (updated_at in the database, the job) by job_id
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     def get(self, job_id: str) -> Job | None:
-        """The job as last committed, or None. It is shared: read it, do not change it."""
+        """The job as it was last committed, or None. Do not change the object: other callers get the same object."""
         if not is_id(job_id):
             return None
-        if database.in_transaction():  # what this thread sees may be rolled back
+        if database.in_transaction():  # a job that this thread reads now may be rolled back
             return JobRepository().get_by_id(job_id)
         with self._lock:
             cached = self._jobs.get(job_id)
@@ -45,7 +45,7 @@ class JobStore:
         return cached[1]
 
     def close(self) -> None:
-        """Remove every job."""
+        """Empty the cache."""
         with self._lock:
             self._jobs.clear()
 
@@ -61,12 +61,12 @@ class JobStore:
 
 
 def is_id(text: object) -> bool:
-    """True for a text that can be the id of a record; no record has another."""
+    """True for a text that can be the id of a record."""
     return isinstance(text, str) and len(text) <= ID_LENGTH and re.fullmatch(ID_PATTERN, text) is not None
 
 
 def read_version(job_id: str) -> int | None:
-    """The updated_at of a job in microseconds, as Job.version has it; None when there is no such job."""
+    """The updated_at of a job in microseconds, which is the same as Job.version; None if there is no such job."""
     row: tuple[int] | None = database.execute_sql(VERSION.format(param=database.param), (job_id,)).fetchone()
     return row[0] if row else None
 

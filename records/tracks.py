@@ -1,4 +1,4 @@
-"""TrackRepository: the verbs of tracks."""
+"""TrackRepository: creates, reads and changes tracks."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,12 +8,12 @@ from records.repository import Repository, children_by_parent
 
 
 class TrackRepository(Repository[Track]):
-    """Tracks."""
+    """The repository of tracks."""
 
     model = Track
 
     def update(self, track_id: str, if_match: Sequence[int] | None = None, **changes: Any) -> Track | None:
-        """The changed track, or None when there is none. Raises Invalid, MissingParent, Stale."""
+        """Change a track. Returns it, or None if it does not exist. Raises Invalid, MissingParent, Stale."""
         return self._update(track_id, changes, if_match)
 
     def get_by_job_id(self, job_id: str) -> list[Track]:

@@ -1,1 +1,1 @@
-"""The processes: the web server, the workers beside it, and how they start and stop."""
+"""Starts and stops the processes: the web server and the workers beside it. Sends webhooks."""

@@ -1,4 +1,4 @@
-"""The address to listen on: resolved, and reserved for one server."""
+"""Resolves the address to listen on, and reserves it for one server."""
 
 import socket
 import sys
@@ -10,8 +10,9 @@ from settings import Settings
 def reserve_address(settings: Settings) -> tuple[str, socket.socket]:
     """(HOST as an IP address on which PORT is free, a socket that reserves it). Raises SettingsError.
 
-    Two servers would silently share a port. The socket is seen by other servers of this program, which may be starting
-    at the same moment; keep it open. The reservation ends with the last process that inherited it.
+    Without the reservation, two servers that start at the same moment would share a port without an error. Other
+    servers of this program check for the socket, so keep it open. The reservation ends with the last process that
+    inherited it.
     """
     reservation = socket.socket(socket.AF_UNIX)
     try:

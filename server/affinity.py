@@ -1,4 +1,4 @@
-"""Which core the web process runs on: threads of one Python interpreter only fight over more than one (Linux)."""
+"""Runs the web process on one CPU core (Linux): on several cores, the threads of one interpreter are slower."""
 
 import os
 import socket
@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 
 def pin_to_core(port: int) -> socket.socket | None:
-    """Run this process on one of the cores that it may use, and on a core that no other web process runs on, if any.
+    """Run this process on one of the cores that it may use; if possible, on a core that no other web process uses.
 
-    Returns the socket that reserves the core: keep it open. None when every core is reserved, or outside Linux.
+    Returns the socket that reserves the core: keep it open. None if every core is reserved, or outside Linux.
     """
     if sys.platform != "linux":
         return None
@@ -19,7 +19,7 @@ def pin_to_core(port: int) -> socket.socket | None:
 
 
 def choose_core(cores: Collection[int], port: int) -> tuple[int, socket.socket | None]:
-    """(a core, the socket that reserves it or None); servers on different ports try the cores in different orders."""
+    """(a core, the socket that reserves it or None). The port decides which core is tried first."""
     ordered = sorted(cores)
     first = port % len(ordered)
     for core in ordered[first:] + ordered[:first]:
@@ -29,7 +29,7 @@ def choose_core(cores: Collection[int], port: int) -> tuple[int, socket.socket |
 
 
 def reserve_core(core: int) -> socket.socket | None:
-    """A socket that reserves a core until it is closed or this process ends; None when another process has it."""
+    """A socket that reserves a core until it is closed or this process ends; None if another process reserves it."""
     reservation = socket.socket(socket.AF_UNIX)
     try:
         reservation.bind(f"\0diffrhythm-ledger-core-{core}")

@@ -1,5 +1,6 @@
-"""The worker processes beside the web process: started, watched, restarted and stopped."""
+"""Starts, watches, restarts and stops the worker processes beside the web process."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+log = logging.getLogger("ledger.crew")
 ROOT = Path(__file__).parent.parent
 WORKER_STOP_SECONDS = 10.0
 
@@ -24,7 +26,7 @@ class Crew:
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
     def start(self) -> None:
-        """Start them all."""
+        """Start all workers, and the thread that watches them."""
         self.members = [_worker(kind) for kind in self.kinds]
         self._watcher.start()
 
@@ -44,14 +46,22 @@ class Crew:
 
     def _watch(self) -> None:
         while not self._stopping.wait(1):
-            for number, (kind, member) in enumerate(zip(self.kinds, self.members, strict=True)):
+            for number, member in enumerate(self.members):
                 if member.poll() is not None:
-                    print(f"worker {member.pid} ended with code {member.returncode}; starting another", file=sys.stderr)
-                    self.members[number] = _worker(kind)
+                    self._replace(number)
+
+    def _replace(self, number: int) -> None:
+        """Start a worker in place of one that has ended; what fails is tried again in a second."""
+        ended = self.members[number]
+        try:
+            log.warning("worker %s ended with code %s; starting another", ended.pid, ended.returncode)
+            self.members[number] = _worker(self.kinds[number])
+        except Exception:
+            log.exception("no worker can be started just now")
 
 
 def _worker(kind: str) -> subprocess.Popen[bytes]:
-    """A worker in this working directory, which settings are relative to, wherever the program is."""
+    """Start a worker in the current working directory, because paths in the settings are relative to it."""
     begin = f"main([{kind!r}], parent={os.getpid()})"
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from studio.worker import main; {begin}"
     return subprocess.Popen([sys.executable, "-c", code])

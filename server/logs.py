@@ -1,4 +1,4 @@
-"""Log lines: one for each request, and where the log goes."""
+"""Writes one log line for each request, and sends the log to stderr."""
 
 import logging
 import time
@@ -11,14 +11,14 @@ SMALL_BODY = 1024 * 1024
 
 
 class Logged:
-    """WSGI middleware: one line a request, and small bodies handed over whole, which Granian sends much faster."""
+    """WSGI middleware: logs each request. It passes small bodies on in one piece, which Granian sends faster."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self.app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Serve the request; see PEP 3333."""
-        began, code, length = time.perf_counter(), "-", SMALL_BODY
+        """Serve a request (the WSGI interface, PEP 3333)."""
+        started_at, code, length = time.perf_counter(), "-", SMALL_BODY
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             nonlocal code, length
@@ -30,9 +30,9 @@ class Logged:
         if length < SMALL_BODY:
             body = _whole(body)
         path = environ.get("PATH_INFO", "")
-        shown = path if path.isascii() and path.isprintable() else quote(path, encoding="latin-1")
-        taken = (time.perf_counter() - began) * 1000
-        access_log.info("%s %s %s %.1f ms", environ["REQUEST_METHOD"], shown, code, taken)
+        logged_path = path if path.isascii() and path.isprintable() else quote(path, encoding="latin-1")
+        milliseconds = (time.perf_counter() - started_at) * 1000
+        access_log.info("%s %s %s %.1f ms", environ["REQUEST_METHOD"], logged_path, code, milliseconds)
         return body
 
 
@@ -44,7 +44,7 @@ def _whole(body: Iterable[bytes]) -> list[bytes]:
 
 
 def log_to_stderr() -> None:
-    """One line an entry, on stderr."""
+    """Send the log of this service to stderr, one line for each entry."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log = logging.getLogger("ledger")

@@ -1,4 +1,4 @@
-"""Serves the web app with Granian, and keeps the workers beside it."""
+"""Serves the web app with Granian, and runs the workers beside it."""
 
 import os
 import signal
@@ -18,15 +18,15 @@ from server.crew import Crew
 from server.logs import log_to_stderr
 from settings import Settings
 
-_reserved: list[socket.socket | None] = []  # the core of this process, until it ends
-UNDELIVERED = 1000  # webhooks that stay when this web process has no WEBHOOK_URL; another one may have it
+_reserved: list[socket.socket | None] = []  # the socket that reserves the core of this process, until the process ends
+UNDELIVERED = 1000  # without WEBHOOK_URL, this many of the newest webhooks are kept, in case it is set later
 
 
 def serve(settings: Settings, threads: int) -> None:
     """Serve app:web_app until SIGTERM or Ctrl-C. Raises SettingsError, DatabaseUnusable, SystemExit."""
     init_database(settings)
     version = server_version()
-    release()  # nothing open is inherited by the processes to come
+    release()  # the processes that start now must not inherit an open connection
     address, reservation = reserve_address(settings)
     place = "" if settings.is_postgresql else f" {settings.sqlite_path}"
     url = f"http://{f'[{address}]' if ':' in address else address}:{settings.port}"
@@ -35,13 +35,13 @@ def serve(settings: Settings, threads: int) -> None:
     granian = web_server(address, settings.port, threads)
     granian.on_startup(crew.start)
     granian.on_shutdown(crew.stop)
-    # A worker inherits Granian's handlers: until it has its own, SIGTERM must end it rather than be swallowed.
+    # A worker inherits Granian's signal handlers. Until it sets its own, SIGTERM must end it.
     os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
     with reservation:
         try:
             granian.serve()
         except SystemExit:
-            if not granian.interrupt_signal:  # a worker that heard our signal before we did has not failed
+            if not granian.interrupt_signal:  # after a signal, a web process that ended first has not failed
                 raise
 
 
@@ -56,13 +56,13 @@ def start_web_process(settings: Settings, storage: Storage, stopping: threading.
     log_to_stderr()
     if not settings.webhook_url:
         return [housekeeping.start(storage, stopping, UNDELIVERED)]
-    from server import webhooks  # loads ssl, which nothing else needs
+    from server import webhooks  # imported here, because it loads ssl, and no other module needs ssl
 
     return [housekeeping.start(storage, stopping), webhooks.start(settings, stopping)]
 
 
 def web_server(address: str, port: int, threads: int) -> Any:
-    """Granian with one worker process, as measured best for one Flask app."""
+    """Granian with one worker process: in measurements, the fastest configuration for one Flask app."""
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings

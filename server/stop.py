@@ -1,4 +1,4 @@
-"""How a process learns that it is to stop: by SIGTERM, or because its parent has died."""
+"""Tells a process to stop: on SIGTERM, and when its parent has died."""
 
 import multiprocessing
 import os
@@ -9,19 +9,19 @@ import time
 
 
 def ignore_interrupt() -> None:
-    """Leave Ctrl-C to the parent process, which stops this one by SIGTERM."""
+    """Block Ctrl-C in this process. The parent gets it, too, and sends SIGTERM to this process."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def end_with_parent() -> None:
     """Send this process SIGTERM when its parent has died."""
-    parent = multiprocessing.parent_process()  # getppid() is init's once the parent has died meanwhile
+    parent = multiprocessing.parent_process()  # if the parent has died already, getppid() returns another process
     pid = parent.pid if parent and parent.pid else os.getppid()
     threading.Thread(target=_watch_parent, args=(pid,), daemon=True, name="end-with-parent").start()
 
 
 def set_on_sigterm(stopping: threading.Event) -> None:
-    """Set the event when this process gets SIGTERM, whoever handles the signal itself; call it in the main thread."""
+    """Set the event when this process gets SIGTERM; the signal handlers stay. Call this in the main thread."""
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)

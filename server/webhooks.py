@@ -1,8 +1,8 @@
-"""Webhooks: POSTs every end of a job or loop to WEBHOOK_URL, signed as Standard Webhooks says.
+"""Webhooks: sends a POST to WEBHOOK_URL for every job and loop that ends, signed as Standard Webhooks describes.
 
-The database's triggers write a delivery in the transaction that ends a job, so that none is lost whatever is killed
-when. Any number of processes may deliver at once: each takes one delivery at a time, and leaves the others to the rest.
-Times are those of the database's clock, which the triggers use, too.
+The triggers of the database write a delivery in the transaction that ends a job. So no delivery is lost when a process
+is killed. Any number of processes may deliver at the same time: each one leases one delivery at a time. All times come
+from the clock of the database, which the triggers use, too.
 """
 
 import base64
@@ -32,19 +32,19 @@ from settings import Settings
 log = logging.getLogger("ledger.webhooks")
 IDLE_SECONDS = 0.5
 CONNECT_SECONDS, TIMEOUT_SECONDS = 5.0, 10.0
-LEASE_SECONDS = 30.0  # longer than any try takes; after it, another process may try
+LEASE_SECONDS = 30.0  # longer than an attempt can take; after this time, another process may try
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 3600.0
-SPREAD = 0.1  # of a pause, more or less, so that not all tries come at once
+SPREAD = 0.1  # share of a pause that is random, so that not all attempts come at the same time
 GIVE_UP = timedelta(days=1)
 
 
 def start(settings: Settings, stopping: threading.Event) -> Periodic:
-    """Deliver in a thread of this process until stopping is set."""
+    """Start to deliver in a thread of this process. It ends when stopping is set."""
     return Periodic("webhooks", IDLE_SECONDS, partial(deliver_next, settings), stopping).start()
 
 
 def deliver_next(settings: Settings) -> bool:
-    """Try one delivery that is due; False when none is due."""
+    """Try one delivery that is due. False if none is due."""
     delivery = claim()
     if delivery is None:
         return False
@@ -57,21 +57,22 @@ def deliver_next(settings: Settings) -> bool:
 
 
 def claim() -> Delivery | None:
-    """The delivery that is due longest, kept from others for a while; None when none is due.
+    """Lease the delivery that has been due for the longest time; None if none is due.
 
-    One that is due later than any pause lasts is due now: the clock was set back after its time was written.
+    A delivery that is due later than the longest pause is also due now: the clock was set back after its time was
+    written.
     """
     farthest = LONGEST_PAUSE_SECONDS * (1 + SPREAD)
     return _claim(Delivery.due_at <= database_now()) or _claim(Delivery.due_at > database_now(farthest))
 
 
 def done(delivery: Delivery) -> None:
-    """Delete a delivery."""
+    """Delete a delivery that has arrived or is given up."""
     Delivery.delete().where(Delivery.event_id == delivery.event_id).execute()
 
 
 def put_off(delivery: Delivery, failure: str) -> None:
-    """Try again later, after twice the pause; after a day not at all."""
+    """Set the time of the next attempt; each pause is twice as long as the one before. After a day, give up."""
     name = f"webhook {delivery.webhook_id} of {delivery.entity} {delivery.entity_id}"
     seconds = pause(delivery.attempts)
     claimed_at = delivery.due_at - timedelta(seconds=LEASE_SECONDS)
@@ -85,13 +86,16 @@ def put_off(delivery: Delivery, failure: str) -> None:
 
 
 def pause(attempts: int) -> float:
-    """Seconds until the next try: 1, 2, 4 … up to an hour, more or less SPREAD of it."""
+    """Seconds until the next attempt: 1, 2, 4 … up to an hour, with a random part of SPREAD."""
     seconds = FIRST_PAUSE_SECONDS * 2.0 ** min(attempts - 1, 30)
     return min(seconds, LONGEST_PAUSE_SECONDS) * random.uniform(1 - SPREAD, 1 + SPREAD)
 
 
 def send(url: str, key: bytes, delivery: Delivery) -> str:
-    """POST one delivery. Returns '' after an answer of 200 to 299, else why it failed. Follows no redirect."""
+    """Send one delivery.
+
+    Returns '' if the answer is 200 to 299, else the reason of the failure. Follows no redirect.
+    """
     body, now = message(delivery), int(time.time())
     headers = {
         "Content-Type": "application/json",
@@ -108,7 +112,7 @@ def send(url: str, key: bytes, delivery: Delivery) -> str:
 
 
 def message(delivery: Delivery) -> bytes:
-    """The body of the request; it is the same at every try."""
+    """The body of the request; it is the same in every attempt."""
     name = f"{delivery.entity}.{delivery.data['status'].lower()}"
     body = {"type": name, "timestamp": iso(delivery.created_at), "data": delivery.record()}
     return to_json(body).encode("utf-8", "replace")
@@ -121,11 +125,14 @@ def signature(key: bytes, webhook_id: str, timestamp: int, body: bytes) -> str:
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    """The status of the answer, which must come within ten seconds. Raises OSError, HTTPException, ValueError."""
+    """Send a POST.
+
+    Returns the status of the answer. Raises OSError (also after ten seconds), HTTPException, ValueError.
+    """
     with closing(_connection(url)) as connection:
         connection.connect()
         connection.sock.settimeout(TIMEOUT_SECONDS)
-        end = threading.Timer(TIMEOUT_SECONDS, _hang_up, [connection.sock])  # its own timeout is for each byte
+        end = threading.Timer(TIMEOUT_SECONDS, _hang_up, [connection.sock])  # a socket's own timeout is for each byte
         end.start()
         try:
             parts = urlsplit(url)
@@ -140,9 +147,10 @@ def _claim(is_due: Expression) -> Delivery | None:
     if not due.exists():  # takes no lock
         return None
     changes = {Delivery.attempts: Delivery.attempts + 1, Delivery.due_at: database_now(LEASE_SECONDS)}
-    query = Delivery.update(changes).where(Delivery.event_id == skip_locked(due)).returning(Delivery)
+    query = Delivery.update(changes).where(Delivery.event_id == skip_locked(due)).returning(Delivery.event_id)
     with database.atomic():
-        return next(iter(list(query.execute())), None)
+        claimed = [event_id for (event_id,) in query.tuples().execute()]
+        return Delivery.get_or_none(Delivery.event_id.in_(claimed)) if claimed else None
 
 
 def _connection(url: str) -> http.client.HTTPConnection:

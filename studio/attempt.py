@@ -1,4 +1,4 @@
-"""One attempt at a job or loop: keeps its lease and records progress and end; songs.py and loops.py build on it."""
+"""One attempt at a job or loop: renews its lease, and records its progress and its end."""
 
 import logging
 import os
@@ -29,14 +29,14 @@ LOOK_SECONDS = 0.5
 REPORT_SECONDS = 0.5
 UNKNOWN = "unknown"
 ERROR_CHARACTERS = 4000
-# The database answers, and it will answer the same again.
+# The database answers with these errors, and would answer the same again.
 REFUSALS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 FULL = (ENOSPC, EDQUOT)
 FULL_DISK = "the disk of the storage folder is full; make room and it goes on"
 
 
 class Stopped(Exception):
-    """The attempt ends here: `why` is lost, cancelled or shutdown."""
+    """The attempt must end; `why` is lost, cancelled or shutdown."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -44,11 +44,11 @@ class Stopped(Exception):
 
 
 class Failed(Exception):
-    """The work cannot be done; the sentence is its error."""
+    """The work cannot be done. The sentence becomes the `error` of the record."""
 
 
 class Lease:
-    """Renews a lease in a thread of its own, and knows why the attempt must stop. Each renewal calls on_renewal()."""
+    """Renews a lease in a thread of its own, and says when the attempt must stop. Each renewal calls on_renewal()."""
 
     def __init__(
         self,
@@ -74,18 +74,21 @@ class Lease:
         self._thread.join()
 
     def stop(self) -> bool:
-        """True when the attempt must end."""
+        """True if the attempt must end."""
         if self.why is None and self.shutdown.is_set():
             self.why = "shutdown"
         return self.why is not None
 
     def check(self) -> None:
-        """Raises Stopped when the attempt must end."""
+        """Raise Stopped if the attempt must end."""
         if self.stop():
             raise Stopped(str(self.why))
 
     def _keep(self) -> None:
-        """Look for a cancel often, and renew the lease every third of it. After an error it tries again."""
+        """Check often whether the work is cancelled, and renew the lease after a third of its length.
+
+        Repeat after errors.
+        """
         renewed = time.monotonic()
         while self.why != "lost" and not self._ended.wait(min(LOOK_SECONDS, self.seconds / 4)):
             due = time.monotonic() - renewed > self.seconds / 3
@@ -97,7 +100,7 @@ class Lease:
             except Exception as error:
                 mistake = None if isinstance(error, (*AWAY, OSError)) else error
                 log.warning("%s: its lease is not renewed, trying again: %s", self.name, error, exc_info=mistake)
-                release_connection()  # it may be dead; the next look opens another
+                release_connection()  # the connection may be broken; the next statement opens a new one
         release_connection()
 
     def _look(self, renew: bool) -> None:
@@ -112,9 +115,9 @@ class Lease:
 
 
 class Attempt:
-    """What a worker does with a claimed job or loop.
+    """The work of a worker on a claimed job or loop. SongAttempt and LoopAttempt are its subclasses.
 
-    A subclass has a repository, make(), and about: the work in words, for the log.
+    A subclass has a repository, make(), and about: a description of the work for the log.
     """
 
     repo: ClassVar[JobRepository | LoopRepository]
@@ -137,11 +140,11 @@ class Attempt:
         raise NotImplementedError
 
     def run(self) -> str:
-        """How it ended: a final status, or released, lost or unknown.
+        """Run the attempt. Returns how it ended: a final status, or released, lost or unknown.
 
-        Unknown: the database went away while the result was written, so the files stay; if the result is not in the
-        database, the lease expires and they are removed then. Raises OSError for a full disk and AWAY for a database
-        that does not answer, once the work is back in the queue.
+        Unknown: the database went away while the result was written, so the files stay. If the result is not in the
+        database, the lease expires, and then the files are removed. Raises OSError for a full disk, and AWAY for a
+        database that does not answer; before that, it puts the work back into the queue.
         """
         outcome = "lost"
         with self.lease:
@@ -163,14 +166,14 @@ class Attempt:
         return outcome
 
     def _clear_earlier(self) -> None:
-        """Remove the files of attempts that were killed, but no file that a record names."""
+        """Remove the files of attempts that were killed. A file that a record names stays."""
         self.work.mkdir(exist_ok=True)
         for folder in self.storage.earlier_attempts(self.repo.name, self.record.record_id):
             if not named(self.storage, [path for path in folder.rglob("*") if path.is_file()]):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _fail_unless_full(self, error: OSError) -> str:
-        """Failed, unless the disk is full and stays so without this attempt's files: then raises the OSError."""
+        """End as failed. If the disk is full even without the files of this attempt, raise the OSError instead."""
         why = error.strerror or str(error)
         if error.errno not in FULL:
             return self._fail(f"the worker cannot go on: {why}")
@@ -181,7 +184,7 @@ class Attempt:
         raise error
 
     def _fail_unless_away(self, error: Exception) -> str:
-        """Failed, unless the database does not answer: then the attempt is not counted, and raises the error."""
+        """End as failed. If the database does not answer, release the work and raise the error instead."""
         if isinstance(error, AWAY) and not isinstance(error, REFUSALS):
             release_connection()
             self._give_up("shutdown")
@@ -190,12 +193,12 @@ class Attempt:
         return self._fail(f"the worker met an error that it does not expect: {type(error).__name__}: {error}")
 
     def _fail(self, why: str) -> str:
-        """Failed, with a text that every database takes: no NUL, no lone surrogate, and not a book."""
+        """End as failed, with an error text that every database accepts: no NUL, no lone surrogate, not too long."""
         text = why.replace("\0", " ").encode("utf-8", "replace").decode()
         return self._end(self.repo.statuses.failed, error=text[:ERROR_CHARACTERS])
 
     def _touch(self) -> None:
-        """Show housekeeping that the unfinished files are still in use."""
+        """Update the time of the work folder, so that housekeeping does not remove it."""
         with suppress(FileNotFoundError):
             os.utime(self.work)
 
@@ -208,7 +211,7 @@ class Attempt:
     def process(
         self, command: list[str], folder: Path, seconds: float, output: Path, follow: Callable[[str], None]
     ) -> None:
-        """Run a command in a folder to its end. What it prints goes to output, and line by line to follow().
+        """Run a command in a folder to its end. Writes its output to a file, and calls follow() with each line.
 
         Raises Stopped, OSError, and Failed with the last lines it printed, also when it takes longer than the seconds.
         """
@@ -233,9 +236,9 @@ class Attempt:
         return f"{self.maker} ended with code {code}: {printed}"
 
     def report(self, status: str, progress: int, message: str) -> None:
-        """Record progress: at once when the status moves, else twice a second. Neither status nor progress ever falls.
+        """Record progress: at once if the status changes, else at most twice a second. Both only go forward.
 
-        When the database does not answer, the next report records it.
+        If the database does not answer, the next report records the progress.
         """
         order = self.repo.statuses.steps
         moved = order.index(status) > order.index(self.status)
@@ -255,9 +258,9 @@ class Attempt:
             self.lease.why = self.lease.why or "lost"
 
     def finish(self, record: Callable[[], Any], is_recorded: Callable[[], bool]) -> str:
-        """Record the result, again and again until the database answers. Returns how the attempt ended.
+        """Record the result; repeat until the database answers. Returns how the attempt ended.
 
-        is_recorded() looks whether the result is there, when the answer to its recording got lost.
+        is_recorded() checks whether the result is in the database, if record() may have worked without an answer.
         """
         if self._insist(record):
             return self.repo.statuses.completed
@@ -270,7 +273,7 @@ class Attempt:
         return self.repo.update(self.record.record_id, lease_token=self.lease.token, **changes)
 
     def _give_up(self, why: str) -> str:
-        """Cancelled, released for a shutdown, or lost."""
+        """End the attempt without a result: as cancelled, as released for a shutdown, or as lost."""
         if why == "cancelled":
             return self._end(self.repo.statuses.cancelled)
         if why == "shutdown":
@@ -279,7 +282,7 @@ class Attempt:
         return "lost"
 
     def _put_back(self, why: str) -> None:
-        """Release it, and say what it waits for."""
+        """Release the work, and record as its message what it waits for."""
         self._give_up("shutdown")
         self._insist(lambda: self.repo.update(self.record.record_id, message=why))
 
@@ -287,9 +290,9 @@ class Attempt:
         return status if self._insist(lambda: self._update(status=status, message=None, **changes)) else "lost"
 
     def _insist(self, act: Callable[[], Answer | None]) -> Answer | None:
-        """Call act() until the database answers. None when it refuses, or when there is no time to try again.
+        """Call act() until the database answers. None if it refuses, or if the attempt must end before it answers.
 
-        Raises Invalid and REFUSALS for what the database can never take.
+        Raises Invalid and REFUSALS for values that the database can never accept.
         """
         pause = 0.1
         while True:

@@ -9,7 +9,7 @@ LONGEST = 60
 
 
 def show(name: str, status: str, progress: int, message: str = "") -> None:
-    """Show a change. An empty message ends the line of the bar."""
+    """Show the progress. An empty message ends the line of the bar."""
     if not sys.stderr.isatty():
         log.info("%s %s %s%% %.*s", name, status, progress, LONGEST, message)
         return

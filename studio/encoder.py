@@ -1,8 +1,8 @@
 """Encodes the files of a generator as tracks: python -m studio.encoder SOURCE TARGET.
 
 Every audio file of SOURCE becomes NAME.wav and NAME.mp3 in TARGET, and TARGET/tracks.json lists them. It runs as a
-process of its own, so that a file that crashes the decoder crashes nothing else. Ends with 1 and a sentence if
-there is no audio, or if a file cannot be decoded.
+process of its own, so that a file that crashes the decoder crashes only this process. If there is no audio, or if a
+file cannot be decoded, it prints a sentence and ends with code 1.
 """
 
 import json
@@ -27,7 +27,7 @@ def main(source: Path, target: Path) -> None:
 
 
 def encode(path: Path, target: Path, number: int, count: int) -> dict[str, Any]:
-    """One track as WAV and MP3: names, true duration in seconds, sizes in bytes and digests."""
+    """Encode one track as WAV and MP3. Returns names, real duration in seconds, sizes in bytes and digests."""
     name = f"{safe_name(path.stem)}-{number + 1}" if count > 1 else safe_name(path.stem)
     wav, mp3 = target / f"{name}.wav", target / f"{name}.mp3"
     try:
@@ -42,7 +42,7 @@ def encode(path: Path, target: Path, number: int, count: int) -> dict[str, Any]:
 
 
 def write(path: Path, wav: Path, mp3: Path, place: tuple[int, int]) -> float:
-    """Decode to the end, writing an MP3, and a WAV unless it is one; returns the seconds that were decoded."""
+    """Decode a file and write it as MP3; unless it is a WAV, also as WAV. Returns its real duration in seconds."""
     frames, (number, count) = 0, place
     with Source(path) as source, ExitStack() as open_files:
         kinds = [Sink(mp3, source.rate, source.channels, "MP3")]

@@ -1,4 +1,4 @@
-"""The generators, by job_type: the command line of each, and how to read what it prints."""
+"""The generators by job_type: their command lines, and patterns that read their output."""
 
 import math
 import re
@@ -37,7 +37,10 @@ class Generator:
     folder: Path | None = None
 
     def command(self, values: dict[str, str]) -> list[str]:
-        """The words with their placeholders filled: a word stays one argument, whatever its value contains."""
+        """The command line with the values of its placeholders.
+
+        Each word stays one argument, whatever the value contains.
+        """
         return [re.sub(r"{(\w+)}", lambda match: values.get(match[1], match[0]), word) for word in self.words]
 
     def takes(self, placeholder: str) -> bool:
@@ -45,7 +48,7 @@ class Generator:
         return any(f"{{{placeholder}}}" in word for word in self.words)
 
     def nearest(self, seconds: float) -> float:
-        """The length nearest to so many seconds that it can make."""
+        """The possible length that is nearest to these seconds."""
         within = min(max(seconds, self.seconds[0]), self.seconds[1])
         return math.floor(within + 0.5) if self.whole_seconds else within
 
@@ -62,11 +65,11 @@ def configured(settings: Settings) -> dict[str, Generator]:
 
 
 def status_of(line: str) -> str | None:
-    """The status that a printed line stands for; None for other lines."""
+    """The status that a printed line shows; None for other lines."""
     return next((status for status, pattern in STATUS_PATTERNS if pattern.search(line)), None)
 
 
 def percent_of(line: str) -> int | None:
-    """The last percentage in a printed line, 0 to 100; None without one, or while the generator still prepares."""
+    """The last percentage in a printed line, 0 to 100; None if it has none, or if it is about the preparation."""
     percentages = [int(number) for number in PERCENT.findall(line) if int(number) <= 100]
     return percentages[-1] if percentages and status_of(line) not in ("loading_model", "preparing_prompt") else None

@@ -1,4 +1,4 @@
-"""What a generator receives for a job: prompt, seconds and lyrics, checked before the generator starts."""
+"""The inputs of a generator for a job: prompt, seconds and lyrics, checked before the generator starts."""
 
 import json
 import math
@@ -19,7 +19,7 @@ NUMBER = re.compile(r"\s*\d+(\.\d+)?\s*", re.ASCII)
 
 @dataclass(frozen=True)
 class Inputs:
-    """Prompt, seconds, lyrics as an LRC file, and notes: sentences about what differs from the job."""
+    """Prompt, seconds, lyrics as an LRC file, and notes: sentences that say how the inputs differ from the job."""
 
     prompt: str
     seconds: float
@@ -28,7 +28,7 @@ class Inputs:
 
 
 def inputs_of(job: Job, generator: Generator, storage: Storage) -> Inputs:
-    """What the generator receives for a job. Raises Failed for a missing prompt and metadata that cannot be used."""
+    """The inputs for a job. Raises Failed if the prompt is missing or the metadata cannot be used."""
     prompt, metadata = job.prompt or "", job.metadata
     if generator.takes("prompt") and not prompt.strip():
         raise Failed(f"the job has no prompt: a generator for {job.job_type} needs one")
@@ -38,7 +38,7 @@ def inputs_of(job: Job, generator: Generator, storage: Storage) -> Inputs:
 
 
 def length(duration: object, generator: Generator) -> tuple[float, list[str]]:
-    """Seconds the generator can make, from metadata.duration, and a note if they differ from it. Raises Failed."""
+    """(seconds that the generator can make, a note if they differ from metadata.duration). Raises Failed."""
     requested = read_seconds(duration)
     seconds = generator.nearest(requested)
     if seconds == requested:

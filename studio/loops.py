@@ -25,7 +25,7 @@ WORDS = {
 
 
 class LoopAttempt(Attempt):
-    """What a worker does with a claimed loop."""
+    """The work on a claimed loop."""
 
     repo = LoopRepository()
     maker = "the looper"
@@ -35,7 +35,10 @@ class LoopAttempt(Attempt):
         self.about = f"{loop.duration:g} seconds of track {self.record.track_id}"
 
     def make(self) -> str:
-        """Make the loop, publish and record it. Returns how the attempt ended; raises as Attempt.make does."""
+        """Make the loop, publish it and record it.
+
+        Returns how the attempt ended. Raises the errors of Attempt.make().
+        """
         track = TrackRepository().get_by_id(self.record.track_id)
         source, loop = self._source(track), self.work / "loop"
         loop.mkdir()
@@ -50,7 +53,7 @@ class LoopAttempt(Attempt):
         return self._complete(self.final / f"{name}.{self.record.format.lower()}", analysis)
 
     def failure(self, code: int | None, last: list[str]) -> str:
-        """The looper's own sentence, or how it ended without one."""
+        """The sentence that the looper printed; if there is none, a sentence about its exit code."""
         return last[-1] if code == 1 and last else super().failure(code, last)
 
     def _source(self, track: Track | None) -> Path:

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-FIRST_SECONDS = 10.0  # where lyrics without times begin
-LAST_SECONDS = 5.0  # before the end of the song: where lyrics without times end
+FIRST_SECONDS = 10.0  # the time at which lyrics without times begin
+LAST_SECONDS = 5.0  # lyrics without times end this long before the end of the song
 BASE_SECONDS = 95.0  # the length of DiffRhythm's base model, which drops the last line of the file
 BRACKETS = re.compile(r"\s*\[([^\[\]]*)\]\s*")
 TIME = re.compile(r"\s*(\d{1,4}):(\d{1,2})(?:[.:,](\d+))?\s*", re.ASCII)
-WORD_TIME = re.compile(r"<\d+:\d+[.:,\d]*>", re.ASCII)  # of single words, in enhanced LRC files
+WORD_TIME = re.compile(r"<\d+:\d+[.:,\d]*>", re.ASCII)  # the time of a single word, in enhanced LRC files
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,17 @@ class Line:
 
 
 def to_lrc(text: str, seconds: float) -> tuple[str, list[str]]:
-    """The lyrics file for a song of so many seconds, and a sentence for each change that the listener may notice."""
+    """(the lyrics file for a song of this length in seconds, a sentence for each change that a listener may notice)."""
     lines = read_lines(text)
     timed = sorted(zip(spread(lines, seconds), (line.words for line in lines), strict=True), key=lambda pair: pair[0])
     sung = [(start, words) for start, words in timed if start < seconds]
     if sung and seconds <= BASE_SECONDS:
-        sung.append((BASE_SECONDS - 0.01, sung[-1][1]))  # dropped in place of the last line
+        sung.append((BASE_SECONDS - 0.01, sung[-1][1]))  # DiffRhythm drops this line instead of the last sung line
     return "\n".join(f"[{stamp(start)}]{words}" for start, words in sung), notes(lines, timed, seconds)
 
 
 def notes(lines: list[Line], timed: list[tuple[float, str]], seconds: float) -> list[str]:
-    """What happened to lines without times, and to lines after the end; [] when nothing did."""
+    """Sentences about lines without times and about lines after the end of the song; [] if there are no such lines."""
     untimed = sum(line.seconds is None for line in lines)
     late = sum(start >= seconds for start, _ in timed)
     spread_out = f"{untimed} of {len(lines)} lines of lyrics have no time: they are spread over {seconds:g} seconds"
@@ -64,7 +64,7 @@ def read_lines(text: str) -> list[Line]:
 
 
 def read_line(raw: str) -> tuple[list[float], bool, str]:
-    """The times (seconds) at the beginning of a line, whether a tag is there, too, and the words after them."""
+    """(the times in seconds at the beginning of a line, True if it has a tag, the words after them)."""
     times: list[float] = []
     has_tag = False
     while bracket := BRACKETS.match(raw):
@@ -80,7 +80,7 @@ def read_line(raw: str) -> tuple[list[float], bool, str]:
 def spread(lines: list[Line], seconds: float) -> list[float]:
     """When each line starts (seconds). Lines without times are evenly spread between their neighbours with times.
 
-    An empty place is left before each section. Lyrics without any time begin at 0:10 and end before the song does.
+    Each section begins after an empty place. If no line has a time, the lyrics begin at 0:10 and end before the song.
     """
     if not lines:
         return []
@@ -97,7 +97,10 @@ def spread(lines: list[Line], seconds: float) -> list[float]:
 
 
 def places_between(anchors: list[tuple[int, float]]) -> Iterator[tuple[int, float]]:
-    """Every place from the first anchor to the last with its time (seconds); time never runs back between two."""
+    """All places from the first anchor to the last, with their times (seconds).
+
+    Between two anchors, times only rise.
+    """
     yield anchors[0]
     for (place, start), (next_place, end) in pairwise(anchors):
         step = max(0.0, end - start) / (next_place - place)

@@ -1,4 +1,4 @@
-"""Runs a command under a supervisor, so that none of its processes outlives the worker, and reads what it prints."""
+"""Runs a command under a supervisor, which ends all its processes when the worker ends, and reads its output."""
 
 import os
 import re
@@ -16,10 +16,10 @@ ROOT = Path(__file__).parent.parent  # where `python -m studio.…` works
 GRACE_SECONDS = 1.0
 TICK_SECONDS = 0.1
 LOG_BYTES = 16 * 1024 * 1024
-LINES_OF_A_BLOCK = 40  # of a block of 64 KiB: more lines than anyone reads
+LINES_OF_A_BLOCK = 40  # of a block of 64 KiB: only the last lines matter for progress
 LAST_LINES = 8
 LINE_CHARACTERS = 400
-CONTROL = re.compile("[\\0-\\x1f\\x7f]+")  # cannot be shown, and PostgreSQL takes no NUL
+CONTROL = re.compile("[\\0-\\x1f\\x7f]+")  # a terminal cannot show these, and PostgreSQL accepts no NUL
 
 
 class Process:
@@ -50,8 +50,8 @@ class Process:
     def lines(self, stop: Callable[[], bool], seconds: float) -> Iterator[str]:
         """The lines that the command prints, and '' while it prints nothing. A carriage return ends a line, too.
 
-        Of very many lines at once, only the last are returned. The command is stopped when stop() returns True, and
-        after so many seconds. Raises TimeoutError in the latter case, when all its processes have ended.
+        If very many lines arrive at once, only the last ones are returned. The command is stopped when stop() returns
+        True, and after these seconds. After the seconds, it raises TimeoutError when all processes have ended.
         """
         until, stopped = time.monotonic() + seconds, False
         assert self._inner.stdout is not None
@@ -103,7 +103,7 @@ class Process:
                 yield text
 
     def _keep(self, block: bytes) -> None:
-        """Log what is printed, up to LOG_BYTES, so that a generator that prints for ever cannot fill the disk."""
+        """Write output to the log, up to LOG_BYTES, so that a generator that prints for ever cannot fill the disk."""
         room = LOG_BYTES - self._written
         if room > 0:
             self._log.write(block[:room] if len(block) <= room else block[:room] + b"\n[the rest is not kept]\n")

@@ -18,11 +18,11 @@ from studio.process import ROOT
 
 ENCODING_SHARE = 10  # percent of the progress: encoding takes about a tenth of the time
 ENCODER_SECONDS = 3600.0
-NOT_OF_A_TRACK = ("lyrics", "lyrics_file")  # metadata of the job alone
+NOT_OF_A_TRACK = ("lyrics", "lyrics_file")  # metadata of the job that its tracks do not get
 
 
 class SongAttempt(Attempt):
-    """What a worker does with a claimed job."""
+    """The work on a claimed job."""
 
     repo = JobRepository()
     limit = " (GENERATOR_TIMEOUT)"
@@ -33,7 +33,7 @@ class SongAttempt(Attempt):
         self.about = (job.prompt or "").replace("\n", " ")
 
     def make(self) -> str:
-        """Generate, encode, publish and record. Returns how the attempt ended; raises as Attempt.make does."""
+        """Generate, encode, publish and record. Returns how the attempt ended. Raises the errors of Attempt.make()."""
         generated, encoded = self.work / "made", self.work / "tracks"
         generated.mkdir()
         encoded.mkdir()
@@ -57,7 +57,7 @@ class SongAttempt(Attempt):
         self.process(command, folder, self.settings.generator_timeout, self._log, self._follow)
 
     def _values(self, inputs: Inputs, target: Path) -> dict[str, str]:
-        """The values of a command's placeholders; writes the files that they name."""
+        """The values of the placeholders. Writes the lyrics file and the metadata file."""
         lyrics, metadata = self.work / "lyrics.lrc", self.work / "metadata.json"
         lyrics.write_text(inputs.lyrics, "utf-8", "replace")
         metadata.write_text(to_json(self.record.metadata), "utf-8", "replace")
@@ -71,7 +71,7 @@ class SongAttempt(Attempt):
         }
 
     def _write_notes(self, notes: list[str]) -> None:
-        """Write notes at the beginning of the log, and show them as the job's message."""
+        """Write the notes into the log, and record them as the message of the job."""
         make_folder(self._log.parent)
         with self._log.open("a", encoding="utf-8", errors="replace") as log:
             log.writelines(f"{note}\n" for note in notes)
@@ -103,14 +103,14 @@ class SongAttempt(Attempt):
         )
 
     def _track(self, encoded: dict[str, Any]) -> dict[str, Any]:
-        """The fields of a track's record; its metadata is the job's, without the lyrics."""
+        """The fields of a track. Its metadata is the metadata of the job without the lyrics."""
         metadata = {name: value for name, value in self.record.metadata.items() if name not in NOT_OF_A_TRACK}
         paths = {kind: self.storage.relative(self.final / file["name"]) for kind, file in encoded["files"].items()}
         fields = {f"file_path_{kind}": path for kind, path in paths.items()}
         return {"track_id": new_id(), "duration": encoded["duration"], "metadata": metadata, **fields}
 
     def _files(self, encoded: dict[str, Any], track: dict[str, Any]) -> dict[str, Any]:
-        """What file_manifest says about a track: its id and URL, and the path, bytes and SHA-256 of its files."""
+        """The entry of a track in file_manifest: its id and URL, and path, size in bytes and SHA-256 of its files."""
         url = f"/api/tracks/{track['track_id']}"
         files = {kind: {**file, "path": track[f"file_path_{kind}"]} for kind, file in encoded["files"].items()}
         return {"track_id": track["track_id"], "url": url, **files}

@@ -1,10 +1,11 @@
 """Runs one generator and ends everything it started: python -m studio.supervisor GRACE FOLDER COMMAND [ARGUMENT ...].
 
 It is a process between the worker and the generator, so that the generator ends even when the worker is killed with
-SIGKILL. It ends all processes of the generator when the generator exits, when its own standard input closes (the worker
-has died, or wants the generator to stop) and on SIGTERM. It sends SIGTERM to the generator's process group, and SIGKILL
-to all remaining processes after GRACE seconds. The generator runs in FOLDER. The exit code is the generator's, or 128
-plus the number of the signal that ended it. The worker starts it without site-packages, so that it starts quickly.
+SIGKILL. It ends all processes of the generator in three cases: the generator exits; its own standard input closes,
+because the worker has died or stops the generator; or it gets SIGTERM. It sends SIGTERM to the generator's process
+group, and SIGKILL to all remaining processes after GRACE seconds. The generator runs in FOLDER. The exit code is the
+generator's, or 128 plus the number of the signal that ended it. The worker starts it without site-packages, so that it
+starts quickly.
 """
 
 import os
@@ -20,7 +21,7 @@ TICK = 0.05  # seconds
 
 
 def main() -> int:
-    """Run the generator; returns its exit code."""
+    """Run the generator. Returns its exit code."""
     grace, folder, command = float(sys.argv[1]), sys.argv[2], sys.argv[3:]
     adopt_orphans()
     stopping: list[int] = []

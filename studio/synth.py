@@ -1,7 +1,7 @@
-"""A small procedural synthesiser: a stand-in for trying the service without a GPU. Not a music model.
+"""A small procedural synthesiser for trying the service without a GPU. It is not a music model.
 
-`python -m studio.synth` has the shape of DiffRhythm's command line. Tempo, key and mood come from the prompt and the
-metadata, everything else from the seed: the same job always sounds the same.
+`python -m studio.synth` has options like those of DiffRhythm. Tempo, key and mood come from the prompt and the
+metadata. Everything else comes from the seed, so the same job always sounds the same.
 """
 
 import argparse
@@ -33,7 +33,7 @@ SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 
 @dataclass(frozen=True)
 class Score:
-    """What is played: tempo in beats a minute, the MIDI note of the key, the scale, four chords, and drums or none."""
+    """A piece: its tempo in beats per minute, the MIDI note of its key, its scale, four chords, and drums or none."""
 
     tempo: float
     root: int
@@ -49,7 +49,7 @@ class Score:
 
 
 def compose(prompt: str, metadata: dict[str, Any], rng: np.random.Generator) -> Score:
-    """The score that a prompt and its metadata ask for."""
+    """The score for a prompt and its metadata."""
     words = " ".join([prompt, *(str(metadata.get(name, "")) for name in ("genre", "mood"))])
     scale = "minor" if MINOR_WORDS.search(words) else "major"
     chords = PROGRESSIONS[scale][rng.integers(4)]
@@ -57,7 +57,7 @@ def compose(prompt: str, metadata: dict[str, Any], rng: np.random.Generator) -> 
 
 
 def tempo(words: str, metadata: dict[str, Any]) -> float:
-    """Beats a minute, 40 to 240: metadata.tempo, '128 bpm' in the words, or what the mood suggests."""
+    """Beats per minute, 40 to 240: from metadata.tempo, else from '128 bpm' in the words, else from the mood."""
     requested = metadata.get("tempo")
     in_words = re.search(r"(\d{2,3}) ?bpm", words, re.I)
     if isinstance(requested, int | float):
@@ -105,7 +105,7 @@ class Mixer:
         self.track: Audio = np.zeros((frames, 2), dtype=np.float32)
 
     def add(self, sound: Audio, seconds: float, gain: float, pan: float = 0.0) -> None:
-        """Mix a mono sound in at a time; pan is -1 (left) to 1 (right). What lies past the end is cut."""
+        """Add a mono sound at a time; pan is -1 (left) to 1 (right). Sound after the end of the track is cut off."""
         start = int(seconds * RATE)
         sound = sound[: max(0, len(self.track) - start)]
         self.track[start : start + len(sound), 0] += sound * (gain * min(1, 1 - pan))

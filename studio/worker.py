@@ -1,4 +1,4 @@
-"""The workers: one kind claims and makes jobs, the other claims and cuts loops."""
+"""The workers: JobWorker claims and makes jobs, LoopWorker claims and cuts loops."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ JOIN_SECONDS = 3.0
 
 
 class Worker:
-    """Does one piece of work at a time: tick() claims and does one, run() repeats that until shutdown is set."""
+    """Does one job or loop at a time: tick() claims and does one, run() repeats tick() until shutdown is set."""
 
     repo: ClassVar[WorkRepository[Any]]
 
@@ -41,7 +41,7 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
 
     def claim(self, now: float) -> Any:
-        """The record to work on next, leased to this worker; None when nothing waits."""
+        """Lease the next record to this worker; None if nothing is pending."""
         return self.repo.claim(self.name, self.settings.lease_seconds)
 
     def attempt(self, record: Any) -> Attempt:
@@ -49,7 +49,7 @@ class Worker:
         raise NotImplementedError
 
     def run(self) -> None:
-        """Work until shutdown is set. When the database is away or the disk is full, wait and go on."""
+        """Work until shutdown is set. After any error (the database is away, the disk is full), wait and go on."""
         pause = IDLE_SECONDS
         while not self.shutdown.is_set():
             try:
@@ -57,16 +57,17 @@ class Worker:
                 pause = IDLE_SECONDS
                 if not busy:
                     self.shutdown.wait(pause)
-            except (*AWAY, OSError) as error:
+            except Exception as error:
                 pause = min(pause * 2, LONGEST_PAUSE)
-                log.error("worker %s waits %.1f s, then goes on: %s", self.name, pause, error)
+                defect = None if isinstance(error, (*AWAY, OSError)) else error
+                log.error("worker %s waits %.1f s, then goes on: %s", self.name, pause, error, exc_info=defect)
                 release_connection()
                 self.shutdown.wait(pause)
         release_connection()
         log.info("worker %s makes no more %ss", self.name, self.repo.name)
 
     def tick(self, now: float) -> bool:
-        """Claim and do one piece of work; False when nothing waits. Raises OSError for a full disk, and AWAY."""
+        """Claim and do one job or loop. False if nothing is pending. Raises OSError for a full disk, and AWAY."""
         if self.storage.is_full():
             raise OSError(ENOSPC, FULL_DISK)
         record = self.claim(now)
@@ -80,7 +81,7 @@ class Worker:
 
 
 class JobWorker(Worker):
-    """Makes the jobs that it has a generator for; it never touches a job that it did not claim."""
+    """Makes the jobs that it has a generator for. It never changes a job that it did not claim."""
 
     repo = JobRepository()
 
@@ -92,7 +93,10 @@ class JobWorker(Worker):
         log.info("worker %s makes jobs of type %s", self.name, ", ".join(sorted(self.generators)))
 
     def claim(self, now: float) -> Any:
-        """A leased job of a type that it makes, or None. Then it looks now and then which types wait for others."""
+        """Lease a job of a type that this worker makes, or None.
+
+        If None, check now and then for pending jobs of other types.
+        """
         job = self.repo.claim_of(self.generators, self.name, self.settings.lease_seconds)
         if job is None and now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
@@ -104,7 +108,7 @@ class JobWorker(Worker):
         return SongAttempt(self.settings, record, self.shutdown, self.generators[record.job_type])
 
     def log_other_types(self) -> None:
-        """Log once for a job type that jobs wait for it here in vain, and what to set."""
+        """Log the pending jobs of types that this worker cannot make, and what to set; once for each type."""
         for job_type, count in self.repo.waiting_types().items():
             if job_type not in self.generators and job_type not in self._logged_types:
                 self._logged_types.add(job_type)
@@ -125,7 +129,7 @@ WORKERS: dict[str, type[Worker]] = {"jobs": JobWorker, "loops": LoopWorker}
 
 
 def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> None:
-    """Do these kinds of work side by side until SIGTERM or Ctrl-C, or until the parent process has ended."""
+    """Run one worker of each kind in threads until SIGTERM or Ctrl-C, or until the parent process has ended."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     settings, shutdown = get_settings(), threading.Event()
     init_database(settings)
@@ -136,7 +140,7 @@ def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> 
     house = housekeeping.start(Storage(settings), shutdown)
     with ThreadPoolExecutor() as pool:
         running = [pool.submit(_run, WORKERS[kind](settings, shutdown)) for kind in kinds]
-    house.join(JOIN_SECONDS)  # not to leave while it talks to the database
+    house.join(JOIN_SECONDS)  # so that the process does not end during a statement of housekeeping
     for worker in running:
         worker.result()
 
@@ -145,7 +149,7 @@ def _run(worker: Worker) -> None:
     try:
         worker.run()
     finally:
-        worker.shutdown.set()  # one that fails takes the others along, so that the process is started again
+        worker.shutdown.set()  # if one worker fails, all end, and the process is started again
 
 
 def _end_with(parent: int, shutdown: threading.Event) -> None:

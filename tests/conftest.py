@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,14 @@ SAMPLES = ROOT / "tests" / "samples"
 KINDS = ["sqlite", "postgresql"]
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 on_postgresql = pytest.mark.parametrize("kind", ["postgresql"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make the log in a report valid text: pytest-xdist ends when a test has logged a lone surrogate."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -217,6 +225,6 @@ def thorough(full: int, usual: int) -> int:
     return full if os.environ.get("THOROUGH") else usual
 
 
-def found(text: str) -> list[str]:
+def matching_ids(text: str) -> list[str]:
     """The ids of the jobs with these words, sorted."""
     return sorted(job.job_id for job in JobSearch(text).page(Page()))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from models import Event
@@ -47,8 +47,12 @@ class Listener:
     def __init__(self, port: int, path: str = "/api/events?since=0", **headers: str) -> None:
         self.connection = HTTPConnection("127.0.0.1", port, timeout=10)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.connection.request("GET", path, headers=sent)
-        self.answer = self.connection.getresponse()
+        try:
+            self.connection.request("GET", path, headers=sent)
+            self.answer = self.connection.getresponse()
+        except (OSError, HTTPException):  # the server was killed: nobody else can close the socket
+            self.connection.close()
+            raise
 
     def __iter__(self) -> Iterator[Block]:
         """Its blocks, until it ends."""

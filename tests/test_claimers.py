@@ -20,25 +20,19 @@ jobs, loops = JobRepository(), LoopRepository()
 
 
 CLAIMER = """
-import sys, threading, time
+import threading
 from database import release_connection
 from repos import JobRepository, get_session
 get_session().close()
-print("ready", flush=True); sys.stdin.readline()
+print("ready", flush=True); input()
 def claim():
-    repo = JobRepository()
-    while True:
-        began = time.monotonic()
-        job = repo.claim("w", 600)
-        taken = time.monotonic() - began
-        if job is None:
-            break
-        lines.append(f"{job.job_id} {taken:.3f}")
+    while job := JobRepository().claim("w", 600):
+        job_ids.append(job.job_id)
     release_connection()
-lines = []
+job_ids = []
 threads = [threading.Thread(target=claim) for _ in range(4)]
 [t.start() for t in threads]; [t.join() for t in threads]
-print("\\n".join(lines))
+print(*job_ids)
 """
 
 
@@ -52,16 +46,15 @@ def test_eight_processes_of_four_threads_claim_different_jobs(ledger: Any) -> No
     command = [sys.executable, "-c", CLAIMER]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     claimers = [subprocess.Popen(command, cwd=ROOT, env=env, **pipes) for _ in range(8)]  # type: ignore[call-overload]
-    for each in claimers:
-        assert each.stdout.readline() == "ready\n"
-    for each in claimers:
-        each.stdin.write("go\n")
-        each.stdin.flush()
-    outputs = [each.communicate(timeout=120) for each in claimers]
+    for claimer in claimers:
+        assert claimer.stdout.readline() == "ready\n"
+    for claimer in claimers:
+        claimer.stdin.write("go\n")
+        claimer.stdin.flush()
+    outputs = [claimer.communicate(timeout=120) for claimer in claimers]
     assert [error for _, error in outputs] == [""] * 8
-    claims = [line.split() for output, _ in outputs for line in output.splitlines() if line]
-    assert len(claims) == len({job_id for job_id, _ in claims}) == count
-    assert max(float(taken) for _, taken in claims) < thorough(5, 9)  # alone; or beside other tests
+    claims = [job_id for output, _ in outputs for job_id in output.split()]
+    assert len(claims) == len(set(claims)) == count
 
 
 FROZEN = """
@@ -84,7 +77,7 @@ for round in sys.stdin:
 
 
 def test_a_worker_that_was_frozen_past_its_lease_changes_nothing(ledger: Any, kind: str) -> None:
-    rounds = thorough(200, 30) if kind == "sqlite" else thorough(50, 15)
+    rounds = thorough(200, 12) if kind == "sqlite" else thorough(50, 6)
     if kind == "sqlite":
         database.execute_sql("PRAGMA busy_timeout = 0")
     env = clean_environment(DATABASE_URL=ledger.database_url)

@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import pytest
+from cysqlite import OperationalError
 from playhouse.pool import MaxConnectionsExceeded
 
 from database import database
@@ -25,7 +26,7 @@ def test_connections_end_with_their_threads(kind: str) -> None:
         thread.join()
     assert jobs.count() == 30
     if kind == "sqlite":
-        with pytest.raises(Exception, match="closed|Cannot operate"):
+        with pytest.raises(OperationalError, match="closed database"):
             open_ones[0].execute("SELECT 1")
 
 

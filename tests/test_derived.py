@@ -57,9 +57,9 @@ def test_a_file_that_is_no_sound_says_so(client: FlaskClient, storage: Storage, 
 
 
 def test_a_waveform_has_as_many_points_as_are_asked_for(client: FlaskClient, storage: Storage, song: bytes) -> None:
-    found = client.get("/api/tracks/track-1/waveform.json?points=10").json
-    assert found["duration"] == 1 and len(found["peaks"]) == 10
-    assert all(-1 <= low < 0 < high <= 1 for low, high in found["peaks"])
+    drawn = client.get("/api/tracks/track-1/waveform.json?points=10").json
+    assert drawn["duration"] == 1 and len(drawn["peaks"]) == 10
+    assert all(-1 <= low < 0 < high <= 1 for low, high in drawn["peaks"])
     assert storage.derived(storage.root / "song.wav", "json").exists()
     assert client.get("/api/tracks/track-1/waveform.json?points=2001").status_code == 400
 
@@ -135,7 +135,7 @@ def test_two_records_that_name_one_file_share_what_is_derived_from_it(
 
 def test_a_service_that_is_killed_leaves_no_part_of_an_mp3(server: Callable[..., Server]) -> None:
     running = server().start()
-    (running.storage / "song.wav").write_bytes(wav_bytes(900))
+    (running.storage / "song.wav").write_bytes(wav_bytes(300))
     running.call("POST", "/api/jobs", {"job_id": "j", "prompt": "p"})
     running.call("POST", "/api/jobs/j/tracks", {"track_id": "t", "file_path_wav": "song.wav"})
     with socket.create_connection(("127.0.0.1", running.port)) as client:
@@ -145,4 +145,4 @@ def test_a_service_that_is_killed_leaves_no_part_of_an_mp3(server: Callable[...,
     assert not (running.storage / DERIVED).exists()
     running.start()
     status, mp3 = running.call("GET", "/api/tracks/t/audio?format=mp3")
-    assert status == 200 and soundfile.info(io.BytesIO(mp3)).frames == 900 * RATE
+    assert status == 200 and soundfile.info(io.BytesIO(mp3)).frames == 300 * RATE

@@ -185,7 +185,7 @@ def test_loops_survive_the_kills_of_their_workers(studio: Settings) -> None:
         ).loop_id
         for number in range(thorough(8, 3))
     ]
-    for _ in range(thorough(30, 8)):
+    for _ in range(thorough(30, 5)):
         worker = worker_process(studio, "--loops")
         wait_for(lambda: Loop.select().where(Loop.lease_token.is_null(False)).exists() or finished(made), 40)
         time.sleep(random.random() * 0.9)  # anywhere in analysis, rendering and export

@@ -7,7 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from database import database, from_json
-from models import Delivery, Event, Job
+from errors import Invalid
+from models import Job
 from repos import JobRepository
 from server import webhooks
 
@@ -52,9 +53,9 @@ def test_a_lone_surrogate_in_an_event_breaks_no_stream(client: FlaskClient, odd_
 
 @on_sqlite
 def test_a_lone_surrogate_in_a_delivery_breaks_no_webhook(client: FlaskClient, odd_job: Job) -> None:
-    [delivery] = Delivery.select()
+    delivery = webhooks.claim()
+    assert delivery is not None
     assert json.loads(webhooks.message(delivery))["data"]["data"]["message"] == "\ufffd"
-    assert Event.select().count() > 0
 
 
 @pytest.mark.parametrize("text", [r'"\ud83c\udfb5"', r'"\\ud800"', r'{"a":"\u00e9"}', '"é🎵"'])
@@ -81,3 +82,26 @@ def test_the_rows_after_text_that_is_not_utf_8_are_read_once(ledger: object, job
     jobs = [(job.job_id, job.prompt, job.priority) for job in Job.select().order_by(Job.created_at)]
     assert [name for name, _, _ in jobs] == ["job-1", "more-0", "more-1", "more-2"]
     assert jobs[2] == ("more-1", "\ufffd", 1)
+
+
+@on_sqlite
+def test_a_delivery_that_is_not_utf_8_does_not_hold_up_the_others(ledger: object, job: Job) -> None:
+    JobRepository().create(job_id="job-2", prompt="another")
+    database.execute_sql("UPDATE job SET status = 'failed', error = CAST(X'ff41' AS TEXT) WHERE job_id = 'job-1'")
+    JobRepository().update("job-2", status="completed")
+    deliveries = [webhooks.claim(), webhooks.claim()]
+    assert [delivery.entity_id for delivery in deliveries] == ["job-1", "job-2"]
+    assert deliveries[0].data["error"] == "\ufffdA"
+
+
+def test_metadata_that_is_nested_too_deeply_is_refused_and_breaks_no_list(client: FlaskClient, job: Job) -> None:
+    deep: dict[str, object] = {}
+    for _ in range(101):
+        deep = {"deeper": deep}
+    with pytest.raises(Invalid, match="nested more than 100 levels"):
+        JobRepository().update("job-1", metadata=deep)
+    text = '{"a":' * 900 + "1" + "}" * 900
+    database.execute_sql(f"UPDATE job SET metadata = {database.param}", (text,))
+    [shown] = client.get("/api/jobs").json["items"]
+    assert "nested" in shown["metadata"]["unreadable"]
+    assert JobRepository().claim("w").job_id == "job-1"

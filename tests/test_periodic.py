@@ -95,7 +95,8 @@ def test_an_action_with_more_to_do_runs_again_at_once_and_is_not_late(
             stopping.set()
         return True
 
-    thread = Periodic("test", 0.01, act, stopping).start()
+    thread = Periodic("test", 0.01, act, stopping)
+    thread.start()  # act() needs the name thread
     thread.join(20)
     assert late == [False] * 5
 

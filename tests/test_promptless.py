@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from models import Job, Track
 from repos import JobRepository, JobStore, LoopRepository, TrackRepository
-from tests.conftest import ROOT, clean_environment, found
+from tests.conftest import ROOT, clean_environment, matching_ids
 
 jobs = JobRepository()
 
@@ -53,11 +53,11 @@ def test_pages_show_a_job_without_a_prompt_by_its_id(path: str, bare: Job, clien
 
 
 def test_the_search_takes_a_job_without_a_prompt_as_one_without_words(bare: Job) -> None:
-    assert found("none") == [] and found("bare") == []
+    assert matching_ids("none") == [] and matching_ids("bare") == []
     jobs.update("bare-1", prompt="rain")
-    assert found("rain") == ["bare-1"]
+    assert matching_ids("rain") == ["bare-1"]
     jobs.update("bare-1", prompt=None)
-    assert found("rain") == [] and jobs.delete("bare-1")
+    assert matching_ids("rain") == [] and jobs.delete("bare-1")
 
 
 def test_a_store_keeps_a_job_without_a_prompt(bare: Job) -> None:

@@ -45,7 +45,10 @@ def test_a_schema_of_another_version_is_named(client: FlaskClient, monkeypatch: 
 
 def test_a_missing_storage_folder_is_named(client: FlaskClient, app: Flask) -> None:
     shutil.rmtree(app.extensions["ledger"].settings.storage_dir)
-    assert "storage: no file can be written in the storage folder (No such file" in client.get("/readyz").json["detail"]
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert "storage: no file can be written in the storage folder (No such file" in answer.json["detail"]
+    assert "disk: the free space cannot be read (No such file" in answer.json["detail"]
 
 
 def test_a_disk_that_is_nearly_full_is_named(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,8 +63,10 @@ def test_a_database_that_does_not_answer_is_named(client: FlaskClient, monkeypat
         raise health.peewee.OperationalError("gone")
 
     monkeypatch.setattr(database.obj, "execute_sql", fail)
-    detail = client.get("/readyz").json["detail"]
-    assert detail.startswith("database: the database does not answer: check that it runs")
+    answer = client.get("/readyz")
+    assert answer.status_code == 503 and answer.json["detail"].startswith(
+        "database: the database does not answer: check that it runs"
+    )
 
 
 @pytest.mark.parametrize("name", ["housekeeping", "webhooks"])
@@ -75,4 +80,5 @@ def test_a_background_thread_that_is_late_is_named(name: str, client: FlaskClien
 
 def test_several_parts_are_named_in_one_sentence(client: FlaskClient, app: Flask) -> None:
     app.extensions["ledger"].background.extend([Thread("housekeeping", late=True), Thread("webhooks", late=True)])
-    assert client.get("/readyz").json["detail"].count("has not run for three periods") == 2
+    answer = client.get("/readyz")
+    assert answer.status_code == 503 and answer.json["detail"].count("has not run for three periods") == 2

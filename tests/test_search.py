@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from database import bind, database, is_postgresql
+from database.hints import few_rows
 from database.letters import fold
 from models import EPOCH, Job
 from records import search, words
 from records.search import JobSearch
 from repos import JobRepository, Page
 from settings import Settings
-from tests.conftest import SAMPLES, found
+from tests.conftest import SAMPLES, matching_ids
 
 jobs = JobRepository()
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -25,8 +26,8 @@ SORTS = [
     Page(limit=9),
     Page(limit=9, descending=False),
     Page("priority", limit=9),
-    Page(limit=9, few=True),
 ]
+CONDITIONS = [[], [Job.progress == 3], [few_rows(Job.progress == 3)]]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_prompts_are_found_by_their_words_in_any_script(text: str, hits: list[in
     for number, body in enumerate(json.loads((SAMPLES / "requests.json").read_text())):
         jobs.create(job_id=f"{number:02}", prompt=body["prompt"])
     jobs.create(job_id="12", prompt="ΟΔΟΣ οδος 20°C 時々雨 rock・ballad, 5 €")
-    assert found(text) == [f"{number:02}" for number in hits]
+    assert matching_ids(text) == [f"{number:02}" for number in hits]
 
 
 ALIKE = [  # (a prompt, a text that finds it)
@@ -99,13 +100,13 @@ APART = [  # (a prompt, a text that does not find it)
 @pytest.mark.parametrize(("prompt", "text"), ALIKE)
 def test_both_databases_find_the_same_words(prompt: str, text: str) -> None:
     jobs.create(job_id="x", prompt=prompt)
-    assert found(text) == ["x"]
+    assert matching_ids(text) == ["x"]
 
 
 @pytest.mark.parametrize(("prompt", "text"), APART)
 def test_both_databases_leave_the_same_words_out(prompt: str, text: str) -> None:
     jobs.create(job_id="x", prompt=prompt)
-    assert found(text) == []
+    assert matching_ids(text) == []
 
 
 @pytest.mark.parametrize("start", range(0x20, 0x30000, 0x4000), ids=hex)
@@ -131,9 +132,9 @@ def indexed_words(prompt: str) -> set[str]:
 
 def test_search_follows_changes_and_deletions(job: Job) -> None:
     jobs.update("job-1", prompt="thunder")
-    assert (found("thunder"), found("rain")) == (["job-1"], [])
+    assert (matching_ids("thunder"), matching_ids("rain")) == (["job-1"], [])
     jobs.delete("job-1")
-    assert found("thunder") == []
+    assert matching_ids("thunder") == []
 
 
 @pytest.mark.parametrize("shuffled", [-1, 0, 3, 200])  # -1: all at the same time
@@ -148,15 +149,14 @@ def test_pages_of_a_search_are_those_of_the_whole_list(shuffled: int, monkeypatc
     newest: list[Any] = []
     find = JobSearch._newest
     monkeypatch.setattr(JobSearch, "_newest", lambda *asked: newest.append(find(*asked)) or newest[-1])
-    for text, seventh, sort in itertools.product(("all", "half", "all half", "rare"), (False, True), SORTS):
-        where = [Job.progress == 3] if seventh else []
+    for text, where, sort in itertools.product(("all", "half", "all half", "rare"), CONDITIONS, SORTS):
         wanted = [job.job_id for job in jobs.page(replace(sort, limit=999), *where) if fits(job.prompt, text)]
-        assert paged(JobSearch(text), sort, *where) == wanted, (text, seventh, sort)
+        assert paged(JobSearch(text), sort, *where) == wanted, (text, where, sort)
         skipping = replace(sort, offset=13)
         assert [job.job_id for job in JobSearch(text).page(skipping, *where)] == wanted[13 : 13 + sort.limit]
         assert JobSearch(text).count(*where) == len(wanted) and JobSearch(text).page(replace(sort, limit=0)) == []
     if shuffled == 0 and not is_postgresql():
-        assert sum(found is not None for found in newest) > 20
+        assert sum(page is not None for page in newest) > 20
 
 
 def fits(prompt: str, text: str) -> bool:
@@ -166,21 +166,21 @@ def fits(prompt: str, text: str) -> bool:
 
 def paged(repo: JobRepository, page: Page, *where: Any) -> list[str]:
     """The ids of all pages, each asked for after the one before."""
-    found: list[str] = []
+    ids: list[str] = []
     while part := repo.page(page, *where):
-        found += [job.job_id for job in part]
+        ids += [job.job_id for job in part]
         page = replace(page, after=(getattr(part[-1], page.sort), part[-1].job_id))
-    return found
+    return ids
 
 
 def test_accents_and_case_do_not_matter() -> None:
     jobs.create(job_id="cafe", prompt="Café Ünder Straße")
-    assert found("cafe under STRASSE") == [] and found("cafe under") == ["cafe"]
+    assert matching_ids("cafe under STRASSE") == [] and matching_ids("cafe under") == ["cafe"]
 
 
 def test_a_prompt_of_any_length_is_stored_and_found() -> None:
     jobs.create(job_id="long", prompt="木吉他" * 3000 + " кода" + " x" * 50_000)
-    assert found("кода") == ["long"] and found("他木") == ["long"]
+    assert matching_ids("кода") == ["long"] and matching_ids("他木") == ["long"]
 
 
 @pytest.mark.parametrize("kind", ["postgresql"])

@@ -23,9 +23,9 @@ def test_any_rate_and_number_of_channels_becomes_an_mp3_of_exact_length(
     frames = rate // 2 + 17
     soundfile.write(tmp_path / "a.wav", noise(1, rate, channels)[:frames], rate)
     encode(tmp_path / "a.wav", tmp_path / "a.mp3", "MP3")
-    found = probe(tmp_path / "a.mp3")
-    assert found["frames"] == round(frames * found["rate"] / rate) and found["channels"] == min(2, channels)
-    assert found["rate"] in sound.MP3_RATES and (found["rate"] >= rate or found["rate"] >= 44100)
+    mp3 = probe(tmp_path / "a.mp3")
+    assert mp3["frames"] == round(frames * mp3["rate"] / rate) and mp3["channels"] == min(2, channels)
+    assert mp3["rate"] in sound.MP3_RATES and (mp3["rate"] >= rate or mp3["rate"] >= 44100)
 
 
 def test_samples_that_would_abort_the_encoder_are_made_finite(tmp_path: Path) -> None:
@@ -50,8 +50,8 @@ def test_every_width_of_sample_is_the_same_sound(tmp_path: Path, subtype: str) -
 @pytest.mark.parametrize(("kind_of_file", "kind"), [("FLAC", None), ("OGG", None), ("MP3", "mp3"), ("AIFF", None)])
 def test_a_file_is_known_by_its_content_whatever_its_name(tmp_path: Path, kind_of_file: str, kind: str | None) -> None:
     (tmp_path / "a.wav").write_bytes(wav_bytes(1, kind_of_file))
-    found = probe(tmp_path / "a.wav")
-    assert (found["kind"], found["frames"]) == (kind, RATE)
+    probed = probe(tmp_path / "a.wav")
+    assert (probed["kind"], probed["frames"]) == (kind, RATE)
 
 
 @pytest.mark.parametrize("kind_of_file", ["WAV", "MP3", "FLAC"])
@@ -88,9 +88,9 @@ def test_peaks_are_the_extremes_of_each_stretch(tmp_path: Path) -> None:
     quiet = np.zeros((RATE * 4, 2), np.float32)
     quiet[RATE, 0], quiet[RATE * 3, 1] = 0.75, -0.5
     soundfile.write(tmp_path / "a.wav", quiet, RATE, subtype="FLOAT")
-    found = peaks(tmp_path / "a.wav")
-    lows, highs = np.array(found["peaks"]).T
-    assert found["duration"] == 4 and len(lows) == 125 and highs.max() == 0.75 and lows.min() == -0.5
+    drawn = peaks(tmp_path / "a.wav")
+    lows, highs = np.array(drawn["peaks"]).T
+    assert drawn["duration"] == 4 and len(lows) == 125 and highs.max() == 0.75 and lows.min() == -0.5
     assert highs.argmax() == 31 and lows.argmin() == 93
 
 

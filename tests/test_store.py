@@ -71,3 +71,11 @@ def test_a_job_that_was_deleted_and_made_again_is_read_again(store: JobStore) ->
 @pytest.mark.parametrize("job_id", ["a\0b", "\ud800", "x" * 100_000, "", "..", "nobody"])
 def test_an_id_that_no_job_can_have_is_no_job(job_id: str, store: JobStore) -> None:
     assert store.get(job_id) is None
+
+
+@pytest.mark.parametrize("change", ["created_at = 1", "fingerprint = 'x'", "lease_seconds = 9", "priority = 7"])
+def test_a_change_of_any_column_by_plain_sql_is_seen(store: JobStore, change: str) -> None:
+    before = store.get("job-1")
+    database.execute_sql(f"UPDATE job SET {change}")
+    after = store.get("job-1")
+    assert after is not before and after.version > before.version

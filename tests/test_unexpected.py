@@ -75,7 +75,7 @@ def test_a_prompt_with_nul_fails_the_job_and_the_worker_makes_the_next(ledger: S
 
 @on_workers
 @pytest.mark.parametrize(
-    "error", [KeyError("tracks"), ValueError("a\0b \ud800"), RuntimeError("x" * 9000), ProgrammingError("no column")]
+    "error", [KeyError("tracks"), ValueError("a\0b"), RuntimeError("x" * 9000), ProgrammingError("no column")]
 )
 def test_an_unexpected_error_fails_that_attempt_and_the_worker_goes_on(
     ledger: Settings, song: bytes, entity: str, error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: Any

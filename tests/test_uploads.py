@@ -104,8 +104,8 @@ def test_an_upload_that_ends_early_or_is_too_large_is_refused(server: Callable[.
     assert put(running, b"", length=2_000_000)[0] == 413
     assert put(running, b"")[0] == 400
     assert put(running, wav_bytes(), chunked=True)[0] == 411
-    status, found = put(running, wav_bytes())
-    assert status == 200 and json.loads(found)["duration"] == 1
+    status, body = put(running, wav_bytes())
+    assert status == 200 and json.loads(body)["duration"] == 1
     assert len([path for path in running.storage.rglob("*") if path.is_file()]) == 1
 
 

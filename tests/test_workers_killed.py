@@ -51,7 +51,7 @@ def test_sigterm_releases_the_job_and_another_worker_does_it(studio: Settings) -
 
 def test_jobs_survive_the_kills_of_their_workers(studio: Settings) -> None:
     made = [jobs.create(job_id=f"k{number}", prompt="p", max_attempts=60).job_id for number in range(thorough(12, 5))]
-    for _ in range(thorough(50, 12)):
+    for _ in range(thorough(50, 8)):
         worker = worker_process(studio)
         claimed = wait_for(lambda: Job.select().where(Job.lease_token.is_null(False)).exists() or finished(made), 40)
         assert claimed

@@ -33,12 +33,12 @@ def studio_settings(ledger: Settings, monkeypatch: pytest.MonkeyPatch) -> Settin
 
 def running_in(folder: Path) -> list[list[str]]:
     """The command lines of other processes that name a folder."""
-    found = []
+    command_lines = []
     for process in psutil.process_iter(["pid", "cmdline", "status"]):
         words = process.info["cmdline"] or []
         if process.info["pid"] != os.getpid() and any(str(folder) in word for word in words):
-            found.append(words)
-    return found
+            command_lines.append(words)
+    return command_lines
 
 
 def stored(settings: Settings) -> set[str]:

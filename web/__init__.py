@@ -1,1 +1,1 @@
-"""How people reach the ledger: the REST interface, its document, and its errors."""
+"""The web app: the REST interface, its OpenAPI document, its errors, and the dashboard."""

@@ -1,4 +1,4 @@
-"""How records become answers: JSON, ETags, pages and the links between them."""
+"""Turns records into responses: JSON, ETags, pages of a list, and the link to the next page."""
 
 import base64
 import json
@@ -61,19 +61,22 @@ Body = dict[str, Any]
 
 
 def json_answer(payload: Any, status: int = 200) -> Response:
-    """A JSON answer."""
+    """A JSON response."""
     return Response(to_json(payload).encode(), status, content_type="application/json")
 
 
 def record(row: Record | None, expand: str | None = None) -> Response:
-    """One record with its ETag, or 304 when the client has it. Raises NotFound for None."""
+    """A response with one record and its ETag, or 304 if the client has this version. Raises NotFound for None."""
     answer = json_answer(bodies([require(row)], expand)[0])
     answer.set_etag(_etag(require(row), answer if expand else None))
     return answer.make_conditional(request)  # type: ignore[return-value]
 
 
 def leased(record: Any, release: Callable[[str, str], object]) -> Response:
-    """The claimed record with its lease_token, or 204 for None; release(id, token) when this cannot be delivered."""
+    """A response with a claimed record and its lease_token, or 204 for None.
+
+    Calls release(id, token) if the response cannot be sent to the client.
+    """
     if record is None:
         return Response(status=204)
     text = to_json({**_body(record), "lease_token": record.lease_token})
@@ -84,7 +87,7 @@ def leased(record: Any, release: Callable[[str, str], object]) -> Response:
 
 
 def created(record: Record, is_new: bool) -> Response:
-    """201 and the record with its Location, or 200 when the same request had made it before."""
+    """201 with the record and its Location; 200 if the same request had created it before."""
     payload = _body(record)
     answer = json_answer(payload, 201 if is_new else 200)
     answer.headers["Location"] = payload["urls"]["self"]
@@ -93,21 +96,24 @@ def created(record: Record, is_new: bool) -> Response:
 
 
 def deleted(was_there: bool) -> Response:
-    """204 for a record that is deleted now. Raises NotFound when there was none."""
+    """204 for a record that was deleted. Raises NotFound if there was none."""
     if not was_there:
         raise NotFound(MISSING)
     return Response(status=204)
 
 
 def require(record: Any) -> Any:
-    """The record. Raises NotFound for None."""
+    """Return the record. Raises NotFound for None."""
     if record is None:
         raise NotFound(MISSING)
     return record
 
 
 def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand: str | None = None) -> Response:
-    """A part of a list and the URL of the next part. Raises Malformed for a cursor of another list."""
+    """A response with one page of a list and the URL of the next page.
+
+    Raises Malformed for a cursor of another list.
+    """
     records, cursor = part(repo, query, *where)
     payload: Body = {"items": bodies(records, expand), "next": cursor and _next_url(cursor)}
     if query.count:
@@ -118,20 +124,18 @@ def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand:
     return answer
 
 
-def part(
-    repo: Repository[Any], query: schemas.List, *where: Expression, few: bool = False
-) -> tuple[list[Any], str | None]:
-    """(the records of a part of a list, the cursor of the next part or None). Raises Malformed as page() does."""
+def part(repo: Repository[Any], query: schemas.List, *where: Expression) -> tuple[list[Any], str | None]:
+    """(the records of one page of a list, the cursor of the next page or None). Raises Malformed for a wrong cursor."""
     sort = str(query.sort)  # type: ignore[attr-defined]
     after = _position(query.cursor, sort)
-    one_more = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after, few)
+    one_more = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after)
     records = repo.page(one_more, *where)
     following = _cursor(records[query.limit - 1], sort) if len(records) > query.limit else None
     return records[: query.limit], following
 
 
 def bodies(records: Sequence[Record], expand: str | None = None) -> list[Body]:
-    """The records as JSON objects; expand nests tracks, loops or tracks.loops, one statement a level."""
+    """The records as JSON objects. expand nests tracks, loops or tracks.loops, with one statement for each level."""
     payloads = [_body(record) for record in records]
     if expand:
         level, _, deeper = expand.partition(".")
@@ -164,7 +168,7 @@ def _value(value: Any) -> Any:
 
 
 def _etag(record: Record, whole: Response | None = None) -> str:
-    """The record's version; with children nested, a digest of the whole after it."""
+    """The version of the record; with nested children, also a digest of the whole body."""
     digest = "" if whole is None else f"-{blake2b(whole.get_data(), digest_size=8).hexdigest()}"
     return f"{record.version}{digest}"
 
@@ -180,8 +184,8 @@ def _position(cursor: str | None, sort: str) -> tuple[int, str] | None:
         return None
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        of, value, key = json.loads(text)
-        if of == sort and type(value) is int and abs(value) < 2**63 and isinstance(key, str) and key.isascii():
+        cursor_sort, value, key = json.loads(text)
+        if cursor_sort == sort and type(value) is int and abs(value) < 2**63 and isinstance(key, str) and key.isascii():
             return value, key.replace("\0", "")
     except (ValueError, TypeError, RecursionError):
         pass

@@ -1,4 +1,4 @@
-"""What the app of the current request works with: its settings, files, cache, events, limits and background threads."""
+"""The services of the current app: settings, files, cache, events, limits and background threads."""
 
 import threading
 from dataclasses import dataclass, field
@@ -17,21 +17,21 @@ NAME = "ledger"
 
 
 class Background(Protocol):
-    """A thread that does its work again and again."""
+    """A thread that repeats its work."""
 
     @property
     def name(self) -> str:
-        """'housekeeping' or 'webhooks'."""
+        """The name of its work: 'housekeeping' or 'webhooks'."""
 
     def is_late(self) -> bool:
-        """True when it has not done its work for three periods."""
+        """True if it has not finished its work for three intervals."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """Made once by create_app() and kept as app.extensions["ledger"]; stopping is set when the process is to end.
+    """The services of one app. create_app() makes them and stores them as app.extensions["ledger"].
 
-    background is empty for an app that no server runs.
+    stopping is set when the process must end. background is empty if the app runs without a server.
     """
 
     settings: Settings
@@ -44,7 +44,7 @@ class Services:
     background: list[Background] = field(default_factory=list)
 
     def close(self) -> None:
-        """End the thread of the feed and close the connection of the cache."""
+        """End the thread of the feed, and empty the cache of jobs."""
         self.feed.close()
         self.job_store.close()
 

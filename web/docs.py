@@ -1,4 +1,4 @@
-"""/docs: Swagger UI for the OpenAPI document, from local files, under a strict Content Security Policy."""
+"""Serves Swagger UI for the OpenAPI document at /docs, from local files and with a strict Content-Security-Policy."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ from flask_swagger_ui import get_swaggerui_blueprint
 CONFIG = {
     "app_name": "DiffRhythm Ledger",
     "validatorUrl": None,
-    "oauth2RedirectUrl": "/docs/oauth2-redirect.html",  # by default it has the Host of the request in it
+    "oauth2RedirectUrl": "/docs/oauth2-redirect.html",  # the default contains the Host of the request
 }
 # Swagger UI adds <style> elements of its own, so inline styles must be allowed; inline scripts are not.
 POLICY = (
@@ -28,10 +28,10 @@ def register(app: Flask) -> None:
 
 
 def protect(answer: Response) -> Response:
-    """Allow the page its own files and the script that starts it, which is inline and the same for every request."""
+    """Add the headers that allow only local files and the inline start script, which is the same for every request."""
     answer.headers["X-Content-Type-Options"] = "nosniff"
     if answer.mimetype == "text/html":
-        answer.direct_passthrough = False  # oauth2-redirect.html is a file
+        answer.direct_passthrough = False  # for oauth2-redirect.html, which is sent from a file
         scripts = " ".join(["'self'", *map(source_hash, INLINE_SCRIPT.findall(answer.get_data()))])
         answer.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts)
     return answer

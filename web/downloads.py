@@ -1,4 +1,4 @@
-"""Files as responses: streamed from disk, whole or a Range, with a name to save them under."""
+"""Sends files as responses: whole or a Range, block by block, with a file name for saving."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from files.storage import Storage
 from web.current import services
 
 TAIL_BYTES = 1024 * 1024
-BLOCK = 64 * 1024  # the server keeps several of a slow reader in memory
+BLOCK = 64 * 1024  # bytes; for a slow client, the server keeps several blocks in memory
 SMALL = 1024 * 1024
 TEXT = "text/plain; charset=utf-8"
 TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
@@ -23,7 +23,10 @@ UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\
 
 
 def log(storage: Storage, job_id: str, tail: int | None) -> Response:
-    """The log of a job's generator as text: all of it, or its last lines. Empty before the generator has started."""
+    """A response with the log of a job's generator: the whole text or its last lines.
+
+    Empty before the generator starts.
+    """
     file = storage.open(storage.log(job_id))
     if file is None:
         return Response(b"", content_type=TEXT)
@@ -36,20 +39,20 @@ def log(storage: Storage, job_id: str, tail: int | None) -> Response:
 
 
 def sound(file: BinaryIO, kind: str, title: str) -> Response:
-    """An open WAV or MP3 file with its ETag, to play or to save under the title. Closes the file when it is sent."""
+    """A response with an open WAV or MP3 file, its ETag and its title as file name. Closes the file after sending."""
     transfer = Transfer(file)
     headers = {"Content-Disposition": disposition(title, kind), "ETag": transfer.etag, "Cache-Control": "no-cache"}
     return ranged(transfer, TYPES[kind], headers)
 
 
 def ranged(transfer: "Transfer", content_type: str, headers: dict[str, str] | None = None) -> Response:
-    """The whole file, the Range of it that the request names (206, 416), or 304 when the client has it."""
+    """A response with the whole file or the requested Range (206, 416), or 304 if the client has this version."""
     answer = Response(transfer, content_type=content_type, headers=headers)
     answer.content_length = transfer.size
-    wanted = single_range(request.headers.get("Range", ""), transfer.size)
-    environment = {**request.environ, "HTTP_RANGE": wanted or ""}
+    range_header = single_range(request.headers.get("Range", ""), transfer.size)
+    environment = {**request.environ, "HTTP_RANGE": range_header or ""}
     try:
-        answer.make_conditional(environment, accept_ranges=wanted is not None, complete_length=transfer.size)
+        answer.make_conditional(environment, accept_ranges=range_header is not None, complete_length=transfer.size)
     except HTTPException:
         answer.close()
         raise
@@ -61,10 +64,11 @@ def ranged(transfer: "Transfer", content_type: str, headers: dict[str, str] | No
 
 
 def single_range(header: str, size: int) -> str | None:
-    """A Range header in the form that werkzeug answers correctly; None if it is to be ignored.
+    """A Range header in the form that werkzeug answers correctly; None if the header must be ignored.
 
-    RFC 9110 lets a server ignore a malformed Range and several ranges at once. werkzeug answers 416 to those, and to
-    the last bytes of a file that has fewer. It ignores the last 0 bytes, which RFC 9110 calls unsatisfiable.
+    RFC 9110 allows a server to ignore a malformed Range and a list of ranges; werkzeug answers these with 416. If a
+    client requests more last bytes than the file has, werkzeug also answers 416, but RFC 9110 requires the whole file.
+    For the last 0 bytes, RFC 9110 requires 416, but werkzeug ignores the header.
     """
     if LAST_NONE.fullmatch(header):
         return f"bytes={size}-"
@@ -78,16 +82,19 @@ def single_range(header: str, size: int) -> str | None:
 
 
 def disposition(title: str, kind: str) -> str:
-    """Content-Disposition for a title in any script. Characters that file systems or headers refuse become spaces."""
+    """The Content-Disposition for a title in any script.
+
+    Characters that file systems or headers refuse become spaces.
+    """
     name = " ".join(UNSAFE.sub(" ", title).split()).strip(" .")[:100] or "track"
     plain = re.sub(r"[^ -~]+|['%;]", "_", name)
     return f"inline; filename=\"{plain}.{kind}\"; filename*=UTF-8''{quote(name, safe='')}.{kind}"
 
 
 class Transfer:
-    """The bytes that a file has when it is opened, block by block.
+    """Sends the bytes that a file has when it is opened, block by block.
 
-    A large file may take long, so only a limited number is sent at a time. Raises Busy beyond that.
+    A large file may take long, so only a limited number of them is sent at the same time. Raises Busy above the limit.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -112,20 +119,20 @@ class Transfer:
         return block
 
     def seekable(self) -> bool:
-        """True: a Range needs no reading of what comes before it."""
+        """True: werkzeug can jump to the start of a Range."""
         return True
 
     def seek(self, place: int) -> None:
-        """Continue from this byte."""
+        """Set the position of the next byte to send."""
         self.file.seek(place)
         self._left = self.size - place
 
     def tell(self) -> int:
-        """The byte it continues from."""
+        """The position of the next byte to send."""
         return self.file.tell()
 
     def close(self) -> None:
-        """Close the file, and let another request send one."""
+        """Close the file, and let another request send a large file."""
         self.file.close()
         if self._counts:
             self._counts = False

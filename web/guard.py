@@ -31,7 +31,7 @@ def register(app: Flask, settings: Settings) -> None:
 
 
 def _is_allowed(host: str, names: frozenset[str]) -> bool:
-    """True for a name of the list and for any address: a stranger can make a name point here, but no address."""
+    """True for these names and for any IP address. An attacker can make a name point here, but not an address."""
     match = HOST.fullmatch(host.lower())
     if match is None:
         return False
@@ -49,7 +49,7 @@ def _is_token(token: bytes) -> bool:
 
 
 def is_signed_in(token: bytes) -> bool:
-    """True when the browser has the cookie that signing in with this token gave it."""
+    """True if the request has the sign-in cookie for this token."""
     return hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), cookie(token).encode())
 
 

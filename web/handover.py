@@ -1,4 +1,4 @@
-"""A response body that knows whether the server could send it; if not, what the response gave away is taken back."""
+"""A response body that notices when the server cannot send it, and then undoes what the response promised."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -10,10 +10,10 @@ log = logging.getLogger("ledger.web")
 
 
 class Handover:
-    """One block of bytes for WSGI; close() calls take_back() unless the server has read to the end.
+    """A body of one block for WSGI. close() calls take_back() unless the server has read the body to its end.
 
-    Granian asks for the block after the last one only while the connection of the client is open. A WSGI application
-    cannot see that connection, so it cannot look before it leases something to a client.
+    Granian reads after the last block only if the connection of the client is still open. A WSGI application has no
+    access to this connection, so it cannot check it before it leases a job to a client.
     """
 
     def __init__(self, block: bytes, take_back: Callable[[], object]) -> None:
@@ -21,12 +21,12 @@ class Handover:
         self._is_open = True
 
     def __iter__(self) -> Iterator[bytes]:
-        """The block; reading on after it means that it could be sent."""
+        """The block. If the server reads again after the block, the block was sent."""
         yield self._block
         self._is_open = False
 
     def close(self) -> None:
-        """End the response. What take_back() cannot do now, the expiry of the lease does later."""
+        """End the response. If take_back() fails, the lease expires later by itself."""
         if not self._is_open:
             return
         self._is_open = False

@@ -1,4 +1,4 @@
-"""How many requests of each kind may use a thread of the server for long: one table, checked at start."""
+"""Limits how many long requests of each kind may run at the same time. The number of threads follows from them."""
 
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
@@ -6,18 +6,18 @@ from threading import BoundedSemaphore
 from errors import SettingsError
 from settings import Settings
 
-WAITS = 32  # requests that wait for a job to finish or for something to claim
+WAITS = 32  # requests that wait until a job has finished or work is pending
 BODIES = 24  # request bodies that are being read
 UPLOADS = 8  # files that are being uploaded
 TRANSFERS = 40  # large files that are being sent
 ENCODINGS = 16  # requests that wait for a file to be encoded or drawn
-QUICK = 8  # all others: they answer at once, and each may hold a database connection
+QUICK = 8  # all other requests: they are short, and each may use a database connection
 BACKGROUND = 3  # threads that use a connection beside requests: housekeeping, webhooks, events
 
 
 @dataclass
 class Limits:
-    """One semaphore for each kind of long request; a request that finds none free is answered 503 at once."""
+    """One semaphore for each kind of long request. If it is used up, a request is answered 503 at once."""
 
     streams: BoundedSemaphore
     waits: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(WAITS))
@@ -28,9 +28,9 @@ class Limits:
 
 
 def server_threads(settings: Settings) -> int:
-    """The threads a server of this app needs, so that long requests never take the last ones.
+    """The number of threads that the server needs, so that long requests never use all of them.
 
-    Raises SettingsError when the pool of PostgreSQL has fewer connections than quick requests may use at once.
+    Raises SettingsError if the PostgreSQL pool has fewer connections than quick requests may use at the same time.
     """
     connections = QUICK + BACKGROUND
     if settings.is_postgresql and settings.db_pool_size < connections:

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, built from the operations and their schemas."""
+"""Builds the OpenAPI 3.1 document from the operations and their schemas, and serves it."""
 
 import re
 from functools import cache
@@ -51,7 +51,7 @@ def register(app: Flask, operations: list[Operation], token: bool) -> None:
 
 
 def build(operations: list[Operation], token: bool = False) -> dict[str, Any]:
-    """The document of these operations as a JSON object; with token, /api wants a bearer token."""
+    """The document of these operations as a JSON object. If token is true, /api needs a bearer token."""
     paths: dict[str, Any] = {}
     for operation in operations:
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", operation.path)
@@ -73,31 +73,31 @@ def build(operations: list[Operation], token: bool = False) -> dict[str, Any]:
 def _components(operations: list[Operation]) -> dict[str, Any]:
     bodies = {operation.body for operation in operations if operation.body}
     answers = {model for operation in operations for model in operation.answers.values() if isinstance(model, type)}
-    wanted = [(model, "validation") for model in bodies] + [(model, "serialization") for model in answers]
-    wanted.append((schemas.Problem, "serialization"))
-    wanted.sort(key=lambda pair: pair[0].__name__)
-    _, found = models_json_schema(wanted, ref_template=REF)  # type: ignore[arg-type]
-    return found["$defs"]  # type: ignore[no-any-return]
+    models = [(model, "validation") for model in bodies] + [(model, "serialization") for model in answers]
+    models.append((schemas.Problem, "serialization"))
+    models.sort(key=lambda pair: pair[0].__name__)
+    _, schema = models_json_schema(models, ref_template=REF)  # type: ignore[arg-type]
+    return schema["$defs"]  # type: ignore[no-any-return]
 
 
 def _operation(operation: Operation, secured: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "operationId": operation.view.__name__,
         "summary": (operation.view.__doc__ or "").strip(),
         "parameters": [*_path_parameters(operation), *_query_parameters(operation), *_header_parameters(operation)],
         "responses": {str(status): _answer(status, model) for status, model in operation.answers.items()},
     }
     if operation.body:
-        told["requestBody"] = {"required": True, "content": _json(operation.body)}
+        described["requestBody"] = {"required": True, "content": _json(operation.body)}
     elif operation.upload:
-        told["requestBody"] = {"required": True, "content": {BYTES: _binary(BYTES)}}
+        described["requestBody"] = {"required": True, "content": {BYTES: _binary(BYTES)}}
     with_body = WITH_BODY if operation.body else WITH_FILE if operation.upload else ()
     problems = {*ALWAYS, *operation.problems, *with_body, *((401,) if secured else ())}
     for status in sorted(problems - set(operation.answers)):
-        told["responses"][str(status)] = _problem(status)
+        described["responses"][str(status)] = _problem(status)
     if secured:
-        told["security"] = [{"token": []}]
-    return told
+        described["security"] = [{"token": []}]
+    return described
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -107,9 +107,9 @@ def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
-    found = operation.query.model_json_schema(ref_template=REF)
+    query_schema = operation.query.model_json_schema(ref_template=REF)
     parameters = []
-    for name, schema in found.get("properties", {}).items():
+    for name, schema in query_schema.get("properties", {}).items():
         schema = {key: value for key, value in schema.items() if key != "title" and value is not None}
         parameter = {"name": name, "in": "query", "required": False, "schema": schema}
         if name == "metadata":
@@ -124,14 +124,14 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
-    reading, leased = 304 in operation.answers, operation.lease is not None
-    names = {"If-Match": operation.conditional, "If-None-Match": reading, "Lease-Token": leased}
+    conditional, leased = 304 in operation.answers, operation.lease is not None
+    names = {"If-Match": operation.conditional, "If-None-Match": conditional, "Lease-Token": leased}
     names |= dict.fromkeys(operation.headers, True)
     required = "Lease-Token" if operation.lease is str else ""
     return [
         {"name": name, "in": "header", "required": name == required, "schema": {"type": "string"}}
-        for name, taken in names.items()
-        if taken
+        for name, is_read in names.items()
+        if is_read
     ]
 
 
@@ -145,18 +145,18 @@ def _binary(media_type: str) -> dict[str, Any]:
 
 
 def _answer(status: int, model: type[BaseModel] | tuple[str, ...] | None) -> dict[str, Any]:
-    told: dict[str, Any] = {"description": TITLES.get(status, HTTPStatus(status).phrase)}
+    described: dict[str, Any] = {"description": TITLES.get(status, HTTPStatus(status).phrase)}
     if isinstance(model, tuple):
-        return {**told, "content": {media_type: _binary(media_type) for media_type in model}}
+        return {**described, "content": {media_type: _binary(media_type) for media_type in model}}
     if model is not None:
-        told["content"] = _json(model, getattr(model, "media_type", "application/json"))
+        described["content"] = _json(model, getattr(model, "media_type", "application/json"))
     headers = {
         "Location": status == 201,
         "ETag": model in (schemas.Job, schemas.Track, schemas.Loop),
         "Link": model is not None and issubclass(model, schemas.Page),
     }
     shown = {name: {"schema": {"type": "string"}} for name, present in headers.items() if present}
-    return {**told, "headers": shown} if shown else told
+    return {**described, "headers": shown} if shown else described
 
 
 def _problem(status: int) -> dict[str, Any]:
@@ -165,20 +165,23 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 def _link(document: dict[str, Any]) -> None:
-    """Say which operations a record that was created or claimed leads to."""
-    operations = [(path, told) for path, item in document["paths"].items() for told in item.values()]
+    """Add links to the responses that create or claim a record: the operations that take the id of this record."""
+    operations = [(path, operation) for path, item in document["paths"].items() for operation in item.values()]
     for record in ("job", "track", "loop"):
         key = f"{record}_id"
-        followers = [told for path, told in operations if f"{{{key}}}" in path]
-        for path, told in operations:
-            made = told["responses"].get("200" if path == f"/api/{record}s/claim" else "201")
-            if made and path.endswith((f"/{record}s", f"/{record}s/claim")):
-                made["links"] = {each["operationId"]: _follow(each, key, path.endswith("/claim")) for each in followers}
+        followers = [operation for path, operation in operations if f"{{{key}}}" in path]
+        for path, operation in operations:
+            response = operation["responses"].get("200" if path == f"/api/{record}s/claim" else "201")
+            if response and path.endswith((f"/{record}s", f"/{record}s/claim")):
+                is_claim = path.endswith("/claim")
+                response["links"] = {
+                    follower["operationId"]: _follow(follower, key, is_claim) for follower in followers
+                }
 
 
-def _follow(operation: dict[str, Any], key: str, claimed: bool) -> dict[str, Any]:
-    """A link to an operation with the id, and after a claim with the lease, that an answer gave."""
+def _follow(operation: dict[str, Any], key: str, is_claim: bool) -> dict[str, Any]:
+    """A link to an operation. It takes the id from the response, and after a claim the lease token, too."""
     parameters = {f"path.{key}": f"$response.body#/{key}"}
-    if claimed and any(each["name"] == "Lease-Token" for each in operation["parameters"]):
+    if is_claim and any(parameter["name"] == "Lease-Token" for parameter in operation["parameters"]):
         parameters["header.Lease-Token"] = "$response.body#/lease_token"
     return {"operationId": operation["operationId"], "parameters": parameters}

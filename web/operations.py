@@ -1,4 +1,4 @@
-"""An operation: a route, its parameters and its responses, declared once for Flask, the validator and the document."""
+"""Operations: routes with their parameters and responses, used by Flask, the validator and the OpenAPI document."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -20,14 +20,14 @@ LeaseToken = str | None
 
 
 class IdConverter(BaseConverter):
-    """A path segment that can be an id; with any other the path is no address of this service."""
+    """A path segment that can be an id. A path with any other segment is answered 404."""
 
     regex = ID_PATTERN.strip("^$")
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path; query and body are the schemas that its view takes."""
+    """One method of one path. query and body are the schemas of the arguments of its view."""
 
     method: str
     path: str
@@ -42,7 +42,7 @@ class Operation:
     headers: tuple[str, ...] = ()
 
     def __call__(self, **arguments: Any) -> Response:
-        """Read what the view takes, and call it."""
+        """Read the arguments of the view from the request, and call the view."""
         query = read_query(self.query)
         if self.query is not schemas.NoQuery:
             arguments["query"] = query
@@ -59,7 +59,7 @@ class Operation:
 
 @dataclass
 class Operations:
-    """The operations of a module, in the order they were written; all paths begin with the prefix."""
+    """The operations of a module, in the order of the source. All paths begin with the prefix."""
 
     prefix: str
     all: list[Operation] = field(default_factory=list)
@@ -73,9 +73,9 @@ class Operations:
         problems: Sequence[int] = (),
         headers: Sequence[str] = (),
     ) -> Callable[[View], View]:
-        """Declare a view; its parameters query, body, upload, if_match and lease_token are read from the request.
+        """A decorator for a view. Its arguments query, body, upload, if_match and lease_token come from the request.
 
-        headers names the request headers that the view reads itself.
+        headers: the names of the request headers that the view itself reads.
         """
 
         def declare(view: View) -> View:

@@ -1,4 +1,4 @@
-"""Every error becomes RFC 9457 problem+json here, and nowhere else."""
+"""Turns every error into a response: RFC 9457 problem+json."""
 
 import json
 import logging
@@ -12,10 +12,11 @@ from playhouse.pool import MaxConnectionsExceeded
 from werkzeug.exceptions import HTTPException
 
 import errors
+from database.refusals import is_disk_full
 
 log = logging.getLogger("ledger.web")
 
-# What each refusal is called: its HTTP status and its code.
+# The HTTP status and the code of each refusal.
 REFUSALS: dict[type[errors.LedgerError], tuple[int, str]] = {
     errors.Malformed: (400, "invalid"),
     errors.Unauthorized: (401, "unauthorized"),
@@ -44,28 +45,28 @@ RETRY_SECONDS = "2"
 
 
 def problem(status: int, code: str, detail: str, fields: list[dict[str, str]] | None = None) -> Response:
-    """One problem+json answer."""
+    """A problem+json response."""
     body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail, "code": code}
     if fields:
         body["errors"] = fields
-    # Plain ASCII: what a client sent comes back here, a lone surrogate included.
+    # Plain ASCII, because the body may quote text from the client, such as a lone surrogate.
     return Response(json.dumps(body).encode(), status, content_type="application/problem+json")
 
 
 def register(app: Flask) -> None:
-    """Answer every error of this app with a problem."""
+    """Register the error handlers of this app."""
     for kind, handler in HANDLERS.items():
         app.register_error_handler(kind, handler)
 
 
 def answer(error: Exception) -> Response:
-    """What this error is answered with."""
+    """The response to an error."""
     handler: Callable[[Any], Response] = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
     return handler(error)
 
 
 def refused(error: errors.LedgerError) -> Response:
-    """A refusal of ours: its sentence is the detail."""
+    """The response to a LedgerError. Its sentence is the detail."""
     status, code = REFUSALS[type(error)]
     answer = problem(status, code, str(error), getattr(error, "errors", None))
     if status == 503:
@@ -76,7 +77,7 @@ def refused(error: errors.LedgerError) -> Response:
 
 
 def from_http(error: HTTPException) -> Response:
-    """One of werkzeug's; its own headers (Allow, Content-Range, Location) are kept."""
+    """The response to an error of werkzeug, with its own headers (Allow, Content-Range, Location)."""
     inner = error.get_response()
     if inner.status_code < 400:
         return inner  # type: ignore[return-value]
@@ -89,15 +90,15 @@ def from_http(error: HTTPException) -> Response:
 
 
 def from_database(error: peewee.DatabaseError) -> Response:
-    """A database that is full, locked, broken or gone; what it says of our own statements is a defect."""
+    """The response to a database error: a defect if a statement is wrong, else the database is unavailable."""
     ours = isinstance(error, peewee.DataError | peewee.IntegrityError | peewee.InternalError | peewee.ProgrammingError)
     return unexpected(error) if ours else unavailable(error)
 
 
 def unavailable(error: Exception) -> Response:
-    """The database is full, locked or gone: our trouble, worth another try."""
+    """The response if the database is full, locked or away: the client may try again."""
     log.error("database: %s", error)
-    if "full" in str(error) or "No space left" in str(error):
+    if is_disk_full(error):
         return problem(507, "storage_full", "The disk of the database is full: free some space, then send this again.")
     answer = problem(503, "unavailable", "The database cannot be used just now: send this again in a moment.")
     answer.headers["Retry-After"] = RETRY_SECONDS
@@ -105,7 +106,7 @@ def unavailable(error: Exception) -> Response:
 
 
 def unexpected(error: Exception) -> Response:
-    """A defect of this program; the log has the traceback."""
+    """The response to a defect of this program. The log has the traceback."""
     log.error("unexpected %s", type(error).__name__, exc_info=error)
     return problem(500, "internal", "This is a defect of the service, not of the request; its log says more.")
 

@@ -1,4 +1,4 @@
-"""Reads requests: the query string, the body and the headers, each as its schema says."""
+"""Reads and validates requests: the query string, the body and the headers."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ from web.strict_json import read_json
 
 MAX_BODY_BYTES = 1024 * 1024
 ETAG = re.compile("([0-9]{1,18})(-[0-9a-f]{16})?")  # a version, with a digest of the children when they are nested
-# What an error means, by its type and by the pattern that does not match.
+# Messages for clients, by the type of an error and by the pattern that does not match.
 BY_TYPE = {
     "extra_forbidden": "is not known here",
     "model_type": "input should be an object",
@@ -30,7 +30,7 @@ BY_PATTERN = {
 
 
 def read_query(schema: type[schemas.Query]) -> Any:
-    """The query string as the schema has it. Raises Malformed naming every bad parameter."""
+    """Read the query string into the schema. Raises Malformed, which names every wrong parameter."""
     if not request.query_string and schema is schemas.NoQuery:
         return None
     parameters: dict[str, Any] = {}
@@ -48,7 +48,7 @@ def read_query(schema: type[schemas.Query]) -> Any:
 
 
 def validate_query(schema: type[schemas.Query], parameters: dict[str, Any]) -> Any:
-    """These parameters as the schema has them. Raises Malformed naming every bad one."""
+    """Validate these parameters. Returns the schema object. Raises Malformed, which names every wrong parameter."""
     try:
         return schema.model_validate(parameters)
     except ValidationError as error:
@@ -56,9 +56,9 @@ def validate_query(schema: type[schemas.Query], parameters: dict[str, Any]) -> A
 
 
 def read_body(schema: type[schemas.Body]) -> Any:
-    """The JSON body as the schema has it.
+    """Read the JSON body into the schema.
 
-    Raises UnsupportedMediaType, and as raw_body(), read_json() and validate_body() do.
+    Raises UnsupportedMediaType, and the errors of raw_body(), read_json() and validate_body().
     """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
@@ -68,9 +68,10 @@ def read_body(schema: type[schemas.Body]) -> Any:
 
 
 def validate_body(schema: type[schemas.Body], value: Any) -> Any:
-    """This JSON value as the schema has it. Raises Invalid naming every bad field.
+    """Validate a JSON value. Returns the schema object. Raises Invalid, which names every wrong field.
 
-    The schemas are strict and have only JSON's own types: validating the parsed value is as strict as parsing again.
+    The schemas are strict and have only JSON types, so validating the parsed value is as strict as validating JSON
+    text.
     """
     try:
         return schema.model_validate(value)
@@ -80,7 +81,7 @@ def validate_body(schema: type[schemas.Body], value: Any) -> Any:
 
 
 def read_if_match() -> list[int] | None:
-    """The versions named by If-Match; None without one or with *, [] when it names none of ours."""
+    """The versions in the If-Match header. None without the header or for *; [] if it has no ETag of this service."""
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
         return None
@@ -89,7 +90,7 @@ def read_if_match() -> list[int] | None:
 
 
 def read_lease_token(required: bool) -> str | None:
-    """The Lease-Token header. Raises Malformed when it is required and missing."""
+    """The Lease-Token header. Raises Malformed if it is required and missing."""
     token = request.headers.get("Lease-Token")
     if token is None and required:
         raise Malformed("Send the lease_token that claim gave you in the header Lease-Token.", "Lease-Token")
@@ -97,7 +98,7 @@ def read_lease_token(required: bool) -> str | None:
 
 
 def raw_body() -> bytes:
-    """The body, read whole. Raises LengthRequired, TooLarge, Malformed, Busy."""
+    """Read the whole body. Raises LengthRequired, TooLarge, Malformed, Busy."""
     if "Transfer-Encoding" in request.headers:
         raise LengthRequired("Send the body whole, with a Content-Length.")
     length = request.content_length or 0
@@ -129,7 +130,7 @@ def _fields(error: ValidationError) -> list[dict[str, str]]:
 
 
 def _message(problem: dict[str, Any]) -> str:
-    """What was expected, in words rather than patterns and Python's types."""
+    """The message of a problem, without patterns and Python types."""
     message = str(problem["msg"]).removeprefix("Value error, ")
     usual = BY_PATTERN.get(problem.get("ctx", {}).get("pattern"), message[0].lower() + message[1:])
     return BY_TYPE.get(problem["type"], usual)

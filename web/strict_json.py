@@ -1,4 +1,4 @@
-"""Reads JSON strictly: refuses what Python's parser accepts and what no database column can hold."""
+"""Reads JSON strictly: refuses values that Python's parser accepts but JSON or the databases do not."""
 
 import json
 import math
@@ -11,20 +11,20 @@ MAX_INTEGER = 2**63 - 1
 
 
 def read_json(raw: bytes) -> Any:
-    """The value of a body. Raises Malformed with the reason."""
+    """Parse a body. Raises Malformed with the reason."""
     try:
         value = json.loads(raw.decode(), **STRICT)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Malformed(f"The body is not JSON: {reason}.") from None
-    # Only an escape can be U+0000 or half a character.
+    # Without an escape, the text cannot contain U+0000 or a lone surrogate.
     if rb"\u" in raw or raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
         check_value(value)
     return value
 
 
 def check_value(value: Any, depth: int = 0) -> None:
-    """Raises Malformed for U+0000 or a lone surrogate in a text, and for nesting that databases refuse."""
+    """Raise Malformed for U+0000 or a lone surrogate in a text, and for too many levels of nesting."""
     if depth > MAX_DEPTH:
         raise Malformed(f"The body is nested more than {MAX_DEPTH} levels deep.")
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Requests that wait: until something happens, their time is over, or the process stops."""
+"""Lets requests wait until something happens, their time is over, or the process stops."""
 
 import re
 import time
@@ -13,13 +13,13 @@ from models import Job
 from web.current import services
 
 Result = TypeVar("Result")
-PACE_SECONDS = 0.1  # between two looks of one request
-LOOK_SECONDS = 1.0  # look that often even when the feed sees no change
+PACE_SECONDS = 0.1  # the shortest time between two calls of look() in one request
+LOOK_SECONDS = 1.0  # the longest time between two calls of look(), even without a change
 LONGEST_SECONDS = 60
 
 
 def wait_for(look: Callable[[], Result | None], seconds: float) -> Result | None:
-    """The first result of look() that is not None, within so many seconds; looks once when too many requests wait."""
+    """Call look() until its result is not None, at most these seconds. If too many requests wait, call it only once."""
     waits = services().limits.waits
     result = look()
     if result is not None or seconds <= 0 or not waits.acquire(blocking=False):
@@ -44,7 +44,10 @@ def _look_until(look: Callable[[], Result | None], until: float) -> Result | Non
 
 
 def wait_until_finished(job: Job | None) -> Job | None:
-    """The job as soon as it has finished, or as it is after the seconds of `Prefer: wait=n`; None if it was deleted."""
+    """Wait until the job has finished or the seconds of `Prefer: wait=n` have passed.
+
+    Returns the job as it is now, or None if it was deleted.
+    """
     seconds = preferred_seconds()
     if job is None or seconds is None:
         return job
@@ -61,10 +64,10 @@ def wait_until_finished(job: Job | None) -> Job | None:
 
 
 def preferred_seconds() -> int | None:
-    """The n of `Prefer: wait=n` (RFC 7240), 60 at most; None without one, or when it cannot be read."""
+    """The n of `Prefer: wait=n` (RFC 7240), at most 60; None without this preference, or if it cannot be read."""
     for preference in parse_list_header(request.headers.get("Prefer", "")):
         name, _, value = preference.partition(";")[0].partition("=")
-        if name.strip().lower() == "wait":  # the first one counts
+        if name.strip().lower() == "wait":  # if it comes twice, the first counts
             digits = re.fullmatch('[0-9]+|"[0-9]+"', value.strip())
             return min(int(digits[0].strip('"')[:9]), LONGEST_SECONDS) if digits else None
     return None

@@ -1,4 +1,4 @@
-"""Waveforms as responses: with fewer points, as an SVG picture, and 304 for a client that has them."""
+"""Waveforms for responses: with fewer points, as an SVG picture, and 304 for a client that has this version."""
 
 from typing import cast
 
@@ -11,7 +11,7 @@ STYLE = "path{fill:#4f6bed}@media(prefers-color-scheme:dark){path{fill:#8ea2ff}}
 
 
 def conditional(answer: Response) -> Response:
-    """The answer with an ETag of its content, or 304 for a client that has it."""
+    """Add an ETag of the content to a response. Returns it, or 304 if the client has this version."""
     answer.add_etag()
     answer.headers["Cache-Control"] = "no-cache"
     answer.headers["X-Content-Type-Options"] = "nosniff"

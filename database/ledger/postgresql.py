@@ -1,4 +1,4 @@
-"""The schema on PostgreSQL: jsonb, trigger functions, and a GIN index of the words of the prompts."""
+"""The schema for PostgreSQL: jsonb, trigger functions, and a GIN index of the words of the prompts."""
 
 from collections.abc import Iterator
 
@@ -42,7 +42,7 @@ class PostgreSQL(Dialect):
                 FOR EACH ROW EXECUTE FUNCTION {table}_event()"""
             yield f"""CREATE TRIGGER {table}_touched BEFORE UPDATE OF {shown}{HIDDEN[table]} ON {table}
                 FOR EACH ROW EXECUTE FUNCTION ledger_touch()"""
-        # Loops go before their track, while it can still name their job.
+        # Loops are deleted before their track, while the track can still name their job.
         yield self.function("track_loops", "DELETE FROM loop WHERE track_id = OLD.track_id; RETURN OLD;")
         yield "CREATE TRIGGER track_loops BEFORE DELETE ON track FOR EACH ROW EXECUTE FUNCTION track_loops()"
         yield from self.pruning()
@@ -54,7 +54,7 @@ class PostgreSQL(Dialect):
         return f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$"
 
     def pruning(self) -> Iterator[str]:
-        """The highest event_id that was deleted, noted once for each statement."""
+        """A trigger that records the highest deleted event_id, once for each statement."""
         newest = "SELECT max(event_id) FROM gone"
         note = f"UPDATE pruned SET event_id = ({newest}) WHERE event_id < ({newest}); RETURN NULL;"
         yield self.function("event_pruned", note)
@@ -62,7 +62,7 @@ class PostgreSQL(Dialect):
             FOR EACH STATEMENT EXECUTE FUNCTION event_pruned()"""
 
     def deliveries(self) -> Iterator[str]:
-        """A delivery for each job and loop that ends.
+        """A trigger that writes a delivery for each job and loop that ends.
 
         Triggers run in the order of their names: job_final after job_event, loop_final after loop_event. currval() is
         volatile: without the subquery, PostgreSQL would compare it with every event.
@@ -75,9 +75,9 @@ class PostgreSQL(Dialect):
                 FOR EACH ROW WHEN (NEW.status IN ({final})) EXECUTE FUNCTION ledger_final()"""
 
     def search(self) -> Iterator[str]:
-        """The words of a prompt as a tsvector: PostgreSQL's own parser would drop emoji.
+        """A function for the words of a prompt as a tsvector, and its index. PostgreSQL's own parser would drop emoji.
 
-        Its COST lets the planner prefer the index to computing the words of every prompt.
+        Because of the high COST, the planner prefers the index to computing the words of every prompt.
         """
         lower = f"translate(lower(left(prompt, {SEARCHED})), '{VARIANTS}', '{PLAIN}')"
         folded = f"normalize(regexp_replace(normalize({lower}, NFD), '[{ACCENTS}]', '', 'g'), NFC)"

@@ -1,16 +1,16 @@
-"""The schema on SQLite: strict tables, triggers, and an FTS5 index of the prompts."""
+"""The schema for SQLite: strict tables, triggers, and an FTS5 index of the prompts."""
 
 from collections.abc import Iterator
 
 from database.ledger.tables import CHANGES, DELIVER, FINAL, HIDDEN, ID_CHARACTERS, SEARCHED, SHOWN, Dialect
 from database.letters import ACCENTED, SINGLE, TOKENIZER, accented_letters
 
-PREFIXES = "1 2 3 4 5 6 7 8 9 10 11 12"  # FTS5 indexes so many first letters; longer beginnings it merges from words
-AT_ONCE = 500  # letters of one INSERT
+PREFIXES = "1 2 3 4 5 6 7 8 9 10 11 12"  # lengths of beginnings that FTS5 indexes
+AT_ONCE = 500  # letters in one INSERT
 
 
 class SQLite(Dialect):
-    """Strict tables. job has an explicit rowid, as VACUUM may renumber any other and FTS5 refers to it."""
+    """Strict tables. job has an explicit rowid: FTS5 refers to it, and VACUUM may renumber an implicit one."""
 
     ending = "STRICT"
     now = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"
@@ -40,7 +40,7 @@ class SQLite(Dialect):
             yield f"""CREATE TRIGGER {table}_touched AFTER UPDATE OF {shown}{HIDDEN[table]} ON {table} BEGIN
                 UPDATE {table} SET updated_at = max({self.now}, OLD.updated_at + 1)
                 WHERE {table}_id = NEW.{table}_id; END"""
-        # Children go first, while their parent can still name their job. Shells have foreign keys off, too.
+        # Children are deleted first, while their parent can still name their job. SQL shells leave foreign keys off.
         yield from self.family("job", "track")
         yield from self.family("track", "loop")
         yield """CREATE TRIGGER event_pruned AFTER DELETE ON event BEGIN
@@ -48,7 +48,7 @@ class SQLite(Dialect):
         yield from self.search()
 
     def event_and_delivery(self, table: str, change: str) -> str:
-        """One trigger writes both, as SQLite does not say in which order it runs two triggers."""
+        """One trigger writes both, because SQLite does not define the order of two triggers."""
         event = self.event(table, change, "json_object")
         if table == "track" or change == "deleted":
             return event
@@ -56,7 +56,7 @@ class SQLite(Dialect):
         return f"{event} {DELIVER} last_insert_rowid() AND entity_id = NEW.{table}_id AND {has_ended};"
 
     def family(self, parent: str, child: str) -> Iterator[str]:
-        """What foreign keys do, for connections that leave them off."""
+        """Triggers that do the work of foreign keys, for connections that leave foreign keys off."""
         key = f"{parent}_id"
         yield f"""CREATE TRIGGER {parent}_{child}s BEFORE DELETE ON {parent} BEGIN
             DELETE FROM {child} WHERE {key} = OLD.{key}; END"""
@@ -66,7 +66,7 @@ class SQLite(Dialect):
                 BEGIN SELECT RAISE(ABORT, 'FOREIGN KEY constraint failed'); END"""
 
     def search(self) -> Iterator[str]:
-        """An FTS5 index of the prompts, written by triggers, and the letters that FTS5 does not fold."""
+        """The FTS5 index of the prompts, its triggers, and the table of letters that FTS5 does not fold."""
         tokens = TOKENIZER.replace("'", "''")
         yield f"CREATE VIRTUAL TABLE job_search USING fts5(words, tokenize='{tokens}', prefix='{PREFIXES}')"
         yield "CREATE TABLE accented (letter TEXT NOT NULL PRIMARY KEY, plain TEXT NOT NULL) STRICT, WITHOUT ROWID"
@@ -80,9 +80,10 @@ class SQLite(Dialect):
         yield f"CREATE TRIGGER job_search_deleted AFTER DELETE ON job BEGIN {remove} END"
 
     def words(self) -> str:
-        """The prompt with accents dropped and single-character words set apart, letter by letter where it has any.
+        """The prompt without accents, with spaces around single-character words, as an SQL expression.
 
-        Letters are taken from pieces of 200, as substr() counts from the start of its text.
+        It goes through the letters only if the prompt has such a letter. It reads them from pieces of 200 letters,
+        because substr() counts from the start of its text.
         """
         prompt = f"substr(NEW.prompt, 1, {SEARCHED})"
         return f"""CASE WHEN {prompt} NOT GLOB '*[{ACCENTED}{SINGLE}]*' THEN {prompt} ELSE (

@@ -1,8 +1,9 @@
 """Makes a loop of a track: python -m studio.looper SOURCE FOLDER --duration SECONDS --format MP3|WAV [--fade].
 
-Writes FOLDER/analysis.json, then FOLDER/NAME.mp3 or .wav, complete or not at all. Prints its progress. It is a process
-of its own, so that a file that crashes the decoder crashes nothing else. If the source cannot be looped, it prints a
-sentence and ends with code 1. The memory it needs does not grow with the source or the loop.
+Writes FOLDER/analysis.json, then FOLDER/NAME.mp3 or .wav, which appears only when it is complete. Prints its progress.
+It is a process of its own, so that a file that crashes the decoder crashes only this process. If the source cannot be
+looped, it prints a sentence and ends with code 1. Its memory does not grow with the length of the source or of the
+loop.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for matrices this small, threads cost more than they bring
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for such small matrices, threads make it slower
 
 from files.sound import Sink, Source, Unusable  # noqa: E402
 from studio.looper.arrangement import fade, play  # noqa: E402
@@ -23,13 +24,13 @@ from studio.looper.progress import Progress, Report  # noqa: E402
 from studio.looper.repeats import Repeat, aligned, earliest_cut, find_cuts, find_repeats  # noqa: E402
 from studio.looper.seams import Seam, best_seam  # noqa: E402
 
-MP3_SPEED, WAV_SPEED, ANALYSIS_SPEED = 35, 800, 150  # seconds of sound per second, roughly: only for progress
+MP3_SPEED, WAV_SPEED, ANALYSIS_SPEED = 35, 800, 150  # estimated seconds of sound per second, used only for progress
 DECODED, EXTRACTED, COMPARED = 0.35, 0.75, 0.85  # shares of the analysis that are done after these steps
 RENDERING_SECONDS = 0.05
-SHORTEST_LOOP, USUAL_LOOP = 2.0, 20.0  # seconds; the usual one unless the source or the loop is short
+SHORTEST_LOOP, USUAL_LOOP = 2.0, 20.0  # seconds; USUAL_LOOP is used unless the source or the loop is short
 BODY_SHARE, DURATION_SHARE = 0.4, 0.5
-UNREPEATED = 1.0  # the cost of a pair of times where nothing repeats
-MARGIN = 0.1  # seconds: more than an alignment may move a cut
+UNREPEATED = 1.0  # the cost of a pair of times if nothing repeats
+MARGIN = 0.1  # seconds; an alignment moves a cut by less than this
 
 
 def main() -> None:
@@ -69,7 +70,7 @@ def make(options: argparse.Namespace) -> None:
 
 
 def progress_of(source: Source, options: argparse.Namespace) -> Progress:
-    """The progress of a loop, with the seconds that each stage should take."""
+    """The progress of a loop, with the estimated seconds of each stage."""
     exporting = options.duration / (MP3_SPEED if options.format == "MP3" else WAV_SPEED)
     analyzing = max(1.0, source.expected / source.rate) / ANALYSIS_SPEED
     return Progress({"ANALYZING": analyzing, "RENDERING": RENDERING_SECONDS, "EXPORTING": exporting})
@@ -113,7 +114,7 @@ def describe(pcm: Pcm, seam: Seam, beat: Pulse) -> dict[str, Any]:
         "start": seam.start / pcm.rate,
         "end": seam.end / pcm.rate,
         "crossfade": seam.crossfade / pcm.rate,
-        "tempo": round(60 * count / seconds, 2) if count else None,  # the lag is exact, tracked beats are not
+        "tempo": round(60 * count / seconds, 2) if count else None,  # the lag is exact; tracked beats are not
         "beats": count,
         "score": seam.score,
         "quality": seam.quality,

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from studio.looper.features import Array
 
 BINS_A_SECOND = 4000  # of the onset envelope
-ENERGY_SECONDS = 0.003  # smoothed over: shorter than an attack, longer than most periods
-EXPECTED_SECONDS = 0.015  # standard deviation: what an alignment by frames leaves
-FLOOR_DB = -50.0  # below the loudest: a rise down there is no onset
+ENERGY_SECONDS = 0.003  # the width of smoothing: shorter than an attack, longer than most periods
+EXPECTED_SECONDS = 0.015  # the standard deviation of an alignment by frames
+FLOOR_DB = -50.0  # relative to the loudest bin; a rise below this level is not an onset
 
 
 def onset_envelope(mono: Array, step: int) -> Array:
@@ -44,7 +44,7 @@ def correlation(pattern: Array, longer: Array) -> NDArray[np.float64]:
 
 
 def peak(values: NDArray[np.float64]) -> float:
-    """Where the largest value is, between samples by a parabola through its neighbours."""
+    """The position of the largest value; a parabola through its neighbours gives the part between samples."""
     best = int(values.argmax())
     if not 0 < best < len(values) - 1:
         return float(best)
@@ -54,9 +54,10 @@ def peak(values: NDArray[np.float64]) -> float:
 
 
 def onset_shift(here: Array, there: Array, rate: int) -> tuple[int, float]:
-    """Frames from the start of a longer mono stretch to where its onsets are most like a shorter one's, and how like.
+    """Compare the onsets of a short mono stretch with all places of a longer one.
 
-    Likeness is 0 to 1. Of several places that are much alike, the one nearest to the middle.
+    Returns (the frame of the longer stretch where they are most alike, the likeness from 0 to 1). If several places are
+    about equally alike, it returns the place nearest to the middle.
     """
     step = bin_frames(rate)
     correlations = correlation(onset_envelope(here, step), onset_envelope(there, step))
@@ -66,14 +67,14 @@ def onset_shift(here: Array, there: Array, rate: int) -> tuple[int, float]:
 
 
 def wave_shift(here: Array, there: Array) -> tuple[int, float]:
-    """The same as onset_shift, by waveform; likeness is -1 to 1."""
+    """The same as onset_shift(), but by waveform. The likeness is -1 to 1."""
     correlations = correlation(np.diff(here), np.diff(there))
     best = int(correlations.argmax())
     return best, float(correlations[best])
 
 
 def transient(mono: Array, rate: int) -> int:
-    """The frame of the steepest rise of a stretch, with those just before it that are nearly as steep."""
+    """The frame of the first rise in a stretch that is nearly as steep as its steepest rise."""
     step = bin_frames(rate)
     rises = np.convolve(onset_envelope(mono, step), np.ones(8), "same")  # 2 ms: one attack, not one bin
     return int(np.argmax(rises > 0.7 * rises.max())) * step

@@ -11,12 +11,12 @@ from studio.looper.pcm import Audio, Pcm
 from studio.looper.seams import Seam, crossfaded, sides
 
 FRAMES = 65_536  # of a block
-FADE_IN, FADE_OUT = 2.0, 5.0  # seconds, of long loops
-FADE_IN_SHARE, FADE_OUT_SHARE = 0.1, 0.25  # of short ones
+FADE_IN, FADE_OUT = 2.0, 5.0  # seconds, for long loops
+FADE_IN_SHARE, FADE_OUT_SHARE = 0.1, 0.25  # shares of the length, for short loops
 
 
 def play(pcm: Pcm, seam: Seam, frames: int) -> Iterator[Audio]:
-    """The loop in blocks, (frames, channels), cut to exactly so many frames."""
+    """The loop as blocks, (frames, channels), with exactly this number of frames in total."""
     joint = crossfaded(*sides(pcm, seam))
     opening = stretch(pcm, 0, seam.end - seam.crossfade)
     rounds = chain.from_iterable(one_round(pcm, seam, joint) for _ in repeat(None))
@@ -28,7 +28,7 @@ def play(pcm: Pcm, seam: Seam, frames: int) -> Iterator[Audio]:
 
 
 def one_round(pcm: Pcm, seam: Seam, joint: Audio) -> Iterator[Audio]:
-    """The seam, then the music to where it begins again."""
+    """One round: the seam, then the music up to the next seam."""
     yield joint
     yield from stretch(pcm, seam.start, seam.end - seam.crossfade)
 
@@ -39,7 +39,7 @@ def stretch(pcm: Pcm, start: int, stop: int) -> Iterator[Audio]:
 
 
 def fade(blocks: Iterator[Audio], frames: int, rate: int) -> Iterator[Audio]:
-    """The same blocks of a loop of so many frames, with a fade at both ends."""
+    """The blocks of a loop with a fade at both ends; frames is the length of the loop."""
     rising = max(1, min(round(FADE_IN * rate), round(FADE_IN_SHARE * frames)))
     falling = max(1, min(round(FADE_OUT * rate), round(FADE_OUT_SHARE * frames)))
     done = 0
@@ -53,5 +53,5 @@ def fade(blocks: Iterator[Audio], frames: int, rate: int) -> Iterator[Audio]:
 
 
 def swell(share: NDArray[Any]) -> NDArray[Any]:
-    """Gains of a fade, 0 at 0 and 1 from 1 on: a raised cosine, which has no audible corner."""
+    """Gains of a fade: 0 for the share 0, 1 for the share 1 and above. A raised cosine has no audible corner."""
     return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.clip(share, 0, 1)), np.float32)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from studio.looper.features import Array, Features, smoothed
 
 SLOWEST, FASTEST = 50.0, 210.0  # beats a minute
-USUAL, SPREAD = 120.0, 0.9  # beats a minute, octaves: what people tap to
+USUAL, SPREAD = 120.0, 0.9  # beats per minute, and octaves: the tempo range to which people tap
 HARMONICS = 4
-WINDOW_SECONDS = 24.0  # of autocorrelation: tempo may drift from one window to the next
+WINDOW_SECONDS = 24.0  # the window of the autocorrelation; the tempo may change from one window to the next
 TIGHTNESS = 100.0
 CONFIDENT = 0.12
 GRID_SECONDS = 0.25
@@ -22,7 +22,7 @@ GRID_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Pulse:
-    """Where music may be cut: times in seconds, (cuts,), the tempo in beats a minute or None for an even grid."""
+    """Times (seconds) at which music may be cut, (cuts,). tempo: in beats per minute, or None for an even grid."""
 
     times: NDArray[Any]
     tempo: float | None
@@ -33,12 +33,12 @@ class Pulse:
         return self.tempo is not None
 
     def nearest(self, seconds: float) -> int:
-        """The number of the time that is nearest."""
+        """The index of the nearest time."""
         return int(np.abs(self.times - seconds).argmin())
 
 
 def pulse(features: Features) -> Pulse:
-    """The beats of a recording; a grid of 0.25 s when it has no tempo that can be trusted."""
+    """The beats of a recording; a grid of 0.25 s if it has no clear tempo."""
     strength = onset_strength(features)
     period, confidence = beat_period(strength, features.seconds)
     if confidence < CONFIDENT:
@@ -56,7 +56,7 @@ def grid(features: Features) -> Pulse:
 
 
 def onset_strength(features: Features) -> Array:
-    """Onsets against what is usual within half a second, in standard deviations, never negative; (frames,)."""
+    """Onsets minus their mean over half a second, in standard deviations, never negative; (frames,)."""
     usual = smoothed(features.onsets, round(0.5 / features.seconds))
     strength = np.maximum(0, features.onsets - usual)
     return np.asarray(strength / (strength.std() + 1e-9), np.float32)
@@ -90,7 +90,7 @@ def beat_period(strength: Array, seconds: float) -> tuple[float, float]:
 
 
 def track(strength: Array, period: float) -> NDArray[np.int64]:
-    """Frames of the beats, (beats,): the best balance of strong onsets and even spacing."""
+    """The frames of the beats, (beats,), with the best balance of strong onsets and even spacing."""
     width = max(1, round(period / 8))
     bell = np.exp(-0.5 * (np.arange(-4 * width, 4 * width + 1) / width) ** 2)
     local = np.convolve(strength, bell, "same") if len(strength) > len(bell) else strength.astype(np.float64)
@@ -104,9 +104,9 @@ def track(strength: Array, period: float) -> NDArray[np.int64]:
 
 
 def best_paths(local: NDArray[np.float64], period: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Of every frame, the score of the best row of beats that ends there and its beat before (-1 for none).
+    """For each frame: the score of the best sequence of beats that ends there, and the beat before it (-1 for none).
 
-    Frames closer together than the shortest step do not depend on each other: they are done in one go.
+    Frames that are closer than the shortest step do not depend on each other, so they are computed together.
     """
     nearest, farthest = max(1, round(period / 2)), round(2 * period)
     steps = np.arange(farthest, nearest - 1, -1)

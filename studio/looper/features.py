@@ -19,13 +19,13 @@ ANALYSIS_RATE = 22_050  # Hz; sound above 11 kHz says little about where music r
 LOWEST, HIGHEST = 40.0, 11_000.0  # Hz, of the mel bands
 CHROMA_LOWEST, CHROMA_HIGHEST = 110.0, 4_000.0  # Hz
 FLOOR = 1e-9  # power: -90 dBFS
-KEPT_FRAMES = 131_072  # 25 minutes; longer recordings are kept coarser, so that memory stays bounded
+KEPT_FRAMES = 131_072  # 25 minutes; longer recordings are stored more coarsely, so that memory stays bounded
 BLOCK = 512  # frames
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """How frames are cut and what turns a power spectrum into bands: made for one sample rate."""
+    """The analysis for one sample rate: how frames are cut, and the filters that turn a power spectrum into bands."""
 
     rate: int
     decimation: int
@@ -36,7 +36,7 @@ class Spectrum:
 
     @property
     def seconds(self) -> float:
-        """From one frame to the next."""
+        """Seconds from one frame to the next."""
         return self.hop * self.decimation / self.rate
 
 
@@ -93,7 +93,7 @@ def chroma_filters(frequencies: NDArray[Any]) -> Array:
 
 
 def extract(pcm: Pcm, report: Report) -> Features:
-    """The features of a whole recording, read block by block; reports the share done (0 to 1)."""
+    """Compute the features of a whole recording, block by block. Reports the share that is done (0 to 1)."""
     shape = spectrum(pcm.rate)
     count = pcm.frames // (shape.hop * shape.decimation) + 1
     pooled = -(-count // KEPT_FRAMES)
@@ -126,7 +126,7 @@ def frames_of(shape: Spectrum, pcm: Pcm, first: int, last: int) -> tuple[Array, 
 
 
 def describe(shape: Spectrum, windowed: Array, level: Array) -> tuple[Array, Array, Array]:
-    """Of some frames: mean square (frames,), bands in dB (frames, 48), pitch classes of length 1 (frames, 12)."""
+    """For some frames: mean square (frames,), bands in dB (frames, 48), pitch classes of length 1 (frames, 12)."""
     bins = np.fft.rfft(windowed)
     power = bins.real**2 + bins.imag**2
     bands = 10 * np.log10(power @ shape.mel + FLOOR)

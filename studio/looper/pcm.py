@@ -11,15 +11,15 @@ from studio.looper.progress import Report
 
 Audio = NDArray[np.float32]  # (frames, channels), -1 to 1
 
-FULL_SCALE = 32_768  # libsndfile's: what was 16 bits comes out unchanged
+FULL_SCALE = 32_768  # the scale of libsndfile, so that 16-bit samples stay unchanged
 SAMPLE_BYTES = 2
-BLOCK = 8192  # frames: what may be lost of a file that is damaged
+BLOCK = 8192  # frames; at most this much sound is lost before a damaged part of a file
 SHORTEST = 3.0  # seconds
 SILENT = 8 / FULL_SCALE  # peak to peak: -72 dBFS
 
 
 class Pcm:
-    """The decoded recording, a context manager: rate in Hz, channels, and the frames there really are."""
+    """The decoded recording; a context manager. rate in Hz, channels, and the real number of frames."""
 
     def __init__(self, path: Path, rate: int, channels: int) -> None:
         self.rate, self.channels = rate, channels
@@ -31,7 +31,7 @@ class Pcm:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Close the file; whoever made it removes it."""
+        """Close the file. The caller of decode() removes it."""
         self._file.close()
 
     def read(self, start: int, stop: int) -> Audio:
@@ -47,13 +47,13 @@ class Pcm:
         return np.pad(sound, ((first - start, stop - last), (0, 0)))
 
     def mono(self, start: int, stop: int) -> NDArray[np.float32]:
-        """The same mixed to one channel, (stop - start,)."""
+        """The same frames, mixed to one channel, (stop - start,)."""
         mixed: NDArray[np.float32] = self.read(start, stop) @ mixing(self.channels)
         return mixed
 
 
 def mixing(channels: int) -> NDArray[np.float32]:
-    """Weights of a mix to mono, (channels,); unequal, so that a recording with inverted channels does not vanish."""
+    """Weights of a mix to mono, (channels,). They are unequal, so that inverted channels do not cancel out."""
     weights = np.linspace(1.0, 0.6, channels) if channels > 1 else np.ones(1)
     return np.asarray(weights / weights.sum(), np.float32)
 
@@ -61,7 +61,7 @@ def mixing(channels: int) -> NDArray[np.float32]:
 def decode(source: Source, path: Path, name: str, report: Report) -> Pcm:
     """Decode to a file at path, and report the share done (0 to 1).
 
-    Raises Unusable with a sentence for what is too short to loop or silent.
+    Raises Unusable with a sentence if the recording is too short for a loop, or silent.
     """
     low, high = np.full(source.channels, np.inf), np.full(source.channels, -np.inf)
     done = 0
@@ -73,7 +73,7 @@ def decode(source: Source, path: Path, name: str, report: Report) -> Pcm:
             done += len(block)
             report(min(1.0, done / max(1, source.expected)))
     if done < SHORTEST * source.rate:
-        seconds = int(10 * done / source.rate) / 10  # rounded up it would look long enough
+        seconds = int(10 * done / source.rate) / 10  # rounded down: rounded up, it could look long enough
         raise Unusable(f"{name} is too short to loop: it has {seconds:.1f} seconds, at least {SHORTEST:g} are needed")
     if not (high - low > SILENT).any():
         raise Unusable(f"{name} is silent")

@@ -11,14 +11,14 @@ Report = Callable[[float], None]  # takes the share that is done, 0 to 1
 class Progress:
     """Prints the stage and the percentage a few times a second and at the end; the percentage never falls.
 
-    seconds: how long each stage should take, in the order of the stages.
+    seconds: the estimated seconds of each stage, in the order of the stages.
     """
 
     def __init__(self, seconds: dict[str, float]) -> None:
         self.seconds, self.stage, self.percent, self.printed = seconds, "", -1, 0.0
 
     def of(self, stage: str, start: float = 0.0, stop: float = 1.0) -> Report:
-        """A function that reports on one part of a stage; the part is from start to stop (shares of the stage)."""
+        """A function that reports the progress of one part of a stage; start and stop are shares of the stage."""
         return lambda share: self._report(stage, start + (stop - start) * share)
 
     def _report(self, stage: str, share: float) -> None:

@@ -11,25 +11,28 @@ from studio.looper.alignment import correlation, peak
 from studio.looper.beats import Pulse
 from studio.looper.features import BANDS, Array, Features, loud_level, smoothed
 
-MEL_SHARE = 0.6  # of a distance; the rest is chroma
+MEL_SHARE = 0.6  # the share of mel bands in a distance; the rest is chroma
 DIFFERENT_DB = 15.0  # bands this far apart on average are a distance of 1
-QUIETEST_DB = -60.0  # below the loudest: what is softer does not count
+QUIETEST_DB = -60.0  # relative to the loudest; softer sound does not count
 SUB_BEATS = 4
 CONTEXT_SECONDS = 4.0
 REACH_SECONDS = 0.06  # two tracked beats may each be a frame or two off
-BODY_DB = -9.0  # against the loud level
+BODY_DB = -9.0  # relative to the loud level
 BAR = 4  # beats
-OFF_BAR = (0.0, 0.08, 0.04, 0.08)  # cost of a length that is so many beats more than whole bars
-MISSING_CONTEXT = 0.1  # cost of having none at all
+OFF_BAR = (0.0, 0.08, 0.04, 0.08)  # cost of a length of whole bars plus 0, 1, 2 or 3 beats
+MISSING_CONTEXT = 0.1  # cost if there is no context at all
 NEAR_BEST = 0.04  # in cost: a difference that listeners do not notice
 ROOM_BEFORE, ROOM_AFTER = 1.1, 0.2  # seconds
-CUTS = 8192  # at most: of longer recordings, only every second, third … is used
+CUTS = 8192  # the most cuts; of longer recordings, only every second, third … cut is used
 PER_LENGTH, PAIRS = 3, 24
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """Music after `end` that goes on as after `start` (seconds): 0 is the best cost, 1 a poor one."""
+    """The music after `end` sounds like the music after `start` (seconds).
+
+    The cost is 0 for the best, 1 for a poor one.
+    """
 
     start: float
     end: float
@@ -58,12 +61,12 @@ class Cuts:
 
     @property
     def context(self) -> int:
-        """Cuts in the seconds looked at on either side."""
+        """The number of cuts in CONTEXT_SECONDS."""
         return max(1, round(CONTEXT_SECONDS / float(np.median(np.diff(self.times)))))
 
 
 def find_cuts(features: Features, pulse: Pulse) -> Cuts:
-    """The cuts of a pulse and the sound between them."""
+    """The cuts of a pulse, and the sound between them."""
     step = -(-len(pulse.times) // CUTS)
     times = pulse.times[::step]
     bar = BAR // step if pulse.rhythmic and BAR % step == 0 else 1
@@ -71,17 +74,17 @@ def find_cuts(features: Features, pulse: Pulse) -> Cuts:
 
 
 def roomy(times: NDArray[Any], seconds: float) -> NDArray[np.bool_]:
-    """Which times leave room in a recording of so many seconds: for a long crossfade before, to be aligned after."""
+    """True for times with room in a recording of this length: before, for a long crossfade; after, for an alignment."""
     return np.asarray((times >= earliest_cut(seconds)) & (times <= seconds - ROOM_AFTER))
 
 
 def earliest_cut(seconds: float) -> float:
-    """Where the first loop may start, in seconds."""
+    """The earliest time at which a loop may start, in seconds."""
     return min(ROOM_BEFORE, seconds / 3)
 
 
 def body(features: Features, times: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which times are neither in silence nor in a fade: the second around them is near the loud level; (times,)."""
+    """True for times outside silence and fades: the second around them is near the loud level; (times,)."""
     level = smoothed(features.level, round(1 / features.seconds))
     near = level > loud_level(level) * 10 ** (BODY_DB / 10)
     frames = np.rint(times / features.seconds).astype(int)
@@ -104,9 +107,9 @@ def sub_beats(features: Features, times: NDArray[Any]) -> Array:
 
 
 def find_repeats(cuts: Cuts, shortest: float, longest: float) -> list[Repeat]:
-    """The pairs worth a closer look, at most 24, of lengths between shortest and longest (seconds).
+    """The best pairs with lengths between shortest and longest (seconds), at most PAIRS; [] if no length fits.
 
-    First the longest of those whose cost is near the best, then the best; empty when no length fits.
+    First come the pairs whose cost is near the best, the longest first; then the others, the best first.
     """
     pairs = list(all_repeats(cuts, shortest, longest))
     if not pairs:
@@ -118,7 +121,7 @@ def find_repeats(cuts: Cuts, shortest: float, longest: float) -> list[Repeat]:
 
 
 def aligned(features: Features, pair: Repeat) -> Repeat:
-    """The same pair with its end moved, by 60 ms at most, to where the onsets of 8 seconds fit best."""
+    """The same pair with a better end: moved by at most 60 ms to the place where the onsets of 8 seconds fit best."""
     context, reach = round(CONTEXT_SECONDS / features.seconds), round(REACH_SECONDS / features.seconds)
     start, end = round(pair.start / features.seconds), round(pair.end / features.seconds)
     before = min(context, start, end - reach)
@@ -152,9 +155,10 @@ def all_repeats(cuts: Cuts, shortest: float, longest: float) -> Iterator[Repeat]
 
 
 def context_costs(squared: Array, context: int) -> NDArray[np.float64]:
-    """Root mean squared distances along a diagonal, `context` cuts on either side, and a penalty for what is missing.
+    """Root mean squared distances over `context` cuts before and after each cut, plus a penalty for missing context.
 
-    squared[i] is the distance from cut i on to the next, so what comes before the cut is squared[i - 1]; (cuts,).
+    squared[i] is the distance of the sound from cut i to the next cut. The sound before cut i is squared[i - 1];
+    (cuts,).
     """
     total = np.concatenate([[0.0], np.cumsum(squared, dtype=np.float64)])
     places = np.arange(len(squared))

@@ -1,4 +1,4 @@
-"""Makes the seam of a loop: the exact place of the cut, and the crossfade that joins the two ends."""
+"""Makes the seam of a loop: finds the exact place of the cut, and crossfades the two ends."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,21 +13,21 @@ from studio.looper.pcm import Audio, Pcm
 from studio.looper.repeats import NEAR_BEST, Repeat, roomy
 
 RHYTHMIC_CROSSFADE = 0.03  # seconds
-SHORT_CROSSFADE, LONG_CROSSFADE = 0.25, 1.0  # seconds, of music without beats; the latter of a poor seam, too
-REACH, FINE_REACH = 0.03, 0.001  # seconds that onsets, or a waveform, may move what was aligned by frames
+SHORT_CROSSFADE, LONG_CROSSFADE = 0.25, 1.0  # seconds, for music without beats; the long one also for a poor seam
+REACH, FINE_REACH = 0.03, 0.001  # seconds; onsets may move an alignment by the first, waveforms by the second
 SAME_RECORDING = 0.8  # correlation
 AROUND_BEAT = 0.08  # seconds
-BEFORE_ATTACK = 0.004  # seconds: an attack begins a little before it rises fastest
-SLIDE = 0.5  # seconds either way, of music without beats
-QUIET_SHARE, MASKING = 0.1, 0.3  # what power, and an attack that follows, count beside the difference
-SEAM_SHARE, ONSET_SHARE = 0.1, 0.1  # of the cost
+BEFORE_ATTACK = 0.004  # seconds; an attack begins a little before its steepest rise
+SLIDE = 0.5  # seconds to each side, for music without beats
+QUIET_SHARE, MASKING = 0.1, 0.3  # weights of the power and of a following attack; the weight of the difference is 1
+SEAM_SHARE, ONSET_SHARE = 0.1, 0.1  # shares of the cost
 GOOD, FAIR = 0.7, 0.45  # scores
-LEAST_CORRELATION = -0.5  # more would make a crossfade of opposite phases loud
+LEAST_CORRELATION = -0.5  # below this, a crossfade of opposite phases would be too loud
 
 
 @dataclass(frozen=True)
 class Seam:
-    """After frame `end` music goes on at frame `start`; the `crossfade` frames before both are mixed."""
+    """After frame `end`, the music continues at frame `start`. The `crossfade` frames before both are mixed."""
 
     start: int
     end: int
@@ -41,7 +41,7 @@ class Seam:
 
     @property
     def score(self) -> float:
-        """0 to 1: how alike the music is that is joined."""
+        """The likeness of the two ends, 0 to 1."""
         return round(min(1.0, max(0.0, 1 - self.cost)), 3)
 
     @property
@@ -51,7 +51,7 @@ class Seam:
 
 
 def best_seam(pcm: Pcm, pulse: Pulse, pairs: list[Repeat]) -> Seam:
-    """The longest of the seams whose cost is near the best; pairs must not be empty."""
+    """The longest seam among those with a cost near the best. pairs must not be empty."""
     seams = [seam for pair in pairs for seam in seams_of(pcm, pulse, pair)]
     best = min(seam.cost for seam in seams)
     near = [seam for seam in seams if seam.cost <= best + NEAR_BEST]
@@ -60,7 +60,7 @@ def best_seam(pcm: Pcm, pulse: Pulse, pairs: list[Repeat]) -> Seam:
 
 
 def seams_of(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Iterator[Seam]:
-    """The seams a pair allows: before each of three beats, or one anywhere near when there are none."""
+    """The possible seams of a pair: before each of three beats; without beats, one seam near the pair."""
     if not pulse.rhythmic:
         yield even_seam(pcm, pair)
         return
@@ -73,8 +73,11 @@ def seams_of(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Iterator[Seam]:
 
 
 def beat_seam(pcm: Pcm, pair: Repeat) -> Seam:
-    """A seam just before a beat: the onsets decide the lag. The waveform moves it, by a millisecond at most, only where
-    both sides are the same recording: otherwise it locks to the phase of a chord and away from the beat."""
+    """A seam just before a beat. The onsets decide the lag.
+
+    If both sides are the same recording, the waveform moves the lag by at most a millisecond. Otherwise the waveform
+    would follow the phase of a chord and miss the beat.
+    """
     around, reach, fine = frames(pcm, AROUND_BEAT), frames(pcm, REACH), frames(pcm, FINE_REACH)
     start, end = frames(pcm, pair.start), frames(pcm, pair.end)
     here = pcm.mono(start - around, start + around)
@@ -92,7 +95,7 @@ def beat_seam(pcm: Pcm, pair: Repeat) -> Seam:
 
 
 def even_seam(pcm: Pcm, pair: Repeat) -> Seam:
-    """A seam in music without beats: the waveform decides the lag, and how alike both sides are the crossfade."""
+    """A seam in music without beats. The waveform decides the lag; the likeness decides the length of the crossfade."""
     window, reach = frames(pcm, SLIDE), frames(pcm, REACH)
     start, end = frames(pcm, pair.start), frames(pcm, pair.end)
     here = pcm.mono(start - window, start + window)
@@ -104,7 +107,10 @@ def even_seam(pcm: Pcm, pair: Repeat) -> Seam:
 
 
 def cut(pcm: Pcm, pair: Repeat, lag: int, place: tuple[int, int], crossfade: int) -> Seam:
-    """Slide a crossfade, lag kept, to where both sides differ least: quiet, and before an attack that masks it."""
+    """Move a crossfade, with the same lag, to the place where the cut is heard least.
+
+    Such a place is quiet, has a small difference between both sides, and is just before an attack that masks the cut.
+    """
     after, step = frames(pcm, 0.015), max(1, frames(pcm, 0.001))
     low = max(place[0], crossfade)
     high = max(low, min(place[1], pcm.frames - lag))
@@ -130,12 +136,12 @@ def moving_power(sound: Audio, ends: NDArray[np.int64], size: int) -> NDArray[np
 
 
 def lengthened(pcm: Pcm, seam: Seam, seconds: float) -> Seam:
-    """The same seam with a crossfade as long as this, or as there is room for."""
+    """The same seam with a crossfade of these seconds, or shorter if there is not enough room."""
     return replace(seam, crossfade=max(1, min(frames(pcm, seconds), seam.start, seam.lag // 2)))
 
 
 def sides(pcm: Pcm, seam: Seam) -> tuple[Audio, Audio]:
-    """What leaves and what comes in during the crossfade, (crossfade, channels) each."""
+    """(the sound that fades out, the sound that fades in) of the crossfade, (crossfade, channels) each."""
     leaving = pcm.read(seam.end - seam.crossfade, seam.end)
     return leaving, pcm.read(seam.start - seam.crossfade, seam.start)
 
@@ -147,10 +153,10 @@ def likeness(leaving: Audio, coming: Audio) -> float:
 
 
 def crossfaded(leaving: Audio, coming: Audio) -> Audio:
-    """Both mixed at constant power for the correlation they have, (frames, channels).
+    """Mix both sounds with constant power for their correlation r, (frames, channels).
 
-    Quarter-wave gains g1 and g2 are divided by sqrt(1 + 2 r g1 g2), the level that two signals of equal power and
-    correlation r sum up to.
+    The gains g1 and g2 are quarter waves, divided by sqrt(1 + 2 r g1 g2): the level of the sum of two signals with
+    equal power and correlation r.
     """
     angle = (np.arange(len(leaving), dtype=np.float32)[:, None] + 0.5) / len(leaving) * np.float32(np.pi / 2)
     out, into = np.cos(angle), np.sin(angle)
@@ -159,11 +165,11 @@ def crossfaded(leaving: Audio, coming: Audio) -> Audio:
 
 
 def frames(pcm: Pcm, seconds: float) -> int:
-    """Seconds in frames."""
+    """Convert seconds to frames."""
     return round(seconds * pcm.rate)
 
 
 def padded(mono: Array, start: int, stop: int) -> Array:
-    """mono[start:stop], with silence where there is nothing."""
+    """mono[start:stop], with silence outside the signal."""
     inside = mono[max(0, start) : max(0, stop)]
     return np.pad(inside, (max(0, -start), stop - start - len(inside) - max(0, -start)))

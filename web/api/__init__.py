@@ -1,4 +1,4 @@
-"""The REST interface: every part of it is named and registered here."""
+"""The REST interface: this module lists and registers its parts."""
 
 from flask import Blueprint, Flask
 
@@ -9,7 +9,7 @@ PARTS = (jobs, leases, tracks, audio, loops, events, stats, health)
 
 
 def operations() -> list[Operation]:
-    """Every operation, in the order the document lists them."""
+    """All operations, in the order of the OpenAPI document."""
     return [operation for part in PARTS for operation in part.routes.all]
 
 

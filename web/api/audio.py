@@ -1,4 +1,4 @@
-"""REST: the sound of tracks and loops, to play, save and upload, and as waveforms."""
+"""REST: plays, saves and uploads the sound of tracks and loops, and shows waveforms."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def get_track_audio(track_id: str, query: schemas.AudioQuery) -> Response:
 def put_track_audio(track_id: str, query: schemas.UploadQuery, upload: Upload, if_match: IfMatch) -> Response:
     """Replace the sound of a track: the WAV and the MP3 it had, its duration and its waveform.
 
-    The body is a WAV or MP3 file. Any other that can be decoded becomes a WAV.
+    The body is a WAV or MP3 file. Any other file that can be decoded becomes a WAV.
     """
     track = require(tracks.get_by_id(track_id))
     return record(services().track_files.replace(track, upload, query.format, if_match))
@@ -70,7 +70,7 @@ def _peaks(track_id: str, points: int) -> dict[str, Any]:
 
 
 def _title(track: Track) -> str:
-    """What a track is called: its own name, else the beginning of its job's prompt, else the job's id."""
+    """The title of a track: its own name, else the prompt of its job, else the id of its job."""
     names = [track.metadata.get(key) for key in ("track_name", "title")]
     return next((name for name in names if isinstance(name, str) and name.strip()), None) or _prompt(track)
 

@@ -1,7 +1,8 @@
 """Server-Sent Events: sends every committed change of the ledger to its clients.
 
-A stream is a thread of the server that waits most of the time. It learns that its client has gone only by writing to
-it, so it writes a comment every two seconds, which also keeps proxies from closing it.
+A stream is a thread of the server that waits most of the time. It notices only when it writes that its client has
+closed the connection. So it writes a comment every two seconds. Because of these comments, proxies keep the connection
+open.
 """
 
 import re
@@ -29,15 +30,15 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class Stream:
-    """The bytes of one stream, from a point on or from now on; of all jobs or of one."""
+    """The bytes of one stream: the events after a point, or from now on; of all jobs, or of one job."""
 
     def __init__(self, feed: Feed, point: int | None, job_id: str | None) -> None:
         self.feed, self.point, self.job_id = feed, point, job_id
 
     def __iter__(self) -> Iterator[bytes]:
-        """Blocks to send as they come. Ends after a quarter of an hour, with the process, and with the database.
+        """The blocks to send. Ends after 15 minutes, when the process stops, and when the database goes away.
 
-        The client comes back then, and goes on where it was.
+        After that, the client connects again and resumes after its last event.
         """
         ends = time.monotonic() + STREAM_SECONDS
         with self.feed.watched():
@@ -59,7 +60,7 @@ class Stream:
                 written = time.monotonic()
 
     def _opening(self, ends: float) -> Iterator[bytes]:
-        """Where the stream begins, once that is known: an id without an event, which is what to resume from."""
+        """The first lines of a stream: an id without an event. A client that saw no event resumes from this id."""
         while not self.feed.wait(-1, BEAT_SECONDS):
             if time.monotonic() > ends or self.feed.stopping.is_set():
                 return
@@ -70,11 +71,11 @@ class Stream:
             self.point = position
             yield sse(last) if last else b"id: %d\n\n" % position
         elif self.point > position and self.point > max(newest()):
-            yield self._resync()  # of another history: the database was replaced
+            yield self._resync()  # the point is from another database: the file was replaced
         give_back_connection()
 
     def _next(self, seconds: float) -> bytes:
-        """Wait so long for events. Returns them encoded, or b"" when there is none."""
+        """Wait these seconds for events. Returns them encoded, or b"" if there are none."""
         assert self.point is not None
         if not self.feed.wait(self.point, seconds):
             return b""
@@ -87,14 +88,14 @@ class Stream:
         return b"".join(map(sse, messages))
 
     def _resync(self) -> bytes:
-        """Tell the client to read the records again, since events it has not seen are gone."""
+        """Tell the client to read the records again, because events that it has not seen were deleted."""
         self.point = self.feed.position
         return b'id: %d\nevent: resync\ndata: {"event_id":%d}\n\n' % (self.point, self.point)
 
 
 @routes.route("GET", "/events", answers={200: schemas.ServerSentEvent}, headers=["Last-Event-ID"])
 def stream_events(query: schemas.EventQuery) -> Response:
-    """Every change as it is committed, from now on or after Last-Event-ID or `since`."""
+    """Every committed change, from now on or after the event id in Last-Event-ID or `since`."""
     return _stream(point(query.since), None)
 
 
@@ -106,21 +107,21 @@ def stream_events(query: schemas.EventQuery) -> Response:
     headers=["Last-Event-ID"],
 )
 def stream_job_events(job_id: str, query: schemas.EventQuery) -> Response:
-    """The same of one job, its tracks and their loops; begins with its last event when it is not resumed."""
+    """The changes of one job, its tracks and their loops. A new stream begins with the last event of the job."""
     require(jobs.get_by_id(job_id))
     return _stream(point(query.since), job_id)
 
 
 def point(since: int | None) -> int | None:
-    """The event the client has seen last: Last-Event-ID, which a browser sends when it comes back, before `since`."""
+    """The last event id that the client has seen: from Last-Event-ID (browsers send it), else from `since`."""
     seen = request.headers.get("Last-Event-ID", "")
     if not seen:
         return since
-    return int(seen) if re.fullmatch("[0-9]{1,18}", seen) else 10**18  # an id we never gave leads to resync
+    return int(seen) if re.fullmatch("[0-9]{1,18}", seen) else 10**18  # an unknown id leads to resync
 
 
 def sse(message: Message) -> bytes:
-    """An event as a Server-Sent Event."""
+    """Encode an event as a Server-Sent Event."""
     return f"id: {message.event_id}\nevent: {message.name}\ndata: {message.record}\n\n".encode()
 
 

@@ -1,4 +1,4 @@
-"""Whether the process is alive, and whether it can do its work."""
+"""Health checks: say whether the process is alive, and whether it can do its work."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ Check = dict[str, object]
 
 
 class NotReady(Exception):
-    """Why a part is not ready and what to do, in one sentence."""
+    """A part is not ready. The sentence has the reason and says what to do."""
 
 
 @routes.route("GET", "/healthz", answers={200: schemas.Health})
@@ -37,7 +37,7 @@ def healthz() -> Response:
 
 @routes.route("GET", "/readyz", answers={200: schemas.Readiness, 503: schemas.Readiness})
 def readyz() -> Response:
-    """Every part can do its work; 503 names the parts that cannot, and detail says what to do."""
+    """Check every part. 503 if a part cannot work; detail says which part, and what to do."""
     settings = services().settings
     folder = Path(settings.storage_dir)
     looks: dict[str, Callable[[], str]] = {
@@ -55,7 +55,7 @@ def readyz() -> Response:
 
 
 def _check(look: Callable[[], str]) -> Check:
-    """The detail that look() returns, or why it failed."""
+    """Run one check: its detail, or the reason of its failure."""
     try:
         return {"ok": True, "detail": look()}
     except (peewee.DatabaseError, peewee.InterfaceError, MaxConnectionsExceeded):
@@ -87,10 +87,12 @@ def _look_at_storage(folder: Path) -> str:
 def _look_at_disk(settings: Settings) -> str:
     """The least free space of the disks that hold the storage folder and the SQLite file."""
     folders = [Path(settings.storage_dir), *([] if settings.is_postgresql else [settings.sqlite_path.parent])]
-    frees = [shutil.disk_usage(folder).free for folder in folders if folder.is_dir()]
-    if not frees:
-        return "unknown: there is no storage folder"
-    free = min(frees)
+    try:
+        free = min(shutil.disk_usage(folder).free for folder in folders)
+    except OSError as error:
+        raise NotReady(
+            f"the free space cannot be read ({error.strerror}): check the folders of STORAGE_DIR and DB_PATH"
+        ) from None
     if free < MIN_FREE_BYTES:
         raise NotReady(f"the disk is nearly full, {free // 1_000_000} MB are free: delete jobs or other files")
     return f"{free // 1_000_000} MB are free"
@@ -106,7 +108,7 @@ def _look_at_background(name: str) -> str:
 
 
 def _generators(settings: Settings) -> Check:
-    """What the workers beside this process can run; other jobs wait, and the service is ready all the same."""
+    """The generators of the workers of this service. Without DiffRhythm, the service is still ready."""
     if settings.diffrhythm_command:
         return {"ok": True, "detail": "diffrhythm, synth"}
     return {"ok": False, "detail": "synth alone: jobs of type diffrhythm wait until DIFFRHYTHM_COMMAND is set"}

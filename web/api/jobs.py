@@ -21,7 +21,7 @@ TEXT = ("text/plain",)
 
 @routes.route("POST", "/jobs", answers={201: schemas.Job, 200: schemas.Job}, problems=[409], headers=["Prefer"])
 def create_job(body: schemas.NewJob) -> Response:
-    """Record a job; the same job_id and body again answer the job as it is now. `Prefer: wait=n` as for one job."""
+    """Record a job. The same job_id and body again return the job as it is now. `Prefer: wait=n` waits for its end."""
     job, new = jobs.create_once(**body.fields_set())
     return created(wait_until_finished(job) or job, new)
 
@@ -34,36 +34,36 @@ def list_jobs(query: schemas.JobList) -> Response:
 
 @routes.route("GET", "/jobs/<id:job_id>", answers={200: schemas.Job, 304: None}, problems=[404], headers=["Prefer"])
 def get_job(job_id: str, query: schemas.JobGet) -> Response:
-    """One job; with `Prefer: wait=n` as soon as it is final, or after n seconds, 60 at most."""
+    """One job. With `Prefer: wait=n`, answer when the job has finished or after n seconds, at most 60."""
     return record(wait_until_finished(services().job_store.get(job_id)), query.expand)
 
 
 @routes.route("PATCH", "/jobs/<id:job_id>", answers={200: schemas.Job}, problems=[404, 409, 412])
 def update_job(job_id: str, body: schemas.JobPatch, if_match: IfMatch, lease_token: LeaseToken) -> Response:
-    """Change a job; its status only goes forward, and while it is leased only its holder changes its work."""
+    """Change a job. Its status only goes forward. While it is leased, only the lease holder may change its work."""
     return record(jobs.update(job_id, if_match, lease_token, **body.fields_set()))
 
 
 @routes.route("DELETE", "/jobs/<id:job_id>", answers={204: None}, problems=[404, 412])
 def delete_job(job_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
-    """Delete a job, its tracks and their loops; with files=true their files, too."""
+    """Delete a job, its tracks and their loops. files=true also deletes their files."""
     return deleted(deletion.delete_job(services().storage, job_id, if_match, query.files))
 
 
 @routes.route("GET", "/jobs/<id:job_id>/log", answers={200: TEXT, 206: TEXT}, problems=[404, 416])
 def get_job_log(job_id: str, query: schemas.LogQuery) -> Response:
-    """What the job's generator has printed so far; whole, a Range of bytes, or the last lines."""
+    """The output of the job's generator so far: the whole text, a Range of bytes, or the last lines."""
     require(jobs.get_by_id(job_id))
     return downloads.log(services().storage, job_id, query.tail)
 
 
 def matching_jobs(query: schemas.JobList) -> JobRepository:
-    """The jobs a list is about: those with its words, if it has any."""
+    """The repository for a list: all jobs, or the jobs with the words of q."""
     return JobSearch(query.q) if query.q else jobs
 
 
 def conditions(query: schemas.JobList) -> list[Expression]:
-    """The conditions of a list of jobs, but for its words."""
+    """The conditions of a list of jobs, without the words of q."""
     where = filters.created(Job, query.created_after, query.created_before)
     where += filters.metadata_is(Job, query.metadata)
     if query.status:

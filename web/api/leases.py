@@ -20,50 +20,50 @@ jobs, loops = JobRepository(), LoopRepository()
 
 @routes.route("POST", "/jobs/claim", answers={200: schemas.LeasedJob, 204: None})
 def claim_job(body: schemas.JobClaim) -> Response:
-    """Lease the best pending job: highest priority, then oldest. 204 when nothing waits."""
+    """Lease the best pending job: highest priority, then oldest. 204 if nothing is pending."""
     types = body.fields_set().get("job_types")
     return _claim(jobs, partial(jobs.claim_of, types) if types else jobs.claim, body)
 
 
 @routes.route("POST", "/loops/claim", answers={200: schemas.LeasedLoop, 204: None})
 def claim_loop(body: schemas.LoopClaim) -> Response:
-    """Lease the best pending loop: highest priority, then oldest. 204 when nothing waits."""
+    """Lease the best pending loop: highest priority, then oldest. 204 if nothing is pending."""
     return _claim(loops, loops.claim, body)
 
 
 @routes.route("POST", "/jobs/<id:job_id>/heartbeat", answers={200: schemas.Job}, problems=[404, 409])
 def heartbeat_job(job_id: str, lease_token: str) -> Response:
-    """Renew the lease; cancel_requested says whether to stop."""
+    """Renew the lease. If cancel_requested is true, the worker must stop."""
     return record(jobs.heartbeat(job_id, lease_token))
 
 
 @routes.route("POST", "/loops/<id:loop_id>/heartbeat", answers={200: schemas.Loop}, problems=[404, 409])
 def heartbeat_loop(loop_id: str, lease_token: str) -> Response:
-    """Renew the lease; cancel_requested says whether to stop."""
+    """Renew the lease. If cancel_requested is true, the worker must stop."""
     return record(loops.heartbeat(loop_id, lease_token))
 
 
 @routes.route("POST", "/jobs/<id:job_id>/release", answers={200: schemas.Job}, problems=[404, 409])
 def release_job(job_id: str, lease_token: str) -> Response:
-    """Give the job back to the queue; the attempt is not counted."""
+    """Put the job back into the queue; the attempt is not counted."""
     return record(jobs.release(job_id, lease_token))
 
 
 @routes.route("POST", "/loops/<id:loop_id>/release", answers={200: schemas.Loop}, problems=[404, 409])
 def release_loop(loop_id: str, lease_token: str) -> Response:
-    """Give the loop back to the queue; the attempt is not counted."""
+    """Put the loop back into the queue; the attempt is not counted."""
     return record(loops.release(loop_id, lease_token))
 
 
 @routes.route("POST", "/jobs/<id:job_id>/cancel", answers={200: schemas.Job}, problems=[404])
 def cancel_job(job_id: str) -> Response:
-    """Stop a job, now or as soon as its worker looks; a finished one stays as it is."""
+    """Cancel a job: a pending one at once, a leased one when its worker notices. A finished job is not changed."""
     return record(jobs.cancel(job_id))
 
 
 @routes.route("POST", "/loops/<id:loop_id>/cancel", answers={200: schemas.Loop}, problems=[404])
 def cancel_loop(loop_id: str) -> Response:
-    """Stop a loop, now or as soon as its worker looks; a finished one stays as it is."""
+    """Cancel a loop: a pending one at once, a leased one when its worker notices. A finished loop is not changed."""
     return record(loops.cancel(loop_id))
 
 

@@ -1,4 +1,4 @@
-"""REST: loops, by themselves, of a track and of a job."""
+"""REST: all loops, the loops of a track, and the loops of a job."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ CREATED: dict[int, Any] = {201: schemas.Loop, 200: schemas.Loop}
 
 @routes.route("GET", "/jobs/<id:job_id>/loops", answers={200: schemas.LoopPage}, problems=[404])
 def list_loops_of_job(job_id: str, query: schemas.LoopsOf) -> Response:
-    """The loops of a job, by way of its tracks."""
+    """The loops of all tracks of a job."""
     require(jobs.get_by_id(job_id))
     return page(loops, query, filters.loops_of_job(job_id), *_conditions(query))
 
@@ -35,14 +35,14 @@ def list_loops_of_track(track_id: str, query: schemas.LoopsOf) -> Response:
 
 @routes.route("POST", "/tracks/<id:track_id>/loops", answers=CREATED, problems=[404, 409])
 def create_loop_of_track(track_id: str, body: schemas.LoopOfTrack) -> Response:
-    """Ask for a loop of a track."""
+    """Order a loop of a track."""
     require(tracks.get_by_id(track_id))
     return created(*loops.create_once(track_id=track_id, **body.fields_set()))
 
 
 @routes.route("POST", "/loops", answers=CREATED, problems=[409])
 def create_loop(body: schemas.NewLoop) -> Response:
-    """Ask for a loop; the same loop_id and body again answer the loop as it is now."""
+    """Order a loop. The same loop_id and body again return the loop as it is now."""
     return created(*loops.create_once(**body.fields_set()))
 
 
@@ -61,13 +61,13 @@ def get_loop(loop_id: str) -> Response:
 
 @routes.route("PATCH", "/loops/<id:loop_id>", answers={200: schemas.Loop}, problems=[404, 409, 412])
 def update_loop(loop_id: str, body: schemas.LoopPatch, if_match: IfMatch, lease_token: LeaseToken) -> Response:
-    """Change a loop; its status only goes forward, and while it is leased only its holder changes its work."""
+    """Change a loop. Its status only goes forward. While it is leased, only the lease holder may change its work."""
     return record(loops.update(loop_id, if_match, lease_token, **body.fields_set()))
 
 
 @routes.route("DELETE", "/loops/<id:loop_id>", answers={204: None}, problems=[404, 412])
 def delete_loop(loop_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
-    """Delete a loop; with files=true its file, too."""
+    """Delete a loop. files=true also deletes its file."""
     return deleted(deletion.delete_loop(services().storage, loop_id, if_match, query.files))
 
 

@@ -12,5 +12,5 @@ routes = Operations("/api")
 
 @routes.route("GET", "/stats", answers={200: schemas.Stats})
 def get_stats() -> Response:
-    """Counts by status, how many wait, and how long a job takes."""
+    """Counts by status, pending jobs by type, the length of the queue, and the mean duration of a job."""
     return json_answer(stats())

@@ -1,4 +1,4 @@
-"""REST: tracks, by themselves and of a job."""
+"""REST: all tracks, and the tracks of a job."""
 
 from flask import Response
 from peewee import Expression
@@ -32,7 +32,7 @@ def create_track_of_job(job_id: str, body: schemas.TrackOfJob) -> Response:
 
 @routes.route("POST", "/tracks", answers={201: schemas.Track, 200: schemas.Track}, problems=[409])
 def create_track(body: schemas.NewTrack) -> Response:
-    """Record a track; the same track_id and body again answer the track as it is now."""
+    """Record a track. The same track_id and body again return the track as it is now."""
     return created(*tracks.create_once(**body.fields_set()))
 
 
@@ -57,7 +57,7 @@ def update_track(track_id: str, body: schemas.TrackPatch, if_match: IfMatch) -> 
 
 @routes.route("DELETE", "/tracks/<id:track_id>", answers={204: None}, problems=[404, 412])
 def delete_track(track_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
-    """Delete a track and its loops; with files=true their files, too."""
+    """Delete a track and its loops. files=true also deletes their files."""
     return deleted(deletion.delete_track(services().storage, track_id, if_match, query.files))
 
 

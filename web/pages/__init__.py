@@ -1,4 +1,4 @@
-"""The dashboard: every page and form of it is registered here."""
+"""The dashboard: this module registers its pages and forms."""
 
 from flask import Blueprint, Flask
 

@@ -1,4 +1,4 @@
-"""The forms of the dashboard, as browsers without JavaScript send them; with JavaScript the pages call REST."""
+"""Receives the forms of the dashboard. Browsers without JavaScript send them; with JavaScript, the pages call REST."""
 
 import hmac
 import math
@@ -20,14 +20,14 @@ from web.strict_json import check_value
 
 routes = Routes()
 DELETE = {"job": deletion.delete_job, "track": deletion.delete_track, "loop": deletion.delete_loop}
-WORDS = ("genre", "mood", "language", "lyrics")  # of the form for a job, kept in its metadata
+WORDS = ("genre", "mood", "language", "lyrics")  # fields of the form for a job that become its metadata
 SIGNED_IN_SECONDS = 30 * 24 * 3600
 FIELDS = 50
 
 
 @routes.post("/jobs")
 def make_job() -> ResponseReturnValue:
-    """Record the job of the form, or show what is wrong with it."""
+    """Record the job of the form, or show the form with its errors."""
     form = read_form()
     try:
         job, _ = jobs.create_once(**_read(schemas.NewJob, job_of(form)))
@@ -38,7 +38,7 @@ def make_job() -> ResponseReturnValue:
 
 @routes.post("/tracks/<id:track_id>/loops")
 def make_loop(track_id: str) -> ResponseReturnValue:
-    """Ask for the loop of the form, or show what is wrong with it."""
+    """Order the loop of the form, or show the form with its errors."""
     form, track = read_form(), require(tracks.get_by_id(track_id))
     try:
         loops.create_once(track_id=track_id, **_read(schemas.LoopOfTrack, loop_of(form)))
@@ -52,7 +52,7 @@ def make_loop(track_id: str) -> ResponseReturnValue:
 @routes.post("/loops/<id:record_id>/cancel", defaults={"kind": "loop", "verb": "cancel"})
 @routes.post("/loops/<id:record_id>/retry", defaults={"kind": "loop", "verb": "retry"})
 def act(kind: str, verb: str, record_id: str) -> ResponseReturnValue:
-    """Cancel or retry."""
+    """Cancel or retry a job or loop, then show its job."""
     return redirect(home_of(require(getattr(REPOS[kind], verb)(record_id))), 303)
 
 
@@ -60,7 +60,7 @@ def act(kind: str, verb: str, record_id: str) -> ResponseReturnValue:
 @routes.post("/tracks/<id:record_id>/delete", defaults={"kind": "track"})
 @routes.post("/loops/<id:record_id>/delete", defaults={"kind": "loop"})
 def delete(kind: str, record_id: str) -> ResponseReturnValue:
-    """Delete a record and what belongs to it; with its files when the box is ticked."""
+    """Delete a record and its children; also their files if the box is ticked."""
     with_files = read_form().get("files") == "true"
     record = require(REPOS[kind].get_by_id(record_id))
     back = url_for("pages.show_jobs") if kind == "job" else home_of(record)
@@ -76,7 +76,7 @@ def show_sign_in() -> ResponseReturnValue:
 
 @routes.post("/sign-in")
 def sign_in() -> ResponseReturnValue:
-    """Set the sign-in cookie when the token is right."""
+    """Set the sign-in cookie if the token is right."""
     form, token = read_form(), services().settings.api_token
     following = _own_address(form.get("next", ""))
     if not hmac.compare_digest(form.get("token", "").strip().encode(), token.encode()):
@@ -103,7 +103,7 @@ def sign_out() -> ResponseReturnValue:
 
 
 def read_form() -> dict[str, str]:
-    """The fields of a form. Raises UnsupportedMediaType, Malformed, and as raw_body() does."""
+    """The fields of a form. Raises UnsupportedMediaType, Malformed, and the errors of raw_body()."""
     if request.content_length and request.mimetype != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("Send the form as application/x-www-form-urlencoded.")
     try:
@@ -143,11 +143,11 @@ def _read(schema: type[schemas.Body], body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_field(error: Invalid) -> dict[str, str]:
-    """The messages by field; '' for a message about no single field."""
+    """The messages by field. A message that is not about a single field has the key ''."""
     return {problem["field"]: problem["message"] for problem in error.errors} or {"": str(error)}
 
 
 def _own_address(address: str) -> str:
-    """The address when it is one of ours, else the first page."""
+    """The address if it is a path on this service; else the address of the list."""
     is_own = address.startswith("/") and not address.startswith("//") and address.isprintable() and "\\" not in address
     return address if is_own else url_for("pages.show_jobs")

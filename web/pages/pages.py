@@ -26,7 +26,6 @@ SHOWN = {
     "failed": (JOB_STATUSES.failed,),
     "cancelled": (JOB_STATUSES.cancelled,),
 }
-FEWEST = ("running",)  # as many as there are workers: sorting those beats walking the index of all jobs
 GENRES = (
     *("Pop", "Rock", "Electronic", "Jazz", "Folk", "Hip-Hop", "Classical", "Ambient", "Blues", "Country", "Soul"),
     *("R&B", "Funk", "Reggae", "Latin", "Metal", "House", "Techno", "Lo-Fi", "Cinematic", "Synthwave"),
@@ -45,7 +44,7 @@ def show_jobs() -> str:
     """The jobs, newest first, narrowed by status, type and words."""
     show = request.args.get("show") or None
     query = _query(show)
-    records, cursor = part(matching_jobs(query), query, *conditions(query), few=show in FEWEST)
+    records, cursor = part(matching_jobs(query), query, *conditions(query))
     filters = {name: value for name, value in (("q", query.q), ("job_type", query.job_type)) if value}
     return render_template(
         "jobs.html",
@@ -83,7 +82,7 @@ def new_job_page(entries: dict[str, str], errors: dict[str, str]) -> str:
     """The form for a new job, with the entries so far and the errors by field."""
     runs = bool(services().settings.diffrhythm_command)
     chosen = {"job_type": "diffrhythm" if runs else "synth", **entries}
-    return render_template("new.html", given=chosen, errors=errors, genres=GENRES, moods=MOODS, runs_diffrhythm=runs)
+    return render_template("new.html", entries=chosen, errors=errors, genres=GENRES, moods=MOODS, runs_diffrhythm=runs)
 
 
 def job_page(job_id: str, failed: str | None = None, errors: dict[str, str] | None = None) -> str:

@@ -1,4 +1,4 @@
-"""The sign-in, the security headers and the error page that all pages share."""
+"""The sign-in, the security headers and the error page of all pages."""
 
 from flask import Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -12,7 +12,7 @@ OPEN = ("pages.static", "pages.show_sign_in", "pages.sign_in")
 
 
 def require_sign_in() -> ResponseReturnValue | None:
-    """Redirect to the sign-in when API_TOKEN is set and the browser has not signed in."""
+    """Redirect to the sign-in if API_TOKEN is set and the browser has not signed in."""
     token = services().settings.api_token.encode()
     if not token or request.endpoint in OPEN or guard.is_signed_in(token):
         return None
@@ -21,7 +21,7 @@ def require_sign_in() -> ResponseReturnValue | None:
 
 
 def protect(answer: Response) -> Response:
-    """Forbid scripts and styles from other hosts and inline ones, so that no prompt can run as a script."""
+    """Forbid inline scripts and styles, and those of other hosts, so that no prompt can run as a script."""
     answer.headers.update(HEADERS)
     if answer.mimetype == "text/html":
         answer.headers["Content-Security-Policy"] = POLICY
@@ -30,7 +30,7 @@ def protect(answer: Response) -> Response:
 
 
 def show_problem(error: Exception) -> ResponseReturnValue:
-    """Every error as a page."""
+    """Show an error as a page."""
     answer = problems.answer(error)
     if answer.status_code < 400:
         return answer

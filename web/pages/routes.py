@@ -1,4 +1,4 @@
-"""The routes of the pages, collected by each module and registered together."""
+"""Collects the routes of the pages in each module, so that one place registers all of them."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -9,17 +9,17 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Routes:
-    """The routes of one module, in the order they were written."""
+    """The routes of one module, in the order of the source."""
 
     def __init__(self) -> None:
         self.all: list[tuple[str, dict[str, Any]]] = []
 
     def get(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Declare a view for GET; options as Flask's add_url_rule() takes them."""
+        """A decorator for a GET view. The options go to add_url_rule() of Flask."""
         return self._declare(path, "GET", options)
 
     def post(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Declare a view for POST."""
+        """A decorator for a POST view."""
         return self._declare(path, "POST", options)
 
     def add_to(self, blueprint: Blueprint) -> None:

@@ -1,4 +1,4 @@
-"""Words for the pages: statuses, times, lengths, metadata and the analysis of a loop, as template filters."""
+"""Template filters: statuses, times, lengths, metadata and the analysis of a loop in words."""
 
 import json
 from datetime import datetime
@@ -22,7 +22,7 @@ LABELS = {
 TONES = {"pending": "waiting", "completed": "completed", "failed": "failed", "cancelled": "cancelled"}
 UNITS = (("year", 31_557_600), ("month", 2_629_800), ("week", 604_800), ("day", 86_400), ("hour", 3600), ("minute", 60))
 LAST = {"day": "yesterday", "week": "last week", "month": "last month", "year": "last year"}
-SHORT = 300  # characters of a prompt in a list, where two lines are shown
+SHORT = 300  # characters of a prompt in a list, which shows two lines of it
 
 
 def heading(job: Job) -> str:
@@ -43,7 +43,7 @@ def label(record: Job | Loop) -> str:
 
 
 def tone(record: Job | Loop) -> str:
-    """waiting, running, completed, failed or cancelled: this decides the colour of a status."""
+    """The tone of a status, which decides its colour: waiting, running, completed, failed or cancelled."""
     return TONES.get(record.status.lower(), "running")
 
 
@@ -53,7 +53,7 @@ def is_final(record: Job | Loop) -> bool:
 
 
 def waits_for(job: Job) -> str | None:
-    """What a pending job waits for that the workers beside this process do not have; None when they can make it."""
+    """What is missing for a pending job in the workers of this service; None if they can make it."""
     settings = services().settings
     if job.status != JOB_STATUSES.pending or not settings.workers:
         return None
@@ -61,7 +61,7 @@ def waits_for(job: Job) -> str | None:
 
 
 def ago(moment: datetime) -> str:
-    """'now', '5 minutes ago', 'yesterday': the words of Intl.RelativeTimeFormat, which times.js uses, too."""
+    """A past moment in words: 'now', '5 minutes ago', 'yesterday'. times.js makes the same words in the browser."""
     seconds = (utc_now() - moment).total_seconds()
     for unit, length in UNITS:
         count = int(seconds // length)
@@ -81,7 +81,7 @@ def iso(moment: datetime) -> str:
 
 
 def clock(seconds: float | None) -> str:
-    """0:30, 4:05 or 1:02:03; a dash for None."""
+    """Seconds as 0:30, 4:05 or 1:02:03; a dash for None."""
     if seconds is None:
         return "–"
     minutes, rest = divmod(round(seconds), 60)
@@ -90,7 +90,7 @@ def clock(seconds: float | None) -> str:
 
 
 def took(record: Job | Loop) -> str | None:
-    """How long the work took, '12 s' or '3 min 20 s'; None if it has not started or not finished."""
+    """The duration of the work, such as '12 s' or '3 min 20 s'; None if it has not started or not finished."""
     if record.started_at is None or record.finished_at is None:
         return None
     seconds = max(0.0, (record.finished_at - record.started_at).total_seconds())
@@ -101,12 +101,12 @@ def took(record: Job | Loop) -> str | None:
 
 
 def brief(text: str, length: int = SHORT) -> str:
-    """The text, cut to so many characters."""
+    """The text, cut to this number of characters."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
 def tags(record: Job | Track) -> list[str]:
-    """Genre, mood and language, as far as the metadata has them."""
+    """Genre, mood and language; those that the metadata has."""
     return [brief(value, 40) for name in ("genre", "mood", "language") if (value := metadata_text(record, name))]
 
 
@@ -127,7 +127,7 @@ def line_count(text: str) -> int:
 
 
 def details(record: Job | Track) -> dict[str, str]:
-    """The metadata as text, without the lyrics: they have a place of their own on the page."""
+    """The metadata as text, without the lyrics, which the page shows in another place."""
     shown = {name: value for name, value in record.metadata.items() if name != "lyrics" or not isinstance(value, str)}
     return {name: brief(_text(value), 1000) for name, value in shown.items()}
 
@@ -137,7 +137,7 @@ def _text(value: Any) -> str:
 
 
 def findings(loop: Loop) -> list[str]:
-    """What the looper found: the quality of the seam, tempo and beats; [] before the loop is made."""
+    """The results of the looper: quality of the seam, tempo and beats; [] before the loop is made."""
     analysis: dict[str, Any] = loop.analysis
     quality, tempo, beats = (analysis.get(name) for name in ("quality", "tempo", "beats"))
     words = [f"{brief(quality, 20)} seam"] if isinstance(quality, str) else []

@@ -1,4 +1,4 @@
-"""The shapes of every request and response: what validates and what the document says are the same."""
+"""The schemas of all requests and responses, for validation and for the OpenAPI document."""
 
 from web.schemas.answers import (
     Answer,

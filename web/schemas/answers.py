@@ -1,4 +1,4 @@
-"""The shapes of responses; they describe them in the OpenAPI document, nothing is validated on its way out."""
+"""The schemas of responses, for the OpenAPI document only: responses are not validated."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -8,24 +8,24 @@ from web.schemas.types import Format, Id, JobStatus, JsonObject, LoopStatus, Pro
 
 
 class Answer(BaseModel):
-    """An answer's body; for the document alone, nothing is validated on its way out."""
+    """The body of a response."""
 
     media_type: ClassVar[str] = "application/json"
 
 
 class ServerSentEvent(Answer):
-    """One event of a stream, as its lines say; besides, there are comments and lines of `retry` or `id` alone."""
+    """The lines of one event of a stream. A stream also has comments, and `retry` or `id` without an event."""
 
     media_type: ClassVar[str] = "text/event-stream"
 
     id: str = Field(description="the event id, to resume from")
     event: str = Field(description="job.updated and the like: entity.change; or resync: read the records again")
-    data: str = Field(description="the event record as JSON; with resync, the event_id to go on from")
-    retry: int = Field(1000, description="milliseconds after which to come back")
+    data: str = Field(description="the event record as JSON; for resync, the event_id after which the stream goes on")
+    retry: int = Field(1000, description="milliseconds after which the client connects again")
 
 
 class RecordOut(Answer):
-    """What all records carry."""
+    """The fields that all records have."""
 
     created_at: Utc
     updated_at: Utc
@@ -33,7 +33,7 @@ class RecordOut(Answer):
 
 
 class WorkOut(RecordOut):
-    """What jobs and loops carry."""
+    """The fields that jobs and loops have."""
 
     progress: Progress
     message: str | None
@@ -75,7 +75,7 @@ class Track(RecordOut):
 
 
 class Job(WorkOut):
-    """A request for music, and what became of it."""
+    """A request for music, and its result."""
 
     job_id: Id
     job_type: Word
@@ -101,35 +101,35 @@ class LeasedLoop(Loop):
 class Page(Answer):
     """A part of a list."""
 
-    next: str | None = Field(description="where the list goes on, or null")
+    next: str | None = Field(description="the address of the next part, or null")
     total: int = Field(0, description="with count=true")
 
 
 class JobPage(Page):
-    """Jobs."""
+    """A part of a list of jobs."""
 
     items: list[Job]
 
 
 class TrackPage(Page):
-    """Tracks."""
+    """A part of a list of tracks."""
 
     items: list[Track]
 
 
 class LoopPage(Page):
-    """Loops."""
+    """A part of a list of loops."""
 
     items: list[Loop]
 
 
 class Stats(Answer):
-    """How much there is, and how long it takes."""
+    """Counts of records, and the mean duration of a job."""
 
     jobs: dict[JobStatus, int]
     loops: dict[LoopStatus, int]
     tracks: int
-    queue_length: int = Field(description="jobs and loops that wait")
+    queue_length: int = Field(description="pending jobs and loops")
     waiting_by_type: dict[str, int] = Field(description="pending jobs by job_type")
     mean_job_seconds: float | None = Field(description="of the last hundred completed jobs")
 
@@ -150,14 +150,14 @@ class Health(Answer):
 
 
 class Check(Answer):
-    """One thing that must work."""
+    """The check of one part of the service."""
 
     ok: bool
     detail: str
 
 
 class Readiness(Answer):
-    """Whether requests can be served, and if not, why."""
+    """Says whether the service can work, and if not, why."""
 
     status: Literal["ready", "unavailable"]
     detail: str = Field(description="each part that is not ready, and what to do")
@@ -171,14 +171,14 @@ class Readiness(Answer):
 
 
 class FieldError(Answer):
-    """What is wrong with one field."""
+    """The error of one field."""
 
     field: str
     message: str
 
 
 class Problem(Answer):
-    """RFC 9457: what went wrong, and what to do."""
+    """An error (RFC 9457): what went wrong, and what to do."""
 
     title: str
     status: int

@@ -1,4 +1,4 @@
-"""The shapes of request bodies."""
+"""The schemas of request bodies."""
 
 from typing import Annotated, Any
 
@@ -25,17 +25,17 @@ from web.schemas.types import (
 
 
 class Body(BaseModel):
-    """A request body: JSON of exactly these fields."""
+    """A request body: a JSON object with only these fields."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     def fields_set(self) -> dict[str, Any]:
-        """The fields the client sent."""
+        """The fields that the client sent."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class JobFields(Body):
-    """What may be said of a job at any time."""
+    """The fields of a job that a client may always write."""
 
     job_type: Word | MISSING = MISSING
     metadata: JsonObject | MISSING = MISSING
@@ -49,20 +49,20 @@ class JobFields(Body):
 
 
 class NewJob(JobFields):
-    """A job to record; only the prompt is needed."""
+    """A job to record. Only the prompt is required."""
 
     job_id: Id | MISSING = MISSING
     prompt: Prompt
 
 
 class JobPatch(JobFields):
-    """What to change of a job; a JSON object is replaced whole."""
+    """Changes of a job. A JSON object is replaced as a whole."""
 
     prompt: Prompt | MISSING = MISSING
 
 
 class TrackFields(Body):
-    """What may be said of a track at any time."""
+    """The fields of a track that a client may always write."""
 
     duration: TrackSeconds | None | MISSING = MISSING
     metadata: JsonObject | MISSING = MISSING
@@ -83,13 +83,13 @@ class NewTrack(TrackOfJob):
 
 
 class TrackPatch(TrackFields):
-    """What to change of a track; a JSON object is replaced whole."""
+    """Changes of a track. A JSON object is replaced as a whole."""
 
     job_id: Id | MISSING = MISSING
 
 
 class LoopFields(Body):
-    """What may be said of a loop at any time."""
+    """The fields of a loop that a client may always write."""
 
     fade_in_out: Flag | MISSING = MISSING
     format: Format | MISSING = MISSING
@@ -117,14 +117,14 @@ class NewLoop(LoopOfTrack):
 
 
 class LoopPatch(LoopFields):
-    """What to change of a loop."""
+    """Changes of a loop."""
 
     track_id: Id | MISSING = MISSING
     duration: LoopSeconds | MISSING = MISSING
 
 
 class Claim(Body):
-    """Who wants work, for how long, and how long to wait for some."""
+    """A claim: the name of the worker, the length of the lease, and how long to wait for work."""
 
     worker: Annotated[str, Field(min_length=1, max_length=200, description="a name for people"), NOT_BLANK]
     lease_seconds: Annotated[float, Field(ge=0.1, le=3600)] | MISSING = MISSING

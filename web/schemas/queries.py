@@ -1,4 +1,4 @@
-"""The shapes of query strings."""
+"""The schemas of query strings."""
 
 from typing import Annotated, Literal
 
@@ -9,24 +9,24 @@ from web.schemas.types import Format, Id, JobStatus, LoopStatus, MetadataFilter,
 
 
 class Query(BaseModel):
-    """A query string: exactly these parameters, each given once unless it is a list."""
+    """A query string with only these parameters. Only a list parameter may come more than once."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class List(Query):
-    """The part of a list that is wanted."""
+    """Parameters of all lists: which part, and created when."""
 
     limit: Annotated[int, Field(ge=1, le=200), BeforeValidator(digits)] = 50
     offset: Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(digits)] = 0
     cursor: Annotated[str, Field(max_length=512, description="from `next`; opaque")] | SkipJsonSchema[None] = None
     count: Switch = Field(False, json_schema_extra={"default": "false"})
-    created_after: Moment | SkipJsonSchema[None] = Field(None, description="made at or after")
-    created_before: Moment | SkipJsonSchema[None] = Field(None, description="made before")
+    created_after: Moment | SkipJsonSchema[None] = Field(None, description="created at or after this time")
+    created_before: Moment | SkipJsonSchema[None] = Field(None, description="created before this time")
 
 
 class JobList(List):
-    """Which jobs, in which order."""
+    """Parameters of a list of jobs."""
 
     status: list[JobStatus] = Field([], max_length=8, description="may be given several times")
     job_type: Word | SkipJsonSchema[None] = None
@@ -37,13 +37,13 @@ class JobList(List):
 
 
 class JobGet(Query):
-    """What to show of a job."""
+    """Parameters of one job."""
 
     expand: Literal["tracks", "tracks.loops"] | SkipJsonSchema[None] = None
 
 
 class TracksOfJob(List):
-    """Which tracks of a job, in which order."""
+    """Parameters of a list of the tracks of a job."""
 
     metadata: MetadataFilter = Field({}, max_length=20, description="metadata.artist=Ada; any dotted path")
     sort: Literal["-created_at", "created_at", "-updated_at", "updated_at"] = "-created_at"
@@ -51,19 +51,19 @@ class TracksOfJob(List):
 
 
 class TrackList(TracksOfJob):
-    """Which tracks, in which order."""
+    """Parameters of a list of tracks."""
 
     job_id: Id | SkipJsonSchema[None] = None
 
 
 class TrackGet(Query):
-    """What to show of a track."""
+    """Parameters of one track."""
 
     expand: Literal["loops"] | SkipJsonSchema[None] = None
 
 
 class LoopsOf(List):
-    """Which loops of a job or track, in which order."""
+    """Parameters of a list of the loops of a job or track."""
 
     status: list[LoopStatus] = Field([], max_length=8, description="may be given several times")
     format: Format | SkipJsonSchema[None] = None
@@ -71,48 +71,48 @@ class LoopsOf(List):
 
 
 class LoopList(LoopsOf):
-    """Which loops, in which order."""
+    """Parameters of a list of loops."""
 
     track_id: Id | SkipJsonSchema[None] = None
 
 
 class LogQuery(Query):
-    """How much of a log."""
+    """Parameters of a log."""
 
     tail: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(digits)] | SkipJsonSchema[None] = Field(
-        None, description="only so many last lines"
+        None, description="the number of last lines to return"
     )
 
 
 class Deletion(Query):
-    """What to delete besides the record."""
+    """Parameters of a deletion."""
 
-    files: Switch = Field(False, description="its files, too", json_schema_extra={"default": "false"})
+    files: Switch = Field(False, description="also delete its files", json_schema_extra={"default": "false"})
 
 
 class AudioQuery(Query):
-    """Which encoding of a track."""
+    """Parameters of the sound of a track."""
 
     format: Literal["wav", "mp3"] | SkipJsonSchema[None] = Field(None, description="WAV when there is one, else MP3")
 
 
 class UploadQuery(Query):
-    """Which file of a track the body is."""
+    """Parameters of an upload."""
 
     format: Literal["wav", "mp3"] | SkipJsonSchema[None] = Field(None, description="refuse a body of another kind")
 
 
 class WaveformQuery(Query):
-    """How finely to draw."""
+    """Parameters of a waveform."""
 
     points: Annotated[int, Field(ge=1, le=2000), BeforeValidator(digits)] = 800
 
 
 class EventQuery(Query):
-    """Where a stream of events begins."""
+    """Parameters of a stream of events."""
 
     since: Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(digits)] | SkipJsonSchema[None] = Field(
-        None, description="what follows this event id; Last-Event-ID wins over it"
+        None, description="events after this id; Last-Event-ID wins over it"
     )
 
 

@@ -1,4 +1,4 @@
-"""The types of single fields: what is accepted, and what the document says of it."""
+"""The types of single fields, with their limits and their descriptions in the OpenAPI document."""
 
 import re
 from datetime import datetime
@@ -14,11 +14,12 @@ MetadataFilter = dict[Annotated[str, Field(pattern=METADATA_PATH)], Annotated[st
 
 
 def _integral(value: Any) -> Any:
-    """JSON Schema calls 6.0 an integer."""
+    """Accept 6.0 as an integer, as JSON Schema does."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def digits(value: Any) -> Any:
+    """A whole number written in digits, as query strings have it. Raises ValueError."""
     if isinstance(value, str) and not re.fullmatch("[0-9]{1,19}", value):
         raise ValueError("expected a whole number in the digits 0-9")
     return int(value)
@@ -36,15 +37,15 @@ def _zero_or_one(value: Any) -> Any:
 
 def _moment(value: Any) -> Any:
     shape = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?\d*([Zz]|[+-]\d\d:\d\d)"
-    found = re.fullmatch(shape, value, re.ASCII)
-    if not found:
+    match = re.fullmatch(shape, value, re.ASCII)
+    if not match:
         raise ValueError("expected a time with its zone such as 2026-01-31T12:00:00Z (write + as %2B)")
     return datetime.fromisoformat(value.upper())
 
 
 Id = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=ID_PATTERN, description="A-Z a-z 0-9 . _ -")]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-# U+0085 is blank to the validator, and is not to JSON Schema's readers.
+# The validator treats U+0085 as blank; readers of JSON Schema do not.
 NOT_BLANK = Field(pattern=r"\S", json_schema_extra={"pattern": r"[^\s\u0085]"})
 Prompt = Annotated[str, Field(min_length=1, max_length=20_000), NOT_BLANK]
 Text = Annotated[str, Field(max_length=10_000)]

@@ -1,4 +1,4 @@
-// Makes the pages live. Each can be read, and each form sent, without this.
+// Starts the scripts of a page. Without them, every page can still be read and every form sent.
 
 import { closeDialog, openDialogs } from "./dialogs.js";
 import { sendForms } from "./forms.js";
@@ -25,7 +25,7 @@ if (document.getElementById("jobs")) {
   page = (await import("./job.js")).beginJob();
 }
 
-/** What follows a form that was taken: its page shows it, or the page of its record opens. */
+/** After a form was accepted: show the result on this page, or open the page of the record. */
 async function done(form, record) {
   const { api, method, body } = form.dataset;
   const isNewJob = body === "job";

@@ -1,10 +1,10 @@
-// Links to a form open it above the page; without JavaScript they are pages.
+// Links to a form open the form in a dialog. Without JavaScript, they open a page.
 
 import { readPage } from "./http.js";
 
-const kept = new Map(); // address -> its dialog, closed with a draft in it
+const kept = new Map(); // address -> the closed dialog with its draft
 
-/** Open links marked so in a dialog; failed(problem) when it cannot be read. */
+/** Open marked links in a dialog. Calls failed(problem) if the form cannot be loaded. */
 export function openDialogs(failed) {
   document.addEventListener("click", async (event) => {
     const link = event.target.closest("a[data-dialog], a[data-close]");
@@ -21,7 +21,7 @@ export function openDialogs(failed) {
   });
 }
 
-/** Close the dialog a form is in, and forget it. */
+/** Close the dialog of a form, and drop its draft. */
 export function closeDialog(form) {
   const dialog = form.closest("dialog");
   if (!dialog) return;
@@ -38,7 +38,7 @@ async function read(address) {
   dialog.setAttribute("aria-labelledby", title.id);
   dialog.className = address === "/new" ? "drawer" : "modal";
   dialog.append(part);
-  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // its backdrop
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // a click on the backdrop
   if (address === "/new") kept.set(address, dialog);
   else dialog.addEventListener("close", () => dialog.remove());
   return dialog;

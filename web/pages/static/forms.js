@@ -1,4 +1,4 @@
-// Forms that call REST instead of loading a page: saving, refused (each message at its field), done.
+// Sends forms by REST instead of loading a page, and shows the message of each refused field.
 
 import { newId, sendJson } from "./http.js";
 import { announce } from "./merge.js";
@@ -18,9 +18,9 @@ const BODIES = {
     return { duration: Number(duration.value), fade_in_out: fade_in_out.checked, format: format.value };
   },
 };
-const attempts = new WeakMap(); // form -> what was sent and did not succeed, to be sent under the same id again
+const attempts = new WeakMap(); // form -> the body that failed; it is sent again with the same id
 
-/** Send every form that names an address of REST there; done(form, record) follows a success. */
+/** Send the forms that have a REST address. Calls done(form, record) after a success. */
 export function sendForms(done) {
   document.addEventListener("submit", async (event) => {
     const form = event.target;
@@ -51,12 +51,12 @@ async function remove(url) {
   try {
     return await sendJson(url, { method: "DELETE" });
   } catch (problem) {
-    if (problem.status === 404) return null; // it is gone, as was wanted
+    if (problem.status === 404) return null; // the record is deleted already, which is the goal
     throw problem;
   }
 }
 
-/** The body with an id, the same as at the last try of the same: sent twice, it is made once. */
+/** The body with an id. The same body gets the same id again, so sending it twice creates one record. */
 function identified(form, kind) {
   const body = BODIES[kind](form);
   const text = JSON.stringify(body);
@@ -81,7 +81,7 @@ function tell(form, problem) {
   announce(problem.message);
 }
 
-/** True when the form has a field of that name, which now says what is wrong with it. */
+/** Show a message at the field with this name. True if the form has such a field. */
 function tellField(form, { field, message }) {
   const name = field.split(".").at(-1);
   const place = form.querySelector(`[data-error="${CSS.escape(name)}"]`);

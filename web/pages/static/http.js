@@ -1,8 +1,8 @@
-// Requests to this service, and what it answers.
+// Sends requests to this service, and reads its answers.
 
 const PATIENCE = 20_000; // milliseconds
 
-/** Something the service refused, or 0 as its status when it did not answer at all. */
+/** A refused request. Its status is 0 if the service did not answer. */
 export class Problem extends Error {
   constructor(detail, status = 0, errors = []) {
     super(detail);
@@ -15,7 +15,7 @@ export class Problem extends Error {
   }
 }
 
-/** The answer to a request, its body as JSON if there is one. Throws Problem. */
+/** Send a request. Returns the answer; a body is sent as JSON. Throws Problem. */
 export async function send(url, { method = "GET", body } = {}) {
   const options = { method, signal: AbortSignal.timeout(PATIENCE) };
   if (body !== undefined) {
@@ -39,7 +39,7 @@ export async function sendJson(url, options) {
   return answer.status === 204 ? null : answer.json();
 }
 
-/** A page of this service as a document of its own. Throws Problem. */
+/** A page of this service as a document. Throws Problem. */
 export async function readPage(url) {
   const answer = await send(url);
   return new DOMParser().parseFromString(await textOf(answer), "text/html");
@@ -50,7 +50,7 @@ export async function readText(url) {
   return textOf(await send(url));
 }
 
-/** An id nobody else chose; crypto.randomUUID() is missing where the page came over plain HTTP. */
+/** A random id. crypto.randomUUID() does not exist on pages loaded over plain HTTP. */
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -66,9 +66,9 @@ async function textOf(answer) {
 
 async function problemOf(answer) {
   const isProblem = (answer.headers.get("Content-Type") ?? "").includes("problem+json");
-  const told = isProblem ? await answer.json().catch(() => ({})) : {};
-  const detail = told.detail ?? `The service answered ${answer.status} ${answer.statusText}.`;
-  return new Problem(detail, answer.status, told.errors ?? []);
+  const problem = isProblem ? await answer.json().catch(() => ({})) : {};
+  const detail = problem.detail ?? `The service answered ${answer.status} ${answer.statusText}.`;
+  return new Problem(detail, answer.status, problem.errors ?? []);
 }
 
 function signIn() {

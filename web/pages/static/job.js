@@ -1,4 +1,4 @@
-// The page of a job: its progress, its log, its tracks and their loops, as they come.
+// Keeps the page of a job up to date: its progress, its log, its tracks and their loops.
 
 import { readPage, readText } from "./http.js";
 import { Follower } from "./live.js";
@@ -17,7 +17,7 @@ const state = () => document.getElementById("job-state");
 
 let isGone = false;
 
-/** Bring the page to life; the Follower. */
+/** Start to update the page. Returns the Follower. */
 export function beginJob() {
   const refresh = coalesced(refreshOnce);
   const follower = new Follower(`/api/jobs/${jobId}/events`, { changed: (event) => changed(event, refresh), refresh });
@@ -60,7 +60,7 @@ async function followLog() {
     log.dataset.final = String(isFinal);
     if (text) showLog(text.slice(-LOG_CHARACTERS));
   } catch {
-    // The page says when the service does not answer.
+    // Nothing to do here: the page shows that the service does not answer.
   }
 }
 

@@ -1,11 +1,11 @@
-// The list of jobs: kept as the ledger is, narrowed without loading the page, and longer as one scrolls.
+// Keeps the list of jobs up to date, filters it without loading the page, and loads older jobs on scrolling.
 
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
 import { announce, coalesced, debounced, merge, tick } from "./merge.js";
 import { tellTimes } from "./times.js";
 
-const TYPING = 250; // milliseconds without a key
+const TYPING = 250; // milliseconds after the last key
 const SETTLE = 150;
 const AHEAD = "600px";
 const FINAL = new Set(["completed", "failed", "cancelled"]);
@@ -14,18 +14,18 @@ const REMEMBERED = 1000;
 const results = document.getElementById("results");
 const search = document.getElementById("search");
 const list = () => document.getElementById("jobs");
-const statuses = new Map(); // of jobs as last told
+const statuses = new Map(); // the last known status of each job
 
-let reading = 0; // which list is read: an answer that comes too late is dropped
+let reading = 0; // the number of the list that is loading; answers for earlier lists are dropped
 
-/** Bring the list to life; the Follower. */
+/** Start to update the list. Returns the Follower. */
 export function beginList() {
   const refresh = coalesced(refreshOnce);
   const follower = new Follower("/api/events", { changed: (event) => changed(event, refresh), refresh });
   const go = (url, how) => narrow(url, how).catch((problem) => problem.offline && follower.lookNow());
   document.addEventListener("click", (event) => followTab(event, go));
-  search.addEventListener("submit", (event) => (event.preventDefault(), go(asked(), "push")));
-  search.addEventListener("input", debounced(() => go(asked(), "replace"), TYPING));
+  search.addEventListener("submit", (event) => (event.preventDefault(), go(addressOfForm(), "push")));
+  search.addEventListener("input", debounced(() => go(addressOfForm(), "replace"), TYPING));
   window.addEventListener("popstate", () => go(location.href, null));
   new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && readMore(), { rootMargin: AHEAD }).observe(
     document.getElementById("more"),
@@ -37,7 +37,7 @@ export function beginList() {
   return { refresh, follower };
 }
 
-/** Show a job that was just made. */
+/** Show a job that was just created. */
 export function point(jobId) {
   const row = document.getElementById(`job-${jobId}`);
   row?.classList.add("new");
@@ -49,8 +49,8 @@ async function refreshOnce() {
   const fresh = await readPage(location.href);
   if (number !== reading) return;
   const more = fresh.getElementById("more");
-  const known = new Set([...list().children].map((row) => row.id));
-  const joins = [...fresh.querySelectorAll("#jobs > li")].some((row) => known.has(row.id));
+  const shownIds = new Set([...list().children].map((row) => row.id));
+  const joins = [...fresh.querySelectorAll("#jobs > li")].some((row) => shownIds.has(row.id));
   merge(fresh);
   if (!joins && more) replaceMore(more);
   tellTimes(results);
@@ -84,8 +84,8 @@ function followTab(event, go) {
   go(link.href, "push");
 }
 
-/** The address of what the form asks for, in the tab that is open. */
-function asked() {
+/** The address of the list with the filters of the form, in the open tab. */
+function addressOfForm() {
   const url = new URL(search.action);
   for (const [name, value] of new FormData(search)) if (value.trim()) url.searchParams.set(name, value.trim());
   const show = new URL(location.href).searchParams.get("show");
@@ -93,7 +93,7 @@ function asked() {
   return url.href;
 }
 
-/** Show another list in place of this one. */
+/** Replace this list with another one. */
 async function narrow(url, how) {
   const number = ++reading;
   results.ariaBusy = "true";
@@ -112,9 +112,9 @@ function take(fresh) {
   replaceMore(fresh.getElementById("more"));
   merge(fresh);
   const { q, job_type: type } = search.elements;
-  const asked = fresh.getElementById("search").elements;
-  if (document.activeElement !== q) q.value = asked.q.value;
-  type.value = asked.job_type.value;
+  const fields = fresh.getElementById("search").elements;
+  if (document.activeElement !== q) q.value = fields.q.value;
+  type.value = fields.job_type.value;
   tellTimes(results);
   const count = list().children.length;
   announce(`${count}${document.querySelector('#more [rel="next"]') ? " or more" : ""} jobs`);
@@ -124,7 +124,7 @@ function replaceMore(more) {
   document.getElementById("more").replaceChildren(...more.children);
 }
 
-/** Append what follows; while it is read the link says so, and when it cannot be it is there to try again. */
+/** Append the next part of the list. The link shows that it is loading; after an error it can be used again. */
 async function readMore() {
   const link = document.querySelector('#more [rel="next"]');
   if (!link || link.ariaBusy === "true") return;
@@ -146,7 +146,7 @@ async function readMore() {
   }
 }
 
-/** An observer tells of a change: when the end is still in sight there is none. */
+/** Load more if the end of the list is still visible: an observer reports only changes. */
 function reobserve() {
   const { top } = document.getElementById("more").getBoundingClientRect();
   if (top < innerHeight + parseInt(AHEAD, 10)) readMore();

@@ -1,8 +1,8 @@
-// Keeps a page as the ledger is: by its events where there is a stream of them, else by asking every two seconds.
-// The stream is closed while nobody looks, since a browser opens only six connections to one host.
+// Keeps a page up to date: by an event stream if there is one, else by a request every two seconds.
+// The stream is closed while the page is hidden, because a browser opens only six connections to one host.
 
 const NAMES = ["job", "track", "loop"].flatMap((entity) => ["created", "updated", "deleted"].map((change) => `${entity}.${change}`));
-const POLL = 2_000; // milliseconds, as all that follow
+const POLL = 2_000; // milliseconds, as in the next constants
 const RECONNECT = 300;
 const LONGEST_WAIT = 30_000;
 const REFUSED_WAIT = 30_000;
@@ -18,7 +18,7 @@ const words = document.getElementById("connection-words");
 const banner = document.getElementById("offline");
 const countdown = document.getElementById("offline-next");
 
-/** Calls changed(event) for each event of a stream, and refresh() (a promise) whenever the page may be behind. */
+/** Calls changed(event) for each event of a stream, and refresh() (a promise) when the page may be out of date. */
 export class Follower {
   #url;
   #changed;
@@ -42,7 +42,7 @@ export class Follower {
     if (!document.hidden) this.#open();
   }
 
-  /** Ask at once whether the service answers; for whoever has just seen that it does not. */
+  /** Check now whether the service answers. Call this after a request that got no answer. */
   lookNow() {
     this.#lookNow();
   }
@@ -113,7 +113,7 @@ export class Follower {
     this.#failures = 0;
     banner.hidden = true;
     if (wasOffline) {
-      this.#refusedUntil = 0; // it failed because all did
+      this.#refusedUntil = 0; // the stream failed because the whole service did not answer
       await this.#catchUp();
     }
     if (document.hidden || this.#source) return;
@@ -127,12 +127,12 @@ export class Follower {
     this.#after(POLL, () => (Date.now() >= this.#refusedUntil ? this.#open() : this.#poll()));
   }
 
-  /** True when the page is as the ledger is; when the service does not answer, looking for it has begun. */
+  /** Refresh the page. True if it is up to date. If the service does not answer, start to check for it. */
   async #catchUp() {
     try {
       await this.#refresh();
     } catch (problem) {
-      if (!problem.offline) return true; // it answers, if not as hoped; the page says what it says
+      if (!problem.offline) return true; // the service answers with a problem, which the page shows
       this.#stop();
       this.#after(0, () => this.#look());
       return false;

@@ -1,14 +1,14 @@
-// Brings this page to what a page read just now says, and leaves alone what has not changed: a sound that plays goes on,
-// and the focus stays. The server alone knows how a record looks.
+// Updates this page from a newly loaded one and keeps the parts that have not changed: a playing sound goes on,
+// and the focus stays. Only the server renders records.
 
-const shown = new Map(); // what the server said of each part that is swapped whole
+const shown = new Map(); // the server's text of each part that is replaced as a whole
 
-/** Remember what the page was when it came. */
+/** Store the parts of the page as the server sent them. */
 export function begin() {
   for (const part of document.querySelectorAll('[data-live="swap"]')) shown.set(part.id, part.outerHTML);
 }
 
-/** Take over from a fresh document what is different in it. */
+/** Replace the parts that differ in a newly loaded document. */
 export function merge(fresh) {
   const restore = focusKeeper();
   for (const part of [...fresh.querySelectorAll("[data-live]")]) {
@@ -18,7 +18,7 @@ export function merge(fresh) {
   restore();
 }
 
-/** The progress, and what is being done, of a record that is shown in an element. */
+/** Show the progress and the message of a record in its element. */
 export function tick(element, { progress, message }) {
   const [bar, percent, words] = ["progress", ".percent", ".message"].map((name) => element.querySelector(name));
   if (bar) bar.value = progress;
@@ -26,12 +26,12 @@ export function tick(element, { progress, message }) {
   if (words) words.textContent = message ?? "";
 }
 
-/** Read something out to whoever cannot see it change. */
+/** Announce a text to screen readers. */
 export function announce(text) {
   document.getElementById("announcer").textContent = text;
 }
 
-/** The function, run at most once at a time and once more for all calls meanwhile; a promise of its end. */
+/** Wrap a function: it runs once at a time, and once more for all calls during a run. Returns a promise of its end. */
 export function coalesced(act) {
   let running = null;
   let following = null;
@@ -51,12 +51,12 @@ export function coalesced(act) {
   };
 }
 
-/** The function, called once so many milliseconds have passed without another call. */
+/** Wrap a function: it runs when these milliseconds have passed without another call. */
 export function debounced(act, milliseconds) {
   let timer;
-  return (...given) => {
+  return (...values) => {
     clearTimeout(timer);
-    timer = setTimeout(() => act(...given), milliseconds);
+    timer = setTimeout(() => act(...values), milliseconds);
   };
 }
 
@@ -67,7 +67,7 @@ function swap(here, part) {
   here.replaceWith(part);
 }
 
-/** Items that are new or changed come from the fresh list, others stay the same elements, in the fresh order. */
+/** New and changed items come from the fresh list. The other elements stay. The order is that of the fresh list. */
 function mergeList(list, freshList, fresh) {
   const items = [...freshList.children];
   const ids = new Set(items.map((item) => item.id));
@@ -85,7 +85,7 @@ function mergeList(list, freshList, fresh) {
   }
 }
 
-/** Remove what is no longer in the list; what was read further down stays when the fresh list is only its beginning. */
+/** Remove items that are no longer in the list. If the fresh list is only the first part, later items stay. */
 function removeStale(list, ids, goesOn) {
   const items = [...list.children];
   const last = items.findLastIndex((item) => ids.has(item.id));
@@ -93,7 +93,7 @@ function removeStale(list, ids, goesOn) {
   for (const item of stale) item.remove();
 }
 
-/** A function that gives the focus back when the element that had it was replaced. */
+/** A function that sets the focus again if the focused element was replaced. */
 function focusKeeper() {
   const active = document.activeElement;
   const home = active?.closest("[id]");

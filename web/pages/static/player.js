@@ -1,10 +1,10 @@
-// A sound with a button, its waveform to seek in, and the time. Without JavaScript it is the browser's own player.
+// A player with a button, a waveform to seek in, and the time. Without JavaScript, the browser shows its own player.
 
 import { send } from "./http.js";
 
 const ICONS = new URL("icons.svg", import.meta.url).pathname;
 const SVG = "http://www.w3.org/2000/svg";
-const STEP = 5; // seconds an arrow key moves
+const STEP = 5; // seconds for one press of an arrow key
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 class SoundPlayer extends HTMLElement {
@@ -53,7 +53,7 @@ class SoundPlayer extends HTMLElement {
     if (this.audio.error) this.audio.load();
     this.trouble.hidden = true;
     this.#become("loading");
-    this.audio.play().catch(() => this.#become("paused")); // "error" says why
+    this.audio.play().catch(() => this.#become("paused")); // the "error" event has the reason
   }
 
   #become(state) {
@@ -62,7 +62,7 @@ class SoundPlayer extends HTMLElement {
     if (state === "playing" && !calm.matches) this.#glide();
   }
 
-  /** Move smoothly while it plays: timeupdate comes four times a second. */
+  /** Move the position smoothly while it plays: the event timeupdate comes only four times a second. */
   #glide() {
     if (this.dataset.state !== "playing" || !this.isConnected) return;
     this.#show();
@@ -88,7 +88,7 @@ class SoundPlayer extends HTMLElement {
     event.preventDefault();
   }
 
-  /** Go to a time, before anything of the sound was loaded, too. */
+  /** Seek to a time; also before the sound is loaded. */
   #go(seconds) {
     const time = Math.min(Math.max(0, seconds), this.seconds);
     const { audio } = this;
@@ -141,7 +141,7 @@ function clock(seconds) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
-/** Define the element, and let only one sound play at a time. */
+/** Define the element. Only one sound plays at a time. */
 export function definePlayers() {
   customElements.define("sound-player", SoundPlayer);
   document.addEventListener(

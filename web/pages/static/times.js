@@ -1,11 +1,11 @@
-// Times in words, exact on hover; brought up to date as they pass.
+// Shows times in words, and the exact time on hover; updates them regularly.
 
 const EVERY = 10_000; // milliseconds
 const UNITS = [["year", 31_557_600], ["month", 2_629_800], ["week", 604_800], ["day", 86_400], ["hour", 3600], ["minute", 60]];
 const words = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
-/** Bring every time in an element up to date. */
+/** Update all times in an element. */
 export function tellTimes(root = document) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
@@ -15,7 +15,7 @@ export function tellTimes(root = document) {
   }
 }
 
-/** Keep them so. */
+/** Update all times of the page at an interval. */
 export function keepTimes() {
   tellTimes();
   setInterval(() => document.hidden || tellTimes(), EVERY);

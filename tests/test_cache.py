@@ -1,0 +1,89 @@
+"""The cache of derived files: what happens when files cannot be removed, made or read."""
+
+import logging
+import shutil
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from errors import Busy, NotFound, StorageFull, Undecodable
+from files import cache
+from files.derived import Derivatives
+from files.storage import Storage
+from settings import Settings
+from tests.sounds import wav_bytes
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    """A storage folder with a song."""
+    made = Storage(Settings(_env_file=None, storage_dir=tmp_path / "output"))
+    made.root.mkdir()
+    (made.root / "song.wav").write_bytes(wav_bytes())
+    return made
+
+
+@pytest.fixture
+def derivatives(storage: Storage) -> Derivatives:
+    """What makes derived files of that folder, for two requests at a time."""
+    return Derivatives(storage, threading.Event(), threading.BoundedSemaphore(2))
+
+
+def test_a_derived_file_that_cannot_be_removed_stays_and_the_log_says_why(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = storage.derived(storage.root / "song.wav", "mp3")
+    kept.parent.mkdir(parents=True)
+    kept.write_text("derived")
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied", path.name)
+
+    with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
+        patched.setattr(Path, "unlink", refuse)
+        cache.forget(storage.root, storage.root / "song.wav")
+    assert kept.exists() and "a derived file stays" in caplog.text
+
+
+def test_nothing_is_derived_from_a_file_that_is_gone(derivatives: Derivatives, storage: Storage) -> None:
+    with pytest.raises(NotFound):
+        derivatives.get(storage.root / "nobody.wav", "mp3")
+
+
+def test_a_request_does_not_wait_for_a_file_when_the_service_stops(derivatives: Derivatives, storage: Storage) -> None:
+    derivatives.stopping.set()
+    with pytest.raises(Busy, match="ask again"):
+        derivatives.get(storage.root / "song.wav", "mp3")
+
+
+def test_an_encoder_ends_when_the_service_stops(derivatives: Derivatives, storage: Storage) -> None:
+    derivatives.stopping.set()
+    with pytest.raises(Busy, match="service is stopping"):
+        derivatives._run("probe", storage.root / "song.wav")
+
+
+def test_when_too_many_wait_for_files_the_next_is_refused(derivatives: Derivatives, storage: Storage) -> None:
+    for _ in range(2):
+        derivatives._waiters.acquire()
+    with pytest.raises(Busy, match="Too many requests wait"):
+        derivatives.get(storage.root / "song.wav", "peaks")
+
+
+def test_a_decoder_that_crashes_is_a_file_that_cannot_be_decoded(
+    derivatives: Derivatives, storage: Storage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with pytest.raises(Undecodable, match="cannot be decoded"):
+        derivatives.probe(storage.root / "song.wav")
+    assert "probe ended with code 1" in caplog.text
+
+
+def test_a_decoder_that_finds_the_disk_full_says_so(
+    derivatives: Derivatives, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    monkeypatch.setattr(Storage, "is_full", lambda _: True)
+    with pytest.raises(StorageFull):
+        derivatives.probe(storage.root / "song.wav")
