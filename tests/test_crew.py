@@ -44,12 +44,12 @@ def test_workers_that_do_not_stop_are_killed(stubborn: Crew) -> None:
     assert [member.returncode for member in stubborn.members] == [-signal.SIGKILL] * 2
 
 
-def test_a_worker_that_has_ended_is_replaced(stubborn: Crew, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_worker_that_has_ended_is_replaced(stubborn: Crew, caplog: pytest.LogCaptureFixture) -> None:
     job_worker, loop_worker = stubborn.members
     loop_worker.kill()
     wait_for(lambda: stubborn.members[1] is not loop_worker, 30)
     assert stubborn.members[0] is job_worker and stubborn.members[1].poll() is None
-    assert f"worker {loop_worker.pid} ended with code -9; starting another" in capsys.readouterr().err
+    assert f"worker {loop_worker.pid} ended with code -9; starting another" in caplog.text
 
 
 def test_without_workers_nothing_is_started() -> None:

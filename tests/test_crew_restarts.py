@@ -33,10 +33,3 @@ def test_a_worker_that_died_is_replaced_also_after_a_start_that_failed(pair: Cre
     first.kill()
     wait_for(lambda: pair.members[0] is not first, 20)
     assert pair.members[0].poll() is None and pair.kinds == ["jobs", "loops"]
-
-
-def test_stopping_ends_every_worker(pair: Crew) -> None:
-    members = list(pair.members)
-    pair.stop()
-    assert all(member.returncode is not None for member in members)
-    pair._stopping.clear()

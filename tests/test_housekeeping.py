@@ -1,19 +1,20 @@
 """Housekeeping: events are kept for some days, and no longer."""
 
 import threading
-from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from database import database
+from files.storage import Storage
 from maintenance import housekeeping
-from models import EPOCH, Event, Job
+from models import EPOCH, Event, Job, utc_now
 from repos import JobRepository
 from settings import Settings
-from tests.conftest import Server, wait_for
-from tests.streams import Listener, blocks, events_of
+from tests.conftest import wait_for
+from tests.streams import blocks, events_of
 
 jobs = JobRepository()
 
@@ -64,11 +65,24 @@ def test_a_stream_that_left_before_is_told_to_read_again(job: Job, client: Flask
     assert seen < Event.select().get().event_id
 
 
-def test_a_server_forgets_by_itself(ledger: Settings, server: Callable[..., Server]) -> None:
-    jobs.create(job_id="old", prompt="p")
-    running = server(DATABASE_URL=ledger.database_url, EVENT_RETENTION_DAYS="0.00001").start()
+def test_old_events_stay_until_the_clock_has_run_evenly_for_an_hour(
+    job: Job, ledger: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    age(1)
+    stopping = threading.Event()
+    house = housekeeping.Housekeeping(Storage(ledger), stopping)
+    house.run()
+    assert Event.select().count() == 1
+    monkeypatch.setattr(housekeeping, "STEADY_SECONDS", 0)
+    monkeypatch.setattr(housekeeping, "SECONDS", 0.01)
+    keeper = housekeeping.start(Storage(ledger), stopping)
     wait_for(lambda: not Event.select().exists(), 30)
-    jobs.create(job_id="new", prompt="p")
-    listener = Listener(running.port)
-    assert next(events_of(iter(listener)))["event"] == "resync"
-    listener.close()
+    stopping.set()
+    keeper.join(30)
+
+
+def test_events_from_the_future_do_not_keep_the_others(job: Job, ledger: Settings) -> None:
+    Event.update(created_at=utc_now() + timedelta(days=900)).execute()
+    jobs.update("job-1", progress=5)
+    assert housekeeping.prune(Event, 7) == 1
+    assert [event.data["progress"] for event in Event.select()] == [5]
