@@ -218,8 +218,8 @@ class Change(Model):
 
     def record(self) -> dict[str, Any]:
         """The event as a JSON object."""
-        told = {name: self.__data__[name] for name in ("event_id", "entity", "entity_id", "job_id", "change", "data")}
-        return {**told, "created_at": iso(self.created_at)}
+        fields = {name: self.__data__[name] for name in ("event_id", "entity", "entity_id", "job_id", "change", "data")}
+        return {**fields, "created_at": iso(self.created_at)}
 
 
 class Event(Change):
@@ -232,7 +232,7 @@ class Event(Change):
 
 
 class Delivery(Change):
-    """A change that ended a job or a loop, still to be told to WEBHOOK_URL."""
+    """A change that ended a job or a loop, which WEBHOOK_URL has not received yet."""
 
     event_id = BigIntegerField(primary_key=True)
     webhook_id = CharField(help_text="the same at every attempt")

@@ -9,7 +9,7 @@ ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-MAX_DEPTH = 100  # of nesting, as for request bodies
+MAX_DEPTH = 100  # levels of nesting, in columns and in request bodies
 TOO_DEEP = {"unreadable": f"this JSON is nested more than {MAX_DEPTH} levels deep"}
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]')
 

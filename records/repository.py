@@ -43,8 +43,8 @@ class Repository(Generic[R]):
     def get_by_id(self, record_id: str) -> R | None:
         """The record, or None."""
         model: Any = self.model
-        found = list(model.raw(_select_by_id(model, database.param), record_id))
-        return found[0] if found else None
+        records = list(model.raw(_select_by_id(model, database.param), record_id))
+        return records[0] if records else None
 
     def get_all(self, limit: int = 50, offset: int = 0) -> list[R]:
         """Records, newest first."""
@@ -159,11 +159,11 @@ class Repository(Generic[R]):
 
     def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Column names and values; a foreign key may be given as job_id, job or a record."""
-        known = self.model._meta.combined
-        unknown = [name for name in fields if name not in known]
+        columns = self.model._meta.combined
+        unknown = [name for name in fields if name not in columns]
         if unknown:
             raise Invalid(f"{self.name} has no field {', '.join(unknown)}", unknown[0])
-        return {known[name].name: value for name, value in fields.items()}
+        return {columns[name].name: value for name, value in fields.items()}
 
 
 def fingerprint(fields: dict[str, Any]) -> str:

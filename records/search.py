@@ -33,30 +33,30 @@ class JobSearch(JobRepository):
         self.match = (words.tsquery(text) or "") if is_postgresql() else (words.fts5_query(text) or '""')
 
     def count(self, *where: Expression) -> int:
-        """See Repository."""
+        """The number of these jobs that meet every condition."""
         return super().count(self._is_match(), *where)
 
     def page(self, page: Page, *where: Expression) -> list[Job]:
-        """See Repository."""
+        """These jobs that meet every condition, in the order of page.sort and then of their ids."""
         are_few = leave_few_rows(where)
         newest_first = (page.sort, page.descending, are_few) == ("created_at", True, False) and page.limit > 0
         if is_postgresql():
-            found = self._among_newest(page, *where) if newest_first else None
-            return super().page(page, self._is_match(), *where) if found is None else found
+            jobs = self._among_newest(page, *where) if newest_first else None
+            return super().page(page, self._is_match(), *where) if jobs is None else jobs
         if are_few:
             return super().page(page, cast(Expression, fn.EXISTS(self._matches(index.c.rowid == rowid))), *where)
         start = self._nth_to(LAST)
         if start is None:
             return super().page(page, few_rows(self._is_match()), *map(unindexed, where))
-        found = self._newest(page, start, *map(unindexed, where)) if newest_first else None
-        return super().page(page, unindexed(self._is_match()), *where) if found is None else found
+        jobs = self._newest(page, start, *map(unindexed, where)) if newest_first else None
+        return super().page(page, unindexed(self._is_match()), *where) if jobs is None else jobs
 
     def _among_newest(self, page: Page, *where: Expression) -> list[Job] | None:
         """The page out of the newest jobs; None when too few of these match."""
         oldest = self._selected(replace(page, limit=1, offset=WALKED * page.limit), *where).select(Job.created_at)
         near = (Job.created_at >= oldest, unindexed(self._is_match()))
-        found = super().page(page, *near, *where)
-        return found if len(found) == page.limit else None
+        jobs = super().page(page, *near, *where)
+        return jobs if len(jobs) == page.limit else None
 
     def _newest(self, page: Page, start: int | None, *where: Expression) -> list[Job] | None:
         """The page out of the few matches from the rowid start on, or as many before page.after.
@@ -70,12 +70,12 @@ class JobSearch(JobRepository):
             skipped = skipped.where(Job.created_at <= page.after[0])
         near = (start or 0, end)
         matches = self._matches(index.c.rowid.between(*near))
-        found = super().page(page, few_rows(rowid.in_(matches)), *where)
+        jobs = super().page(page, few_rows(rowid.in_(matches)), *where)
         if start is not None:
-            if len(found) < page.limit:
+            if len(jobs) < page.limit:
                 return None
-            skipped = skipped.where(Job.created_at >= found[-1].created_at)
-        return None if skipped.where(~rowid.between(*near)).exists() else found
+            skipped = skipped.where(Job.created_at >= jobs[-1].created_at)
+        return None if skipped.where(~rowid.between(*near)).exists() else jobs
 
     def _rowid_at(self, moment: Any) -> int:
         """A rowid that jobs made until then do not exceed, as a rule."""

@@ -4,9 +4,9 @@ import json
 import math
 from typing import Any, NoReturn
 
+from database.json_text import MAX_DEPTH
 from errors import Malformed
 
-MAX_DEPTH = 100
 MAX_INTEGER = 2**63 - 1
 
 
