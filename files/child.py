@@ -6,15 +6,30 @@ This module imports only the standard library, so that a process that imports it
 import ctypes
 import os
 import sys
+import threading
+import time
+from collections.abc import Callable
 from signal import SIGKILL
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # from <linux/prctl.h>
+LOOK_SECONDS = 0.5
 CORES = "LEDGER_CORES"  # in the environment of subprocesses
 
 
 def die_with_parent(signal_number: int = SIGKILL) -> None:
     """Tell the kernel to send this process a signal when its parent dies. Does nothing outside Linux."""
     _prctl(PR_SET_PDEATHSIG, signal_number)
+
+
+def on_death_of_parent(parent: int, act: Callable[[], object]) -> None:
+    """Call act() in a thread when the parent process, which has this id, has died."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_SECONDS)
+        act()
+
+    threading.Thread(target=watch, daemon=True, name="on-death-of-parent").start()
 
 
 def adopt_orphans() -> None:

@@ -5,7 +5,8 @@ import os
 import signal
 import socket
 import threading
-import time
+
+from files.child import on_death_of_parent
 
 
 def ignore_interrupt() -> None:
@@ -17,7 +18,7 @@ def end_with_parent() -> None:
     """Send this process SIGTERM when its parent has died."""
     parent = multiprocessing.parent_process()  # if the parent has died already, getppid() returns another process
     pid = parent.pid if parent and parent.pid else os.getppid()
-    threading.Thread(target=_watch_parent, args=(pid,), daemon=True, name="end-with-parent").start()
+    on_death_of_parent(pid, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
 def set_on_sigterm(stopping: threading.Event) -> None:
@@ -33,9 +34,3 @@ def set_on_sigterm(stopping: threading.Event) -> None:
                     stopping.set()
 
     threading.Thread(target=watch, daemon=True, name="set-on-sigterm").start()
-
-
-def _watch_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)

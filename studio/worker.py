@@ -12,6 +12,7 @@ from errno import ENOSPC
 from typing import Any, ClassVar
 
 from database import AWAY, init_database, release_connection
+from files.child import on_death_of_parent
 from files.storage import Storage
 from maintenance import housekeeping
 from records.leases import WorkRepository
@@ -136,7 +137,7 @@ def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: shutdown.set())
     if parent is not None:
-        threading.Thread(target=_end_with, args=(parent, shutdown), daemon=True).start()
+        on_death_of_parent(parent, shutdown.set)
     house = housekeeping.start(Storage(settings), shutdown)
     with ThreadPoolExecutor() as pool:
         running = [pool.submit(_run, WORKERS[kind](settings, shutdown)) for kind in kinds]
@@ -150,9 +151,3 @@ def _run(worker: Worker) -> None:
         worker.run()
     finally:
         worker.shutdown.set()  # if one worker fails, all end, and the process is started again
-
-
-def _end_with(parent: int, shutdown: threading.Event) -> None:
-    while os.getppid() == parent and not shutdown.wait(0.5):
-        pass
-    shutdown.set()
