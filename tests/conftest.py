@@ -28,6 +28,7 @@ from tests.service import clean_environment as clean_environment  # noqa: E402
 from tests.service import wait_for as wait_for  # noqa: E402
 from tests.sounds import wav_bytes  # noqa: E402
 from tests.streams import Block, blocks  # noqa: E402
+from tests.workers import running_in, studio_settings  # noqa: E402
 
 SAMPLES = ROOT / "tests" / "samples"
 KINDS = ["sqlite", "postgresql"]
@@ -228,3 +229,16 @@ def thorough(full: int, usual: int) -> int:
 def matching_ids(text: str) -> list[str]:
     """The ids of the jobs with these words, sorted."""
     return sorted(job.job_id for job in JobSearch(text).page(Page()))
+
+
+@pytest.fixture
+def studio(ledger: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings with the stand-in as DiffRhythm, and a lease of two seconds."""
+    return studio_settings(ledger, monkeypatch)
+
+
+@pytest.fixture
+def nothing_is_left_running(tmp_path: Path) -> Iterator[None]:
+    """No process that knows this test's folder outlives it."""
+    yield
+    wait_for(lambda: not running_in(tmp_path), 5, lambda: str(running_in(tmp_path)))

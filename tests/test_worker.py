@@ -1,7 +1,7 @@
 """What a worker makes of a job: real subprocesses, a stand-in with DiffRhythm's command line, real audio."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +19,18 @@ from tests.workers import (
     COMMAND,
     make,
     named,
-    running_in,
     stored,
-    studio_settings,
 )
 
 jobs, tracks = JobRepository(), TrackRepository()
+
+pytestmark = pytest.mark.usefixtures("nothing_is_left_running")
 
 
 @pytest.fixture
 def kind() -> str:
     """SQLite, unless a test says otherwise: leases are tested on both databases in test_leases.py."""
     return "sqlite"
-
-
-@pytest.fixture
-def studio(ledger: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings with the stand-in as DiffRhythm, and a lease of two seconds."""
-    return studio_settings(ledger, monkeypatch)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_running(tmp_path: Path) -> Iterator[None]:
-    """No process that knows this test's folder outlives it."""
-    yield
-    wait_for(lambda: not running_in(tmp_path), 5, lambda: str(running_in(tmp_path)))
 
 
 def test_a_job_becomes_a_track_with_its_files(studio: Settings) -> None:

@@ -1,7 +1,6 @@
 """What goes wrong while a job is made: the generator, the disk, a cancel, a deletion."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +13,17 @@ from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio.worker import JobWorker
 from tests.conftest import wait_for
-from tests.workers import make, named, running_in, stored, studio_settings
+from tests.workers import make, named, running_in, stored
 
 jobs, tracks = JobRepository(), TrackRepository()
+
+pytestmark = pytest.mark.usefixtures("nothing_is_left_running")
 
 
 @pytest.fixture
 def kind() -> str:
     """SQLite, unless a test says otherwise: leases are tested on both databases in test_leases.py."""
     return "sqlite"
-
-
-@pytest.fixture
-def studio(ledger: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings with the stand-in as DiffRhythm, and a lease of two seconds."""
-    return studio_settings(ledger, monkeypatch)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_running(tmp_path: Path) -> Iterator[None]:
-    """No process that knows this test's folder outlives it."""
-    yield
-    wait_for(lambda: not running_in(tmp_path), 5, lambda: str(running_in(tmp_path)))
 
 
 TROUBLES = [

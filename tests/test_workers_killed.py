@@ -2,8 +2,6 @@
 
 import random
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,29 +11,18 @@ from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio.worker import JobWorker
 from tests.conftest import KINDS, thorough, wait_for
-from tests.workers import check_that_each_was_done_once, finished, running_in, studio_settings, worker_process
+from tests.workers import check_that_each_was_done_once, finished, worker_process
 
 jobs, tracks = JobRepository(), TrackRepository()
 on_both = pytest.mark.parametrize("kind", KINDS)
+
+pytestmark = pytest.mark.usefixtures("nothing_is_left_running")
 
 
 @pytest.fixture
 def kind() -> str:
     """SQLite, unless a test says otherwise: leases are tested on both databases in test_leases.py."""
     return "sqlite"
-
-
-@pytest.fixture
-def studio(ledger: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings with the stand-in as DiffRhythm, and a lease of two seconds."""
-    return studio_settings(ledger, monkeypatch)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_running(tmp_path: Path) -> Iterator[None]:
-    """No process that knows this test's folder outlives it."""
-    yield
-    wait_for(lambda: not running_in(tmp_path), 5, lambda: str(running_in(tmp_path)))
 
 
 def test_sigterm_releases_the_job_and_another_worker_does_it(studio: Settings) -> None:

@@ -14,7 +14,7 @@ from models import Event, Job
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio.worker import JobWorker
-from tests.conftest import ROOT, clean_environment
+from tests.service import ROOT, clean_environment
 
 jobs, tracks = JobRepository(), TrackRepository()
 STANDIN = f"{sys.executable} {ROOT / 'tests' / 'standins' / 'infer.py'}"
