@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup setup-dev run test check bench bench-growth bench-loops screenshot soak clean
+.PHONY: setup setup-dev run test check bench bench-front bench-growth bench-loops screenshot soak clean
 
 setup: .venv/.ready ## make .venv with the packages that the service needs
 
@@ -31,6 +31,9 @@ check: setup-dev ## the checks of CI: lint, types, tests with coverage
 bench: setup-dev ## measure speed, as ratios to a fixed request in the same run
 	$(BIN)/python bench/bench.py
 	$(BIN)/python bench/events.py
+
+bench-front: setup-dev ## what a normal client feels beside 2,500 slow and waiting ones; about 3 minutes
+	$(BIN)/python bench/front.py
 
 bench-growth: setup-dev ## compare the speed before and after 250,000 more jobs
 	$(BIN)/python bench/growth.py

@@ -1,7 +1,10 @@
 """Creates the Flask app. `python app.py` runs the whole service."""
 
+import socket
 import sys
 import threading
+from contextlib import nullcontext
+from functools import partial
 
 from flask import Flask
 
@@ -13,14 +16,17 @@ from errors import CannotStart
 from files.derived import Derivatives
 from files.storage import Storage, make_storage_folder
 from files.tracks import TrackFiles
+from maintenance import housekeeping
+from maintenance.periodic import Periodic
 from records.events import Feed
 from server import serving
-from server.logs import Logged
+from server import web as web_process
+from server.front import Site
 from settings import Settings, get_settings
 from web import api, current, docs, guard, limits, openapi, pages, problems
 from web.operations import IdConverter
 
-MEGABYTE = 1_000_000
+UNDELIVERED = 1000  # without WEBHOOK_URL, this many of the newest webhooks are kept, in case it is set later
 
 
 @commands.exit_with_sentence()
@@ -49,7 +55,6 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     commands.register(app)
     app.shell_context_processor(lambda: {**vars(models), **vars(repos)})
-    app.wsgi_app = Logged(app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
@@ -58,19 +63,36 @@ def make_services(settings: Settings) -> current.Services:
     stopping = threading.Event()
     storage = Storage(settings)
     places = limits.Limits(streams=threading.BoundedSemaphore(settings.sse_limit))
-    derived = Derivatives(storage, stopping, places.encodings)
-    track_files = TrackFiles(storage, derived, settings.max_upload_mb * MEGABYTE, places.uploads)
+    derived = Derivatives(storage, stopping)
+    track_files = TrackFiles(storage, derived, settings.max_upload_mb * limits.MEGABYTE)
     feed = Feed(settings, stopping)
     return current.Services(settings, storage, track_files, repos.JobStore(), feed, places, stopping)
 
 
-def web_app() -> Flask:
-    """Create the app for the web process, and start its background threads."""
-    app = create_app()
+def run_web(listener: socket.socket) -> None:
+    """Serve the connections of this socket until SIGTERM: what a web process does."""
+    settings = get_settings()
+    reserved = web_process.prepare(settings)
+    app = create_app(settings)
     services: current.Services = app.extensions[current.NAME]
-    threads = serving.start_web_process(services.settings, services.storage, services.stopping)
-    services.background.extend(threads)
-    return app
+    services.background.extend(background(services))
+    body_limit, is_upload = limits.body_limit(app, settings), partial(limits.is_upload, app)
+    site = Site(app.wsgi_app, body_limit, is_upload, services.storage.part, services.feed, limits.THREADS)
+    with reserved or nullcontext():
+        web_process.run(listener, settings, site, services.stopping)
+        services.close()
+
+
+def background(services: current.Services) -> list[Periodic]:
+    """Start the threads of a web process: housekeeping, and webhooks if there is a WEBHOOK_URL."""
+    if not services.settings.webhook_url:
+        return [housekeeping.start(services.storage, services.stopping, UNDELIVERED)]
+    from server import webhooks  # imported here, because it loads ssl, and no other module needs ssl
+
+    return [
+        housekeeping.start(services.storage, services.stopping),
+        webhooks.start(services.settings, services.stopping),
+    ]
 
 
 def main() -> None:
@@ -78,7 +100,8 @@ def main() -> None:
     try:
         settings = get_settings()
         make_storage_folder(settings)
-        serving.serve(settings, limits.server_threads(settings))
+        limits.check_pool(settings)
+        serving.serve(settings, run_web)
     except CannotStart as error:
         sys.exit(str(error))
 

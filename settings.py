@@ -17,6 +17,7 @@ from errors import SettingsError
 SQLITE_SCHEME = "sqlite:///"
 SECRETS = ("DATABASE_URL", "WEBHOOK_URL", "WEBHOOK_SECRET", "API_TOKEN")  # a URL may contain a password or a key
 HOST_NAME = re.compile("[a-z0-9._-]+")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 POSTGRESQL_SCHEMES = ("postgresql://", "postgres://")
 
 
@@ -38,6 +39,8 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="the port to listen on")
     allowed_hosts: str = Field("", description="names this service is reached by, comma-separated")
+    trusted_proxies: str = Field("", description="addresses of proxies whose X-Forwarded headers are believed")
+    web_processes: int = Field(1, ge=1, le=64, description="web processes that share the port")
     workers: int = Field(1, ge=0, le=64, description="worker processes beside the web process; 0 = none")
     lease_seconds: float = Field(60, ge=0.5, le=3600, description="how long a worker may be silent")
     diffrhythm_command: str = Field("", description="how to run DiffRhythm")
@@ -45,7 +48,7 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(512, ge=1, le=100_000, description="the largest file that may be uploaded, in MB")
     event_retention_days: float = Field(7, gt=0, le=36_500, description="how long events can be read again")
     pin_web_process: bool = Field(True, description="keep the web process on one core")
-    sse_limit: int = Field(64, ge=1, le=1000, description="event streams that may be open at once")
+    sse_limit: int = Field(1000, ge=1, le=10_000, description="event streams that may be open at once")
     webhook_url: str = Field("", description="where to POST that a job or a loop has ended")
     webhook_secret: str = Field("", validate_default=True, description="whsec_… to sign it with")
     api_token: str = Field("", description="when set, /api wants Authorization: Bearer <token>")
@@ -103,6 +106,15 @@ class Settings(BaseSettings):
             raise ValueError("expected names such as studio.lan, separated by commas, without a port or https://")
         return hosts
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, proxies: str) -> str:
+        try:
+            networks(proxies)
+        except ValueError:
+            raise ValueError("expected addresses or networks such as 127.0.0.1, 10.0.0.0/8, comma-separated") from None
+        return proxies
+
     @model_validator(mode="after")
     def _check_folders(self) -> Self:
         if not self.is_postgresql and self.sqlite_path.resolve().is_relative_to(self.storage_dir.resolve()):
@@ -140,6 +152,11 @@ class Settings(BaseSettings):
         return Path(self.database_url.removeprefix(SQLITE_SCHEME)) if self.database_url else self.db_path
 
     @property
+    def proxy_networks(self) -> frozenset[Network]:
+        """The addresses and networks of TRUSTED_PROXIES."""
+        return networks(self.trusted_proxies)
+
+    @property
     def host_names(self) -> frozenset[str]:
         """The names and addresses of ALLOWED_HOSTS, in lower case."""
         return split_names(self.allowed_hosts)
@@ -149,6 +166,11 @@ def split_names(hosts: str) -> frozenset[str]:
     """The names of a comma-separated list, in lower case and without the brackets of IPv6 addresses."""
     names = (name.strip().lower() for name in hosts.split(","))
     return frozenset(name[1:-1] if name[0] == "[" and name[-1] == "]" else name for name in names if name)
+
+
+def networks(proxies: str) -> frozenset[Network]:
+    """The networks of a comma-separated list; an address is a network of one. Raises ValueError."""
+    return frozenset(ipaddress.ip_network(name) for name in split_names(proxies))
 
 
 def is_address(name: str) -> bool:

@@ -1,6 +1,6 @@
 """Measures what a request costs, as ratios to a fixed request in the same run: make bench.
 
-The yardstick is /healthz on the same server at the same moment: Flask, Granian and the log line, and no database.
+The yardstick is /healthz on the same server at the same moment: Flask, the front and the log line, and no database.
 """
 
 import http.client

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -82,3 +83,9 @@ def durations_ms(port: int, make: Callable[[], Request], count: int = 30) -> lis
         taken.append((time.perf_counter() - began) * 1000)
     connection.close()
     return taken
+
+
+def allow_many_files() -> None:
+    """Allow this process and its children to open as many files as the system permits."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

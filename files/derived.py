@@ -28,25 +28,32 @@ Made = TypeVar("Made")
 log = logging.getLogger("ledger.derivatives")
 ROOT = Path(__file__).parent.parent
 AT_ONCE = 2
-WAIT_SECONDS = 30.0
 LONGEST_SECONDS = 3600.0
 TICK_SECONDS = 0.2
 UNUSABLE = 3  # the exit code of python -m files.sound for a file that is not sound
 
 
+class BeingMade(Exception):
+    """The file is being made; the future has its path when it is there."""
+
+    def __init__(self, future: Future[Path]) -> None:
+        super().__init__("the file is being made")
+        self.future = future
+
+
 class Derivatives:
     """Makes derived files. Requests that need the same file at the same time share one subprocess."""
 
-    def __init__(self, storage: Storage, stopping: threading.Event, waiters: threading.BoundedSemaphore) -> None:
-        self.storage, self.stopping, self._waiters = storage, stopping, waiters
+    def __init__(self, storage: Storage, stopping: threading.Event) -> None:
+        self.storage, self.stopping = storage, stopping
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="derivatives")
         self._lock = threading.Lock()
         self._under_way: dict[Path, Future[Path]] = {}
 
     def get(self, source: Path, kind: Kind) -> Path:
-        """The path of the derived file. Makes the file if it is not cached.
+        """The path of the derived file. Raises NotFound, and BeingMade if the file is not cached.
 
-        Raises Undecodable, NotFound, StorageFull, StorageUnusable, and Busy after WAIT_SECONDS.
+        The future of BeingMade has the path, or one of the errors Undecodable, NotFound, StorageFull, StorageUnusable.
         """
         try:
             target = self.storage.derived(source, SUFFIXES[kind])
@@ -59,36 +66,31 @@ class Derivatives:
             if making is None:
                 making = self._under_way[target] = self._pool.submit(self._make, source, target, kind)
                 making.add_done_callback(lambda _: self._under_way.pop(target, None))
-        return self._wait(making, WAIT_SECONDS)
+        raise BeingMade(making)
 
     def probe(self, path: Path) -> dict[str, Any]:
         """Decode a file to learn what it contains. Returns the same as files.sound.probe().
 
         Raises Undecodable, StorageFull, Busy.
         """
-        facts: dict[str, Any] = json.loads(self._wait(self._pool.submit(self._run, "probe", path), LONGEST_SECONDS))
+        facts: dict[str, Any] = json.loads(self._wait(self._pool.submit(self._run, "probe", path)))
         return facts
 
     def encode(self, source: Path, target: Path, kind: Literal["wav", "mp3"]) -> None:
         """Decode a file and encode it into another. Raises Undecodable, StorageFull, Busy."""
-        self._wait(self._pool.submit(self._run, kind, source, target), LONGEST_SECONDS)
+        self._wait(self._pool.submit(self._run, kind, source, target))
 
-    def _wait(self, making: Future[Made], seconds: float) -> Made:
-        """Wait for the result of a task. Raises Busy after these seconds, or if too many requests wait already.
+    def _wait(self, making: Future[Made]) -> Made:
+        """Wait for the result of a task. Raises Busy when the process stops, or after an hour.
 
         While this request waits, other requests may use its database connection.
         """
         give_back_connection()
-        if not self._waiters.acquire(blocking=False):
-            raise Busy("Too many requests wait for files to be made just now: ask again in a moment.")
-        try:
-            deadline = time.monotonic() + seconds
-            while not self.stopping.is_set() and time.monotonic() < deadline:
-                if wait([making], TICK_SECONDS).done:
-                    return making.result()
-        finally:
-            self._waiters.release()
-        raise Busy("This is being made from the track's file, and takes a while: ask again in a moment.")
+        deadline = time.monotonic() + LONGEST_SECONDS
+        while not self.stopping.is_set() and time.monotonic() < deadline:
+            if wait([making], TICK_SECONDS).done:
+                return making.result()
+        raise Busy("The service is stopping, or the file takes longer than an hour: send this again in a moment.")
 
     def _make(self, source: Path, target: Path, kind: Kind) -> Path:
         """Make the derived file under a temporary name, and rename it when it is complete."""

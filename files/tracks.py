@@ -2,13 +2,12 @@
 
 import json
 import logging
-import threading
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from database import AWAY, give_back_connection, release_connection
-from errors import Busy, LedgerError, Malformed, NotFound, TooLarge, Undecodable
+from errors import LedgerError, Malformed, NotFound, TooLarge, Undecodable
 from files.derived import Derivatives
 from files.pending import announce
 from files.publishing import publish_file
@@ -41,16 +40,13 @@ class Upload(Protocol):
 class TrackFiles:
     """Opens the sound files of tracks, and stores uploads for tracks."""
 
-    def __init__(
-        self, storage: Storage, derivatives: Derivatives, limit: int, uploads: threading.BoundedSemaphore
-    ) -> None:
-        self.storage, self.derivatives, self.limit, self.uploads = storage, derivatives, limit, uploads
+    def __init__(self, storage: Storage, derivatives: Derivatives, limit: int) -> None:
+        self.storage, self.derivatives, self.limit = storage, derivatives, limit
 
     def open(self, track: Track, kind: str | None) -> tuple[BinaryIO, str]:
         """(the sound of a track as an open file, its kind: wav or mp3). If kind is None, WAV comes before MP3.
 
-        If the track has only a WAV, the MP3 is made from it. Raises NotFound, Undecodable, Busy, StorageFull,
-        StorageUnusable.
+        If the track has only a WAV, the MP3 is made from it. Raises NotFound, and BeingMade if the MP3 is not there.
         """
         path, kind = self._find(track, kind)
         file = open_file(path)
@@ -73,13 +69,8 @@ class TrackFiles:
         Raises Malformed if the upload is not sound or of another kind, Stale, Busy, StorageFull, StorageUnusable, and
         what Upload.save() raises.
         """
-        if not self.uploads.acquire(blocking=False):
-            raise Busy("Too many files are being uploaded just now: send this again in a moment.")
-        try:
-            with storage_errors():
-                return self._replace(track, upload, kind, if_match)
-        finally:
-            self.uploads.release()
+        with storage_errors():
+            return self._replace(track, upload, kind, if_match)
 
     def _find(self, track: Track, kind: str | None) -> tuple[Path, str]:
         """The path of a sound file of a track, and its kind."""

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from records.commits import Watch, newest, open_watch
 from settings import Settings
 
 log = logging.getLogger("ledger.feed")
+CLOSE_SECONDS = 2.0  # the thread may wait for a database that does not answer
 IDLE_SECONDS = 30.0  # the thread ends this long after its last user
 MAX_BUFFERED_CHARACTERS = 4 * 1024 * 1024
 BATCH = 200
@@ -30,6 +31,10 @@ class Message(NamedTuple):
     job_id: str
     name: str
     record: str
+    status: str | None
+
+
+Follower = Callable[[list[Message], int], object]
 
 
 class Feed:
@@ -45,6 +50,7 @@ class Feed:
         lock = threading.Lock()
         self._moved, self._changed = threading.Condition(lock), threading.Condition(lock)
         self._users, self._left_at = 0, 0.0
+        self._followers: list[Follower] = []
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
@@ -62,6 +68,13 @@ class Feed:
         finally:
             with self._moved:
                 self._users, self._left_at = self._users - 1, time.monotonic()
+
+    def follow(self, follower: Follower) -> None:
+        """From now on, the thread calls follower(messages, position) with all events up to each new position.
+
+        It calls it without messages when events may be missing. Call this inside of watched().
+        """
+        self._followers.append(follower)
 
     def wait(self, point: int, seconds: float) -> bool:
         """Wait until position is beyond the point. False after these seconds, or when the process stops."""
@@ -95,7 +108,7 @@ class Feed:
             self._is_closed = True
             thread = self._thread
         if thread is not None:
-            thread.join()
+            thread.join(CLOSE_SECONDS)
 
     def _buffered_after(self, point: int, job_id: str | None) -> list[Message]:
         messages = []
@@ -159,6 +172,7 @@ class Feed:
             self._buffer.clear()
             self._buffered = 0
             self._moved.notify_all()
+        self._tell([], position)
 
     def _append(self, messages: list[Message], position: int) -> None:
         with self._moved:
@@ -169,6 +183,11 @@ class Feed:
                 self._buffer_start, self._buffered = oldest.event_id, self._buffered - len(oldest.record)
             self.position = position
             self._moved.notify_all()
+        self._tell(messages, position)
+
+    def _tell(self, messages: list[Message], position: int) -> None:
+        for follower in self._followers:
+            follower(messages, position)
 
 
 def read_events(after: int, to: int, job_id: str | None = None) -> list[Message]:
@@ -190,4 +209,5 @@ def newest_event(job_id: str, to: int) -> Message | None:
 
 
 def _message(event: Event) -> Message:
-    return Message(event.event_id, event.job_id, f"{event.entity}.{event.change}", to_json(event.record()))
+    name, status = f"{event.entity}.{event.change}", event.data.get("status")
+    return Message(event.event_id, event.job_id, name, to_json(event.record()), status)

@@ -1,4 +1,4 @@
-"""Resolves the address to listen on, and reserves it for one server."""
+"""Listens on the address of the settings."""
 
 import socket
 import sys
@@ -6,27 +6,38 @@ import sys
 from errors import SettingsError
 from settings import Settings
 
+BACKLOG = 4096  # connections that the system accepts while the web process is busy or restarts
+# Notice within about two minutes that a client has vanished without a word.
+KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
-def reserve_address(settings: Settings) -> tuple[str, socket.socket]:
-    """(HOST as an IP address on which PORT is free, a socket that reserves it). Raises SettingsError.
 
-    Without the reservation, two servers that start at the same moment would share a port without an error. Other
-    servers of this program check for the socket, so keep it open. The reservation ends with the last process that
-    inherited it.
+def listen(settings: Settings) -> socket.socket:
+    """A socket that listens on HOST and PORT. The web processes inherit it, and it stays open when one of them ends.
+
+    Raises SettingsError, for example if another program listens there.
     """
-    reservation = socket.socket(socket.AF_UNIX)
+    listener: socket.socket | None = None
     try:
         family, kind, _, _, place = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-        if sys.platform == "linux":
-            reservation.bind(f"\0diffrhythm-ledger-{place[0]}-{settings.port}")
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(place)
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(BACKLOG)
     except (OSError, UnicodeError) as error:
-        reservation.close()
+        if listener is not None:
+            listener.close()
         why = getattr(error, "strerror", None) or "no host name"
         raise SettingsError(
             f"HOST is {settings.host!r} and PORT is {settings.port}: cannot listen there ({why}); "
             "stop the other program, or choose another port."
         ) from None
-    return str(place[0]), reservation
+    _keep_alive(listener)
+    return listener
+
+
+def _keep_alive(listener: socket.socket) -> None:
+    """Let the system ask idle clients whether they are still there; on Linux, accepted connections inherit this."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        for name, value in KEEPALIVE.items():
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -1,17 +1,13 @@
-"""Tells a process to stop: on SIGTERM, and when its parent has died."""
+"""Signals: those that stop the service, those of children that have ended, and the death of the parent."""
 
 import multiprocessing
 import os
+import select
 import signal
 import socket
-import threading
+from types import FrameType
 
 from files.child import on_death_of_parent
-
-
-def ignore_interrupt() -> None:
-    """Block Ctrl-C in this process. The parent gets it, too, and sends SIGTERM to this process."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def end_with_parent() -> None:
@@ -21,16 +17,24 @@ def end_with_parent() -> None:
     on_death_of_parent(pid, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
-def set_on_sigterm(stopping: threading.Event) -> None:
-    """Set the event when this process gets SIGTERM; the signal handlers stay. Call this in the main thread."""
-    reader, writer = socket.socketpair()
-    writer.setblocking(False)
-    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+class Signals:
+    """Notices SIGTERM, Ctrl-C and the end of children, from when it is made. Make it in the main thread."""
 
-    def watch() -> None:
-        with reader, writer:  # writer is kept open for the signal handler
-            while number := reader.recv(1):
-                if number[0] == signal.SIGTERM:
-                    stopping.set()
+    def __init__(self) -> None:
+        self.must_stop = False
+        self._reader, writer = socket.socketpair()
+        self._reader.setblocking(False)
+        writer.setblocking(False)
+        self._writer = writer  # stays open for the signal handlers
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    threading.Thread(target=watch, daemon=True, name="set-on-sigterm").start()
+    def wait(self, seconds: float) -> None:
+        """Wait until a signal arrives, at most these seconds."""
+        if select.select([self._reader], [], [], seconds)[0]:
+            self._reader.recv(4096)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.must_stop = True

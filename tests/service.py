@@ -41,10 +41,14 @@ class Server:
         """Its storage folder."""
         return Path(self.environment["STORAGE_DIR"])
 
+    def web_process(self) -> psutil.Process:
+        """Its web process: a fork of its parent, unlike the workers that make audio."""
+        [process] = web_workers(self)
+        return process
+
     def memory(self) -> int:
         """The bytes its web process holds."""
-        assert self.process is not None
-        return max(child.memory_info().rss for child in psutil.Process(self.process.pid).children())
+        return int(self.web_process().memory_info().rss)
 
     def start(self, seconds: float = 20) -> "Server":
         """Start it, and return when it answers."""

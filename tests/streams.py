@@ -45,7 +45,7 @@ class Listener:
     """A stream over a real socket."""
 
     def __init__(self, port: int, path: str = "/api/events?since=0", **headers: str) -> None:
-        self.connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        self.connection = HTTPConnection("127.0.0.1", port, timeout=30)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
             self.connection.request("GET", path, headers=sent)

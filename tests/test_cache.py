@@ -10,7 +10,7 @@ import pytest
 
 from errors import Busy, NotFound, StorageFull, Undecodable
 from files import cache
-from files.derived import Derivatives
+from files.derived import BeingMade, Derivatives
 from files.storage import Storage
 from settings import Settings
 from tests.sounds import wav_bytes
@@ -27,8 +27,8 @@ def storage(tmp_path: Path) -> Storage:
 
 @pytest.fixture
 def derivatives(storage: Storage) -> Derivatives:
-    """What makes derived files of that folder, for two requests at a time."""
-    return Derivatives(storage, threading.Event(), threading.BoundedSemaphore(2))
+    """What makes derived files of that folder."""
+    return Derivatives(storage, threading.Event())
 
 
 def test_a_derived_file_that_cannot_be_removed_stays_and_the_log_says_why(
@@ -52,23 +52,26 @@ def test_nothing_is_derived_from_a_file_that_is_gone(derivatives: Derivatives, s
         derivatives.get(storage.root / "nobody.wav", "mp3")
 
 
+def test_two_requests_for_one_file_wait_for_the_same_work(derivatives: Derivatives, storage: Storage) -> None:
+    with pytest.raises(BeingMade) as first:
+        derivatives.get(storage.root / "song.wav", "mp3")
+    with pytest.raises(BeingMade) as second:
+        derivatives.get(storage.root / "song.wav", "mp3")
+    assert first.value.future is second.value.future
+    made = first.value.future.result(30)
+    assert derivatives.get(storage.root / "song.wav", "mp3") == made
+
+
 def test_a_request_does_not_wait_for_a_file_when_the_service_stops(derivatives: Derivatives, storage: Storage) -> None:
     derivatives.stopping.set()
-    with pytest.raises(Busy, match="ask again"):
-        derivatives.get(storage.root / "song.wav", "mp3")
+    with pytest.raises(Busy, match="service is stopping"):
+        derivatives.probe(storage.root / "song.wav")
 
 
 def test_an_encoder_ends_when_the_service_stops(derivatives: Derivatives, storage: Storage) -> None:
     derivatives.stopping.set()
     with pytest.raises(Busy, match="service is stopping"):
         derivatives._run("probe", storage.root / "song.wav")
-
-
-def test_when_too_many_wait_for_files_the_next_is_refused(derivatives: Derivatives, storage: Storage) -> None:
-    for _ in range(2):
-        derivatives._waiters.acquire()
-    with pytest.raises(Busy, match="Too many requests wait"):
-        derivatives.get(storage.root / "song.wav", "peaks")
 
 
 def test_a_decoder_that_crashes_is_a_file_that_cannot_be_decoded(

@@ -8,11 +8,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from models import Event, Job, Loop
-from records import events
+from records import events, streams
 from repos import JobRepository
 from tests.conftest import on_sqlite, wait_for
 from tests.streams import all_ids, events_of, ids, take
-from web.api import events as streams
 
 jobs = JobRepository()
 
@@ -108,7 +107,7 @@ def test_a_slow_reader_gets_events_that_have_left_the_buffer(
 
 
 def test_a_silent_stream_sends_comments(job: Job, listen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(streams, "NOTICE_SECONDS", 0.05)
     stream = listen()
     assert [next(stream) for _ in range(4)][2:] == [{}, {}]
 

@@ -126,7 +126,7 @@ def test_with_a_token_the_pages_need_a_sign_in(guarded: FlaskClient) -> None:
         assert answer.status_code == 303 and answer.headers["Location"].startswith("/sign-in?next=")
     assert guarded.post("/jobs", data={"prompt": "p", "job_type": "synth"}).status_code == 303
     assert Job.select().count() == 0
-    assert guarded.get("/sign-in").status_code == guarded.get("/static/app.css").status_code == 200
+    assert guarded.get("/sign-in").status_code == guarded.get("/static/app.css", buffered=True).status_code == 200
 
 
 @on_sqlite

@@ -23,7 +23,7 @@ LAYERS = [
 ]
 ROOMS = {room: number for number, layer in enumerate(LAYERS) for room in layer}
 LIGHT = {"errors", "settings", "database", "models", "records", "repos"}  # a script that imports them loads no server
-HEAVY = {"flask", "numpy", "soundfile", "soxr", "granian", "werkzeug"}
+HEAVY = {"flask", "numpy", "soundfile", "soxr", "httptools", "uvloop", "werkzeug"}
 LONGEST = 350  # lines
 
 
@@ -92,7 +92,7 @@ def test_no_module_is_longer_than_350_lines() -> None:
 
 IMPORT_EACH_ALONE = """
 import importlib, os, sys, threading
-import cysqlite, flask, granian, numpy, peewee, psycopg, pydantic_settings, soundfile, soxr
+import cysqlite, flask, httptools, numpy, peewee, psycopg, pydantic_settings, soundfile, soxr
 
 def descriptors():
     numbers = os.listdir("/proc/self/fd")

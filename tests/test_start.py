@@ -237,7 +237,7 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ["from models import Job", "from repos import JobRepository"])
 def test_a_script_loads_no_server_and_no_other_driver(line: str, tmp_path: Path) -> None:
-    unused = "{'flask', 'numpy', 'soundfile', 'granian', 'database.postgresql'}"
+    unused = "{'flask', 'numpy', 'soundfile', 'httptools', 'uvloop', 'database.postgresql'}"
     done = python(tmp_path, "-c", f"{line}; import sys; print({unused} & {{*sys.modules}})")
     assert (done.stdout, done.stderr) == ("set()\n", "")
 

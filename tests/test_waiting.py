@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from database import release_connection
@@ -21,33 +21,45 @@ AN_HOUR = 3600  # longer than any test may take
 @pytest.fixture(autouse=True)
 def in_context(app: Flask) -> Iterator[None]:
     """Each test runs as a request of the app does."""
-    with app.app_context():
+    with app.test_request_context():
         yield
 
 
+def wait_for(look: Callable[[], Any], seconds: float) -> Any:
+    """The result of look() that the response is made of."""
+    found: list[Any] = []
+
+    def answer(result: Any) -> Response:
+        found.append(result)
+        return Response()
+
+    waiting.answer_when(look, seconds, answer)
+    return found.pop()
+
+
 def test_what_is_there_is_answered_at_once() -> None:
-    assert waiting.wait_for(lambda: "job", 20) == "job"
+    assert wait_for(lambda: "job", 20) == "job"
 
 
 def test_what_comes_later_is_waited_for() -> None:
     answers: list[Any] = [None, None, "job"]
-    assert waiting.wait_for(lambda: answers.pop(0), 20) == "job"
+    assert wait_for(lambda: answers.pop(0), 20) == "job"
 
 
 def test_waiting_ends_with_its_time() -> None:
-    assert waiting.wait_for(lambda: None, 0) is None
-    assert waiting.wait_for(lambda: None, 0.15) is None
+    assert wait_for(lambda: None, 0) is None
+    assert wait_for(lambda: None, 0.15) is None
 
 
 def test_waiting_ends_with_the_process() -> None:
     threading.Timer(0.1, services().stopping.set).start()
-    assert waiting.wait_for(lambda: None, AN_HOUR) is None
+    assert wait_for(lambda: None, AN_HOUR) is None
 
 
 def test_too_many_do_not_wait() -> None:
     services().limits.waits = threading.BoundedSemaphore(1)
     services().limits.waits.acquire()
-    assert waiting.wait_for(lambda: None, 20) is None
+    assert wait_for(lambda: None, 20) is None
 
 
 def later(act: Callable[[], Any]) -> threading.Timer:
@@ -92,7 +104,7 @@ def test_a_change_that_comes_before_the_feed_is_ready_is_not_missed(
             JobRepository().create(prompt="p")
         return job
 
-    assert waiting.wait_for(look, AN_HOUR)
+    assert wait_for(look, AN_HOUR)
 
 
 def test_a_request_prefers_to_wait_until_the_job_is_final(client: FlaskClient, job: Job) -> None:
@@ -133,7 +145,7 @@ def test_a_job_that_goes_while_it_is_waited_for_is_not_found(client: FlaskClient
 def test_a_preference_that_cannot_be_read_is_ignored(
     client: FlaskClient, job: Job, prefer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "wait_for", lambda *_: pytest.fail("it waits"))
+    monkeypatch.setattr(waiting, "answer_when", lambda *_, **__: pytest.fail("it waits"))
     answer = client.get("/api/jobs/job-1", headers={"Prefer": prefer.encode().decode("latin-1")})
     assert (answer.status_code, answer.headers.get("Preference-Applied")) == (200, None)
 

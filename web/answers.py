@@ -15,10 +15,10 @@ from peewee import Expression
 from database import to_json
 from errors import Malformed, NotFound
 from models import Job, Loop, Record, Track, iso
+from records.handover import Handover
 from records.repository import Repository
 from repos import LoopRepository, Page, TrackRepository
 from web import schemas
-from web.handover import Handover
 
 MISSING = "There is no such record (any more)."
 HIDDEN = {"lease_token", "lease_seconds", "fingerprint"}
@@ -79,9 +79,10 @@ def leased(record: Any, release: Callable[[str, str], object]) -> Response:
     """
     if record is None:
         return Response(status=204)
-    text = to_json({**_body(record), "lease_token": record.lease_token})
-    body = Handover(text.encode(), partial(release, record.record_id, record.lease_token))
-    answer = Response(body, content_type="application/json")
+    text = to_json({**_body(record), "lease_token": record.lease_token}).encode()
+    body = Handover(text, partial(release, record.record_id, record.lease_token))
+    answer = Response(body, content_type="application/json", direct_passthrough=True)
+    answer.content_length = len(text)
     answer.set_etag(_etag(record))
     return answer
 

@@ -2,20 +2,17 @@
 
 import os
 import re
-from typing import BinaryIO, Self
+from typing import BinaryIO
 from urllib.parse import quote
 
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_range_header
 
-from errors import Busy
 from files.storage import Storage
-from web.current import services
+from files.transfer import Transfer
 
 TAIL_BYTES = 1024 * 1024
-BLOCK = 64 * 1024  # bytes; for a slow client, the server keeps several blocks in memory
-SMALL = 1024 * 1024
 TEXT = "text/plain; charset=utf-8"
 TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 LAST_NONE = re.compile(r"\s*bytes\s*=\s*-0+\s*", re.IGNORECASE)
@@ -45,9 +42,9 @@ def sound(file: BinaryIO, kind: str, title: str) -> Response:
     return ranged(transfer, TYPES[kind], headers)
 
 
-def ranged(transfer: "Transfer", content_type: str, headers: dict[str, str] | None = None) -> Response:
+def ranged(transfer: Transfer, content_type: str, headers: dict[str, str] | None = None) -> Response:
     """A response with the whole file or the requested Range (206, 416), or 304 if the client has this version."""
-    answer = Response(transfer, content_type=content_type, headers=headers)
+    answer = Response(transfer, content_type=content_type, headers=headers, direct_passthrough=True)
     answer.content_length = transfer.size
     range_header = single_range(request.headers.get("Range", ""), transfer.size)
     environment = {**request.environ, "HTTP_RANGE": range_header or ""}
@@ -56,7 +53,10 @@ def ranged(transfer: "Transfer", content_type: str, headers: dict[str, str] | No
     except HTTPException:
         answer.close()
         raise
-    if answer.status_code == 304:
+    if answer.status_code == 206:
+        transfer.limit(answer.content_range.start or 0, answer.content_range.stop or 0)
+        answer.response = transfer
+    elif answer.status_code == 304:
         transfer.close()
     answer.headers["Accept-Ranges"] = "bytes"
     answer.headers["X-Content-Type-Options"] = "nosniff"
@@ -89,53 +89,3 @@ def disposition(title: str, kind: str) -> str:
     name = " ".join(UNSAFE.sub(" ", title).split()).strip(" .")[:100] or "track"
     plain = re.sub(r"[^ -~]+|['%;]", "_", name)
     return f"inline; filename=\"{plain}.{kind}\"; filename*=UTF-8''{quote(name, safe='')}.{kind}"
-
-
-class Transfer:
-    """Sends the bytes that a file has when it is opened, block by block.
-
-    A large file may take long, so only a limited number of them is sent at the same time. Raises Busy above the limit.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file, status = file, os.fstat(file.fileno())
-        self.size = self._left = status.st_size
-        self.etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
-        self._counts, self._places = self.size > SMALL, services().limits.transfers
-        if self._counts and not self._places.acquire(blocking=False):
-            self._counts = False
-            file.close()
-            raise Busy("Too many files are being sent just now: ask again in a moment.")
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> bytes:
-        block = self.file.read(min(BLOCK, self._left)) if self._left and not self.file.closed else b""
-        self._left -= len(block)
-        if not block:
-            self.close()
-            raise StopIteration
-        return block
-
-    def seekable(self) -> bool:
-        """True: werkzeug can jump to the start of a Range."""
-        return True
-
-    def seek(self, place: int) -> None:
-        """Set the position of the next byte to send."""
-        self.file.seek(place)
-        self._left = self.size - place
-
-    def tell(self) -> int:
-        """The position of the next byte to send."""
-        return self.file.tell()
-
-    def close(self) -> None:
-        """Close the file, and let another request send a large file."""
-        self.file.close()
-        if self._counts:
-            self._counts = False
-            self._places.release()
-
-    __del__ = close

@@ -3,10 +3,12 @@
 import hashlib
 import hmac
 import re
+from typing import Any
 
 from flask import Flask, request
+from werkzeug.http import parse_cookie
 
-from errors import ForbiddenOrigin, Unauthorized
+from errors import ForbiddenOrigin, LedgerError, Unauthorized
 from settings import Settings, is_address
 
 COOKIE = "ledger"
@@ -14,20 +16,39 @@ HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?")
 READING = {"GET", "HEAD", "OPTIONS"}
 
 
+class Guard:
+    """Decides by the head of a request, before its body is read, whether the request is allowed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._names = settings.host_names | {"localhost", settings.host.lower()}
+        self._token = settings.api_token.encode()
+
+    def refusal(self, environ: dict[str, Any]) -> LedgerError | None:
+        """Why the request with this environ of WSGI is refused; None if it is allowed."""
+        host = environ.get("HTTP_HOST", "")
+        if not _is_allowed(host, self._names):
+            name = f"This service is not reached by the name {host[:100]!r}: add it to ALLOWED_HOSTS."
+            return ForbiddenOrigin(name)
+        if environ["REQUEST_METHOD"] not in READING and not _is_own_page(environ.get("HTTP_ORIGIN"), host):
+            return ForbiddenOrigin("A page of another site may not change anything here.")
+        if environ["PATH_INFO"].startswith("/api/") and not self.knows(environ):
+            return Unauthorized("Send the service's token as Authorization: Bearer <API_TOKEN>.")
+        return None
+
+    def knows(self, environ: dict[str, Any]) -> bool:
+        """True if the client has sent the token or has signed in; always true without API_TOKEN."""
+        return not self._token or _has_token(environ, self._token) or is_signed_in(environ, self._token)
+
+
 def register(app: Flask, settings: Settings) -> None:
     """Check every request of this app before its view runs."""
-    names = settings.host_names | {"localhost", settings.host.lower()}
-    token = settings.api_token.encode()
+    guard = Guard(settings)
 
     @app.before_request
     def check() -> None:
-        host = request.environ.get("HTTP_HOST", "")
-        if not _is_allowed(host, names):
-            raise ForbiddenOrigin(f"This service is not reached by the name {host[:100]!r}: add it to ALLOWED_HOSTS.")
-        if request.method not in READING and not _is_own_page(request.headers.get("Origin"), host):
-            raise ForbiddenOrigin("A page of another site may not change anything here.")
-        if token and request.path.startswith("/api/") and not (_is_token(token) or is_signed_in(token)):
-            raise Unauthorized("Send the service's token as Authorization: Bearer <API_TOKEN>.")
+        refusal = guard.refusal(request.environ)
+        if refusal is not None:
+            raise refusal
 
 
 def _is_allowed(host: str, names: frozenset[str]) -> bool:
@@ -43,14 +64,15 @@ def _is_own_page(origin: str | None, host: str) -> bool:
     return origin is None or origin.lower() in (f"http://{host.lower()}", f"https://{host.lower()}")
 
 
-def _is_token(token: bytes) -> bool:
-    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+def _has_token(environ: dict[str, Any], token: bytes) -> bool:
+    scheme, _, sent = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     return scheme.lower() == "bearer" and hmac.compare_digest(sent.strip().encode("latin-1", "replace"), token)
 
 
-def is_signed_in(token: bytes) -> bool:
+def is_signed_in(environ: dict[str, Any], token: bytes) -> bool:
     """True if the request has the sign-in cookie for this token."""
-    return hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), cookie(token).encode())
+    sent = parse_cookie(environ).get(COOKIE, "")
+    return hmac.compare_digest(sent.encode("utf-8", "replace"), cookie(token).encode())
 
 
 def cookie(token: bytes) -> str:

@@ -1,40 +1,66 @@
-"""Limits how many long requests of each kind may run at the same time. The number of threads follows from them."""
+"""Limits: the threads that call the app, the streams and waits that may be open, and the length of bodies."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
+from typing import Any
+
+from flask import Flask
+from werkzeug.exceptions import HTTPException
 
 from errors import SettingsError
 from settings import Settings
+from web import guard
+from web.operations import Operation
+from web.reading import BODY_BYTES, STRANGER_BYTES
 
-WAITS = 32  # requests that wait until a job has finished or work is pending
-BODIES = 24  # request bodies that are being read
-UPLOADS = 8  # files that are being uploaded
-TRANSFERS = 40  # large files that are being sent
-ENCODINGS = 16  # requests that wait for a file to be encoded or drawn
-QUICK = 8  # all other requests: they are short, and each may use a database connection
-BACKGROUND = 3  # threads that use a connection beside requests: housekeeping, webhooks, events
+THREADS = 4  # that call the app: the best number for reads
+OTHERS = 6  # other threads that use a connection: uploads (2), waits, housekeeping, webhooks, events
+WAITS = 5000  # requests that wait until a job has finished or work is pending
+MEGABYTE = 1_000_000
 
 
 @dataclass
 class Limits:
-    """One semaphore for each kind of long request. If it is used up, a request is answered 503 at once."""
+    """One semaphore for each kind of request that stays open. If it is used up, a request is answered at once."""
 
     streams: BoundedSemaphore
     waits: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(WAITS))
-    bodies: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(BODIES))
-    uploads: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(UPLOADS))
-    transfers: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(TRANSFERS))
-    encodings: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(ENCODINGS))
 
 
-def server_threads(settings: Settings) -> int:
-    """The number of threads that the server needs, so that long requests never use all of them.
-
-    Raises SettingsError if the PostgreSQL pool has fewer connections than quick requests may use at the same time.
-    """
-    connections = QUICK + BACKGROUND
+def check_pool(settings: Settings) -> None:
+    """Raise SettingsError if the PostgreSQL pool has fewer connections than the threads may use at the same time."""
+    connections = THREADS + OTHERS
     if settings.is_postgresql and settings.db_pool_size < connections:
         raise SettingsError(
             f"DB_POOL_SIZE is {settings.db_pool_size}: the web process needs at least {connections} connections."
         )
-    return WAITS + BODIES + UPLOADS + TRANSFERS + ENCODINGS + QUICK + settings.sse_limit
+
+
+def body_limit(app: Flask, settings: Settings) -> Callable[[dict[str, Any]], int]:
+    """A function for the server: how many bytes the body of a request may have, by the head of the request.
+
+    It returns 0 if the guard refuses the head. Then the app answers without the body.
+    """
+    check = guard.Guard(settings)
+
+    def limit(environ: dict[str, Any]) -> int:
+        if check.refusal(environ) is not None:
+            return 0
+        if not check.knows(environ):
+            return STRANGER_BYTES
+        return settings.max_upload_mb * MEGABYTE if is_upload(app, environ) else BODY_BYTES
+
+    return limit
+
+
+def is_upload(app: Flask, environ: dict[str, Any]) -> bool:
+    """True if the body goes to a route that takes a file, which it must decode."""
+    if environ["REQUEST_METHOD"] != "PUT":  # no other method has such a route, and this check is for every request
+        return False
+    try:
+        endpoint, _ = app.create_url_adapter(app.request_class(environ)).match()  # type: ignore[union-attr]
+    except HTTPException:
+        return False
+    view = app.view_functions[endpoint]
+    return isinstance(view, Operation) and view.upload

@@ -7,14 +7,14 @@ from flask import request
 from pydantic import ValidationError
 from werkzeug.http import parse_etags
 
-from errors import Busy, Invalid, LengthRequired, Malformed, TooLarge, UnsupportedMediaType
+from errors import Invalid, LengthRequired, Malformed, TooLarge, UnsupportedMediaType
 from models import ID_PATTERN
 from web import schemas
-from web.current import services
 from web.strict_json import read_json
 
-MAX_BODY_BYTES = 1024 * 1024
 ETAG = re.compile("([0-9]{1,18})(-[0-9a-f]{16})?")  # a version, with a digest of the children when they are nested
+BODY_BYTES = 1024 * 1024
+STRANGER_BYTES = 64 * 1024  # for a client that has not signed in, although API_TOKEN is set
 # Messages for clients, by the type of an error and by the pattern that does not match.
 BY_TYPE = {
     "extra_forbidden": "is not known here",
@@ -97,20 +97,14 @@ def read_lease_token(required: bool) -> str | None:
     return token[:100] if token is not None else None
 
 
-def raw_body() -> bytes:
-    """Read the whole body. Raises LengthRequired, TooLarge, Malformed, Busy."""
+def raw_body(limit: int = BODY_BYTES) -> bytes:
+    """Read the whole body. Raises LengthRequired, TooLarge, Malformed."""
     if "Transfer-Encoding" in request.headers:
         raise LengthRequired("Send the body whole, with a Content-Length.")
     length = request.content_length or 0
-    if length > MAX_BODY_BYTES:
-        raise TooLarge(f"The body has {length} bytes; {MAX_BODY_BYTES} are accepted.")
-    readers = services().limits.bodies
-    if not readers.acquire(blocking=False):
-        raise Busy("Too many bodies are being read just now: send this again in a moment.")
-    try:
-        raw = request.get_data(cache=False)
-    finally:
-        readers.release()
+    if length > limit:
+        raise TooLarge(f"The body has {length} bytes; {limit} are accepted.")
+    raw = request.get_data(cache=False)
     if len(raw) != length:
         raise Malformed(f"The body ended after {len(raw)} of {length} bytes: send it again.")
     return raw

@@ -1,4 +1,4 @@
-"""Request bodies that are files: streamed to disk, never kept in memory."""
+"""Request bodies that are files: written to disk, or moved where the server has written them already."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,6 +7,7 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
 from errors import LengthRequired, Malformed, TooLarge
+from files.spooled import SPOOLED, SpooledBody
 
 BLOCK = 65_536
 
@@ -24,7 +25,8 @@ class Upload:
             raise LengthRequired("Send the file whole, with a Content-Length.")
         if length > limit:
             raise TooLarge(f"The file has {length} bytes; {limit} are accepted (MAX_UPLOAD_MB).")
-        written = self._write(part)
+        spooled = request.environ.get(SPOOLED)
+        written = self._write(part) if spooled is None else _move(spooled, part)
         if written != length:
             raise Malformed(f"The body ended after {written} of {length} bytes: send it again.")
 
@@ -34,3 +36,9 @@ class Upload:
             while block := request.stream.read(BLOCK):
                 file.write(block)
         return part.stat().st_size
+
+
+def _move(spooled: SpooledBody, part: Path) -> int:
+    """Give the file that the server has written its new path. The number of its bytes."""
+    spooled.move_to(part)
+    return spooled.size

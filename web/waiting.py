@@ -1,66 +1,102 @@
-"""Lets requests wait until something happens, their time is over, or the process stops."""
+"""Responses that wait until something happens, their time is over, or the process stops.
+
+A server that knows the class Wait waits without a thread. With any other server, the thread of the request waits.
+"""
 
 import re
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for_future
+from functools import partial
+from typing import Any, TypeVar, cast
 
-from flask import Response, after_this_request, request
+from flask import Flask, Response, after_this_request, current_app, request
 from werkzeug.http import parse_list_header
 
 from database import give_back_connection
+from errors import Busy
+from files.derived import BeingMade
 from models import Job
+from records.waits import HAS_LEFT, Wait
 from web.current import services
 
 Result = TypeVar("Result")
 PACE_SECONDS = 0.1  # the shortest time between two calls of look() in one request
 LOOK_SECONDS = 1.0  # the longest time between two calls of look(), even without a change
 LONGEST_SECONDS = 60
+FILE_SECONDS = 30.0  # a request waits so long for a file that is being made
 
 
-def wait_for(look: Callable[[], Result | None], seconds: float) -> Result | None:
-    """Call look() until its result is not None, at most these seconds. If too many requests wait, call it only once."""
-    waits = services().limits.waits
+def answer_when(
+    look: Callable[[], Result | None], seconds: float, answer: Callable[[Result | None], Response], **wakes: Any
+) -> Response:
+    """The response answer(result) when look() returns a result; after these seconds, answer(None).
+
+    wakes: the fields of a Wait that say what can change the result. For HEAD, and if too many requests wait, this calls
+    look() once.
+    """
     result = look()
-    if result is not None or seconds <= 0 or not waits.acquire(blocking=False):
-        return result
+    waits = services().limits.waits
+    if result is not None or seconds <= 0 or request.method == "HEAD" or not waits.acquire(blocking=False):
+        return answer(result)
+    if HAS_LEFT in request.environ:
+        app = cast(Any, current_app)._get_current_object()
+        attempt = partial(_attempt, app, request.environ, look, answer)
+        return Response(Wait(seconds, attempt, waits.release, **wakes), direct_passthrough=True)  # type: ignore[arg-type]
     try:
-        return _look_until(look, time.monotonic() + seconds)
+        return answer(_look_until(look, time.monotonic() + seconds, wakes.get("future")))
     finally:
         waits.release()
 
 
-def _look_until(look: Callable[[], Result | None], until: float) -> Result | None:
-    feed, stopping = services().feed, services().stopping
-    with feed.watched():
-        result, seen = None, feed.changes
-        while result is None and (left := until - time.monotonic()) > 0:
-            give_back_connection()
-            seen = feed.wait_for_change(seen, min(left, LOOK_SECONDS))
-            result = look()
-            if result is None and stopping.wait(min(max(0, until - time.monotonic()), PACE_SECONDS)):
-                break
-        return result
+def when_finished(job: Job | None, answer: Callable[[Job | None], Response]) -> Response:
+    """The response for a job when it has finished, or when the seconds of `Prefer: wait=n` have passed.
 
-
-def wait_until_finished(job: Job | None) -> Job | None:
-    """Wait until the job has finished or the seconds of `Prefer: wait=n` have passed.
-
-    Returns the job as it is now, or None if it was deleted.
+    answer gets the job as it is then, or None if it was deleted.
     """
     seconds = preferred_seconds()
     if job is None or seconds is None:
-        return job
-    store = services().job_store
+        return answer(job)
+    store, until = services().job_store, time.monotonic() + seconds
 
     def look() -> bool | None:
         latest = store.get(job.job_id)
         return True if latest is None or latest.status in latest.statuses.final else None
 
-    until = time.monotonic() + seconds
-    if wait_for(look, seconds) or time.monotonic() >= until:
-        after_this_request(lambda answer: _applied(answer, seconds))
-    return store.get(job.job_id)
+    def finish(has_finished: bool | None) -> Response:
+        if has_finished or time.monotonic() >= until:
+            after_this_request(lambda response: _applied(response, seconds))
+        return answer(store.get(job.job_id))
+
+    return answer_when(look, seconds, finish, job_id=job.job_id)
+
+
+def when_made(open_file: Callable[[], Result], answer: Callable[[Result], Response]) -> Response:
+    """The response for a file that may have to be made first. Raises Busy if that takes long."""
+    try:
+        return answer(open_file())
+    except BeingMade as error:
+        future = error.future
+
+    def look() -> Result | None:
+        if not future.done():
+            return None
+        future.result()  # raises the error that the maker had
+        return open_file()
+
+    def finish(file: Result | None) -> Response:
+        if file is None:
+            raise Busy("This is being made from the track's file, and takes a while: ask again in a moment.")
+        return answer(file)
+
+    return answer_when(look, FILE_SECONDS, finish, future=future)
+
+
+def client_has_left() -> bool:
+    """True if the client has closed its connection; False if the server cannot know."""
+    has_left: Callable[[], bool] = request.environ.get(HAS_LEFT, bool)
+    return has_left()
 
 
 def preferred_seconds() -> int | None:
@@ -71,6 +107,42 @@ def preferred_seconds() -> int | None:
             digits = re.fullmatch('[0-9]+|"[0-9]+"', value.strip())
             return min(int(digits[0].strip('"')[:9]), LONGEST_SECONDS) if digits else None
     return None
+
+
+def _attempt(
+    app: Flask,
+    environ: dict[str, Any],
+    look: Callable[[], Result | None],
+    answer: Callable[[Result | None], Response],
+    is_last: bool,
+) -> Response | None:
+    """Look again, in a request context of its own: the response, or None if there is none yet."""
+    with app.request_context(environ):
+        try:
+            result = look()
+            if result is None and not is_last:
+                return None
+            response: Any = answer(result)
+        except Exception as error:
+            response = app.handle_user_exception(error)
+        return app.finalize_request(response)
+
+
+def _look_until(look: Callable[[], Result | None], until: float, future: Future[Any] | None) -> Result | None:
+    """Call look() after every change until it has a result, or the time has come. In the thread of the request."""
+    feed, stopping = services().feed, services().stopping
+    with feed.watched():
+        result, seen = None, feed.changes
+        while result is None and (left := until - time.monotonic()) > 0:
+            give_back_connection()
+            if future is None:
+                seen = feed.wait_for_change(seen, min(left, LOOK_SECONDS))
+            else:
+                wait_for_future([future], min(left, LOOK_SECONDS))
+            result = look()
+            if result is None and stopping.wait(min(max(0, until - time.monotonic()), PACE_SECONDS)):
+                break
+        return result
 
 
 def _applied(answer: Response, seconds: int) -> Response:

@@ -1,5 +1,6 @@
 """REST: plays, saves and uploads the sound of tracks and loops, and shows waveforms."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response
@@ -12,6 +13,7 @@ from web.answers import json_answer, record, require
 from web.current import services
 from web.operations import IfMatch, Operations
 from web.uploads import Upload
+from web.waiting import when_made
 
 routes = Operations("/api")
 tracks, loops = TrackRepository(), LoopRepository()
@@ -26,8 +28,10 @@ PICTURE: dict[int, Any] = {200: ("image/svg+xml",), 304: None}
 def get_track_audio(track_id: str, query: schemas.AudioQuery) -> Response:
     """The sound of a track, whole or a Range of it. If there is only a WAV, the MP3 is made from it."""
     track = require(tracks.get_by_id(track_id))
-    file, kind = services().track_files.open(track, query.format)
-    return downloads.sound(file, kind, _title(track))
+    return when_made(
+        lambda: services().track_files.open(track, query.format),
+        lambda opened: downloads.sound(*opened, _title(track)),
+    )
 
 
 @routes.route("PUT", "/tracks/<id:track_id>/audio", answers={200: schemas.Track}, problems=[404, 412])
@@ -43,14 +47,13 @@ def put_track_audio(track_id: str, query: schemas.UploadQuery, upload: Upload, i
 @routes.route("GET", "/tracks/<id:track_id>/waveform.json", answers=PEAKS, problems=[404, 507])
 def get_track_waveform(track_id: str, query: schemas.WaveformQuery) -> Response:
     """The waveform of a track, as the lowest and the highest sample of each point."""
-    return waveform.conditional(json_answer(_peaks(track_id, query.points)))
+    return _waveform(track_id, query.points, json_answer)
 
 
 @routes.route("GET", "/tracks/<id:track_id>/waveform.svg", answers=PICTURE, problems=[404, 507])
 def get_track_waveform_image(track_id: str, query: schemas.WaveformQuery) -> Response:
     """The waveform of a track as a picture, for light and dark pages."""
-    shape = _peaks(track_id, query.points)
-    return waveform.conditional(Response(waveform.svg(shape["peaks"]), content_type="image/svg+xml"))
+    return _waveform(track_id, query.points, _picture)
 
 
 @routes.route("GET", "/loops/<id:loop_id>/audio", answers=SOUND, problems=[404, 416])
@@ -64,9 +67,18 @@ def get_loop_audio(loop_id: str) -> Response:
     return downloads.sound(file, loop.format.lower(), title)
 
 
-def _peaks(track_id: str, points: int) -> dict[str, Any]:
-    shape = services().track_files.peaks(require(tracks.get_by_id(track_id)))
-    return {"duration": shape["duration"], "peaks": waveform.coarser(shape["peaks"], points)}
+def _waveform(track_id: str, points: int, show: Callable[[dict[str, Any]], Response]) -> Response:
+    track = require(tracks.get_by_id(track_id))
+
+    def answer(shape: dict[str, Any]) -> Response:
+        peaks = waveform.coarser(shape["peaks"], points)
+        return waveform.conditional(show({"duration": shape["duration"], "peaks": peaks}))
+
+    return when_made(lambda: services().track_files.peaks(track), answer)
+
+
+def _picture(shape: dict[str, Any]) -> Response:
+    return Response(waveform.svg(shape["peaks"]), content_type="image/svg+xml")
 
 
 def _title(track: Track) -> str:

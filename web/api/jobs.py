@@ -12,7 +12,7 @@ from web import downloads, schemas
 from web.answers import created, deleted, page, record, require
 from web.current import services
 from web.operations import IfMatch, LeaseToken, Operations
-from web.waiting import wait_until_finished
+from web.waiting import when_finished
 
 routes = Operations("/api")
 jobs = JobRepository()
@@ -23,7 +23,7 @@ TEXT = ("text/plain",)
 def create_job(body: schemas.NewJob) -> Response:
     """Record a job. The same job_id and body again return the job as it is now. `Prefer: wait=n` waits for its end."""
     job, new = jobs.create_once(**body.fields_set())
-    return created(wait_until_finished(job) or job, new)
+    return when_finished(job, lambda latest: created(latest or job, new))
 
 
 @routes.route("GET", "/jobs", answers={200: schemas.JobPage})
@@ -35,7 +35,7 @@ def list_jobs(query: schemas.JobList) -> Response:
 @routes.route("GET", "/jobs/<id:job_id>", answers={200: schemas.Job, 304: None}, problems=[404], headers=["Prefer"])
 def get_job(job_id: str, query: schemas.JobGet) -> Response:
     """One job. With `Prefer: wait=n`, answer when the job has finished or after n seconds, at most 60."""
-    return record(wait_until_finished(services().job_store.get(job_id)), query.expand)
+    return when_finished(services().job_store.get(job_id), lambda job: record(job, query.expand))
 
 
 @routes.route("PATCH", "/jobs/<id:job_id>", answers={200: schemas.Job}, problems=[404, 409, 412])

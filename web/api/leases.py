@@ -12,7 +12,7 @@ from web import schemas
 from web.answers import leased, record
 from web.current import services
 from web.operations import Operations
-from web.waiting import wait_for
+from web.waiting import answer_when, client_has_left
 
 routes = Operations("/api")
 jobs, loops = JobRepository(), LoopRepository()
@@ -22,13 +22,13 @@ jobs, loops = JobRepository(), LoopRepository()
 def claim_job(body: schemas.JobClaim) -> Response:
     """Lease the best pending job: highest priority, then oldest. 204 if nothing is pending."""
     types = body.fields_set().get("job_types")
-    return _claim(jobs, partial(jobs.claim_of, types) if types else jobs.claim, body)
+    return _claim(jobs, partial(jobs.claim_of, types) if types else jobs.claim, body, ("job", frozenset(types or ())))
 
 
 @routes.route("POST", "/loops/claim", answers={200: schemas.LeasedLoop, 204: None})
 def claim_loop(body: schemas.LoopClaim) -> Response:
     """Lease the best pending loop: highest priority, then oldest. 204 if nothing is pending."""
-    return _claim(loops, loops.claim, body)
+    return _claim(loops, loops.claim, body, ("loop", frozenset()))
 
 
 @routes.route("POST", "/jobs/<id:job_id>/heartbeat", answers={200: schemas.Job}, problems=[404, 409])
@@ -79,6 +79,15 @@ def retry_loop(loop_id: str) -> Response:
     return record(loops.retry(loop_id))
 
 
-def _claim(repo: WorkRepository[Any], claim: Callable[[str, float], Any], body: schemas.Claim) -> Response:
+def _claim(
+    repo: WorkRepository[Any],
+    claim: Callable[[str, float], Any],
+    body: schemas.Claim,
+    claim_of: tuple[str, frozenset[str]],
+) -> Response:
     seconds = body.fields_set().get("lease_seconds", services().settings.lease_seconds)
-    return leased(wait_for(partial(claim, body.worker, seconds), body.wait), repo.release)
+
+    def look() -> Any:
+        return None if client_has_left() else claim(body.worker, seconds)
+
+    return answer_when(look, body.wait, lambda record: leased(record, repo.release), claim_of=claim_of)

@@ -15,7 +15,7 @@ from web.answers import require
 from web.current import services
 from web.pages.pages import REPOS, home_of, job_page, jobs, loops, new_job_page, tracks
 from web.pages.routes import Routes
-from web.reading import raw_body, validate_body
+from web.reading import BODY_BYTES, STRANGER_BYTES, raw_body, validate_body
 from web.strict_json import check_value
 
 routes = Routes()
@@ -77,7 +77,7 @@ def show_sign_in() -> ResponseReturnValue:
 @routes.post("/sign-in")
 def sign_in() -> ResponseReturnValue:
     """Set the sign-in cookie if the token is right."""
-    form, token = read_form(), services().settings.api_token
+    form, token = read_form(STRANGER_BYTES), services().settings.api_token
     following = _own_address(form.get("next", ""))
     if not hmac.compare_digest(form.get("token", "").strip().encode(), token.encode()):
         return render_template("sign_in.html", next=following, refused=True), 401
@@ -102,12 +102,12 @@ def sign_out() -> ResponseReturnValue:
     return answer
 
 
-def read_form() -> dict[str, str]:
+def read_form(limit: int = BODY_BYTES) -> dict[str, str]:
     """The fields of a form. Raises UnsupportedMediaType, Malformed, and the errors of raw_body()."""
     if request.content_length and request.mimetype != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("Send the form as application/x-www-form-urlencoded.")
     try:
-        return dict(parse_qsl(raw_body().decode(), keep_blank_values=True, max_num_fields=FIELDS))
+        return dict(parse_qsl(raw_body(limit).decode(), keep_blank_values=True, max_num_fields=FIELDS))
     except ValueError:
         raise Malformed("The form cannot be read.") from None
 

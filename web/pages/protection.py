@@ -14,7 +14,7 @@ OPEN = ("pages.static", "pages.show_sign_in", "pages.sign_in")
 def require_sign_in() -> ResponseReturnValue | None:
     """Redirect to the sign-in if API_TOKEN is set and the browser has not signed in."""
     token = services().settings.api_token.encode()
-    if not token or request.endpoint in OPEN or guard.is_signed_in(token):
+    if not token or request.endpoint in OPEN or guard.is_signed_in(request.environ, token):
         return None
     here = request.full_path.rstrip("?") if request.method == "GET" else "/"
     return redirect(url_for("pages.show_sign_in", next=here), 303)

@@ -10,10 +10,10 @@ log = logging.getLogger("ledger.web")
 
 
 class Handover:
-    """A body of one block for WSGI. close() calls take_back() unless the server has read the body to its end.
+    """A body of one block for WSGI. close() calls take_back() unless the body was read to its end.
 
-    Granian reads after the last block only if the connection of the client is still open. A WSGI application has no
-    access to this connection, so it cannot check it before it leases a job to a client.
+    A server that knows this class first looks whether the client is still there. Any other server reads after the last
+    block only when it has sent the block.
     """
 
     def __init__(self, block: bytes, take_back: Callable[[], object]) -> None:

@@ -1,0 +1,29 @@
+"""A response that is not ready yet: what it waits for, and how to try again."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+# The key in an environ of WSGI by which a server says that it knows this class. The value is a function that returns
+# True if the client has closed its end of the connection.
+HAS_LEFT = "ledger.has_left"
+
+
+@dataclass(eq=False)
+class Wait:
+    """The body of a response that a server must wait for. Only a server that knows this class gets one.
+
+    The server calls attempt(False) when something has changed, until it returns a WSGI app: that is the response. After
+    `seconds` it calls attempt(True), which always returns a response. At the end it calls close().
+
+    What can change: an event of the job with job_id; the end of the future; or for a claim, something that becomes
+    pending. Claims with the same claim_of can take each other's place: (job or loop, the types of jobs).
+    """
+
+    seconds: float
+    attempt: Callable[[bool], Any]
+    close: Callable[[], object]
+    job_id: str | None = None
+    claim_of: tuple[str, frozenset[str]] | None = None
+    future: Future[Any] | None = None

@@ -1,0 +1,140 @@
+"""The bodies of requests: small ones in memory, large ones in a file of the storage folder."""
+
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from files.spooled import SPOOLED, SpooledBody
+from server.answers import Answer, problem
+from server.environ import Environ
+from server.lanes import Lane
+
+BLOCK = 512 * 1024  # bytes that are written to a file at a time
+FULL = "Too many bodies are being read just now: send this again in a moment."
+
+
+class Body:
+    """No body at all; also what every kind of body can do."""
+
+    is_being_written = False
+    refusal: Answer | None = None  # the answer if no more can be kept; None if the app gives it
+    pause: Callable[[bool], None]
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    def add(self, data: bytes) -> bool:
+        """Keep a part of the body. False if no more can be kept."""
+        return True
+
+    def end(self, then: Callable[[], None]) -> None:
+        """No more will arrive: call then() when all is kept."""
+        then()
+
+    def give_to(self, environ: Environ) -> None:
+        """Let the app read the body."""
+        environ["wsgi.input"] = BytesIO()
+
+    def discard(self) -> None:
+        """Free what was kept."""
+
+
+class MemoryBody(Body):
+    """A body in memory."""
+
+    def __init__(self, budget: "Budget") -> None:
+        super().__init__()
+        self._parts: list[bytes] = []
+        self._budget = budget
+
+    def add(self, data: bytes) -> bool:
+        """Keep a part of the body. False if all bodies together have become too large."""
+        if not self._budget.has_room(len(data)):
+            self.refusal = problem(503, "unavailable", FULL)
+            return False
+        self._parts.append(data)
+        self.received += len(data)
+        self._budget.used += len(data)
+        return True
+
+    def give_to(self, environ: Environ) -> None:
+        """Let the app read the body."""
+        environ["wsgi.input"] = BytesIO(b"".join(self._parts))
+
+    def discard(self) -> None:
+        """Free the memory."""
+        self._budget.used -= sum(map(len, self._parts))
+        self._parts.clear()
+
+
+class FileBody(Body):
+    """A body in a file, which a thread writes while the client waits."""
+
+    def __init__(self, path: Path, lane: Lane, budget: "Budget") -> None:
+        super().__init__()
+        self.spooled = SpooledBody(path)
+        self._budget = budget
+        budget.used += 1
+        self._lane = lane
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._then: Callable[[], None] | None = None
+        self._is_discarded = False
+
+    def add(self, data: bytes) -> bool:
+        """Keep a part of the body. False if the file cannot be written."""
+        self.received += len(data)
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size >= BLOCK and not self.is_being_written:
+            self._write()
+        return self.spooled.error is None
+
+    def end(self, then: Callable[[], None]) -> None:
+        """No more will arrive: call then() when all is written."""
+        self._then = then
+        if not self.is_being_written:
+            self._write()
+
+    def give_to(self, environ: Environ) -> None:
+        """Let the app read the file, or move it."""
+        environ["wsgi.input"], environ[SPOOLED] = self.spooled.rewind(), self.spooled
+
+    def discard(self) -> None:
+        """Close and delete the file, unless it has been moved."""
+        if not self._is_discarded:
+            self._is_discarded = True
+            self._budget.used -= 1
+            self._lane.submit(self.spooled.close, lambda _: None)
+
+    def _write(self) -> None:
+        self.is_being_written = True
+        self.pause(True)
+        parts, self._parts, self._size = self._parts, [], 0
+        self._lane.submit(partial(self.spooled.write, parts), self._written)
+
+    def _written(self, _: Any) -> None:
+        self.is_being_written = False
+        if self._is_discarded:
+            return
+        self.pause(False)
+        if self._then is None:
+            return
+        if self._parts and self.spooled.error is None:
+            self._write()
+        else:
+            then, self._then = self._then, None
+            then()
+
+
+class Budget:
+    """What all bodies of a kind use together: bytes of memory, or files."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.used = most, 0
+
+    def has_room(self, amount: int) -> bool:
+        """True if one more body can use this amount."""
+        return self.used + amount <= self.most

@@ -1,0 +1,83 @@
+"""Calls the WSGI app (PEP 3333) with a complete request, and takes its whole answer.
+
+An answer in blocks is joined in memory, so an app must not send endless blocks this way. What is long or endless is
+left to the front, which sends it without a thread: a file, an event stream, a wait, or a claim.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from files.transfer import Transfer
+from records.handover import Handover
+from records.streams import EventStream
+from records.waits import Wait
+from server.answers import Answer, check_headers, has_no_body, problem
+from server.environ import Environ
+
+WSGIApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+log = logging.getLogger("ledger.web")
+SMALL_FILE = 128 * 1024
+
+
+def call(app: WSGIApp, environ: Environ) -> Answer:
+    """Ask the app for its answer. An exception becomes an answer with status 500; the log has the traceback."""
+    try:
+        return _call(app, environ)
+    except Exception:
+        log.exception("%s %s: the app failed", environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        return problem(500, "internal", "This is a defect of the service, not of the request; its log says more.")
+
+
+def _call(app: WSGIApp, environ: Environ) -> Answer:
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+    blocks: list[bytes] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], error: Any = None) -> Callable[[bytes], None]:
+        if error:
+            if blocks:
+                raise error[1].with_traceback(error[2])
+        elif started:
+            raise AssertionError("start_response() was called twice")
+        check_headers(status, headers)
+        started[:] = [(status, list(headers))]
+        return blocks.append
+
+    body = app(environ, start_response)
+    if isinstance(body, Transfer | EventStream | Wait | Handover):
+        return _left_to_front(Answer(*started[0], body))
+    try:
+        blocks.extend(body)
+    finally:
+        getattr(body, "close", lambda: None)()
+    if not started:
+        raise AssertionError("the app did not call start_response()")
+    return _with_length(environ, Answer(*started[0], b"".join(blocks)))
+
+
+def _left_to_front(answer: Answer) -> Answer:
+    """The answer; a small file is read at once."""
+    body = answer.body
+    if not isinstance(body, Transfer) or body.left > SMALL_FILE:
+        return answer
+    try:
+        return Answer(answer.status, answer.headers, body.read(SMALL_FILE))
+    finally:
+        body.close()
+
+
+def _with_length(environ: Environ, answer: Answer) -> Answer:
+    """The answer with a Content-Length that is that of its body."""
+    status, headers, body = answer
+    given = next((value for name, value in headers if name.lower() == "content-length"), None)
+    if has_no_body(status):
+        kept = [header for header in headers if status[:3] == "304" or header[0].lower() != "content-length"]
+        return Answer(status, kept, b"")
+    if environ["REQUEST_METHOD"] == "HEAD":
+        return Answer(status, headers, b"")
+    if given is None:
+        return Answer(status, [*headers, ("Content-Length", str(len(body)))], body)
+    if given != str(len(body)):
+        raise AssertionError(f"the app announced {given} bytes and sent {len(body)}")
+    return answer

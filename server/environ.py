@@ -1,0 +1,119 @@
+"""Builds the environ of WSGI (PEP 3333) from the head of a request."""
+
+import ipaddress
+import sys
+from functools import lru_cache
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import httptools
+
+Environ = dict[str, Any]
+HeaderLine = tuple[bytes, bytes]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+WITHOUT_PREFIX = {"HTTP_CONTENT_TYPE": "CONTENT_TYPE", "HTTP_CONTENT_LENGTH": "CONTENT_LENGTH"}
+EMPTY = BytesIO()
+
+
+class BadRequest(ValueError):
+    """The head of a request is refused; the text says why."""
+
+
+class Environs:
+    """Makes environs: what is the same for every request, and whose X-Forwarded headers are trusted."""
+
+    def __init__(self, port: int, trusted_proxies: frozenset[Network]) -> None:
+        self.trusted_proxies = trusted_proxies
+        self._base: Environ = {
+            "SCRIPT_NAME": "",
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": str(port),
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            "wsgi.run_once": False,
+        }
+
+    def make(self, method: str, version: str, url: bytes, headers: list[HeaderLine], peer: str) -> Environ:
+        """The environ of a request, without its body. Raises BadRequest."""
+        environ = self._base.copy()
+        environ["REQUEST_METHOD"] = method
+        if version != "1.1":
+            environ["SERVER_PROTOCOL"] = f"HTTP/{version}"
+        environ["REQUEST_URI"] = url.decode("latin-1")
+        for name, value in headers:
+            key = _key(name)
+            if not key:
+                continue
+            text = value.decode("latin-1")
+            if key in environ:
+                if key == "HTTP_HOST":
+                    raise BadRequest("The request has two Host headers: send one.")
+                separator = "; " if key == "HTTP_COOKIE" else ","
+                text = f"{environ[key]}{separator}{text}"
+            environ[key] = text
+        if "HTTP_HOST" not in environ and version == "1.1":
+            raise BadRequest("The request has no Host header: HTTP/1.1 requires one.")
+        self._add_target(environ, method, url)
+        environ["REMOTE_ADDR"] = peer
+        if self.trusted_proxies:
+            self._look_behind_proxies(environ)
+        return environ
+
+    def _add_target(self, environ: Environ, method: str, url: bytes) -> None:
+        """The path, percent-decoded once, and the query. A URL with a host wins over the Host header (RFC 9112)."""
+        if method == "CONNECT" or url == b"*":
+            path, environ["QUERY_STRING"] = url, ""
+        elif url.startswith(b"/"):
+            path, _, query = url.partition(b"#")[0].partition(b"?")
+            environ["QUERY_STRING"] = query.decode("latin-1")
+        else:
+            try:
+                parsed = httptools.parse_url(url)
+            except httptools.HttpParserInvalidURLError:
+                raise BadRequest("The target of the request is no URL.") from None
+            path, environ["QUERY_STRING"] = parsed.path or b"/", (parsed.query or b"").decode("latin-1")
+            port = b"" if parsed.port is None else b":%d" % parsed.port
+            host = parsed.host or b""
+            environ["HTTP_HOST"] = ((b"[%s]" % host if b":" in host else host) + port).decode("latin-1")
+        environ["PATH_INFO"] = (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1")
+
+    def _look_behind_proxies(self, environ: Environ) -> None:
+        """Behind a trusted proxy, the address and the scheme are those of the client.
+
+        The client is the last address in X-Forwarded-For that is not a trusted proxy.
+        """
+        if not self._is_trusted(environ["REMOTE_ADDR"]):
+            return
+        if environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower() == "https":
+            environ["wsgi.url_scheme"] = "https"
+        for address in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+            try:
+                environ["REMOTE_ADDR"] = str(ipaddress.ip_address(address.strip()))
+            except ValueError:
+                return
+            if not self._is_trusted(environ["REMOTE_ADDR"]):
+                return
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.trusted_proxies)
+
+
+@lru_cache(256)
+def _key(name: bytes) -> str:
+    """The name of a header in an environ; '' for a name that is left out.
+
+    A name with an underscore could pass for another. There is no other protocol to which this server could change.
+    """
+    if b"_" in name or name.lower() == b"upgrade":
+        return ""
+    key = f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
+    return WITHOUT_PREFIX.get(key, key)

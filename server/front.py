@@ -1,0 +1,179 @@
+"""The front: reads requests and sends answers in one event loop, and calls the app in a few threads.
+
+A client that is slow, or that waits, costs a little memory and no thread. So it cannot hold up another client.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from files.transfer import Transfer
+from records.events import Feed, Message
+from records.handover import Handover
+from records.streams import EventStream
+from records.waits import HAS_LEFT, Wait
+from server import bridge
+from server.answers import Answer, head, problem
+from server.bodies import FULL, Body, Budget, FileBody, MemoryBody
+from server.environ import Environ, Environs
+from server.exchange import Exchange, Sender
+from server.http import Connection
+from server.lanes import Lane
+from server.streams import Streams
+from server.transfers import FileSender
+from server.waits import Waits
+
+log = logging.getLogger("ledger.web")
+
+QUEUE = 1000  # requests that may wait for a thread of the app
+UPLOADS = 64  # uploads that may be sent, and uploads that may wait for a thread
+UNBOUNDED = 1_000_000
+SMALL_BODY = 1024 * 1024  # a longer body is written to a file
+BODIES_BYTES = 64 * 1024 * 1024  # all bodies in memory together
+UNSENT_BYTES = 64 * 1024 * 1024  # all answers together that clients are slow to read
+LOOK_SECONDS = 1.0
+
+
+class Site(NamedTuple):
+    """What the front serves: the app, and what it must know about it.
+
+    body_limit says how many bytes the body of a request with this head may have. It is 0 if the app refuses the request
+    by its head. is_upload says whether the app must decode the body, which takes long. part gives the path of a new
+    file for a body. threads: how many of them call the app.
+    """
+
+    app: bridge.WSGIApp
+    body_limit: Callable[[Environ], int]
+    is_upload: Callable[[Environ], bool]
+    part: Callable[[], Path]
+    feed: Feed
+    threads: int
+
+
+class Front:
+    """All connections of this process. All methods run in the event loop."""
+
+    def __init__(
+        self, site: Site, environs: Environs, loop: asyncio.AbstractEventLoop, most_connections: int = 10_000
+    ) -> None:
+        self.site, self.environs, self.loop = site, environs, loop
+        self.most_connections = most_connections
+        self.connections: set[Connection] = set()
+        self.slow: dict[Connection, None] = {}  # those that do not read as fast as they are sent to, in this order
+        self.no_body = Body()
+        self.is_stopping = False
+        self._memory, self._files = Budget(BODIES_BYTES), Budget(UPLOADS)
+        self._app_lane = Lane("web", site.threads, QUEUE, loop)
+        self._upload_lane = Lane("upload", 2, UPLOADS, loop)  # decoding an upload may take long
+        self._disk_lane = Lane("disk", 2, UNBOUNDED, loop)
+        self._wait_lane = Lane("wait", 1, UNBOUNDED, loop)
+        self._streams = Streams(site.feed, self._wait_lane, loop)
+        self._waits = Waits(site.feed, self._wait_lane, loop)
+        site.feed.follow(lambda messages, position: loop.call_soon_threadsafe(self._publish, messages, position))
+        self._timer = loop.call_later(LOOK_SECONDS, self._look)
+
+    def is_full(self) -> bool:
+        """True if no more connections are accepted."""
+        return len(self.connections) > self.most_connections
+
+    def body_for(self, environ: Environ) -> Body | Answer | None:
+        """Where to keep the body of a request; None if the app must refuse it; or the refusal of the front."""
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        if "HTTP_TRANSFER_ENCODING" in environ or length > self.site.body_limit(environ):
+            return None
+        if length > SMALL_BODY:
+            if self._files.has_room(1):
+                return FileBody(self.site.part(), self._disk_lane, self._files)
+        elif self._memory.has_room(length):
+            return MemoryBody(self._memory)
+        return problem(503, "unavailable", FULL)
+
+    def call_app(self, exchange: Exchange) -> None:
+        """Let a thread call the app. If too many requests wait already, refuse this one at once."""
+        environ = exchange.environ
+        exchange.body.give_to(environ)
+        environ[HAS_LEFT] = exchange.connection.client_has_left
+        lane = self._upload_lane if self.site.is_upload(environ) else self._app_lane
+        if not lane.submit(partial(bridge.call, self.site.app, environ), exchange.answer):
+            exchange.answer(problem(503, "unavailable", "The service is busy: send this again in a moment."))
+
+    def send(self, exchange: Exchange, answer: Answer) -> None:
+        """Send an answer whose body is not just bytes."""
+        body = answer.body
+        if isinstance(body, Handover):
+            exchange.send_claimed(answer, body)
+        elif isinstance(body, Wait):
+            exchange.sender = self._waits.add(exchange, body)
+        else:
+            if isinstance(body, EventStream):
+                exchange.keep_alive = False  # the end of the connection is the end of the stream
+            exchange.write(head(answer, exchange.keep_alive))
+            exchange.sender = sender = self._sender(exchange, body)
+            if isinstance(sender, FileSender):
+                sender.resume()
+
+    def drop(self, body: Any) -> None:
+        """Close the body of an answer that cannot be sent; what it promised is taken back."""
+        if hasattr(body, "close"):
+            self._wait_lane.submit(body.close, lambda _: None)
+
+    def limit_unsent(self) -> None:
+        """Drop the clients that have read slowly for the longest time, until their answers fit into the memory."""
+        unsent = {connection: connection.unsent() for connection in self.slow}
+        too_many = sum(unsent.values()) - UNSENT_BYTES
+        for connection, size in unsent.items():
+            if too_many <= 0:
+                return
+            too_many -= size
+            connection.transport.abort()
+
+    def stop(self) -> None:
+        """Take no more requests. Streams and waits end; connections close when their requests are answered."""
+        self.is_stopping = True
+        for connection in list(self.connections):
+            connection.stop()
+
+    async def close(self, seconds: float) -> None:
+        """Drop the connections that are left, and end the threads; wait at most these seconds, twice.
+
+        The lane of waits ends last: it gives back what was claimed for a client that has not got it.
+        """
+        self._timer.cancel()
+        for connection in list(self.connections):
+            connection.transport.abort()
+        await _end([self._app_lane, self._upload_lane, self._disk_lane], seconds)
+        await _end([self._wait_lane], seconds)
+
+    def _sender(self, exchange: Exchange, body: Any) -> Sender:
+        if isinstance(body, EventStream):
+            return self._streams.add(exchange, body)
+        transfer: Transfer = body
+        return FileSender(exchange, transfer, self._disk_lane)
+
+    def _publish(self, messages: list[Message], position: int) -> None:
+        self._streams.publish(messages, position)
+        self._waits.publish(messages, position)
+
+    def _look(self) -> None:
+        self._timer = self.loop.call_later(LOOK_SECONDS, self._look)
+        now = self.loop.time()
+        for look in [connection.look for connection in self.connections] + [self._streams.beat]:
+            try:
+                look(now)
+            except Exception:
+                log.exception("a look at a connection failed")
+        self.limit_unsent()
+
+
+async def _end(lanes: list[Lane], seconds: float) -> None:
+    """End the threads of these lanes, while the loop goes on; wait at most these seconds."""
+    for lane in lanes:
+        lane.close()
+    until = time.monotonic() + seconds
+    while any(lane.is_alive() for lane in lanes) and time.monotonic() < until:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0)  # the last results arrive

@@ -1,0 +1,345 @@
+"""HTTP/1.1 on one connection: reads requests, sends the answers in order, and ends what takes too long."""
+
+import asyncio
+import math
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+import httptools
+
+from server.answers import problem
+from server.environ import BadRequest, HeaderLine
+from server.exchange import Exchange
+
+if TYPE_CHECKING:
+    from server.front import Front
+
+MAX_HEAD_BYTES, MAX_HEADERS = 64 * 1024, 100
+MAX_AHEAD = 100  # requests that a client may send before the first of them is answered
+HEAD_SECONDS = 10.0
+IDLE_SECONDS = 75.0
+LEAST_RATE, RATE_SECONDS = 1000, 5  # bytes a second of a body, on average over these seconds
+STALL_SECONDS = 60.0  # a client that reads nothing for so long is dropped
+LINGER_SECONDS, LINGER_BYTES = 5.0, 64 * 1024 * 1024
+
+
+class Connection(asyncio.Protocol):
+    """One connection of a client."""
+
+    def __init__(self, front: "Front") -> None:
+        self.front = front
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.peer = ""
+        self.is_writable = True
+        self.has_left = False  # the client has closed its end, or the connection is lost
+        self._parser = httptools.HttpRequestParser(self)
+        self._exchanges: deque[Exchange] = deque()  # the first one is being answered or its body is being read
+        self._reading: Exchange | None = None  # the exchange whose body is being read
+        self._is_deaf = False  # what the client sends from now on is thrown away
+        self._is_paused = False
+        self._head_bytes = 0
+        self._refusal = (400, "The request cannot be read: it breaks the rules of HTTP/1.1.")
+        self._since = front.loop.time()  # when the head, the idleness, the stall or the lingering began
+        self._in_head = True
+        self._is_lingering = False
+        self._body_left = 0  # bytes of the body of a request with Upgrade
+        self._received: deque[int] = deque(maxlen=RATE_SECONDS + 1)  # bytes of the body at the last looks
+        self._unsent = 0  # bytes in the buffer of the transport at the last look
+        self._url, self._headers, self._size = b"", cast(list[HeaderLine], []), 0
+
+    # The events of the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the client."""
+        self.transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[0] if peer else ""
+        self.front.connections.add(self)
+        if self.front.is_full():
+            self._refuse(503, "Too many connections are open: try again in a moment.")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End everything that was being done for this client."""
+        self.front.connections.discard(self)
+        self.front.slow.pop(self, None)
+        self._leave()
+        for exchange in self._exchanges:
+            exchange.abandon()
+        self._exchanges.clear()
+        self._reading = None
+
+    def eof_received(self) -> bool:
+        """The client sends no more. It may still read, so a request that is complete is answered."""
+        self._leave()
+        if self._reading is not None:
+            exchange, self._reading = self._reading, None
+            self._is_deaf, exchange.keep_alive = True, False
+            exchange.body.end(self._body_is_there)
+        elif not self._exchanges:
+            self.transport.close()
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has arrived."""
+        if self._is_deaf or self._body_left:
+            (self._take_body if self._body_left else self._throw_away)(data)
+            return
+        if not self._in_head and self._reading is None:
+            self._in_head, self._since, self._head_bytes = True, self.front.loop.time(), 0
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as end_of_head:  # the request is answered as if it wished for nothing else
+            self._take_body(data[end_of_head.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(*self._refusal)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(431, f"The head of a request may have {MAX_HEAD_BYTES} bytes.")
+        elif len(self._exchanges) > MAX_AHEAD // 2:
+            self._pause(True)
+
+    def pause_writing(self) -> None:
+        """The client reads slower than it is sent to."""
+        self.is_writable = False
+        self._unsent, self._since = self.transport.get_write_buffer_size(), self.front.loop.time()
+        self.front.slow[self] = None
+        self.front.limit_unsent()
+
+    def resume_writing(self) -> None:
+        """The client has read most of what was sent."""
+        self.is_writable = True
+        self._since = self.front.loop.time()
+        self.front.slow.pop(self, None)
+        if self._exchanges:
+            self._exchanges[0].resume()
+
+    # The events of the parser. An exception from them becomes an HttpParserError.
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._url, self._headers, self._size = b"", [], 0
+        if len(self._exchanges) > MAX_AHEAD:
+            self._reject(429, f"A client may send {MAX_AHEAD} requests ahead: wait for the answers.")
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target of the request."""
+        self._url += url
+        if len(self._url) > MAX_HEAD_BYTES:
+            self._reject(414, f"The target of a request may have {MAX_HEAD_BYTES} bytes.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._headers.append((name, value))
+        self._size += len(name) + len(value)
+        if len(self._headers) > MAX_HEADERS or self._size > MAX_HEAD_BYTES:
+            self._reject(431, f"A request may have {MAX_HEADERS} headers with {MAX_HEAD_BYTES} bytes in all.")
+
+    def on_headers_complete(self) -> None:
+        """The head is there: decide whether the body may be sent."""
+        if self._is_deaf:
+            return
+        parser = self._parser
+        method, version = parser.get_method().decode(), parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            self._reject(505, "This service speaks HTTP/1.1.")
+        try:
+            environ = self.front.environs.make(method, version, self._url, self._headers, self.peer)
+        except BadRequest as error:
+            self._reject(400, str(error))
+        exchange = Exchange(self, environ, self.front)
+        exchange.keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        self._exchanges.append(exchange)
+        self._in_head = False
+        if not exchange.expects_body:
+            return
+        if not exchange.accept_body():
+            self._is_deaf, exchange.keep_alive = True, False
+            self._body_is_there()
+            return
+        self._reading = exchange
+        self._received.clear()
+        if parser.should_upgrade():  # the parser does not read this body
+            self._body_left = int(environ["CONTENT_LENGTH"])
+        if exchange is self._exchanges[0]:
+            self._invite_body(exchange)
+
+    def on_body(self, data: bytes) -> None:
+        """A part of the body."""
+        if self._reading is not None and not self._reading.body.add(data):
+            exchange, self._reading = self._reading, None
+            self._is_deaf, exchange.keep_alive = True, False
+            exchange.ready = exchange.body.refusal
+            exchange.body.end(self._body_is_there)
+
+    def on_message_complete(self) -> None:
+        """The request is complete."""
+        if self._body_left:
+            return
+        if self._reading is not None:
+            exchange, self._reading = self._reading, None
+            exchange.body.end(self._body_is_there)
+        elif self._exchanges and not self._is_deaf:
+            self._body_is_there()
+
+    # What the exchanges and the front call
+
+    def write(self, data: bytes) -> None:
+        """Send these bytes as soon as the client reads them."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def client_has_left(self) -> bool:
+        """True if the client has closed its end. May be called in any thread."""
+        return self.has_left
+
+    def finished(self, exchange: Exchange) -> None:
+        """The answer of the first exchange is sent, or at least on its way."""
+        if not self._exchanges or self._exchanges[0] is not exchange:
+            return
+        self._exchanges.popleft()
+        if not exchange.keep_alive or self.has_left or self.front.is_stopping:
+            self._close()
+            return
+        self._since = self.front.loop.time()
+        if self._exchanges:
+            following = self._exchanges[0]
+            if following is self._reading:
+                self._invite_body(following)
+            else:
+                self._body_is_there()
+        if len(self._exchanges) <= 1:
+            self._pause(False)
+
+    def pause_body(self, paused: bool) -> None:
+        """Stop or go on reading a body, while a part of it is written to the disk."""
+        self._pause(paused)
+
+    def stop(self) -> None:
+        """Take no more requests: close the connection when the present one is answered."""
+        if self._exchanges and self._exchanges[0] is not self._reading:
+            self._exchanges[0].stop()
+        else:
+            self._close()
+
+    def look(self, now: float) -> None:
+        """Called once a second: ends the connection if the client takes too long."""
+        if not self.is_writable or self.transport.is_closing():
+            self._look_at_unsent(now)
+        elif self._reading is not None:
+            self._look_at_body(self._reading)
+        elif now - self._since > self._patience():
+            self._end_of_patience()
+
+    def unsent(self) -> int:
+        """The bytes that wait in memory until this client reads."""
+        return self.transport.get_write_buffer_size()
+
+    def _patience(self) -> float:
+        """The seconds that the present state may take."""
+        if self._is_lingering:
+            return LINGER_SECONDS
+        if self._in_head:
+            return HEAD_SECONDS
+        return math.inf if self._exchanges else IDLE_SECONDS
+
+    def _end_of_patience(self) -> None:
+        if self._is_lingering:
+            self.transport.abort()
+        elif self._in_head and self._head_bytes:
+            self._refuse(408, f"The head of a request must arrive within {HEAD_SECONDS:.0f} seconds.")
+        else:
+            self.transport.close()
+
+    def _look_at_unsent(self, now: float) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if unsent < self._unsent or not self._unsent:
+            self._unsent, self._since = unsent, now
+        elif now - self._since > STALL_SECONDS:
+            self.transport.abort()
+
+    def _look_at_body(self, exchange: Exchange) -> None:
+        if exchange is not self._exchanges[0] or exchange.body.is_being_written:
+            self._received.clear()  # the client waits for the server, not the server for the client
+        self._received.append(exchange.body.received)
+        arrived = exchange.body.received - self._received[0]
+        if len(self._received) > RATE_SECONDS and arrived < LEAST_RATE * RATE_SECONDS:
+            self._reading = None
+            self._is_deaf, exchange.keep_alive = True, False
+            detail = f"The body must arrive with at least {LEAST_RATE} bytes a second: send it again."
+            exchange.refuse(problem(408, "invalid", detail))
+
+    def _invite_body(self, exchange: Exchange) -> None:
+        environ = exchange.environ
+        is_expected = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
+        if is_expected and environ["SERVER_PROTOCOL"] == "HTTP/1.1" and not exchange.body.received:
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _body_is_there(self) -> None:
+        """Start the first exchange, if its body is complete and it has not been started."""
+        if self._exchanges and self._exchanges[0] is not self._reading:
+            self._exchanges[0].start()
+
+    def _reject(self, status: int, detail: str) -> None:
+        self._refusal = (status, detail)
+        raise BadRequest(detail)
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """Answer a request that cannot be read, after the ones before it; then close."""
+        if self._is_deaf:
+            return
+        self._is_deaf, self._in_head = True, False
+        environ: dict[str, Any] = {"REQUEST_METHOD": "-", "PATH_INFO": "-", "REMOTE_ADDR": self.peer}
+        exchange = Exchange(self, environ, self.front)
+        code = "unavailable" if status == 503 else "invalid"
+        exchange.ready = problem(status, code, detail)
+        exchange.keep_alive = False
+        if self._reading is not None:  # its body cannot be read any more
+            self._exchanges.remove(self._reading)
+            self._reading.abandon()
+            self._reading = None
+        self._exchanges.append(exchange)
+        self._body_is_there()
+
+    def _take_body(self, data: bytes) -> None:
+        """Read the body of a request with Upgrade; it is the last request of its connection."""
+        part = data[: self._body_left]
+        self._body_left -= len(part)
+        if part:
+            self.on_body(part)
+        if not self._body_left:
+            self.on_message_complete()
+            self._is_deaf = True
+
+    def _throw_away(self, data: bytes) -> None:
+        """Ignore what the client sends after a request that was refused."""
+        self._head_bytes += len(data)
+        if self._head_bytes > LINGER_BYTES:
+            self.transport.abort()
+
+    def _leave(self) -> None:
+        if not self.has_left:
+            self.has_left = True
+            if self._exchanges:
+                self._exchanges[0].left()
+
+    def _pause(self, paused: bool) -> None:
+        if paused != self._is_paused and not self.transport.is_closing():
+            self._is_paused = paused
+            (self.transport.pause_reading if paused else self.transport.resume_reading)()
+
+    def _close(self) -> None:
+        """Close the connection when all is sent.
+
+        If the client may still be sending, first read what it sends: otherwise the system would reset the connection,
+        and the client might lose the answer.
+        """
+        was_deaf, self._is_deaf = self._is_deaf, True
+        if self.has_left or not was_deaf:
+            self.transport.close()
+            return
+        self._is_lingering, self._since, self._head_bytes = True, self.front.loop.time(), 0
+        self._pause(False)
+        with suppress(OSError, RuntimeError):
+            self.transport.write_eof()

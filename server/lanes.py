@@ -1,0 +1,66 @@
+"""Threads for work that must not block the event loop; the results come back to the loop in batches."""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any
+
+log = logging.getLogger("ledger.web")
+
+
+class Lane:
+    """A bounded queue of work, and the threads that do it."""
+
+    def __init__(self, name: str, threads: int, longest: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._tasks: SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None] = SimpleQueue()
+        self._results: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self._longest, self._loop = longest, loop
+        self._is_woken = False
+        self._threads = [threading.Thread(target=self._run, daemon=True, name=f"{name}-{i}") for i in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, work: Callable[[], Any], then: Callable[[Any], None]) -> bool:
+        """Do the work in a thread, then call then(its result) in the loop. False if the queue is full.
+
+        If the work raises an exception, the exception is the result.
+        """
+        if self._tasks.qsize() >= self._longest:
+            return False
+        self._tasks.put((work, then))
+        return True
+
+    def close(self) -> None:
+        """Let the threads end after the work that is queued."""
+        for _ in self._threads:
+            self._tasks.put(None)
+
+    def is_alive(self) -> bool:
+        """True until all threads have ended."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def _run(self) -> None:
+        while task := self._tasks.get():
+            work, then = task
+            try:
+                result = work()
+            except BaseException as error:
+                result = error
+            self._results.append((then, result))
+            if not self._is_woken:  # one wake-up is enough for all results so far
+                self._is_woken = True
+                with suppress(RuntimeError):  # the loop has ended: nobody waits for the result
+                    self._loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        self._is_woken = False
+        while self._results:
+            then, result = self._results.popleft()
+            try:
+                then(result)
+            except Exception:
+                log.exception("the result of %s cannot be used", then)

@@ -1,0 +1,72 @@
+"""The web process: an event loop that serves until SIGTERM."""
+
+import asyncio
+import resource
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import uvloop
+
+from files.child import remember_cores
+from server import stop
+from server.address import BACKLOG
+from server.affinity import pin_to_core
+from server.environ import Environs
+from server.front import Front, Site
+from server.http import Connection
+from settings import Settings
+
+STOP_SECONDS = 5.0  # for the requests that are under way
+JOIN_SECONDS = 1.0
+SPARE_FILES = 200  # open files that are not connections of clients
+MOST_CONNECTIONS = 10_000
+
+
+def prepare(settings: Settings) -> socket.socket | None:
+    """Prepare this process to serve: its core, signals, log and open files. Keep the result as long as it runs."""
+    stop.end_with_parent()
+    _allow_many_files()
+    if not settings.pin_web_process:
+        return None
+    remember_cores()  # for encoders
+    return pin_to_core(settings.port)
+
+
+def run(listener: socket.socket, settings: Settings, site: Site, stopping: threading.Event) -> None:
+    """Serve until SIGTERM. Then stopping is set, and the requests under way are answered."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(listener, settings, site, stopping.set))
+
+
+async def _serve(listener: socket.socket, settings: Settings, site: Site, stopping: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    front = Front(site, Environs(settings.port, settings.proxy_networks), loop, _most_connections())
+    must_stop = asyncio.Event()
+    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(must_stop.set))
+    server = await loop.create_server(lambda: Connection(front), sock=listener, backlog=BACKLOG)
+    await must_stop.wait()
+    stopping()
+    server.close()
+    front.stop()
+    until = loop.time() + STOP_SECONDS
+    while front.connections and loop.time() < until:
+        await asyncio.sleep(0.02)
+    await front.close(JOIN_SECONDS)
+
+
+def _allow_many_files() -> None:
+    """Raise the number of files that this process may open as far as the system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + 2 * SPARE_FILES
+    with suppress(ValueError, OSError):
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(hard, wanted), hard)
+        )
+
+
+def _most_connections() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(MOST_CONNECTIONS, soft - SPARE_FILES))
