@@ -70,14 +70,14 @@ def _left_to_front(answer: Answer) -> Answer:
 def _with_length(environ: Environ, answer: Answer) -> Answer:
     """The answer with a Content-Length that is that of its body."""
     status, headers, body = answer
-    given = next((value for name, value in headers if name.lower() == "content-length"), None)
+    announced = next((value for name, value in headers if name.lower() == "content-length"), None)
     if has_no_body(status):
         kept = [header for header in headers if status[:3] == "304" or header[0].lower() != "content-length"]
         return Answer(status, kept, b"")
     if environ["REQUEST_METHOD"] == "HEAD":
         return Answer(status, headers, b"")
-    if given is None:
+    if announced is None:
         return Answer(status, [*headers, ("Content-Length", str(len(body)))], body)
-    if given != str(len(body)):
-        raise AssertionError(f"the app announced {given} bytes and sent {len(body)}")
+    if announced != str(len(body)):
+        raise AssertionError(f"the app announced {announced} bytes and sent {len(body)}")
     return answer

@@ -63,7 +63,7 @@ class Exchange:
             self.ready = body
             return False
         self.body = body
-        body.pause = self.connection.pause_body
+        body.pause = self.connection.pause
         return True
 
     def start(self) -> None:
@@ -76,12 +76,6 @@ class Exchange:
             self.answer(self.ready)
         else:
             self.front.call_app(self)
-
-    def refuse(self, answer: Answer) -> None:
-        """Answer in place of the app."""
-        self._is_started = True
-        self.body.discard()
-        self.answer(answer)
 
     def answer(self, answer: Answer) -> None:
         """Send an answer. Its body is bytes, or something that the front sends."""
@@ -113,7 +107,6 @@ class Exchange:
     def finish(self) -> None:
         """The whole answer has been written."""
         self.sender = None
-        self.body.discard()
         self.connection.finished(self)
 
     def cut(self) -> None:

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from files.transfer import Transfer
 from records.events import Feed, Message
 from records.handover import Handover
 from records.streams import EventStream
@@ -20,7 +19,7 @@ from server import bridge
 from server.answers import Answer, head, problem
 from server.bodies import FULL, Body, Budget, FileBody, MemoryBody
 from server.environ import Environ, Environs
-from server.exchange import Exchange, Sender
+from server.exchange import Exchange
 from server.http import Connection
 from server.lanes import Lane
 from server.streams import Streams
@@ -57,9 +56,7 @@ class Site(NamedTuple):
 class Front:
     """All connections of this process. All methods run in the event loop."""
 
-    def __init__(
-        self, site: Site, environs: Environs, loop: asyncio.AbstractEventLoop, most_connections: int = 10_000
-    ) -> None:
+    def __init__(self, site: Site, environs: Environs, loop: asyncio.AbstractEventLoop, most_connections: int) -> None:
         self.site, self.environs, self.loop = site, environs, loop
         self.most_connections = most_connections
         self.connections: set[Connection] = set()
@@ -108,13 +105,14 @@ class Front:
             exchange.send_claimed(answer, body)
         elif isinstance(body, Wait):
             exchange.sender = self._waits.add(exchange, body)
-        else:
-            if isinstance(body, EventStream):
-                exchange.keep_alive = False  # the end of the connection is the end of the stream
+        elif isinstance(body, EventStream):
+            exchange.keep_alive = False  # the end of the connection is the end of the stream
             exchange.write(head(answer, exchange.keep_alive))
-            exchange.sender = sender = self._sender(exchange, body)
-            if isinstance(sender, FileSender):
-                sender.resume()
+            exchange.sender = self._streams.add(exchange, body)
+        else:
+            exchange.write(head(answer, exchange.keep_alive))
+            exchange.sender = sender = FileSender(exchange, body, self._disk_lane)
+            sender.resume()
 
     def drop(self, body: Any) -> None:
         """Close the body of an answer that cannot be sent; what it promised is taken back."""
@@ -147,12 +145,6 @@ class Front:
             connection.transport.abort()
         await _end([self._app_lane, self._upload_lane, self._disk_lane], seconds)
         await _end([self._wait_lane], seconds)
-
-    def _sender(self, exchange: Exchange, body: Any) -> Sender:
-        if isinstance(body, EventStream):
-            return self._streams.add(exchange, body)
-        transfer: Transfer = body
-        return FileSender(exchange, transfer, self._disk_lane)
 
     def _publish(self, messages: list[Message], position: int) -> None:
         self._streams.publish(messages, position)

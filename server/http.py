@@ -73,9 +73,7 @@ class Connection(asyncio.Protocol):
         """The client sends no more. It may still read, so a request that is complete is answered."""
         self._leave()
         if self._reading is not None:
-            exchange, self._reading = self._reading, None
-            self._is_deaf, exchange.keep_alive = True, False
-            exchange.body.end(self._body_is_there)
+            self._stop_reading(self._reading)
         elif not self._exchanges:
             self.transport.close()
         return True
@@ -98,12 +96,12 @@ class Connection(asyncio.Protocol):
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(431, f"The head of a request may have {MAX_HEAD_BYTES} bytes.")
         elif len(self._exchanges) > MAX_AHEAD // 2:
-            self._pause(True)
+            self.pause(True)
 
     def pause_writing(self) -> None:
         """The client reads slower than it is sent to."""
         self.is_writable = False
-        self._unsent, self._since = self.transport.get_write_buffer_size(), self.front.loop.time()
+        self._unsent, self._since = self.unsent(), self.front.loop.time()
         self.front.slow[self] = None
         self.front.limit_unsent()
 
@@ -168,10 +166,8 @@ class Connection(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         """A part of the body."""
         if self._reading is not None and not self._reading.body.add(data):
-            exchange, self._reading = self._reading, None
-            self._is_deaf, exchange.keep_alive = True, False
-            exchange.ready = exchange.body.refusal
-            exchange.body.end(self._body_is_there)
+            self._reading.ready = self._reading.body.refusal
+            self._stop_reading(self._reading)
 
     def on_message_complete(self) -> None:
         """The request is complete."""
@@ -210,11 +206,13 @@ class Connection(asyncio.Protocol):
             else:
                 self._body_is_there()
         if len(self._exchanges) <= 1:
-            self._pause(False)
+            self.pause(False)
 
-    def pause_body(self, paused: bool) -> None:
-        """Stop or go on reading a body, while a part of it is written to the disk."""
-        self._pause(paused)
+    def pause(self, paused: bool) -> None:
+        """Stop or go on reading what the client sends."""
+        if paused != self._is_paused and not self.transport.is_closing():
+            self._is_paused = paused
+            (self.transport.pause_reading if paused else self.transport.resume_reading)()
 
     def stop(self) -> None:
         """Take no more requests: close the connection when the present one is answered."""
@@ -253,7 +251,7 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
     def _look_at_unsent(self, now: float) -> None:
-        unsent = self.transport.get_write_buffer_size()
+        unsent = self.unsent()
         if unsent < self._unsent or not self._unsent:
             self._unsent, self._since = unsent, now
         elif now - self._since > STALL_SECONDS:
@@ -265,10 +263,14 @@ class Connection(asyncio.Protocol):
         self._received.append(exchange.body.received)
         arrived = exchange.body.received - self._received[0]
         if len(self._received) > RATE_SECONDS and arrived < LEAST_RATE * RATE_SECONDS:
-            self._reading = None
-            self._is_deaf, exchange.keep_alive = True, False
             detail = f"The body must arrive with at least {LEAST_RATE} bytes a second: send it again."
-            exchange.refuse(problem(408, "invalid", detail))
+            exchange.ready = problem(408, "invalid", detail)
+            self._stop_reading(exchange)
+
+    def _stop_reading(self, exchange: Exchange) -> None:
+        """Take no more of this body, nor any other request; answer with what is there."""
+        self._reading, self._is_deaf, exchange.keep_alive = None, True, False
+        exchange.body.end(self._body_is_there)
 
     def _invite_body(self, exchange: Exchange) -> None:
         environ = exchange.environ
@@ -324,11 +326,6 @@ class Connection(asyncio.Protocol):
             if self._exchanges:
                 self._exchanges[0].left()
 
-    def _pause(self, paused: bool) -> None:
-        if paused != self._is_paused and not self.transport.is_closing():
-            self._is_paused = paused
-            (self.transport.pause_reading if paused else self.transport.resume_reading)()
-
     def _close(self) -> None:
         """Close the connection when all is sent.
 
@@ -340,6 +337,6 @@ class Connection(asyncio.Protocol):
             self.transport.close()
             return
         self._is_lingering, self._since, self._head_bytes = True, self.front.loop.time(), 0
-        self._pause(False)
+        self.pause(False)
         with suppress(OSError, RuntimeError):
             self.transport.write_eof()

@@ -45,10 +45,11 @@ class Streams:
     def publish(self, messages: list[Message], position: int) -> None:
         """Send these events, which are all up to this position. Without events, every stream reads on by itself."""
         before, self.position = self.position, position
-        whole = b"".join(map(sse, messages))
+        blocks = [sse(message) for message in messages]
+        whole = b"".join(blocks)
         by_job: dict[str, bytes] = defaultdict(bytes)
-        for message in messages:
-            by_job[message.job_id] += sse(message)
+        for message, block in zip(messages, blocks, strict=True):
+            by_job[message.job_id] += block
         for sender in list(self._senders):
             job_id = sender.stream.job_id
             if not sender.is_live:

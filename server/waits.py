@@ -1,7 +1,7 @@
 """Waits for what requests wait for, without a thread for each: the end of a job, work to claim, or a file.
 
 A claim is attempted only while its client is there. Of the claims that can take each other's place, the one that has
-waited longest is attempted first; the next is attempted only if that one got something.
+waited longest is attempted first; the next is attempted when that one has ended.
 """
 
 import asyncio
@@ -137,28 +137,25 @@ class Waiter:
 
     def _tried(self, answer: Any) -> None:
         self._is_attempting = False
-        claim = self.wait.claim_of
         if isinstance(answer, BaseException):
             answer = problem(503, "unavailable", "This cannot be waited for just now: ask again in a moment.")
         if answer is not None:
             self._end()
             self.exchange.answer(answer)  # if the client has gone, what was claimed is given back
-            if claim is not None:
-                self.waits.attempt_first(claim)
         elif self.exchange.is_gone:
             self.left()
         elif self._must_attempt_again or self._is_last:
             self.attempt()
 
     def _end(self) -> None:
-        """Wait no longer. If the turn of this claim has come meanwhile, the next one takes it."""
+        """Wait no longer. The next claim takes its turn: there may be more, or this one has left something."""
         if self._is_closed:
             return
         self._is_closed = True
         self._timer.cancel()
         self.waits.remove(self)
         self.wait.close()
-        if self.wait.claim_of is not None and self.exchange.is_gone:
+        if self.wait.claim_of is not None:
             self.waits.attempt_first(self.wait.claim_of)
 
 

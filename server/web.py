@@ -26,9 +26,8 @@ MOST_CONNECTIONS = 10_000
 
 
 def prepare(settings: Settings) -> socket.socket | None:
-    """Prepare this process to serve: its core, signals, log and open files. Keep the result as long as it runs."""
+    """Prepare this process to serve: its core and its signals. Keep the result as long as it runs."""
     stop.end_with_parent()
-    _allow_many_files()
     if not settings.pin_web_process:
         return None
     remember_cores()  # for encoders
@@ -57,16 +56,14 @@ async def _serve(listener: socket.socket, settings: Settings, site: Site, stoppi
     await front.close(JOIN_SECONDS)
 
 
-def _allow_many_files() -> None:
-    """Raise the number of files that this process may open as far as the system allows."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_CONNECTIONS + 2 * SPARE_FILES
-    with suppress(ValueError, OSError):
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(hard, wanted), hard)
-        )
-
-
 def _most_connections() -> int:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """The connections that may be open: as many as the system allows, after raising its limit of open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = MOST_CONNECTIONS + SPARE_FILES
+    if hard != resource.RLIM_INFINITY:
+        needed = min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+            soft = needed
     return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(MOST_CONNECTIONS, soft - SPARE_FILES))

@@ -22,10 +22,6 @@ STRANGE = {
     "no host": (b"GET /healthz HTTP/1.1\r\n" + END, 400),
     "the same host twice": (b"GET /healthz HTTP/1.1\r\n" + HOST + HOST + END, 400),
     "two hosts": (b"GET /healthz HTTP/1.1\r\n" + HOST + b"Host: evil.example\r\n" + END, 400),
-    "another host in the target": (b"GET http://evil.example/healthz HTTP/1.1\r\n" + HOST + END, 403),
-    "a target with a host": (b"GET http://127.0.0.1/healthz HTTP/1.1\r\n" + HOST + END, 200),
-    "bare line feeds": (b"GET /healthz HTTP/1.1\nHost: 127.0.0.1\n\n", 400),
-    "a folded header": (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X-A: 1\r\n 2\r\n" + END, 400),
     "a space before the colon": (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X-A : 1\r\n" + END, 400),
     "a length and chunks": (
         POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" + END + b"0\r\n\r\n",
@@ -36,16 +32,10 @@ STRANGE = {
     "a head without an end": (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X-A: " + b"a" * 100_000, 431),
     "HTTP/1.0": (b"GET /healthz HTTP/1.0\r\n" + HOST + b"\r\n", 200),
     "HTTP/1.0 without a host": (b"GET /healthz HTTP/1.0\r\n\r\n", 403),
-    "HTTP/2.0": (b"GET /healthz HTTP/2.0\r\n" + HOST + END, 505),
-    "a wish for another protocol": (
-        b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
-        200,
-    ),
     "a body with a wish for another protocol": (
         POST + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 18\r\n\r\n" + b'{"prompt": "rain"}',
         201,
     ),
-    "a body that is announced too long": (POST + b"Content-Length: 2000000\r\n" + END, 413),
     "half an address as host": (b"GET /healthz HTTP/1.1\r\nHost: [::1\r\n" + END, 403),
     "lines that end without CR": (b"GET /healthz HTTP/1.1\nHost: 127.0.0.1\nConnection: close\n\n", 400),
     "a header on two lines": (GET + b"X-Long: a\r\n b\r\n" + END, 400),
