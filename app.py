@@ -66,7 +66,7 @@ def make_services(settings: Settings) -> current.Services:
     derived = Derivatives(storage, stopping)
     track_files = TrackFiles(storage, derived, settings.max_upload_mb * limits.MEGABYTE)
     feed = Feed(settings, stopping)
-    return current.Services(settings, storage, track_files, repos.JobStore(), feed, places, stopping)
+    return current.Services(settings, storage, track_files, feed, places, stopping)
 
 
 def run_web(listener: socket.socket) -> None:

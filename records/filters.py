@@ -9,17 +9,18 @@ from peewee import Case, Cast, Expression, Value, fn
 
 from database import is_postgresql
 from models import Loop, Track
+from records.pages import Plain
 
 JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 def created(model: Any, after: datetime | None = None, before: datetime | None = None) -> list[Expression]:
     """Records created at or after `after`, and before `before`."""
-    conditions = []
+    conditions: list[Expression] = []
     if after is not None:
-        conditions.append(model.created_at >= after)
+        conditions.append(Plain(model.created_at, ">=", after))
     if before is not None:
-        conditions.append(model.created_at < before)
+        conditions.append(Plain(model.created_at, "<", before))
     return conditions
 
 
@@ -66,6 +67,11 @@ def _numbers(text: str) -> list[Any]:
     else:
         exact = [float(text)]
     return [Cast(Value(repr(number)), "numeric") if is_postgresql() else Value(number) for number in exact]
+
+
+def equals(field: Any, value: Any) -> Expression:
+    """Records with this value in a column."""
+    return Plain(field, "=", value)
 
 
 def loops_of_job(job_id: str) -> Expression:

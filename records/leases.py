@@ -17,7 +17,8 @@ from database import database
 from database.hints import few_rows, skip_locked, wait_for_lock
 from errors import Invalid, LeaseLost, LedgerError, WrongStatus
 from models import EPOCH, Statuses, Work, utc_now
-from records.repository import Page, Repository
+from records.pages import Page, Plain
+from records.repository import Repository
 
 W = TypeVar("W", bound=Work)
 
@@ -46,7 +47,7 @@ class WorkRepository(Repository[W]):
         """
         for status in statuses:
             self._require_status(status)
-        is_one = cast(Expression, self.model.status.in_(statuses))
+        is_one = Plain(self.model.status, "IN", statuses)
         return few_rows(is_one) if len(statuses) > 1 and all(map(self.statuses.is_active, statuses)) else is_one
 
     def waits(self, *where: Expression) -> bool:

@@ -3,11 +3,10 @@
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from peewee import Expression, Field, Tuple, fn
+from peewee import SQL, Expression, Field, Tuple, fn
 
 from database import database
 from database.hints import leave_few_rows, unindexed
@@ -15,20 +14,12 @@ from database.json_text import dump
 from database.refusals import rules_named
 from errors import Conflict, Invalid, LedgerError, Stale
 from models import Record, utc_now
+from records import rows
+from records.pages import Page, Plain, plain_query
+from records.rows import Row
 from records.session import Session
 
 R = TypeVar("R", bound=Record)
-
-
-@dataclass(frozen=True)
-class Page:
-    """Which part of a list is wanted: a sort field, its direction, and where to begin."""
-
-    sort: str = "created_at"
-    descending: bool = True
-    limit: int = 50
-    offset: int = 0
-    after: tuple[Any, str] | None = None
 
 
 class Repository(Generic[R]):
@@ -42,9 +33,21 @@ class Repository(Generic[R]):
 
     def get_by_id(self, record_id: str) -> R | None:
         """The record, or None."""
+        row = self.get_row(record_id)
+        return None if row is None else cast(R, rows.record(self.model, row))
+
+    def get_row(self, record_id: str) -> Row | None:
+        """The row of a record, with rows.columns() of the model; None if there is no such record."""
         model: Any = self.model
-        records = list(model.raw(_select_by_id(model, database.param), record_id))
-        return records[0] if records else None
+        select = _select_by_id(model, rows.columns(model), database.param)
+        return cast("Row | None", database.execute_sql(select, (record_id,)).fetchone())
+
+    def get_value(self, record_id: str, name: str) -> Any:
+        """The value of one column of a record, as it is stored; None if there is no such record."""
+        model: Any = self.model
+        select = _select_by_id(model, f'"{name}"', database.param)
+        row = database.execute_sql(select, (record_id,)).fetchone()
+        return row and row[0]
 
     def get_all(self, limit: int = 50, offset: int = 0) -> list[R]:
         """Records, newest first."""
@@ -87,7 +90,15 @@ class Repository(Generic[R]):
 
     def page(self, page: Page, *where: Expression) -> list[R]:
         """The records that meet every condition, in the order of page.sort and then of their ids."""
-        return list(self._selected(page, *where))
+        return [rows.record(self.model, row) for row in self.page_rows(page, *where)]
+
+    def page_rows(self, page: Page, *where: Expression) -> list[Row]:
+        """The rows of these records, with rows.columns() of the model."""
+        if all(isinstance(condition, Plain) for condition in where):
+            sql, values = plain_query(self.model, page, cast("tuple[Plain, ...]", where))
+        else:
+            sql, values = self._selected(page, *where).sql()
+        return cast("list[Row]", database.execute_sql(sql, values).fetchall())
 
     def count(self, *where: Expression) -> int:
         """How many records meet every condition."""
@@ -102,7 +113,7 @@ class Repository(Generic[R]):
         """The query of a page; keyset when page.after says where the one before ended."""
         field = self.model._meta.fields[page.sort]
         sort = unindexed(field, 0) if leave_few_rows(where) else field
-        query = self._where(self.model.select(), where)
+        query = self._where(self.model.select(SQL(rows.columns(self.model))), where)
         if page.after is not None:
             here, there = Tuple(sort, self.key), Tuple(field.db_value(page.after[0]), page.after[1])
             query = query.where(here < there if page.descending else here > there)
@@ -180,16 +191,32 @@ def _shortest(digits: str) -> float | int:
 
 
 @cache
-def _select_by_id(model: Any, param: str) -> str:
+def _select_by_id(model: Any, columns: str, param: str) -> str:
     """The statement built once: building it costs ten times what running it does."""
-    statement, _ = model.select().where(model._meta.primary_key == param).sql()
-    return str(statement)
+    key = model._meta.primary_key.column_name
+    return f'SELECT {columns} FROM {model._meta.table_name} WHERE "{key}" = {param}'
 
 
 def children_by_parent(model: Any, parent: str, ids: Iterable[str]) -> dict[str, list[Any]]:
     """The children of several records by the id of their parent, oldest first, in one statement."""
-    field = model._meta.fields[parent]
-    children: dict[str, list[Any]] = {}
-    for child in model.select().where(field.in_(list(ids))).order_by(model.created_at, model._meta.primary_key):
-        children.setdefault(child.__data__[parent], []).append(child)
+    children = child_rows(model, parent, list(ids))
+    return {parent_id: [rows.record(model, row) for row in siblings] for parent_id, siblings in children.items()}
+
+
+def child_rows(model: Any, parent: str, ids: Sequence[str]) -> dict[str, list[Row]]:
+    """The rows of these children by the id of their parent, oldest first."""
+    place = rows.place(model, parent)
+    children: dict[str, list[Row]] = {}
+    if ids:
+        for row in database.execute_sql(_select_children(model, parent, len(ids)), ids).fetchall():
+            children.setdefault(row[place], []).append(row)
     return children
+
+
+def _select_children(model: Any, parent: str, count: int) -> str:
+    column, key = model._meta.fields[parent].column_name, model._meta.primary_key.column_name
+    places = ", ".join([database.param] * count)
+    return (
+        f'SELECT {rows.columns(model)} FROM {model._meta.table_name} WHERE "{column}" IN ({places}) '
+        f'ORDER BY "created_at", "{key}"'
+    )

@@ -8,9 +8,10 @@ from peewee import SQL, Column, Expression, Table, Value, fn
 from database import database, is_postgresql
 from database.hints import few_rows, leave_few_rows, unindexed
 from models import Job
-from records import words
+from records import rows, words
 from records.jobs import JobRepository
-from records.repository import Page
+from records.pages import Page
+from records.rows import Row
 
 FEW = 500  # matches that can be sorted in no time
 MARGIN = 100  # rowids: jobs that are made at the same time need not be numbered in the order of their times
@@ -36,29 +37,29 @@ class JobSearch(JobRepository):
         """The number of these jobs that meet every condition."""
         return super().count(self._is_match(), *where)
 
-    def page(self, page: Page, *where: Expression) -> list[Job]:
-        """These jobs that meet every condition, in the order of page.sort and then of their ids."""
+    def page_rows(self, page: Page, *where: Expression) -> list[Row]:
+        """The rows of these jobs that meet every condition, in the order of page.sort and then of their ids."""
         are_few = leave_few_rows(where)
         newest_first = (page.sort, page.descending, are_few) == ("created_at", True, False) and page.limit > 0
         if is_postgresql():
             jobs = self._among_newest(page, *where) if newest_first else None
-            return super().page(page, self._is_match(), *where) if jobs is None else jobs
+            return super().page_rows(page, self._is_match(), *where) if jobs is None else jobs
         if are_few:
-            return super().page(page, cast(Expression, fn.EXISTS(self._matches(index.c.rowid == rowid))), *where)
+            return super().page_rows(page, cast(Expression, fn.EXISTS(self._matches(index.c.rowid == rowid))), *where)
         start = self._nth_to(LAST)
         if start is None:
-            return super().page(page, few_rows(self._is_match()), *map(unindexed, where))
+            return super().page_rows(page, few_rows(self._is_match()), *map(unindexed, where))
         jobs = self._newest(page, start, *map(unindexed, where)) if newest_first else None
-        return super().page(page, unindexed(self._is_match()), *where) if jobs is None else jobs
+        return super().page_rows(page, unindexed(self._is_match()), *where) if jobs is None else jobs
 
-    def _among_newest(self, page: Page, *where: Expression) -> list[Job] | None:
+    def _among_newest(self, page: Page, *where: Expression) -> list[Row] | None:
         """The page out of the newest jobs; None when too few of these match."""
         oldest = self._selected(replace(page, limit=1, offset=WALKED * page.limit), *where).select(Job.created_at)
         near = (Job.created_at >= oldest, unindexed(self._is_match()))
-        jobs = super().page(page, *near, *where)
+        jobs = super().page_rows(page, *near, *where)
         return jobs if len(jobs) == page.limit else None
 
-    def _newest(self, page: Page, start: int | None, *where: Expression) -> list[Job] | None:
+    def _newest(self, page: Page, start: int | None, *where: Expression) -> list[Row] | None:
         """The page out of the few matches from the rowid start on, or as many before page.after.
 
         None when another job might belong to it: by its time, or since too few of these meet the conditions.
@@ -70,11 +71,11 @@ class JobSearch(JobRepository):
             skipped = skipped.where(Job.created_at <= page.after[0])
         near = (start or 0, end)
         matches = self._matches(index.c.rowid.between(*near))
-        jobs = super().page(page, few_rows(rowid.in_(matches)), *where)
+        jobs = super().page_rows(page, few_rows(rowid.in_(matches)), *where)
         if start is not None:
             if len(jobs) < page.limit:
                 return None
-            skipped = skipped.where(Job.created_at >= jobs[-1].created_at)
+            skipped = skipped.where(Job.created_at >= jobs[-1][rows.place(Job, "created_at")])
         return None if skipped.where(~rowid.between(*near)).exists() else jobs
 
     def _rowid_at(self, moment: Any) -> int:

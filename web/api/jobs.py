@@ -9,7 +9,7 @@ from records import filters
 from records.search import JobSearch
 from repos import JobRepository
 from web import downloads, schemas
-from web.answers import created, deleted, page, record, require
+from web.answers import created, deleted, one, page, record, require
 from web.current import services
 from web.operations import IfMatch, LeaseToken, Operations
 from web.waiting import when_finished
@@ -23,7 +23,8 @@ TEXT = ("text/plain",)
 def create_job(body: schemas.NewJob) -> Response:
     """Record a job. The same job_id and body again return the job as it is now. `Prefer: wait=n` waits for its end."""
     job, new = jobs.create_once(**body.fields_set())
-    return when_finished(job, lambda latest: created(latest or job, new))
+    job_id = job.job_id
+    return when_finished(job_id, lambda waited: created((waited and jobs.get_by_id(job_id)) or job, new))
 
 
 @routes.route("GET", "/jobs", answers={200: schemas.JobPage})
@@ -35,7 +36,7 @@ def list_jobs(query: schemas.JobList) -> Response:
 @routes.route("GET", "/jobs/<id:job_id>", answers={200: schemas.Job, 304: None}, problems=[404], headers=["Prefer"])
 def get_job(job_id: str, query: schemas.JobGet) -> Response:
     """One job. With `Prefer: wait=n`, answer when the job has finished or after n seconds, at most 60."""
-    return when_finished(services().job_store.get(job_id), lambda job: record(job, query.expand))
+    return when_finished(job_id, lambda _: one(jobs, job_id, query.expand))
 
 
 @routes.route("PATCH", "/jobs/<id:job_id>", answers={200: schemas.Job}, problems=[404, 409, 412])
@@ -69,5 +70,5 @@ def conditions(query: schemas.JobList) -> list[Expression]:
     if query.status:
         where.append(jobs.in_status(*query.status))
     if query.job_type is not None:
-        where.append(Job.job_type == query.job_type)
+        where.append(filters.equals(Job.job_type, query.job_type))
     return where

@@ -8,7 +8,7 @@ from models import Track
 from records import filters
 from repos import JobRepository, TrackRepository
 from web import schemas
-from web.answers import created, deleted, page, record, require
+from web.answers import created, deleted, one, page, record, require
 from web.current import services
 from web.operations import IfMatch, Operations
 
@@ -20,7 +20,7 @@ jobs, tracks = JobRepository(), TrackRepository()
 def list_tracks_of_job(job_id: str, query: schemas.TracksOfJob) -> Response:
     """The tracks of a job."""
     require(jobs.get_by_id(job_id))
-    return page(tracks, query, Track.job == job_id, *_conditions(query), expand=query.expand)
+    return page(tracks, query, filters.equals(Track.job, job_id), *_conditions(query), expand=query.expand)
 
 
 @routes.route("POST", "/jobs/<id:job_id>/tracks", answers={201: schemas.Track, 200: schemas.Track}, problems=[404, 409])
@@ -39,14 +39,14 @@ def create_track(body: schemas.NewTrack) -> Response:
 @routes.route("GET", "/tracks", answers={200: schemas.TrackPage})
 def list_tracks(query: schemas.TrackList) -> Response:
     """Tracks, newest first."""
-    of_job = [Track.job == query.job_id] if query.job_id is not None else []
+    of_job = [filters.equals(Track.job, query.job_id)] if query.job_id is not None else []
     return page(tracks, query, *of_job, *_conditions(query), expand=query.expand)
 
 
 @routes.route("GET", "/tracks/<id:track_id>", answers={200: schemas.Track, 304: None}, problems=[404])
 def get_track(track_id: str, query: schemas.TrackGet) -> Response:
     """One track."""
-    return record(tracks.get_by_id(track_id), query.expand)
+    return one(tracks, track_id, query.expand)
 
 
 @routes.route("PATCH", "/tracks/<id:track_id>", answers={200: schemas.Track}, problems=[404, 412])
