@@ -3,9 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from peewee import Expression, fn
-
-from database import database
+from database import database, is_postgresql
 from database.hints import unindexed
 from errors import MissingParent
 from models import Job
@@ -50,29 +48,23 @@ class JobRepository(WorkRepository[Job]):
 
     def types(self, limit: int = 20) -> list[str]:
         """The job types of all jobs, in alphabetical order. It reads one index entry for each type, not every job."""
-        return self._types(limit)
+        return self._types(limit, "job WHERE")
 
     def waiting_types(self, limit: int = 20, most: int = COUNTED) -> dict[str, int]:
         """The number of pending jobs by job type. It counts at most most + 1 jobs of each type."""
-        is_pending = Job.status == self.statuses.pending
-        waiting = {
-            name: Job.select(Job.job_id).where(is_pending, Job.job_type == name)
-            for name in self._types(limit, is_pending)
-        }
-        return {name: query.limit(most + 1).count() for name, query in waiting.items()}
+        pending = (
+            f"job{'' if is_postgresql() else ' INDEXED BY job_queue'} WHERE status = '{self.statuses.pending}' AND"
+        )
+        of_type = f"SELECT 1 FROM {pending} job_type = {database.param} LIMIT {most + 1}"
+        count = f"SELECT count(*) FROM ({of_type}) AS waiting"
+        return {name: database.execute_sql(count, (name,)).fetchone()[0] for name in self._types(limit, pending)}
 
-    def tally(self, most: int = COUNTED) -> dict[str, int]:
-        """The number of jobs by status. It counts at most most + 1 jobs of each status, so it stays fast."""
-        statuses, one = self.statuses.all, f"SELECT 1 FROM job WHERE status = {database.param} LIMIT {most + 1}"
-        columns = ", ".join([f"(SELECT COUNT(*) FROM ({one}) AS counted)"] * len(statuses))
-        return dict(zip(statuses, database.execute_sql(f"SELECT {columns}", statuses).fetchone(), strict=True))
-
-    def _types(self, limit: int, *where: Expression) -> list[str]:
+    def _types(self, limit: int, source: str) -> list[str]:
         types: list[str] = []
+        following = f"SELECT min(job_type) FROM {source} job_type > {database.param}"
         while len(types) < limit:
-            query = Job.select(fn.MIN(Job.job_type)).where(Job.job_type > (types[-1] if types else ""), *where)
-            following = query.scalar()
-            if following is None:
+            (name,) = database.execute_sql(following, (types[-1] if types else "",)).fetchone()
+            if name is None:
                 break
-            types.append(following)
+            types.append(name)
         return types

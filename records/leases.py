@@ -6,7 +6,7 @@ refused.
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -19,6 +19,7 @@ from errors import Invalid, LeaseLost, LedgerError, WrongStatus
 from models import EPOCH, Statuses, Work, utc_now
 from records.pages import Page, Plain
 from records.repository import Repository
+from records.tally import tally
 
 W = TypeVar("W", bound=Work)
 
@@ -50,9 +51,35 @@ class WorkRepository(Repository[W]):
         is_one = Plain(self.model.status, "IN", statuses)
         return few_rows(is_one) if len(statuses) > 1 and all(map(self.statuses.is_active, statuses)) else is_one
 
+    def tally(self) -> dict[str, int]:
+        """The number of records in each status."""
+        return {**dict.fromkeys(self.statuses.all, 0), **tally(self.name)}
+
+    def is_pending(self) -> Expression:
+        """The condition that a record waits for a worker, in the form that the indexes of such records need."""
+        return Expression(self.model.status, "=", SQL(f"'{self.statuses.pending}'"))
+
+    def _lists(self, page: Page, where: Sequence[Expression]) -> list[Sequence[Expression]]:
+        """One list for each status, if several are read: no index has several statuses in the order of a page.
+
+        The order of updated_at or priority has an index only within a status. But what belongs to one record is sorted.
+        """
+        chosen = [each for each in where if isinstance(each, Plain) and each.column == "status"]
+        others = [each for each in where if each not in chosen]
+        if chosen:
+            statuses = tuple(dict.fromkeys(chosen[0].values))
+        elif page.sort in ("updated_at", "priority") and not any(map(self._is_of_parent, where)):
+            statuses = self.statuses.all
+        else:
+            return [where]
+        return [(Plain(self.model.status, "=", status), *others) for status in statuses]
+
+    def _is_of_parent(self, condition: Expression) -> bool:
+        return any(getattr(condition, "lhs", None) is field for field in self.model._meta.refs)
+
     def waits(self, *where: Expression) -> bool:
         """True if a pending record meets every condition; takes no lock."""
-        return bool(self.model.select(self.key).where(self.model.status == self.statuses.pending, *where).exists())
+        return bool(self.model.select(self.key).where(self.is_pending(), *where).exists())
 
     def claim(self, worker: str, lease_seconds: float = 60, *where: Expression) -> W | None:
         """Lease the best pending record to a worker: highest priority, then oldest. None if nothing is pending."""
@@ -61,7 +88,7 @@ class WorkRepository(Repository[W]):
         model, now = self.model, utc_now()
         best = (
             model.select(self.key)
-            .where(model.status == self.statuses.pending, *where)
+            .where(self.is_pending(), *where)
             .order_by(model.priority.desc(), model.created_at, self.key)
             .limit(1)
         )

@@ -8,18 +8,20 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from peewee import SQL, Expression, Field, Tuple, fn
 
-from database import database
+from database import database, is_postgresql
 from database.hints import leave_few_rows, unindexed
 from database.json_text import dump
 from database.refusals import rules_named
 from errors import Conflict, Invalid, LedgerError, Stale
 from models import Record, utc_now
 from records import rows
-from records.pages import Page, Plain, plain_query
+from records.pages import Page, Plain, in_order, plain_list
 from records.rows import Row
 from records.session import Session
+from records.tally import tally
 
 R = TypeVar("R", bound=Record)
+MOST_ROWS = 2**63 - 1  # that a limit may have
 
 
 class Repository(Generic[R]):
@@ -94,14 +96,42 @@ class Repository(Generic[R]):
 
     def page_rows(self, page: Page, *where: Expression) -> list[Row]:
         """The rows of these records, with rows.columns() of the model."""
-        if all(isinstance(condition, Plain) for condition in where):
-            sql, values = plain_query(self.model, page, cast("tuple[Plain, ...]", where))
-        else:
+        if leave_few_rows(where):
             sql, values = self._selected(page, *where).sql()
-        return cast("list[Row]", database.execute_sql(sql, values).fetchall())
+            return cast("list[Row]", database.execute_sql(sql, values).fetchall())
+        return self._merged(page, self._lists(page, where))
+
+    def _lists(self, page: Page, where: Sequence[Expression]) -> list[Sequence[Expression]]:
+        """The conditions of the lists that a page is merged from."""
+        return [where]
+
+    def _merged(self, page: Page, lists: Sequence[Sequence[Expression]]) -> list[Row]:
+        """The rows of a page of several lists together. The database reads each list in the order of an index.
+
+        PostgreSQL does so only if each list has an order and a limit itself; SQLite allows that only to the whole.
+        """
+        order, parts = in_order(self.model, page), [self._list(page, *where) for where in lists]
+        if is_postgresql() and len(parts) > 1:
+            most = min(page.limit + page.offset, MOST_ROWS)
+            parts = [(f"({sql} {order})", [*values, most, 0]) for sql, values in parts]
+        values = [value for _, values in parts for value in values]
+        sql = f"{' UNION ALL '.join(sql for sql, _ in parts)} {order}"
+        return cast("list[Row]", database.execute_sql(sql, [*values, page.limit, page.offset]).fetchall())
+
+    def _list(self, page: Page, *where: Expression) -> tuple[str, list[Any]]:
+        """The SQL of a list without its order, and its parameters."""
+        if all(isinstance(condition, Plain) for condition in where):
+            return plain_list(self.model, page, cast("tuple[Plain, ...]", where))
+        sql, values = self._selected(page, *where).order_by().limit(None).offset(None).sql()
+        return str(sql), list(values)
 
     def count(self, *where: Expression) -> int:
-        """How many records meet every condition."""
+        """How many records meet every condition. Without a condition but the status, it reads the tally alone."""
+        if not where:
+            return sum(tally(self.name).values())
+        if len(where) == 1 and isinstance(where[0], Plain) and where[0].column == "status":
+            numbers = tally(self.name)
+            return sum(numbers.get(status, 0) for status in set(where[0].values))
         return cast(int, self._where(self.model.select(), where).count())
 
     @property
