@@ -8,6 +8,7 @@ from peewee import __exception_wrapper__ as exceptions_of_peewee  # type: ignore
 from playhouse.cysqlite_ext import CySqliteDatabase
 
 from database.groups import Groups, acknowledge
+from database.letters import has_words
 from database.text import TolerantCursor
 from database.threads import PerThread
 from settings import Settings
@@ -101,6 +102,8 @@ def open_sqlite(settings: Settings) -> CySqliteDatabase:
         "recursive_triggers": 1,  # INSERT OR REPLACE deletes a row, and then the triggers for a deletion must run
         "mmap_size": 0,
     }
-    return Sqlite(
+    opened = Sqlite(
         str(settings.sqlite_path), rank_functions=False, pragmas=pragmas, timeout=BUSY_SECONDS, lock_type="IMMEDIATE"
     )
+    opened.register_function(has_words, num_params=2, deterministic=True)
+    return opened

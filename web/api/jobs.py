@@ -66,14 +66,13 @@ def get_job_log(job_id: str, query: schemas.LogQuery) -> Response:
 
 
 def matching_jobs(query: schemas.JobList) -> JobRepository:
-    """The repository for a list: all jobs, or the jobs with the words of q."""
-    return JobSearch(query.q) if query.q else jobs
+    """The repository for a list: all jobs, or the jobs with the words of q and the values of metadata."""
+    return JobSearch(query.q or None, query.metadata) if query.q or query.metadata else jobs
 
 
 def conditions(query: schemas.JobList) -> list[Expression]:
-    """The conditions of a list of jobs, without the words of q."""
+    """The conditions of a list of jobs, without q and metadata."""
     where = filters.created(Job, query.created_after, query.created_before)
-    where += filters.metadata_is(Job, query.metadata)
     if query.status:
         where.append(jobs.in_status(*query.status))
     if query.job_type is not None:
