@@ -6,17 +6,20 @@ refused.
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from peewee import SQL, Case, Cast, Expression, Value, fn
 
-from database import database
+from database import database, is_postgresql
 from database.hints import few_rows, skip_locked, wait_for_lock
+from database.refusals import rules_named
+from database.statements import records_of, update_where, values_of
 from errors import Invalid, LeaseLost, LedgerError, WrongStatus
 from models import EPOCH, Statuses, Work, utc_now
+from records.queue import head_of_queue, queue_head
 from records.repository import Page, Repository
 
 W = TypeVar("W", bound=Work)
@@ -24,6 +27,8 @@ W = TypeVar("W", bound=Work)
 LEASED = {"status", "progress", "message", "error", "file_manifest", "result_url", "result_path", "analysis"}
 FREE = {"lease_token": None, "lease_seconds": None, "lease_expires_at": None}
 CLOCK_SLACK_SECONDS = 5.0  # the clocks of several machines may differ this much
+RENEWED = ":{} + CAST(coalesce(lease_seconds, 0) * 1000000 AS BIGINT)"  # as long as the claim chose
+ENDED = "CASE WHEN started_at > {0} THEN started_at ELSE {0} END"  # the clock may be set back while work runs
 LOST = SQL("'worker lost after ' || attempts || CASE attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END")
 
 
@@ -49,45 +54,20 @@ class WorkRepository(Repository[W]):
         is_one = cast(Expression, self.model.status.in_(statuses))
         return few_rows(is_one) if len(statuses) > 1 and all(map(self.statuses.is_active, statuses)) else is_one
 
-    def waits(self, *where: Expression) -> bool:
-        """True if a pending record meets every condition; takes no lock."""
-        return bool(self.model.select(self.key).where(self.model.status == self.statuses.pending, *where).exists())
-
-    def claim(self, worker: str, lease_seconds: float = 60, *where: Expression) -> W | None:
+    def claim(self, worker: str, lease_seconds: float = 60) -> W | None:
         """Lease the best pending record to a worker: highest priority, then oldest. None if nothing is pending."""
-        if not self.waits(*where):
-            return None
-        model, now = self.model, utc_now()
-        best = (
-            model.select(self.key)
-            .where(model.status == self.statuses.pending, *where)
-            .order_by(model.priority.desc(), model.created_at, self.key)
-            .limit(1)
-        )
-        changes = {
-            "status": self.statuses.steps[1],
-            "worker": worker,
-            "lease_token": uuid.uuid4().hex,
-            "lease_seconds": lease_seconds,
-            "lease_expires_at": now + timedelta(seconds=lease_seconds),
-            "attempts": model.attempts + 1,
-            "started_at": now,
-        }
-        return next(iter(self._change_all(changes, self.key == skip_locked(best))), None)
+        return self._claim(worker, lease_seconds)
 
     def heartbeat(self, record_id: str, lease_token: str) -> W | None:
         """Renew the lease. Returns the record with cancel_requested, or None if it was deleted. Raises LeaseLost."""
-        by_token = self._by_token(record_id, lease_token)
-        return self._changed_or_lost(record_id, self._change_all({"lease_expires_at": self._renewed()}, *by_token))
+        return self._change_leased(record_id, lease_token, (("lease_expires_at", RENEWED.format("now")),))
 
     def release(self, record_id: str, lease_token: str) -> W | None:
-        """Put leased work back into the queue; the attempt is not counted. None if it was deleted. Raises LeaseLost."""
-        by_token = self._by_token(record_id, lease_token)
-        again = {**self._queued(), "attempts": self.model.attempts - 1}
-        with self._locked(record_id):
-            ended = self._change_all(self._ended(self.statuses.cancelled), *by_token, self._is_cancel_requested())
-            changed = ended or self._change_all(again, *by_token)
-        return self._changed_or_lost(record_id, changed)
+        """Put leased work back into the queue; the attempt is not counted. None if it was deleted. Raises LeaseLost.
+
+        Work whose cancel was requested ends as cancelled.
+        """
+        return self._change_leased(record_id, lease_token, self._released)
 
     def cancel(self, record_id: str) -> W | None:
         """Cancel work. Leased work ends when its worker reads cancel_requested. Finished work is not changed."""
@@ -148,6 +128,55 @@ class WorkRepository(Repository[W]):
         """The tokens of all leases. This includes expired leases whose work is not in the queue again yet."""
         return [token for (token,) in self.model.select(self.model.lease_token).where(self._is_leased()).tuples()]
 
+    def _claim(self, worker: str, lease_seconds: float, types: Sequence[str] = ()) -> W | None:
+        """The same as claim(), among jobs of these types; () for any. If nothing is pending, it takes no lock."""
+        now = utc_now()
+        model: Any = self.model
+        of_types = {f"type_{number}": name for number, name in enumerate(types)}
+        if not is_postgresql() and not database.in_transaction() and not queue_head(model, len(types)).read(**of_types):
+            return None
+        best = f"{self.key.name} = ({head_of_queue(model, len(types), is_postgresql())})"
+        values = {
+            "worker": worker,
+            "lease_token": uuid.uuid4().hex,
+            "lease_seconds": lease_seconds,
+            "lease_expires_at": now + timedelta(seconds=lease_seconds),
+            "started_at": now,
+        }
+        changes = (*((name, f":{name}") for name in values), *self._claimed)
+        rows = update_where(model, changes, (best,)).write(**of_types, **values_of(model, values))
+        return next(iter(records_of(model, rows)), None)
+
+    @property
+    def _claimed(self) -> tuple[tuple[str, str], ...]:
+        return ("status", f"'{self.statuses.steps[1]}'"), ("attempts", "attempts + 1")
+
+    @property
+    def _released(self) -> tuple[tuple[str, str], ...]:
+        """The changes of a release, as SQL: the work ends if its cancel was requested, else it is pending again."""
+        changes = {
+            "status": (f"'{self.statuses.cancelled}'", f"'{self.statuses.pending}'"),
+            "progress": ("progress", "0"),
+            "worker": ("worker", "NULL"),
+            "attempts": ("attempts", "attempts - 1"),
+            "started_at": ("started_at", "NULL"),
+            "finished_at": (ENDED.format(":now"), "finished_at"),
+        }
+        freed = [(name, "NULL") for name in ("message", *FREE)]
+        choices = [(name, f"CASE WHEN cancel_requested THEN {a} ELSE {b} END") for name, (a, b) in changes.items()]
+        return (*choices, *freed)
+
+    def _change_leased(self, record_id: str, lease_token: str, changes: tuple[tuple[str, str], ...]) -> W | None:
+        """Change the work fields of leased work. None if it was deleted. Raises LeaseLost."""
+        guards = (f"{self.key.name} = :id", "lease_token = :token")
+        now = self.model.started_at.db_value(utc_now())
+        with rules_named(self.model):
+            rows = update_where(self.model, changes, guards).write(id=record_id, token=lease_token, now=now)
+        record = records_of(self.model, rows)[0] if rows else self.get_by_id(record_id)
+        if record is not None and not rows:
+            raise lease_lost(record)
+        return cast(W | None, record)
+
     def _queued(self) -> dict[str, Any]:
         """The fields of work that waits for its next worker."""
         return {
@@ -162,10 +191,6 @@ class WorkRepository(Repository[W]):
     def _ended(self, status: str) -> dict[str, Any]:
         """The fields of work that ends without a result."""
         return {**FREE, "status": status, "message": None, "finished_at": self._after_start(self._moment(utc_now()))}
-
-    def _renewed(self) -> Expression:
-        """The end of a lease that is renewed now: after the seconds that the claim chose."""
-        return self._lease_end(utc_now())
 
     def _is_expired(self, now: datetime) -> Expression:
         latest = self._lease_end(now + timedelta(seconds=CLOCK_SLACK_SECONDS))
@@ -192,9 +217,6 @@ class WorkRepository(Repository[W]):
     def _is_cancel_requested(self) -> Expression:
         return cast(Expression, self.model.cancel_requested == True)  # noqa: E712
 
-    def _by_token(self, record_id: str, lease_token: str) -> tuple[Expression, Expression]:
-        return self.key == record_id, self.model.lease_token == lease_token
-
     def _change_all(self, changes: dict[str, Any], *where: Expression) -> list[W]:
         """Change the records that meet every condition, in one statement. Returns them as they are after it."""
         model = self.model
@@ -203,47 +225,44 @@ class WorkRepository(Repository[W]):
             keys = [key for (key,) in query.tuples().execute()]
             return list(model.select().where(self.key.in_(keys))) if keys else []
 
-    def _changed_or_lost(self, record_id: str, changed: list[W]) -> W | None:
-        if changed:
-            return changed[0]
-        record = self.get_by_id(record_id)
-        if record is not None:
-            raise lease_lost(record)
-        return None
-
     def _require_status(self, status: Any) -> str:
         if status not in self.statuses.all:
             raise Invalid(f"status {status!r} is not one of {', '.join(self.statuses.all)}", "status")
         return str(status)
 
-    def _allowed(self, row: dict[str, Any], lease_token: str | None) -> list[Expression]:
+    def _allowed(self, row: dict[str, Any], lease_token: str | None) -> list[str]:
         guards = super()._allowed(row, lease_token)
         if "status" in row:
-            guards.append(self.model.status.in_(self.statuses.before[self._require_status(row["status"])]))
+            guards.append(f"status IN ({_quoted(self.statuses.before[self._require_status(row['status'])])})")
         if "progress" in row and row.get("status") != self.statuses.completed:
-            guards.append(self.model.status.not_in(self.statuses.final))
+            guards.append(f"status NOT IN ({_quoted(self.statuses.final)})")
         if lease_token is not None:
-            guards.append(self.model.lease_token == lease_token)
+            guards.append("lease_token = :token")
         elif LEASED & row.keys():
-            guards.append(self.model.lease_token.is_null())
+            guards.append("lease_token IS NULL")
         return guards
 
     def _implied(self, row: dict[str, Any], lease_token: str | None = None) -> dict[str, Any]:
         """Add the fields that follow from a change: the times of a status, progress 100, the end of the lease."""
         status, now = row.get("status", ""), utc_now()
         if lease_token is not None:
-            row = {"lease_expires_at": self._renewed(), **row}
+            row = {**row, "lease_expires_at": now}
         if self.statuses.is_active(status):
             row = {"started_at": now, **row}
         if status in self.statuses.final:
             row = {"finished_at": now, **row, **FREE}
         return {**row, "progress": 100} if status == self.statuses.completed else row
 
-    def _once(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The same as in Repository; and finished_at is never before started_at."""
-        row = super()._once(row)
-        ended = row.get("finished_at")
-        return row if ended is None else {**row, "finished_at": self._after_start(ended)}
+    def _assigned(self, row: dict[str, Any], lease_token: str | None) -> dict[str, str]:
+        """The same as in Repository; but a start and an end are recorded once, and a lease is renewed from now on."""
+        assigned = super()._assigned(row, lease_token)
+        if row.get("started_at") is not None:
+            assigned["started_at"] = "coalesce(started_at, :started_at)"
+        if row.get("finished_at") is not None:
+            assigned["finished_at"] = ENDED.format("coalesce(finished_at, :finished_at)")
+        if lease_token is not None and row["lease_expires_at"] is not None:
+            assigned["lease_expires_at"] = RENEWED.format("lease_expires_at")
+        return assigned
 
     def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
         row = super()._row(fields)
@@ -264,3 +283,7 @@ def lease_lost(record: Any) -> LeaseLost:
     name = record._meta.table_name
     holder = f"is leased to {record.worker}" if record.lease_token else f"is {record.status} and not leased"
     return LeaseLost(f"{name} {record.record_id} {holder}: only the holder of its lease changes its work")
+
+
+def _quoted(statuses: Iterable[str]) -> str:
+    return ", ".join(f"'{status}'" for status in statuses)

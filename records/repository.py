@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from peewee import Expression, Field, Tuple, fn
+from peewee import Expression, Field, Tuple
 
 from database import database
 from database.hints import leave_few_rows, unindexed
 from database.json_text import dump
 from database.refusals import rules_named
+from database.statements import records_of, update_where, values_of, writing
 from errors import Conflict, Invalid, LedgerError, Stale
 from models import Record, utc_now
 from records.session import Session
@@ -121,13 +122,10 @@ class Repository(Generic[R]):
         Raises Invalid, MissingParent, WrongStatus, LeaseLost, and Stale when its version is none of if_match.
         """
         row = self._row(changes)
-        with rules_named(self.model), database.atomic():
-            guards = (self.key == record_id, *self._unchanged(if_match), *self._allowed(row, lease_token))
-            done = (
-                self.model.update(self._once(self._implied(row, lease_token))).where(*guards).execute() if row else None
-            )
-            record = self.get_by_id(record_id)
-        if record is None or done:
+        with rules_named(self.model), writing():
+            changed = self._change(record_id, row, if_match, lease_token) if row else []
+            record = changed[0] if changed else self.get_by_id(record_id)
+        if record is None or changed:
             return record
         if if_match is not None and record.version not in if_match:
             raise Stale(f"{self.name} {record_id} changed since it was read: read it again")
@@ -135,18 +133,33 @@ class Repository(Generic[R]):
             raise self._refusal(record, row, lease_token)
         return record
 
-    def _once(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A start and an end are recorded once; a later step leaves them."""
+    def _change(
+        self, record_id: str, row: dict[str, Any], if_match: Sequence[int] | None, lease_token: str | None
+    ) -> list[R]:
+        """Change the record if every guard allows it. Returns it in a list, or [].
+
+        The SQL depends on which fields change, not on their values, except for the status.
+        """
+        versions = {f"version_{number}": version for number, version in enumerate(if_match or ())}
+        matches = f"updated_at IN ({', '.join(f':{name}' for name in versions)})" if versions else "1 = 0"
+        guards = [f"{self.key.name} = :id", *self._allowed(row, lease_token)]
+        guards += [] if if_match is None else [matches]
+        row = self._implied(row, lease_token)
+        update = update_where(self.model, tuple(self._assigned(row, lease_token).items()), tuple(guards))
+        values = values_of(self.model, row)
+        return records_of(self.model, update.write(id=record_id, token=lease_token, **versions, **values))
+
+    def _assigned(self, row: dict[str, Any], lease_token: str | None) -> dict[str, str]:
+        """The new value of each column, as SQL with the name of its field as the name of the value."""
         fields = self.model._meta.fields
-        times = [name for name in ("started_at", "finished_at") if row.get(name) is not None]
-        return {**row, **{name: fn.COALESCE(fields[name], fields[name].db_value(row[name])) for name in times}}
+        return {fields[name].column_name: f":{name}" for name in row}
 
     def _unchanged(self, versions: Sequence[int] | None) -> list[Expression]:
         updated_at: Any = self.model._meta.fields["updated_at"]
         return [] if versions is None else [updated_at.in_(list(versions))]
 
-    def _allowed(self, row: dict[str, Any], lease_token: str | None) -> list[Expression]:
-        """What must hold for these changes, besides the rules the database keeps."""
+    def _allowed(self, row: dict[str, Any], lease_token: str | None) -> list[str]:
+        """What must hold for these changes, besides the rules the database keeps: conditions as SQL."""
         return []
 
     def _implied(self, row: dict[str, Any], lease_token: str | None = None) -> dict[str, Any]:

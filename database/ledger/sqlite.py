@@ -37,7 +37,8 @@ class SQLite(Dialect):
             yield f"CREATE TRIGGER {table}_created AFTER INSERT ON {table} BEGIN {event['created']} END"
             yield f"CREATE TRIGGER {table}_updated AFTER UPDATE OF {shown} ON {table} BEGIN {event['updated']} END"
             yield f"CREATE TRIGGER {table}_deleted AFTER DELETE ON {table} BEGIN {event['deleted']} END"
-            yield f"""CREATE TRIGGER {table}_touched AFTER UPDATE OF {shown}{HIDDEN[table]} ON {table} BEGIN
+            yield f"""CREATE TRIGGER {table}_touched AFTER UPDATE OF {shown}{HIDDEN[table]} ON {table}
+                WHEN NEW.updated_at <= OLD.updated_at BEGIN
                 UPDATE {table} SET updated_at = max({self.now}, OLD.updated_at + 1)
                 WHERE {table}_id = NEW.{table}_id; END"""
         # Children are deleted first, while their parent can still name their job. SQL shells leave foreign keys off.
