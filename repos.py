@@ -2,7 +2,7 @@
 
 from records.jobs import COUNTED, JobRepository
 from records.loops import LoopRepository
-from records.repository import Page
+from records.pages import Page
 from records.session import Session, get_session
 from records.stats import stats
 from records.store import JobStore

@@ -29,16 +29,25 @@ class TolerantCursor:
         try:
             row = self._cursor.fetchone()
         except UnicodeDecodeError:
-            if not self._sql.lstrip().startswith(("SELECT", "WITH")):
-                raise
-            self._rows = self._decoded_rows()
-            return next(self._rows, None)
+            return next(self._start_again(), None)
         self._count += 1
         return row
 
     def fetchall(self) -> list[Any]:
         """All rows that are left."""
+        if self._rows is None:
+            try:
+                return list(self._cursor.fetchall())
+            except UnicodeDecodeError:
+                self._start_again()
         return list(self)
+
+    def _start_again(self) -> Iterator[Any]:
+        """The rows that are left, from a second run. Raises the error that is being handled if rows were changed."""
+        if not self._sql.lstrip().startswith(("SELECT", "WITH")):
+            raise
+        self._rows = self._decoded_rows()
+        return self._rows
 
     def _decoded_rows(self) -> Iterator[Any]:
         names = [f"c{number}" for number in range(len(self._cursor.description))]

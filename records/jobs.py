@@ -8,8 +8,8 @@ from peewee import fn
 from database import database
 from errors import MissingParent
 from models import Job
+from records import queue
 from records.leases import WorkRepository
-from records.queue import next_waiting_type, waiting_of_type
 from records.tracks import TrackRepository
 
 COUNTED = 10_000
@@ -28,7 +28,7 @@ class JobRepository(WorkRepository[Job]):
 
     def claim_of(self, types: Collection[str], worker: str, lease_seconds: float = 60) -> Job | None:
         """claim() among the jobs of these types, in the order of the queue. None if none of them is pending."""
-        return self._claim(worker, lease_seconds, sorted(set(types))) if types else None
+        return self._claim(worker, lease_seconds, tuple(sorted(set(types)))) if types else None
 
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
         """Create the tracks of a job and complete it, in one transaction. Returns it, or None if it was deleted.
@@ -50,9 +50,8 @@ class JobRepository(WorkRepository[Job]):
 
     def waiting_types(self, limit: int = 20, most: int = COUNTED) -> dict[str, int]:
         """The number of pending jobs by job type. It counts at most most + 1 jobs of each type."""
-        count = waiting_of_type(Job)
-        names = _walk(lambda last: next_waiting_type(Job).read(last=last)[0][0], limit)
-        return {name: count.read(job_type=name, most=most + 1)[0][0] for name in names}
+        names = _walk(lambda last: queue.next_waiting_type(Job, last), limit)
+        return {name: queue.count_waiting(Job, name, most + 1) for name in names}
 
     def tally(self, most: int = COUNTED) -> dict[str, int]:
         """The number of jobs by status. It counts at most most + 1 jobs of each status, so it stays fast."""

@@ -6,7 +6,7 @@ refused.
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -16,19 +16,33 @@ from peewee import SQL, Case, Cast, Expression, Value, fn
 from database import database, is_postgresql
 from database.hints import few_rows, skip_locked, wait_for_lock
 from database.refusals import rules_named
-from database.statements import records_of, update_where, values_of
 from errors import Invalid, LeaseLost, LedgerError, WrongStatus
-from models import EPOCH, Statuses, Work, utc_now
-from records.queue import head_of_queue, queue_head
-from records.repository import Page, Repository
+from models import EPOCH, Statuses, Work, microseconds, utc_now
+from records import queue, rows, writes
+from records.pages import Page, Plain
+from records.repository import Repository
+from records.writes import Clause, is_one_of
 
 W = TypeVar("W", bound=Work)
 
 LEASED = {"status", "progress", "message", "error", "file_manifest", "result_url", "result_path", "analysis"}
 FREE = {"lease_token": None, "lease_seconds": None, "lease_expires_at": None}
 CLOCK_SLACK_SECONDS = 5.0  # the clocks of several machines may differ this much
-RENEWED = ":{} + CAST(coalesce(lease_seconds, 0) * 1000000 AS BIGINT)"  # as long as the claim chose
-ENDED = "CASE WHEN started_at > {0} THEN started_at ELSE {0} END"  # the clock may be set back while work runs
+RENEWAL = "lease_expires_at = ? + CAST(COALESCE(lease_seconds, 0.0) * 1000000 AS BIGINT)"
+RELEASE = """
+    status = CASE WHEN cancel_requested THEN ? ELSE ? END,
+    progress = CASE WHEN cancel_requested THEN progress ELSE 0 END,
+    worker = CASE WHEN cancel_requested THEN worker END,
+    attempts = CASE WHEN cancel_requested THEN attempts ELSE attempts - 1 END,
+    started_at = CASE WHEN cancel_requested THEN started_at END,
+    finished_at = CASE WHEN cancel_requested THEN CASE WHEN started_at > ? THEN started_at ELSE ? END END,
+    message = NULL, lease_token = NULL, lease_seconds = NULL, lease_expires_at = NULL"""
+# How the times of work are set: only once, and the end is never before the start, as the clock may be set back.
+ONCE = {
+    "started_at": "started_at = COALESCE(started_at, ?)",
+    "finished_at": "finished_at = CASE WHEN started_at > COALESCE(finished_at, ?) THEN started_at "
+    "ELSE COALESCE(finished_at, ?) END",
+}
 LOST = SQL("'worker lost after ' || attempts || CASE attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END")
 
 
@@ -51,7 +65,7 @@ class WorkRepository(Repository[W]):
         """
         for status in statuses:
             self._require_status(status)
-        is_one = cast(Expression, self.model.status.in_(statuses))
+        is_one = Plain(self.model.status, "IN", statuses)
         return few_rows(is_one) if len(statuses) > 1 and all(map(self.statuses.is_active, statuses)) else is_one
 
     def claim(self, worker: str, lease_seconds: float = 60) -> W | None:
@@ -60,14 +74,15 @@ class WorkRepository(Repository[W]):
 
     def heartbeat(self, record_id: str, lease_token: str) -> W | None:
         """Renew the lease. Returns the record with cancel_requested, or None if it was deleted. Raises LeaseLost."""
-        return self._change_leased(record_id, lease_token, (("lease_expires_at", RENEWED.format("now")),))
+        return self._change_leased(record_id, lease_token, [(RENEWAL, (microseconds(utc_now()),))])
 
     def release(self, record_id: str, lease_token: str) -> W | None:
         """Put leased work back into the queue; the attempt is not counted. None if it was deleted. Raises LeaseLost.
 
         Work whose cancel was requested ends as cancelled.
         """
-        return self._change_leased(record_id, lease_token, self._released)
+        pending, cancelled, now = self.statuses.pending, self.statuses.cancelled, microseconds(utc_now())
+        return self._change_leased(record_id, lease_token, [(RELEASE, (cancelled, pending, now, now))])
 
     def cancel(self, record_id: str) -> W | None:
         """Cancel work. Leased work ends when its worker reads cancel_requested. Finished work is not changed."""
@@ -128,54 +143,38 @@ class WorkRepository(Repository[W]):
         """The tokens of all leases. This includes expired leases whose work is not in the queue again yet."""
         return [token for (token,) in self.model.select(self.model.lease_token).where(self._is_leased()).tuples()]
 
-    def _claim(self, worker: str, lease_seconds: float, types: Sequence[str] = ()) -> W | None:
+    def _claim(self, worker: str, lease_seconds: float, types: tuple[str, ...] = ()) -> W | None:
         """The same as claim(), among jobs of these types; () for any. If nothing is pending, it takes no lock."""
-        now = utc_now()
-        model: Any = self.model
-        of_types = {f"type_{number}": name for number, name in enumerate(types)}
-        if not is_postgresql() and not database.in_transaction() and not queue_head(model, len(types)).read(**of_types):
+        if not is_postgresql() and not database.in_transaction() and not queue.has_head(self.model, types):
             return None
-        best = f"{self.key.name} = ({head_of_queue(model, len(types), is_postgresql())})"
-        values = {
+        now = utc_now()
+        lease = {
+            "status": self.statuses.steps[1],
             "worker": worker,
             "lease_token": uuid.uuid4().hex,
             "lease_seconds": lease_seconds,
             "lease_expires_at": now + timedelta(seconds=lease_seconds),
             "started_at": now,
         }
-        changes = (*((name, f":{name}") for name in values), *self._claimed)
-        rows = update_where(model, changes, (best,)).write(**of_types, **values_of(model, values))
-        return next(iter(records_of(model, rows)), None)
+        changes = [writes.assign(self.model, name, value) for name, value in lease.items()]
+        best = f"{self.key.column_name} = ({queue.head(self.model, len(types), is_postgresql())})"
+        return self._write([*changes, ("attempts = attempts + 1", ())], [(best, types)])
 
-    @property
-    def _claimed(self) -> tuple[tuple[str, str], ...]:
-        return ("status", f"'{self.statuses.steps[1]}'"), ("attempts", "attempts + 1")
-
-    @property
-    def _released(self) -> tuple[tuple[str, str], ...]:
-        """The changes of a release, as SQL: the work ends if its cancel was requested, else it is pending again."""
-        changes = {
-            "status": (f"'{self.statuses.cancelled}'", f"'{self.statuses.pending}'"),
-            "progress": ("progress", "0"),
-            "worker": ("worker", "NULL"),
-            "attempts": ("attempts", "attempts - 1"),
-            "started_at": ("started_at", "NULL"),
-            "finished_at": (ENDED.format(":now"), "finished_at"),
-        }
-        freed = [(name, "NULL") for name in ("message", *FREE)]
-        choices = [(name, f"CASE WHEN cancel_requested THEN {a} ELSE {b} END") for name, (a, b) in changes.items()]
-        return (*choices, *freed)
-
-    def _change_leased(self, record_id: str, lease_token: str, changes: tuple[tuple[str, str], ...]) -> W | None:
-        """Change the work fields of leased work. None if it was deleted. Raises LeaseLost."""
-        guards = (f"{self.key.name} = :id", "lease_token = :token")
-        now = self.model.started_at.db_value(utc_now())
-        with rules_named(self.model):
-            rows = update_where(self.model, changes, guards).write(id=record_id, token=lease_token, now=now)
-        record = records_of(self.model, rows)[0] if rows else self.get_by_id(record_id)
-        if record is not None and not rows:
+    def _change_leased(self, record_id: str, lease_token: str, changes: list[Clause]) -> W | None:
+        """Change leased work. None if it was deleted. Raises LeaseLost."""
+        changed = self._write(changes, [self._is(record_id), ("lease_token = ?", (lease_token,))])
+        if changed is not None:
+            return changed
+        record = self.get_by_id(record_id)
+        if record is not None:
             raise lease_lost(record)
-        return cast(W | None, record)
+        return None
+
+    def _write(self, changes: list[Clause], guards: list[Clause]) -> W | None:
+        """Change the one record that meets every guard. Returns it, or None if no record meets them."""
+        with rules_named(self.model), writes.transaction():
+            row = writes.update(self.model, [writes.touched(utc_now()), *changes], guards)
+        return None if row is None else rows.record(self.model, row)
 
     def _queued(self) -> dict[str, Any]:
         """The fields of work that waits for its next worker."""
@@ -230,39 +229,37 @@ class WorkRepository(Repository[W]):
             raise Invalid(f"status {status!r} is not one of {', '.join(self.statuses.all)}", "status")
         return str(status)
 
-    def _allowed(self, row: dict[str, Any], lease_token: str | None) -> list[str]:
-        guards = super()._allowed(row, lease_token)
-        if "status" in row:
-            guards.append(f"status IN ({_quoted(self.statuses.before[self._require_status(row['status'])])})")
-        if "progress" in row and row.get("status") != self.statuses.completed:
-            guards.append(f"status NOT IN ({_quoted(self.statuses.final)})")
+    def _allowed(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
+        guards = super()._allowed(changes, lease_token)
+        if "status" in changes:
+            guards.append(is_one_of("status", self.statuses.before[self._require_status(changes["status"])]))
+        if "progress" in changes and changes.get("status") != self.statuses.completed:
+            sql, final = is_one_of("status", self.statuses.final)
+            guards.append((f"NOT {sql}", final))
         if lease_token is not None:
-            guards.append("lease_token = :token")
-        elif LEASED & row.keys():
-            guards.append("lease_token IS NULL")
+            guards.append(("lease_token = ?", (lease_token,)))
+        elif LEASED & changes.keys():
+            guards.append(("lease_token IS NULL", ()))
         return guards
 
-    def _implied(self, row: dict[str, Any], lease_token: str | None = None) -> dict[str, Any]:
-        """Add the fields that follow from a change: the times of a status, progress 100, the end of the lease."""
-        status, now = row.get("status", ""), utc_now()
-        if lease_token is not None:
-            row = {**row, "lease_expires_at": now}
+    def _implied(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Add what follows from a status: its times, progress 100, the end of the lease."""
+        status = fields.get("status", "")
         if self.statuses.is_active(status):
-            row = {"started_at": now, **row}
+            return {"started_at": utc_now(), **fields}
         if status in self.statuses.final:
-            row = {"finished_at": now, **row, **FREE}
-        return {**row, "progress": 100} if status == self.statuses.completed else row
+            fields = {"finished_at": utc_now(), **fields, **FREE}
+        return {**fields, "progress": 100} if status == self.statuses.completed else fields
 
-    def _assigned(self, row: dict[str, Any], lease_token: str | None) -> dict[str, str]:
-        """The same as in Repository; but a start and an end are recorded once, and a lease is renewed from now on."""
-        assigned = super()._assigned(row, lease_token)
-        if row.get("started_at") is not None:
-            assigned["started_at"] = "coalesce(started_at, :started_at)"
-        if row.get("finished_at") is not None:
-            assigned["finished_at"] = ENDED.format("coalesce(finished_at, :finished_at)")
-        if lease_token is not None and row["lease_expires_at"] is not None:
-            assigned["lease_expires_at"] = RENEWED.format("lease_expires_at")
-        return assigned
+    def _assignments(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
+        """Also renew the lease. A start and an end are recorded once, and the end is never before the start."""
+        implied = self._implied(changes)
+        once = {name: microseconds(implied.pop(name)) for name in ONCE if implied.get(name) is not None}
+        clauses = [writes.assign(self.model, name, value) for name, value in implied.items()]
+        clauses += [(ONCE[name], (value,) * ONCE[name].count("?")) for name, value in once.items()]
+        if lease_token is not None and "lease_expires_at" not in implied:
+            clauses.append((RENEWAL, (microseconds(utc_now()),)))
+        return clauses
 
     def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
         row = super()._row(fields)
@@ -270,11 +267,11 @@ class WorkRepository(Repository[W]):
             self._require_status(row["status"])
         return row
 
-    def _refusal(self, record: Any, row: dict[str, Any], lease_token: str | None) -> LedgerError:
-        if record.lease_token != lease_token and (lease_token is not None or LEASED & row.keys()):
+    def _refusal(self, record: Any, changes: dict[str, Any], lease_token: str | None) -> LedgerError:
+        if record.lease_token != lease_token and (lease_token is not None or LEASED & changes.keys()):
             return lease_lost(record)
-        moved = "status" in row and row["status"] != record.status
-        step = f"it cannot become {row['status']}" if moved else "its progress is final"
+        moved = "status" in changes and changes["status"] != record.status
+        step = f"it cannot become {changes['status']}" if moved else "its progress is final"
         return WrongStatus(f"{self.name} {record.record_id} is {record.status}: {step}")
 
 
@@ -283,7 +280,3 @@ def lease_lost(record: Any) -> LeaseLost:
     name = record._meta.table_name
     holder = f"is leased to {record.worker}" if record.lease_token else f"is {record.status} and not leased"
     return LeaseLost(f"{name} {record.record_id} {holder}: only the holder of its lease changes its work")
-
-
-def _quoted(statuses: Iterable[str]) -> str:
-    return ", ".join(f"'{status}'" for status in statuses)

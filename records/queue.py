@@ -1,66 +1,66 @@
 """The queue of pending work, as SQL: highest priority first, then oldest."""
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
-from database import is_postgresql
-from database.statements import built_once
+from database import database, is_postgresql
+from records.writes import placed
 
 ORDER = "priority DESC, created_at, {0}"
 NEAR = 100  # the best records of several types: more than the transactions that claim at the same moment
 
 
-@lru_cache
-def head_of_queue(model: Any, types: int, locks: bool) -> str:
-    """A SELECT of the key of the best pending record. types: how many :type_0, :type_1, … to choose from; 0 for any.
+def has_head(model: Any, types: tuple[str, ...]) -> bool:
+    """True if a record of these types is pending, or of any type for (). Takes no lock."""
+    return database.execute_sql(placed(head(model, len(types), locks=False)), types).fetchone() is not None
+
+
+@cache
+def head(model: Any, types: int, locks: bool) -> str:
+    """A SELECT of the key of the best pending record. types: how many types to choose from, each a ?; 0 for any.
 
     It reads few index entries of each type, however long the queue is. locks: PostgreSQL skips the records that other
     transactions have locked, and locks this one. SQLite is alone in a transaction that writes.
     """
-    key = model._meta.primary_key.name
+    key = model._meta.primary_key.column_name
     order, lock = ORDER.format(key), "FOR UPDATE SKIP LOCKED" if locks else ""
     if types > 1:
         return _locked_of_types(model, types) if locks else f"SELECT {key} FROM ({_merged(model, types, 1)}) AS queue"
-    pending = _pending(model, "queue") + " AND job_type = :type_0" if types else _pending(model, "claim")
+    pending = _pending(model, "queue") + " AND job_type = ?" if types else _pending(model, "claim")
     return f"SELECT {key} FROM {pending} ORDER BY {order} LIMIT 1 {lock}"
+
+
+def next_waiting_type(model: Any, last: str) -> str | None:
+    """The next type after this one in the alphabet that has pending records, or None."""
+    sql = f"SELECT min(job_type) FROM {_pending(model, 'queue')} AND job_type > ?"
+    (following,) = database.execute_sql(placed(sql), (last,)).fetchone()
+    return following  # type: ignore[no-any-return]
+
+
+def count_waiting(model: Any, job_type: str, most: int) -> int:
+    """The number of pending records of a type; counts at most so many."""
+    waiting = f"SELECT 1 FROM {_pending(model, 'queue')} AND job_type = ? LIMIT ?"
+    (number,) = database.execute_sql(
+        placed(f"SELECT count(*) FROM ({waiting}) AS waiting"), (job_type, most)
+    ).fetchone()
+    return int(number)
 
 
 def _merged(model: Any, types: int, limit: int) -> str:
     """The best pending records of several types. No index has them in the order of the queue, so lists are merged."""
-    key = model._meta.primary_key.name
+    key = model._meta.primary_key.column_name
     order = f"ORDER BY {ORDER.format(key)} LIMIT {limit}"
-    one = f"SELECT {key}, priority, created_at FROM {_pending(model, 'queue')} AND job_type = :type_"
-    lists = (f"({one}{number} {order})" if is_postgresql() else f"{one}{number}" for number in range(types))
-    return f"{' UNION ALL '.join(lists)} {order}"
+    one = f"SELECT {key}, priority, created_at FROM {_pending(model, 'queue')} AND job_type = ?"
+    return f"{' UNION ALL '.join([f'({one} {order})' if is_postgresql() else one] * types)} {order}"
 
 
 def _locked_of_types(model: Any, types: int) -> str:
     """PostgreSQL cannot lock a row of a UNION: this joins it with its table, and checks the status after the lock."""
-    table, key = model._meta.table_name, model._meta.primary_key.name
+    table, key = model._meta.table_name, model._meta.primary_key.column_name
     still = f"{table}.{key} = queue.{key} AND {table}.status = '{model.statuses.pending}'"
-    order = f"queue.priority DESC, queue.created_at, queue.{key} LIMIT 1 FOR UPDATE OF {table} SKIP LOCKED"
-    return (
-        f"SELECT {table}.{key} FROM ({_merged(model, types, NEAR)}) AS queue JOIN {table} ON {still} ORDER BY {order}"
-    )
-
-
-@built_once
-def queue_head(model: Any, types: int) -> str:
-    """A statement that returns the key of the best pending record, and locks nothing."""
-    return head_of_queue(model, types, locks=False)
-
-
-@built_once
-def next_waiting_type(model: Any) -> str:
-    """A statement that returns the next type after :last in the alphabet that has pending records, or NULL."""
-    return f"SELECT min(job_type) FROM {_pending(model, 'queue')} AND job_type > :last"
-
-
-@built_once
-def waiting_of_type(model: Any) -> str:
-    """A statement that counts the pending records of :job_type, :most at most."""
-    waiting = f"SELECT 1 FROM {_pending(model, 'queue')} AND job_type = :job_type LIMIT :most"
-    return f"SELECT count(*) FROM ({waiting}) AS waiting"
+    queue = f"({_merged(model, types, NEAR)}) AS queue JOIN {table} ON {still}"
+    order = f"queue.priority DESC, queue.created_at, queue.{key}"
+    return f"SELECT {table}.{key} FROM {queue} ORDER BY {order} LIMIT 1 FOR UPDATE OF {table} SKIP LOCKED"
 
 
 def _pending(model: Any, index: str) -> str:

@@ -3,39 +3,30 @@
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from peewee import Expression, Field, Tuple
+from peewee import SQL, Expression, Field, Tuple
 
 from database import database
 from database.hints import leave_few_rows, unindexed
 from database.json_text import dump
 from database.refusals import rules_named
-from database.statements import records_of, update_where, values_of, writing
 from errors import Conflict, Invalid, LedgerError, Stale
-from models import Record, utc_now
+from models import Record, new_id, utc_now
+from records import rows, writes
+from records.pages import Page, Plain, plain_query
+from records.rows import Row
 from records.session import Session
+from records.writes import Clause
 
 R = TypeVar("R", bound=Record)
-
-
-@dataclass(frozen=True)
-class Page:
-    """Which part of a list is wanted: a sort field, its direction, and where to begin."""
-
-    sort: str = "created_at"
-    descending: bool = True
-    limit: int = 50
-    offset: int = 0
-    after: tuple[Any, str] | None = None
 
 
 class Repository(Generic[R]):
     """The verbs all records share; made with or without a session."""
 
-    model: ClassVar[type[Any]]
+    model: ClassVar[Any]
 
     def __init__(self, session: Session | None = None) -> None:
         self.session = session
@@ -43,9 +34,21 @@ class Repository(Generic[R]):
 
     def get_by_id(self, record_id: str) -> R | None:
         """The record, or None."""
+        row = self.get_row(record_id)
+        return None if row is None else cast(R, rows.record(self.model, row))
+
+    def get_row(self, record_id: str) -> Row | None:
+        """The row of a record, with rows.columns() of the model; None if there is no such record."""
         model: Any = self.model
-        records = list(model.raw(_select_by_id(model, database.param), record_id))
-        return records[0] if records else None
+        select = _select_by_id(model, rows.columns(model), database.param)
+        return cast("Row | None", database.execute_sql(select, (record_id,)).fetchone())
+
+    def get_value(self, record_id: str, name: str) -> Any:
+        """The value of one column of a record, as it is stored; None if there is no such record."""
+        model: Any = self.model
+        select = _select_by_id(model, f'"{name}"', database.param)
+        row = database.execute_sql(select, (record_id,)).fetchone()
+        return row and row[0]
 
     def get_all(self, limit: int = 50, offset: int = 0) -> list[R]:
         """Records, newest first."""
@@ -63,32 +66,46 @@ class Repository(Generic[R]):
 
         Raises Conflict when the id is taken by another request, Invalid, MissingParent.
         """
-        now = utc_now()
-        row = {"created_at": now, "updated_at": now, **self._implied(self._row(fields))}
+        row, is_new = self.create_row(fields)
+        return rows.record(self.model, row), is_new
+
+    def create_row(self, fields: dict[str, Any]) -> tuple[Row, bool]:
+        """The same as create_once(), with the row of the record."""
+        now, key = utc_now(), self.key.name
+        values = {key: new_id(), "created_at": now, "updated_at": now, **self._implied(self._row(fields))}
         with rules_named(self.model):
-            record = self.model(**row, fingerprint=fingerprint(fields))
-            insert = self.model.insert(record.__data__).on_conflict("nothing", conflict_target=(self.key,))
+            request = values["fingerprint"] = fingerprint(fields)
             with database.atomic():
-                made = insert.as_rowcount().execute()
-        kept = self.get_by_id(record.record_id)
-        if kept is None:
-            raise Conflict(f"{self.name} {record.record_id} was deleted while it was being made: send it again")
-        if kept.fingerprint != record.fingerprint:
-            raise Conflict(f"{self.name} {record.record_id} exists already, made from another request")
-        return kept, bool(made)
+                row = writes.insert(self.model, values)
+                if row is not None:
+                    return row, True
+                row = self.get_row(values[key])
+        if row is None:
+            raise Conflict(f"{self.name} {values[key]} was deleted while it was being made: send it again")
+        if row[rows.place(self.model, "fingerprint")] != request:
+            raise Conflict(f"{self.name} {values[key]} exists already, made from another request")
+        return row, False
 
     def delete(self, record_id: str, if_match: Sequence[int] | None = None) -> bool:
         """True when it was there and is gone, and what belonged to it too. Raises Stale."""
         with database.atomic():
-            gone = self.model.delete().where(self.key == record_id, *self._unchanged(if_match)).execute()
-            kept = None if gone or if_match is None else self.get_by_id(record_id)
+            gone = writes.delete(self.model, [self._is(record_id), *self._unchanged(if_match)])
+            kept = None if gone or if_match is None else self.get_row(record_id)
         if kept is not None:
-            raise Stale(f"{self.name} {record_id} changed since it was read: read it again")
-        return bool(gone)
+            raise self._stale(record_id)
+        return gone
 
     def page(self, page: Page, *where: Expression) -> list[R]:
         """The records that meet every condition, in the order of page.sort and then of their ids."""
-        return list(self._selected(page, *where))
+        return [rows.record(self.model, row) for row in self.page_rows(page, *where)]
+
+    def page_rows(self, page: Page, *where: Expression) -> list[Row]:
+        """The rows of these records, with rows.columns() of the model."""
+        if all(isinstance(condition, Plain) for condition in where):
+            sql, values = plain_query(self.model, page, cast("tuple[Plain, ...]", where))
+        else:
+            sql, values = self._selected(page, *where).sql()
+        return cast("list[Row]", database.execute_sql(sql, values).fetchall())
 
     def count(self, *where: Expression) -> int:
         """How many records meet every condition."""
@@ -103,7 +120,7 @@ class Repository(Generic[R]):
         """The query of a page; keyset when page.after says where the one before ended."""
         field = self.model._meta.fields[page.sort]
         sort = unindexed(field, 0) if leave_few_rows(where) else field
-        query = self._where(self.model.select(), where)
+        query = self._where(self.model.select(SQL(rows.columns(self.model))), where)
         if page.after is not None:
             here, there = Tuple(sort, self.key), Tuple(field.db_value(page.after[0]), page.after[1])
             query = query.where(here < there if page.descending else here > there)
@@ -114,59 +131,61 @@ class Repository(Generic[R]):
         conditions = tuple(conditions)
         return query.where(*conditions) if conditions else query
 
-    def _update(
-        self, record_id: str, changes: dict[str, Any], if_match: Sequence[int] | None, lease_token: str | None = None
-    ) -> R | None:
-        """The record as it is after the change; None when there is none. One statement decides and changes.
+    def update_row(
+        self,
+        record_id: str,
+        changes: dict[str, Any],
+        if_match: Sequence[int] | None = None,
+        lease_token: str | None = None,
+    ) -> Row | None:
+        """Change a record. Returns its row as it is then, or None if there is none. One statement decides and changes.
 
         Raises Invalid, MissingParent, WrongStatus, LeaseLost, and Stale when its version is none of if_match.
         """
-        row = self._row(changes)
-        with rules_named(self.model), writing():
-            changed = self._change(record_id, row, if_match, lease_token) if row else []
-            record = changed[0] if changed else self.get_by_id(record_id)
-        if record is None or changed:
-            return record
-        if if_match is not None and record.version not in if_match:
-            raise Stale(f"{self.name} {record_id} changed since it was read: read it again")
-        if row:
-            raise self._refusal(record, row, lease_token)
-        return record
-
-    def _change(
-        self, record_id: str, row: dict[str, Any], if_match: Sequence[int] | None, lease_token: str | None
-    ) -> list[R]:
-        """Change the record if every guard allows it. Returns it in a list, or [].
-
-        The SQL depends on which fields change, not on their values, except for the status.
-        """
-        versions = {f"version_{number}": version for number, version in enumerate(if_match or ())}
-        matches = f"updated_at IN ({', '.join(f':{name}' for name in versions)})" if versions else "1 = 0"
-        guards = [f"{self.key.name} = :id", *self._allowed(row, lease_token)]
-        guards += [] if if_match is None else [matches]
-        row = self._implied(row, lease_token)
-        update = update_where(self.model, tuple(self._assigned(row, lease_token).items()), tuple(guards))
-        values = values_of(self.model, row)
-        return records_of(self.model, update.write(id=record_id, token=lease_token, **versions, **values))
-
-    def _assigned(self, row: dict[str, Any], lease_token: str | None) -> dict[str, str]:
-        """The new value of each column, as SQL with the name of its field as the name of the value."""
-        fields = self.model._meta.fields
-        return {fields[name].column_name: f":{name}" for name in row}
-
-    def _unchanged(self, versions: Sequence[int] | None) -> list[Expression]:
-        updated_at: Any = self.model._meta.fields["updated_at"]
-        return [] if versions is None else [updated_at.in_(list(versions))]
-
-    def _allowed(self, row: dict[str, Any], lease_token: str | None) -> list[str]:
-        """What must hold for these changes, besides the rules the database keeps: conditions as SQL."""
-        return []
-
-    def _implied(self, row: dict[str, Any], lease_token: str | None = None) -> dict[str, Any]:
-        """The changes and what follows from them."""
+        changes = self._row(changes)
+        with rules_named(self.model), database.atomic():
+            if changes:
+                guards = [self._is(record_id), *self._unchanged(if_match), *self._allowed(changes, lease_token)]
+                assignments = [writes.touched(utc_now()), *self._assignments(changes, lease_token)]
+                row = writes.update(self.model, assignments, guards)
+                if row is not None:
+                    return row
+            row = self.get_row(record_id)
+        if row is None:
+            return None
+        if if_match is not None and rows.version(self.model, row) not in if_match:
+            raise self._stale(record_id)
+        if changes:
+            raise self._refusal(rows.record(self.model, row), changes, lease_token)
         return row
 
-    def _refusal(self, record: Any, row: dict[str, Any], lease_token: str | None) -> LedgerError:
+    def _update(self, *arguments: Any) -> R | None:
+        """The same as update_row(), with the record."""
+        row = self.update_row(*arguments)
+        return None if row is None else rows.record(self.model, row)
+
+    def _assignments(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
+        """The changes and what follows from them."""
+        return [writes.assign(self.model, name, value) for name, value in self._implied(changes).items()]
+
+    def _is(self, record_id: str) -> Clause:
+        return f"{self.key.column_name} = ?", (record_id,)
+
+    def _unchanged(self, versions: Sequence[int] | None) -> list[Clause]:
+        return [] if versions is None else [writes.is_one_of("updated_at", versions)]
+
+    def _stale(self, record_id: str) -> Stale:
+        return Stale(f"{self.name} {record_id} changed since it was read: read it again")
+
+    def _allowed(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
+        """What must hold for these changes, besides the rules the database keeps."""
+        return []
+
+    def _implied(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """The fields and what follows from them."""
+        return fields
+
+    def _refusal(self, record: Any, changes: dict[str, Any], lease_token: str | None) -> LedgerError:
         """Why _allowed() did not hold for this record."""
         return Conflict(f"{self.name} {record.record_id} does not allow this change")
 
@@ -193,16 +212,32 @@ def _shortest(digits: str) -> float | int:
 
 
 @cache
-def _select_by_id(model: Any, param: str) -> str:
+def _select_by_id(model: Any, columns: str, param: str) -> str:
     """The statement built once: building it costs ten times what running it does."""
-    statement, _ = model.select().where(model._meta.primary_key == param).sql()
-    return str(statement)
+    key = model._meta.primary_key.column_name
+    return f'SELECT {columns} FROM {model._meta.table_name} WHERE "{key}" = {param}'
 
 
 def children_by_parent(model: Any, parent: str, ids: Iterable[str]) -> dict[str, list[Any]]:
     """The children of several records by the id of their parent, oldest first, in one statement."""
-    field = model._meta.fields[parent]
-    children: dict[str, list[Any]] = {}
-    for child in model.select().where(field.in_(list(ids))).order_by(model.created_at, model._meta.primary_key):
-        children.setdefault(child.__data__[parent], []).append(child)
+    children = child_rows(model, parent, list(ids))
+    return {parent_id: [rows.record(model, row) for row in siblings] for parent_id, siblings in children.items()}
+
+
+def child_rows(model: Any, parent: str, ids: Sequence[str]) -> dict[str, list[Row]]:
+    """The rows of these children by the id of their parent, oldest first."""
+    place = rows.place(model, parent)
+    children: dict[str, list[Row]] = {}
+    if ids:
+        for row in database.execute_sql(_select_children(model, parent, len(ids)), ids).fetchall():
+            children.setdefault(row[place], []).append(row)
     return children
+
+
+def _select_children(model: Any, parent: str, count: int) -> str:
+    column, key = model._meta.fields[parent].column_name, model._meta.primary_key.column_name
+    places = ", ".join([database.param] * count)
+    return (
+        f'SELECT {rows.columns(model)} FROM {model._meta.table_name} WHERE "{column}" IN ({places}) '
+        f'ORDER BY "created_at", "{key}"'
+    )

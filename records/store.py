@@ -9,7 +9,6 @@ from models import ID_LENGTH, ID_PATTERN, Job
 from records.jobs import JobRepository
 
 MAX_CHARACTERS = 8 * 1024  # of a job; a larger job is not cached, so that the cache stays small in bytes, too
-VERSION = "SELECT updated_at FROM job WHERE job_id = {param}"
 
 
 class JobStore:
@@ -67,8 +66,8 @@ def is_id(text: object) -> bool:
 
 def read_version(job_id: str) -> int | None:
     """The updated_at of a job in microseconds, which is the same as Job.version; None if there is no such job."""
-    row: tuple[int] | None = database.execute_sql(VERSION.format(param=database.param), (job_id,)).fetchone()
-    return row[0] if row else None
+    version: int | None = JobRepository().get_value(job_id, "updated_at")
+    return version
 
 
 def _characters(job: Job) -> int:

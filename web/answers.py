@@ -2,8 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
 from typing import Any
@@ -14,62 +13,52 @@ from peewee import Expression
 
 from database import to_json
 from errors import Malformed, NotFound
-from models import Job, Loop, Record, Track, iso
+from models import Loop, Record, Track
+from records import rows
 from records.handover import Handover
-from records.repository import Repository
-from repos import LoopRepository, Page, TrackRepository
+from records.pages import Page
+from records.repository import Repository, child_rows
+from records.rows import Row
 from web import schemas
+from web.fragments import URLS, array, fragment, with_member
 
 MISSING = "There is no such record (any more)."
-HIDDEN = {"lease_token", "lease_seconds", "fingerprint"}
-URLS = {
-    Job: {
-        "self": "/api/jobs/{id}",
-        "tracks": "/api/jobs/{id}/tracks",
-        "loops": "/api/jobs/{id}/loops",
-        "log": "/api/jobs/{id}/log",
-        "cancel": "/api/jobs/{id}/cancel",
-        "retry": "/api/jobs/{id}/retry",
-    },
-    Track: {
-        "self": "/api/tracks/{id}",
-        "job": "/api/jobs/{parent}",
-        "loops": "/api/tracks/{id}/loops",
-        "audio": "/api/tracks/{id}/audio",
-        "waveform": "/api/tracks/{id}/waveform.svg",
-    },
-    Loop: {
-        "self": "/api/loops/{id}",
-        "track": "/api/tracks/{parent}",
-        "audio": "/api/loops/{id}/audio",
-        "cancel": "/api/loops/{id}/cancel",
-        "retry": "/api/loops/{id}/retry",
-    },
-}
-SOUNDS = {Job: (), Track: ("file_path_wav", "file_path_mp3"), Loop: ("result_path",)}
-SILENT = {
-    model: {name: url for name, url in urls.items() if name not in ("audio", "waveform")}
-    for model, urls in URLS.items()
-}
-COLUMNS = {
-    model: {name: field.column_name for name, field in model._meta.fields.items() if name not in HIDDEN}
-    for model in URLS
-}
-PARENTS = {Track: "job", Loop: "track", Job: "job_id"}
-
-Body = dict[str, Any]
+CHILDREN: dict[str, tuple[Any, str]] = {"tracks": (Track, "job"), "loops": (Loop, "track")}
 
 
 def json_answer(payload: Any, status: int = 200) -> Response:
     """A JSON response."""
-    return Response(to_json(payload).encode(), status, content_type="application/json")
+    return json_bytes(to_json(payload).encode(), status)
 
 
-def record(row: Record | None, expand: str | None = None) -> Response:
+def json_bytes(text: bytes, status: int = 200) -> Response:
+    """A response with this JSON text."""
+    return Response(text, status, content_type="application/json")
+
+
+def record(record: Record | None) -> Response:
     """A response with one record and its ETag, or 304 if the client has this version. Raises NotFound for None."""
-    answer = json_answer(bodies([require(row)], expand)[0])
-    answer.set_etag(_etag(require(row), answer if expand else None))
-    return answer.make_conditional(request)  # type: ignore[return-value]
+    return of_row(type(require(record)), rows.row(require(record)))
+
+
+def one(repo: Repository[Any], record_id: str, expand: str | None = None) -> Response:
+    """A response with a record and its ETag. With children, the ETag is a digest of them, too.
+
+    304 if the client has this version: then only the version is read. Raises NotFound.
+    """
+    if not expand and "HTTP_IF_NONE_MATCH" in request.environ:
+        version = require(repo.get_value(record_id, "updated_at"))
+        answer = _conditional(Response(content_type="application/json"), str(version))
+        if answer.status_code == 304:
+            return answer
+    return of_row(repo.model, repo.get_row(record_id), expand)
+
+
+def of_row(model: Any, row: Row | None, expand: str | None = None) -> Response:
+    """A response with the record of a row and its ETag, or 304. Raises NotFound for None."""
+    version, text = rows.version(model, require(row)), fragments(model, [require(row)], expand)[0]
+    tag = f"{version}-{blake2b(text, digest_size=8).hexdigest()}" if expand else str(version)
+    return _conditional(json_bytes(text), tag)
 
 
 def leased(record: Any, release: Callable[[str, str], object]) -> Response:
@@ -79,20 +68,19 @@ def leased(record: Any, release: Callable[[str, str], object]) -> Response:
     """
     if record is None:
         return Response(status=204)
-    text = to_json({**_body(record), "lease_token": record.lease_token}).encode()
+    text = with_member(_text(record), "lease_token", to_json(record.lease_token).encode())
     body = Handover(text, partial(release, record.record_id, record.lease_token))
     answer = Response(body, content_type="application/json", direct_passthrough=True)
     answer.content_length = len(text)
-    answer.set_etag(_etag(record))
+    answer.set_etag(str(record.version))
     return answer
 
 
-def created(record: Record, is_new: bool) -> Response:
-    """201 with the record and its Location; 200 if the same request had created it before."""
-    payload = _body(record)
-    answer = json_answer(payload, 201 if is_new else 200)
-    answer.headers["Location"] = payload["urls"]["self"]
-    answer.set_etag(_etag(record))
+def created(model: Any, row: Row, is_new: bool) -> Response:
+    """201 with the record of a row and its Location; 200 if the same request had created it before."""
+    answer = json_bytes(fragment(model, row), 201 if is_new else 200)
+    answer.headers["Location"] = URLS[model]["self"].format(id=row[rows.key(model)])
+    answer.set_etag(str(rows.version(model, row)))
     return answer
 
 
@@ -115,68 +103,53 @@ def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand:
 
     Raises Malformed for a cursor of another list.
     """
-    records, cursor = part(repo, query, *where)
-    payload: Body = {"items": bodies(records, expand), "next": cursor and _next_url(cursor)}
-    if query.count:
-        payload["total"] = repo.count(*where)
-    answer = json_answer(payload)
-    if payload["next"]:
-        answer.headers["Link"] = f'<{payload["next"]}>; rel="next"'
+    read, cursor = part(repo, query, *where)
+    url = _next_url(cursor) if cursor else None
+    total = b',"total":%d' % repo.count(*where) if query.count else b""
+    items = array(fragments(repo.model, read, expand))
+    answer = json_bytes(b'{"items":%b,"next":%b%b}' % (items, to_json(url).encode(), total))
+    if url:
+        answer.headers["Link"] = f'<{url}>; rel="next"'
     return answer
 
 
-def part(repo: Repository[Any], query: schemas.List, *where: Expression) -> tuple[list[Any], str | None]:
-    """(the records of one page of a list, the cursor of the next page or None). Raises Malformed for a wrong cursor."""
+def part(repo: Repository[Any], query: schemas.List, *where: Expression) -> tuple[list[Row], str | None]:
+    """(the rows of one page of a list, the cursor of the next page or None). Raises Malformed for a wrong cursor."""
     sort = str(query.sort)  # type: ignore[attr-defined]
     after = _position(query.cursor, sort)
     one_more = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after)
-    records = repo.page(one_more, *where)
-    following = _cursor(records[query.limit - 1], sort) if len(records) > query.limit else None
-    return records[: query.limit], following
+    read = repo.page_rows(one_more, *where)
+    following = _cursor(repo.model, read[query.limit - 1], sort) if len(read) > query.limit else None
+    return read[: query.limit], following
 
 
-def bodies(records: Sequence[Record], expand: str | None = None) -> list[Body]:
-    """The records as JSON objects. expand nests tracks, loops or tracks.loops, with one statement for each level."""
-    payloads = [_body(record) for record in records]
-    if expand:
-        level, _, deeper = expand.partition(".")
-        _nest(records, payloads, level, deeper or None)
-    return payloads
+def fragments(model: Any, read: list[Row], expand: str | None = None) -> list[bytes]:
+    """The JSON of these rows. expand nests tracks, loops or tracks.loops, with one statement for each level."""
+    texts = [fragment(model, row) for row in read]
+    if not expand:
+        return texts
+    name, _, deeper = expand.partition(".")
+    (child, parent), place = CHILDREN[name], rows.key(model)
+    families = child_rows(child, parent, [row[place] for row in read])
+    nested = iter(fragments(child, [row for siblings in families.values() for row in siblings], deeper))
+    arrays = {parent_id: array([next(nested) for _ in siblings]) for parent_id, siblings in families.items()}
+    return [with_member(text, name, arrays.get(row[place], b"[]")) for text, row in zip(texts, read, strict=True)]
 
 
-def _nest(records: Sequence[Record], payloads: list[Body], level: str, deeper: str | None) -> None:
-    ids = [record.record_id for record in records]
-    children: dict[str, list[Any]] = (
-        TrackRepository().of_jobs(ids) if level == "tracks" else LoopRepository().of_tracks(ids)
-    )
-    flat = bodies([child for record_id in ids for child in children.get(record_id, [])], deeper)
-    rest = iter(flat)
-    for record_id, payload in zip(ids, payloads, strict=True):
-        payload[level] = [next(rest) for _ in children.get(record_id, [])]
+def _conditional(answer: Response, tag: str) -> Response:
+    """The response with this ETag; 304 without a body if the client has it."""
+    answer.headers["ETag"] = f'"{tag}"'
+    if "HTTP_IF_NONE_MATCH" not in request.environ:
+        return answer
+    return answer.make_conditional(request)  # type: ignore[return-value]
 
 
-def _body(record: Record) -> Body:
-    kind, data = type(record), record.__data__
-    payload = {column: _value(data[name]) for name, column in COLUMNS[kind].items()}
-    places = {"id": record.record_id, "parent": data[PARENTS[kind]]}
-    urls = URLS[kind] if any(data[name] for name in SOUNDS[kind]) else SILENT[kind]
-    payload["urls"] = {name: url.format(**places) for name, url in urls.items()}
-    return payload
+def _text(record: Record) -> bytes:
+    return fragment(type(record), rows.row(record))
 
 
-def _value(value: Any) -> Any:
-    return iso(value) if isinstance(value, datetime) else value
-
-
-def _etag(record: Record, whole: Response | None = None) -> str:
-    """The version of the record; with nested children, also a digest of the whole body."""
-    digest = "" if whole is None else f"-{blake2b(whole.get_data(), digest_size=8).hexdigest()}"
-    return f"{record.version}{digest}"
-
-
-def _cursor(last: Any, sort: str) -> str:
-    field = last._meta.fields[sort.lstrip("-")]
-    position = json.dumps([sort, field.db_value(getattr(last, field.name)), last.record_id])
+def _cursor(model: Any, last: Row, sort: str) -> str:
+    position = json.dumps([sort, last[rows.place(model, sort.lstrip("-"))], last[rows.key(model)]])
     return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
 

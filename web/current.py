@@ -1,4 +1,4 @@
-"""The services of the current app: settings, files, cache, events, limits and background threads."""
+"""The services of the current app: settings, files, events, limits and background threads."""
 
 import threading
 from dataclasses import dataclass, field
@@ -9,7 +9,6 @@ from flask import current_app
 from files.storage import Storage
 from files.tracks import TrackFiles
 from records.events import Feed
-from repos import JobStore
 from settings import Settings
 from web.limits import Limits
 
@@ -37,16 +36,14 @@ class Services:
     settings: Settings
     storage: Storage
     track_files: TrackFiles
-    job_store: JobStore
     feed: Feed
     limits: Limits
     stopping: threading.Event
     background: list[Background] = field(default_factory=list)
 
     def close(self) -> None:
-        """End the thread of the feed, and empty the cache of jobs."""
+        """End the thread of the feed."""
         self.feed.close()
-        self.job_store.close()
 
 
 def services() -> Services:

@@ -17,11 +17,13 @@ from werkzeug.http import parse_list_header
 from database import give_back_connection
 from errors import Busy
 from files.derived import BeingMade
-from models import Job
+from models import JOB_STATUSES
 from records.waits import HAS_LEFT, Wait
+from repos import JobRepository
 from web.current import services
 
 Result = TypeVar("Result")
+jobs = JobRepository()
 PACE_SECONDS = 0.1  # the shortest time between two calls of look() in one request
 LOOK_SECONDS = 1.0  # the longest time between two calls of look(), even without a change
 LONGEST_SECONDS = 60
@@ -50,26 +52,26 @@ def answer_when(
         waits.release()
 
 
-def when_finished(job: Job | None, answer: Callable[[Job | None], Response]) -> Response:
+def when_finished(job_id: str, answer: Callable[[bool], Response]) -> Response:
     """The response for a job when it has finished, or when the seconds of `Prefer: wait=n` have passed.
 
-    answer gets the job as it is then, or None if it was deleted.
+    answer gets True if this has waited: then the job may have changed, or may be deleted.
     """
     seconds = preferred_seconds()
-    if job is None or seconds is None:
-        return answer(job)
-    store, until = services().job_store, time.monotonic() + seconds
+    if seconds is None or jobs.get_value(job_id, "status") is None:
+        return answer(False)
+    until = time.monotonic() + seconds
 
     def look() -> bool | None:
-        latest = store.get(job.job_id)
-        return True if latest is None or latest.status in latest.statuses.final else None
+        status = jobs.get_value(job_id, "status")
+        return True if status is None or status in JOB_STATUSES.final else None
 
     def finish(has_finished: bool | None) -> Response:
         if has_finished or time.monotonic() >= until:
             after_this_request(lambda response: _applied(response, seconds))
-        return answer(store.get(job.job_id))
+        return answer(True)
 
-    return answer_when(look, seconds, finish, job_id=job.job_id)
+    return answer_when(look, seconds, finish, job_id=job_id)
 
 
 def when_made(open_file: Callable[[], Result], answer: Callable[[Result], Response]) -> Response:
@@ -101,7 +103,9 @@ def client_has_left() -> bool:
 
 def preferred_seconds() -> int | None:
     """The n of `Prefer: wait=n` (RFC 7240), at most 60; None without this preference, or if it cannot be read."""
-    for preference in parse_list_header(request.headers.get("Prefer", "")):
+    if "HTTP_PREFER" not in request.environ:
+        return None
+    for preference in parse_list_header(request.headers["Prefer"]):
         name, _, value = preference.partition(";")[0].partition("=")
         if name.strip().lower() == "wait":  # if it comes twice, the first counts
             digits = re.fullmatch('[0-9]+|"[0-9]+"', value.strip())

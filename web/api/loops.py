@@ -10,7 +10,7 @@ from models import Loop
 from records import filters
 from repos import JobRepository, LoopRepository, TrackRepository
 from web import schemas
-from web.answers import created, deleted, page, record, require
+from web.answers import created, deleted, of_row, one, page, require
 from web.current import services
 from web.operations import IfMatch, LeaseToken, Operations
 
@@ -30,39 +30,39 @@ def list_loops_of_job(job_id: str, query: schemas.LoopsOf) -> Response:
 def list_loops_of_track(track_id: str, query: schemas.LoopsOf) -> Response:
     """The loops of a track."""
     require(tracks.get_by_id(track_id))
-    return page(loops, query, Loop.track == track_id, *_conditions(query))
+    return page(loops, query, filters.equals(Loop.track, track_id), *_conditions(query))
 
 
-@routes.route("POST", "/tracks/<id:track_id>/loops", answers=CREATED, problems=[404, 409])
+@routes.route("POST", "/tracks/<id:track_id>/loops", answers=CREATED, problems=[404, 409], commits_later=True)
 def create_loop_of_track(track_id: str, body: schemas.LoopOfTrack) -> Response:
     """Order a loop of a track."""
     require(tracks.get_by_id(track_id))
-    return created(*loops.create_once(track_id=track_id, **body.fields_set()))
+    return created(Loop, *loops.create_row({"track_id": track_id, **body.fields_set()}))
 
 
-@routes.route("POST", "/loops", answers=CREATED, problems=[409])
+@routes.route("POST", "/loops", answers=CREATED, problems=[409], commits_later=True)
 def create_loop(body: schemas.NewLoop) -> Response:
     """Order a loop. The same loop_id and body again return the loop as it is now."""
-    return created(*loops.create_once(**body.fields_set()))
+    return created(Loop, *loops.create_row(body.fields_set()))
 
 
 @routes.route("GET", "/loops", answers={200: schemas.LoopPage})
 def list_loops(query: schemas.LoopList) -> Response:
     """Loops, newest first."""
-    of_track = [Loop.track == query.track_id] if query.track_id is not None else []
+    of_track = [filters.equals(Loop.track, query.track_id)] if query.track_id is not None else []
     return page(loops, query, *of_track, *_conditions(query))
 
 
 @routes.route("GET", "/loops/<id:loop_id>", answers={200: schemas.Loop, 304: None}, problems=[404])
 def get_loop(loop_id: str) -> Response:
     """One loop."""
-    return record(loops.get_by_id(loop_id))
+    return one(loops, loop_id)
 
 
-@routes.route("PATCH", "/loops/<id:loop_id>", answers={200: schemas.Loop}, problems=[404, 409, 412])
+@routes.route("PATCH", "/loops/<id:loop_id>", answers={200: schemas.Loop}, problems=[404, 409, 412], commits_later=True)
 def update_loop(loop_id: str, body: schemas.LoopPatch, if_match: IfMatch, lease_token: LeaseToken) -> Response:
     """Change a loop. Its status only goes forward. While it is leased, only the lease holder may change its work."""
-    return record(loops.update(loop_id, if_match, lease_token, **body.fields_set()))
+    return of_row(Loop, loops.update_row(loop_id, body.fields_set(), if_match, lease_token))
 
 
 @routes.route("DELETE", "/loops/<id:loop_id>", answers={204: None}, problems=[404, 412])
@@ -76,5 +76,5 @@ def _conditions(query: schemas.LoopsOf) -> list[Expression]:
     if query.status:
         where.append(loops.in_status(*query.status))
     if query.format is not None:
-        where.append(Loop.format == query.format)
+        where.append(filters.equals(Loop.format, query.format))
     return where

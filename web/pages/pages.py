@@ -7,6 +7,7 @@ from flask import render_template, request, url_for
 
 from errors import NotFound
 from models import JOB_STATUSES, Job, Track
+from records import rows
 from repos import COUNTED, JobRepository, LoopRepository, Page, TrackRepository
 from web import downloads, schemas
 from web.answers import part, require
@@ -44,11 +45,11 @@ def show_jobs() -> str:
     """The jobs, newest first, narrowed by status, type and words."""
     show = request.args.get("show") or None
     query = _query(show)
-    records, cursor = part(matching_jobs(query), query, *conditions(query))
+    read, cursor = part(matching_jobs(query), query, *conditions(query))
     filters = {name: value for name, value in (("q", query.q), ("job_type", query.job_type)) if value}
     return render_template(
         "jobs.html",
-        jobs=records,
+        jobs=[rows.record(Job, row) for row in read],
         next=cursor and _address(filters, show, cursor),
         show=show,
         query=query,
@@ -88,13 +89,13 @@ def new_job_page(entries: dict[str, str], errors: dict[str, str]) -> str:
 def job_page(job_id: str, failed: str | None = None, errors: dict[str, str] | None = None) -> str:
     """The page of a job; failed is the track whose form for a loop has these errors. Raises NotFound."""
     job = require(jobs.get_by_id(job_id))
-    rows = tracks.page(Page(limit=TRACKS + 1, descending=False), Track.job == job_id)
+    listed = tracks.page(Page(limit=TRACKS + 1, descending=False), Track.job == job_id)
     return render_template(
         "job.html",
         job=job,
-        tracks=rows[:TRACKS],
-        more=len(rows) > TRACKS,
-        loops=loops.of_tracks([track.track_id for track in rows]),
+        tracks=listed[:TRACKS],
+        more=len(listed) > TRACKS,
+        loops=loops.of_tracks([track.track_id for track in listed]),
         log=_log(job_id),
         failed=failed,
         errors=errors or {},

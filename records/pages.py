@@ -1,0 +1,57 @@
+"""Pages of lists: which part of a list, and the SQL for it without Peewee, if the conditions are plain.
+
+Peewee takes 150-300 µs to build the SQL of a page. The database takes 70 µs to run it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from peewee import Expression
+
+from database import database
+from records import rows
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list is wanted: a sort field, its direction, and where to begin."""
+
+    sort: str = "created_at"
+    descending: bool = True
+    limit: int = 50
+    offset: int = 0
+    after: tuple[Any, str] | None = None
+
+
+class Plain(Expression):
+    """A condition that compares one column with values: it is SQL already, and an expression of Peewee, too."""
+
+    def __init__(self, field: Any, operator: str, value: Any) -> None:
+        super().__init__(field, operator, value)
+        self.column, self.operator = field.column_name, operator
+        self.values = tuple(map(field.db_value, value if isinstance(value, tuple) else (value,)))
+        self.has_many = isinstance(value, tuple)
+
+    def text(self, param: str) -> str:
+        """The condition as SQL."""
+        places = f"({', '.join([param] * len(self.values))})" if self.has_many else param
+        return f'"{self.column}" {self.operator} {places}'
+
+
+def plain_query(model: Any, page: Page, where: Sequence[Plain]) -> tuple[str, list[Any]]:
+    """The SQL of a page, and its parameters."""
+    param, meta = database.param, model._meta
+    sort, key = meta.fields[page.sort], meta.primary_key.column_name
+    conditions = [condition.text(param) for condition in where]
+    values = [value for condition in where for value in condition.values]
+    if page.after is not None:
+        conditions.append(f'("{sort.column_name}", "{key}") {"<" if page.descending else ">"} ({param}, {param})')
+        values += [sort.db_value(page.after[0]), page.after[1]]
+    condition = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+    way = "DESC" if page.descending else "ASC"
+    sql = (
+        f"SELECT {rows.columns(model)} FROM {meta.table_name} {condition}"
+        f'ORDER BY "{sort.column_name}" {way}, "{key}" {way} LIMIT {param} OFFSET {param}'
+    )
+    return sql, [*values, page.limit, page.offset]

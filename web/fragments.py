@@ -1,0 +1,125 @@
+"""Writes rows of the database as JSON, without models: this takes a twentieth of the time.
+
+A fragment is the JSON object of one record, as bytes. A response is a fragment, or a list of fragments.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache, lru_cache
+from json.encoder import encode_basestring
+from typing import Any
+
+from peewee import BooleanField, FloatField, IntegerField, JSONField
+
+from database.json_text import stored_json
+from models import EPOCH, Job, Loop, Track, UtcField
+from records import rows
+from records.rows import HIDDEN, Row
+
+URLS = {
+    Job: {
+        "self": "/api/jobs/{id}",
+        "tracks": "/api/jobs/{id}/tracks",
+        "loops": "/api/jobs/{id}/loops",
+        "log": "/api/jobs/{id}/log",
+        "cancel": "/api/jobs/{id}/cancel",
+        "retry": "/api/jobs/{id}/retry",
+    },
+    Track: {
+        "self": "/api/tracks/{id}",
+        "job": "/api/jobs/{parent}",
+        "loops": "/api/tracks/{id}/loops",
+        "audio": "/api/tracks/{id}/audio",
+        "waveform": "/api/tracks/{id}/waveform.svg",
+    },
+    Loop: {
+        "self": "/api/loops/{id}",
+        "track": "/api/tracks/{parent}",
+        "audio": "/api/loops/{id}/audio",
+        "cancel": "/api/loops/{id}/cancel",
+        "retry": "/api/loops/{id}/retry",
+    },
+}
+SOUNDS = {Job: (), Track: ("file_path_wav", "file_path_mp3"), Loop: ("result_path",)}
+NEED_SOUND = ("audio", "waveform")  # the URLs that only a record with a sound has
+PARENTS = {Job: "job_id", Track: "job", Loop: "track"}
+SECONDS = 4096  # the seconds whose text is kept: the records of a page are often of the same seconds
+
+
+class Shape:
+    """How the rows of a model are written: a template, and a function for each column that returns its JSON text."""
+
+    def __init__(self, model: Any) -> None:
+        fields = [field for field in rows.fields(model) if field.name not in HIDDEN]
+        self.template = "{" + ",".join(f'"{field.column_name}":%s' for field in fields) + ',"urls":{%s}}'
+        self.writers = [_writer(field) for field in fields]
+        self.id, self.parent = rows.key(model), rows.place(model, PARENTS[model])
+        self.sounds = [rows.place(model, name) for name in SOUNDS[model]]
+        self.urls = _urls(URLS[model])
+        self.urls_without_sound = _urls({name: url for name, url in URLS[model].items() if name not in NEED_SOUND})
+
+
+def fragment(model: Any, row: Row) -> bytes:
+    """The JSON object of the record in a row of rows.columns(model)."""
+    shape = _shape(model)
+    urls = shape.urls
+    if shape.sounds and not any(row[place] for place in shape.sounds):
+        urls = shape.urls_without_sound
+    texts = [write(value) for write, value in zip(shape.writers, row, strict=False)]
+    return (shape.template % (*texts, urls.format(id=row[shape.id], parent=row[shape.parent]))).encode()
+
+
+def with_member(fragment: bytes, name: str, value: bytes) -> bytes:
+    """The fragment with one more member at its end. value: JSON text."""
+    return b'%b,"%b":%b}' % (fragment[:-1], name.encode(), value)
+
+
+def array(fragments: list[bytes]) -> bytes:
+    """The JSON array of these fragments."""
+    return b"[" + b",".join(fragments) + b"]"
+
+
+@cache
+def _shape(model: Any) -> Shape:
+    return Shape(model)
+
+
+def _urls(urls: dict[str, str]) -> str:
+    return ",".join(f'"{name}":"{url}"' for name, url in urls.items())
+
+
+def _writer(field: Any) -> Callable[[Any], str]:
+    if isinstance(field, JSONField):
+        return stored_json
+    if isinstance(field, UtcField):
+        return _moment
+    if isinstance(field, BooleanField):
+        return _flag
+    if isinstance(field, FloatField | IntegerField):
+        return _number
+    return _text
+
+
+def _text(value: str | None) -> str:
+    return "null" if value is None else encode_basestring(value)
+
+
+def _number(value: float | None) -> str:
+    return "null" if value is None else repr(value)
+
+
+def _flag(value: int) -> str:
+    return "true" if value else "false"
+
+
+def _moment(value: int | None) -> str:
+    """Microseconds since 1970 as models.iso() writes them."""
+    if value is None:
+        return "null"
+    seconds, microseconds = divmod(value, 1_000_000)
+    return f'"{_second(seconds)}.{microseconds:06}Z"'
+
+
+@lru_cache(SECONDS)
+def _second(seconds: int) -> str:
+    return (EPOCH + timedelta(seconds=seconds)).isoformat()[:-6]
