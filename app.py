@@ -11,7 +11,7 @@ from flask import Flask
 import commands
 import models
 import repos
-from database import give_back_connection, init_database
+from database import commit_in_groups, give_back_connection, init_database, release
 from errors import CannotStart
 from files.derived import Derivatives
 from files.storage import Storage, make_storage_folder
@@ -75,6 +75,7 @@ def run_web(listener: socket.socket) -> None:
     settings = get_settings()
     reserved = web_process.prepare(settings)
     app = create_app(settings)
+    commit_in_groups()
     services: current.Services = app.extensions[current.NAME]
     services.background.extend(background(services))
     body_limit, is_upload = limits.body_limit(app, settings), partial(limits.is_upload, app)
@@ -82,6 +83,7 @@ def run_web(listener: socket.socket) -> None:
     with reserved or nullcontext():
         web_process.run(listener, settings, site, services.stopping)
         services.close()
+        release()
 
 
 def background(services: current.Services) -> list[Periodic]:

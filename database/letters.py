@@ -2,26 +2,26 @@
 
 A word is a run of letters, digits and their marks; everything else separates words. A Chinese character, a
 kana, a symbol such as a star, and an emoji are a word each. Words are compared without case and without accents: a
-letter is decomposed (NFD), the accents U+0300 to U+036F are dropped, and the rest is composed again (NFC). Exception:
-SQLite does not fold capitals that are newer than Unicode 6.1, such as those of Cherokee.
+letter is decomposed (NFD), the accents U+0300 to U+036F are dropped, and the rest is composed again (NFC).
+
+A text matches a prompt if every word of the text is a word of the prompt or the beginning of one. Single-character
+words that touch in the text must also touch in the prompt.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import groupby
 
+WORD_LENGTH = 255
 # Ranges of characters that are a word each: CJK and kana, then symbols and emoji.
 SINGLE = (
     "\u2600-\u2767\u2776-\u27bf\u2e80-\u2fdf\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U0001f000-\U0001faff\U00020000-\U0003ffff"
 )
 ACCENTS = "\u0300-\u036f"
-# Ranges that contain the letters of accented_letters(): Latin, Greek, Cyrillic, Indic and presentation forms.
-ACCENTED = (
-    "\u01de-\u01ff\u0300-\u0477\u04c1-\u04f9\u0929-\u0b5d\u0f43-\u0fb9\u1f00-\u1fff\u212b\u21cd-\u21cf\ufb1d-\ufb4e"
-    "\U0001d15e-\U0001d1c0"
-)
-# The code points (hexadecimal) at which SQLite's tokenizer separates words, with the options of TOKENIZER.
+# The code points (hexadecimal) that separate words.
 _SEPARATORS = """
     1-2f 3a-40 5b-60 7b-a9 ab-b1 b4 b6-b8 bb bf d7 f7 2c2-2c5 2d2-2df 2e5-2eb 2ed 2ef-2ff 375 37e 384-385 387 3f6
     55a-55f 589-58a 58f 5be 5c0 5c3 5c6 5f3-5f4 600-604 606-60d 61b 61e-61f 66a-66d 6d4 6dd 700-70d 70f 7f7-7f9
@@ -38,12 +38,8 @@ _SEPARATORS = """
     10a50-10a58 10a7f 10b39-10b3f 11047-1104d 110bb-110c1 11140-11143 111c5-111c8 12470-12473 1d173-1d17a 1d6c1 1d6db
     1d6fb 1d715 1d735 1d74f 1d76f 1d789 1d7a9 1d7c3 1eef0-1eef1 e0001 e0020-e007f
 """
-# Symbols that SQLite would read as letters: some signs, newer currencies, marks of symbols, variants of emoji.
-_SIGNS = "©®°¦" + "".join(map(chr, (*range(0x20BA, 0x2100), *range(0xFE00, 0xFE10))))
-TOKENIZER = f"unicode61 remove_diacritics 2 categories 'L* N* M* Co So' tokenchars '♯' separators '{_SIGNS}'"
-# Variants of letters. SQLite folds them to the plain letter; a Unicode decomposition does not.
+# Variants of letters, which a Unicode decomposition does not fold to the plain letter.
 VARIANTS, PLAIN = "ςµſẛϐϑϕϖϰϱϵ", "σμssβθφπκρε"
-_LATIN = {*range(0x200, 0x250), *range(0x1E00, 0x1F00)}  # SQLite drops the accents of these by itself
 
 _accents, _variants = re.compile(f"[{ACCENTS}]"), str.maketrans(VARIANTS, PLAIN)
 
@@ -63,11 +59,44 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", _accents.sub("", plain))
 
 
-def accented_letters() -> Iterator[tuple[str, str]]:
-    """(letter, the same letter without accents) for all that SQLite does not fold by itself."""
-    separator = re.compile(f"[{SEPARATORS}]")
-    for number in (*range(0x1DE, 0xD800), *range(0xE000, 0x2FA20)):
-        letter = chr(number)
-        has_accent = number not in _LATIN and fold(letter) != letter.lower().translate(_variants)
-        if has_accent and not separator.match(letter):
-            yield letter, fold(letter)
+_single = re.compile(f"([{SINGLE}])")
+_separators = re.compile(f"[{SEPARATORS}\\0]+")
+
+
+def words(text: str) -> list[str]:
+    """The words of a folded text, in order; [] if it has none."""
+    return [word[:WORD_LENGTH] for word in _separators.sub(" ", _single.sub(r" \1 ", text)).split(" ") if word]
+
+
+def phrases(text: str) -> list[list[str]]:
+    """The folded words of a text as phrases. A phrase is one word, or several single-character words that touch."""
+    result: list[list[str]] = []
+    for run in _separators.sub(" ", fold(text)).split(" "):
+        for is_single, group in groupby(words(run), _is_single):
+            together = list(group)
+            result += [together] if is_single else [[word] for word in together]
+    return result
+
+
+def has_words(prompt: bytes, text: str) -> bool:
+    """True if the text matches the prompt; False if it has no word. SQLite calls this for prompts without an index.
+
+    prompt: UTF-8. Bytes that are not valid are read as U+FFFD.
+    """
+    in_prompt, in_text = words(fold(prompt.decode("utf-8", "replace"))), _phrases_once(text)
+    return bool(in_text) and all(_has_phrase(in_prompt, phrase) for phrase in in_text)
+
+
+def _has_phrase(in_prompt: list[str], phrase: list[str]) -> bool:
+    *first, last = phrase
+    if not first:
+        return any(word.startswith(last) for word in in_prompt)
+    places = range(len(in_prompt) - len(first))
+    return any(in_prompt[n : n + len(first)] == first and in_prompt[n + len(first)].startswith(last) for n in places)
+
+
+def _is_single(word: str) -> bool:
+    return _single.fullmatch(word) is not None
+
+
+_phrases_once = lru_cache(64)(phrases)  # a search calls has_words() with the same text for many prompts

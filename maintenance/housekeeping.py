@@ -12,6 +12,8 @@ from files.storage import Storage
 from maintenance.clock import WatchedClock
 from maintenance.periodic import Periodic
 from models import Delivery, Event, utc_now
+from records.indexing import BATCH as JOBS
+from records.indexing import index_batch, jobs_behind
 from repos import JobRepository, LoopRepository
 from settings import get_settings
 
@@ -23,6 +25,7 @@ AHEAD = timedelta(days=1)  # rows from so far in the future were written while t
 LARGE = 10_000  # jobs
 DELIVERY_DAYS = 1.0  # webhooks.py gives up after the same time
 BATCH, BATCHES = 500, 20  # rows in a batch; batches in a round
+INDEX_BATCHES = 100  # of jobs for the search, in a round
 BREATH_SECONDS = 0.05  # a pause between two batches, in which other connections write
 REPOS = (JobRepository(), LoopRepository())
 
@@ -51,6 +54,7 @@ class Housekeeping:
         """Run one round."""
         self.requeue()
         self.forget_old()
+        index_jobs(self.stopping)
         if self.delivery_limit is not None:
             limit_deliveries(self.delivery_limit)
         if time.monotonic() >= self._hourly_at:
@@ -84,6 +88,14 @@ class Housekeeping:
         """Remove old unfinished files, unless they belong to an attempt that has a lease."""
         tokens = [token for repo in REPOS for token in repo.leased_tokens()]
         self.storage.remove_old_parts({self.storage.workshop(token).name for token in tokens})
+
+
+def index_jobs(stopping: threading.Event) -> None:
+    """Bring SQLite's search index up to date, but for less than a batch: a search reads so few jobs one by one."""
+    for _ in range(0 if is_postgresql() else INDEX_BATCHES):
+        if jobs_behind() < JOBS or stopping.is_set():
+            return
+        index_batch()
 
 
 def forget(stopping: threading.Event, model: type[Event | Delivery], days: float) -> None:

@@ -1,14 +1,17 @@
 """Filters for lists: each function returns a condition for Repository.page() and count()."""
 
+import json
 import math
 import re
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any, cast
 
-from peewee import Case, Cast, Expression, Value, fn
+from peewee import SQL, Case, Cast, Expression, Value, fn
 
 from database import is_postgresql
-from models import Loop, Track
+from models import Job, Loop, Track
 from records.pages import Plain
 
 JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -57,16 +60,27 @@ def _on_sqlite(model: Any, keys: list[str]) -> tuple[Any, Any, Any]:
     return fn.json_type(model.metadata, place), value, value
 
 
-def _numbers(text: str) -> list[Any]:
-    """The text as a JSON number, in the form that the database compares; [] if it is not a number or not finite."""
+def may_have(path: str, text: str) -> Expression:
+    """Jobs that may have this value at a dotted path of the metadata, by PostgreSQL's index of the metadata."""
+    values = [json.dumps(text), *map(repr, equal_numbers(text)), *({text} & {"true", "false"})]
+    keys = [f"{json.dumps(key)}: " for key in path.split(".")]
+    objects = [f"{'{'.join(('', *keys))}{value}{'}' * len(keys)}" for value in values]
+    return reduce(or_, [Expression(Job.metadata, "@>", SQL("%s::jsonb", [text])) for text in objects])
+
+
+def equal_numbers(text: str) -> list[int | float]:
+    """[the text as a JSON number]; [] if it is not a number or not finite."""
     if not JSON_NUMBER.fullmatch(text) or not math.isfinite(float(text)):
         return []
     is_integer = text.lstrip("-").isdigit()
-    if is_integer and -(2**63) <= int(text) < 2**63:
-        exact: list[int | float] = [int(text)]
-    else:
-        exact = [float(text)]
-    return [Cast(Value(repr(number)), "numeric") if is_postgresql() else Value(number) for number in exact]
+    return [int(text) if is_integer and -(2**63) <= int(text) < 2**63 else float(text)]
+
+
+def _numbers(text: str) -> list[Any]:
+    """The text as a JSON number, in the form that the database compares."""
+    return [
+        Cast(Value(repr(number)), "numeric") if is_postgresql() else Value(number) for number in equal_numbers(text)
+    ]
 
 
 def equals(field: Any, value: Any) -> Expression:

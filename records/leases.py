@@ -16,15 +16,24 @@ from peewee import SQL, Case, Cast, Expression, Value, fn
 from database import database
 from database.hints import few_rows, skip_locked, wait_for_lock
 from errors import Invalid, LeaseLost, LedgerError, WrongStatus
-from models import EPOCH, Statuses, Work, utc_now
+from models import EPOCH, Statuses, Work, microseconds, utc_now
+from records import writes
 from records.pages import Page, Plain
 from records.repository import Repository
+from records.writes import Clause, is_one_of
 
 W = TypeVar("W", bound=Work)
 
 LEASED = {"status", "progress", "message", "error", "file_manifest", "result_url", "result_path", "analysis"}
 FREE = {"lease_token": None, "lease_seconds": None, "lease_expires_at": None}
 CLOCK_SLACK_SECONDS = 5.0  # the clocks of several machines may differ this much
+RENEWAL = "lease_expires_at = ? + CAST(COALESCE(lease_seconds, 0.0) * 1000000 AS BIGINT)"
+# How the times of work are set: only once, and the end is never before the start, as the clock may be set back.
+ONCE = {
+    "started_at": "started_at = COALESCE(started_at, ?)",
+    "finished_at": "finished_at = CASE WHEN started_at > COALESCE(finished_at, ?) THEN started_at "
+    "ELSE COALESCE(finished_at, ?) END",
+}
 LOST = SQL("'worker lost after ' || attempts || CASE attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END")
 
 
@@ -217,34 +226,37 @@ class WorkRepository(Repository[W]):
             raise Invalid(f"status {status!r} is not one of {', '.join(self.statuses.all)}", "status")
         return str(status)
 
-    def _allowed(self, row: dict[str, Any], lease_token: str | None) -> list[Expression]:
-        guards = super()._allowed(row, lease_token)
-        if "status" in row:
-            guards.append(self.model.status.in_(self.statuses.before[self._require_status(row["status"])]))
-        if "progress" in row and row.get("status") != self.statuses.completed:
-            guards.append(self.model.status.not_in(self.statuses.final))
+    def _allowed(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
+        guards = super()._allowed(changes, lease_token)
+        if "status" in changes:
+            guards.append(is_one_of("status", self.statuses.before[self._require_status(changes["status"])]))
+        if "progress" in changes and changes.get("status") != self.statuses.completed:
+            sql, final = is_one_of("status", self.statuses.final)
+            guards.append((f"NOT {sql}", final))
         if lease_token is not None:
-            guards.append(self.model.lease_token == lease_token)
-        elif LEASED & row.keys():
-            guards.append(self.model.lease_token.is_null())
+            guards.append(("lease_token = ?", (lease_token,)))
+        elif LEASED & changes.keys():
+            guards.append(("lease_token IS NULL", ()))
         return guards
 
-    def _implied(self, row: dict[str, Any], lease_token: str | None = None) -> dict[str, Any]:
-        """Add the fields that follow from a change: the times of a status, progress 100, the end of the lease."""
-        status, now = row.get("status", ""), utc_now()
-        if lease_token is not None:
-            row = {"lease_expires_at": self._renewed(), **row}
+    def _implied(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Add what follows from a status: its times, progress 100, the end of the lease."""
+        status = fields.get("status", "")
         if self.statuses.is_active(status):
-            row = {"started_at": now, **row}
+            return {"started_at": utc_now(), **fields}
         if status in self.statuses.final:
-            row = {"finished_at": now, **row, **FREE}
-        return {**row, "progress": 100} if status == self.statuses.completed else row
+            fields = {"finished_at": utc_now(), **fields, **FREE}
+        return {**fields, "progress": 100} if status == self.statuses.completed else fields
 
-    def _once(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The same as in Repository; and finished_at is never before started_at."""
-        row = super()._once(row)
-        ended = row.get("finished_at")
-        return row if ended is None else {**row, "finished_at": self._after_start(ended)}
+    def _assignments(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
+        """Also renew the lease. A start and an end are recorded once, and the end is never before the start."""
+        implied = self._implied(changes)
+        once = {name: microseconds(implied.pop(name)) for name in ONCE if implied.get(name) is not None}
+        clauses = [writes.assign(self.model, name, value) for name, value in implied.items()]
+        clauses += [(ONCE[name], (value,) * ONCE[name].count("?")) for name, value in once.items()]
+        if lease_token is not None and "lease_expires_at" not in implied:
+            clauses.append((RENEWAL, (microseconds(utc_now()),)))
+        return clauses
 
     def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
         row = super()._row(fields)
@@ -252,11 +264,11 @@ class WorkRepository(Repository[W]):
             self._require_status(row["status"])
         return row
 
-    def _refusal(self, record: Any, row: dict[str, Any], lease_token: str | None) -> LedgerError:
-        if record.lease_token != lease_token and (lease_token is not None or LEASED & row.keys()):
+    def _refusal(self, record: Any, changes: dict[str, Any], lease_token: str | None) -> LedgerError:
+        if record.lease_token != lease_token and (lease_token is not None or LEASED & changes.keys()):
             return lease_lost(record)
-        moved = "status" in row and row["status"] != record.status
-        step = f"it cannot become {row['status']}" if moved else "its progress is final"
+        moved = "status" in changes and changes["status"] != record.status
+        step = f"it cannot become {changes['status']}" if moved else "its progress is final"
         return WrongStatus(f"{self.name} {record.record_id} is {record.status}: {step}")
 
 

@@ -1,14 +1,17 @@
-"""Jobs by the words of their prompts, at a cost that hardly grows with how many have them."""
+"""Jobs by words of the prompt and values of the metadata, at a cost that hardly grows with how many match."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
-from peewee import SQL, Column, Expression, Table, Value, fn
+import peewee
+from peewee import SQL, Column, EnclosedNodeList, Expression, NodeList, Value, fn
 
 from database import database, is_postgresql
 from database.hints import few_rows, leave_few_rows, unindexed
 from models import Job
-from records import rows, words
+from records import filters, rows, words
+from records.indexing import PROMPT, index_batch, jobs_behind
 from records.jobs import JobRepository
 from records.pages import Page
 from records.rows import Row
@@ -16,46 +19,61 @@ from records.rows import Row
 FEW = 500  # matches that can be sorted in no time
 MARGIN = 100  # rowids: jobs that are made at the same time need not be numbered in the order of their times
 WALKED = 4  # times a page: so many of the newest jobs are looked at one by one, on PostgreSQL
+BEHIND, BATCHES = 2000, 5  # with so many jobs that are not in the index, a search adds so many batches of them
 LAST = 2**63 - 1
-index = Table("job_search")
 rowid: Any = Column(Job._meta.table, "rowid")
+
+NTH = "SELECT rowid FROM job_search WHERE job_search MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT 1 OFFSET ?"
+INDEXED = "SELECT rowid FROM job_search WHERE rowid NOT IN (SELECT job_rowid FROM search_stale) AND job_search MATCH"
+WAITING = "SELECT rowid FROM job WHERE rowid > (SELECT job_rowid FROM search_mark)"
+STALE = "SELECT rowid FROM job WHERE rowid IN (SELECT job_rowid FROM search_stale)"
+# Only a prompt that may match is split into words: it has the letters of the word, or letters that are not ASCII.
+HAS_WORDS = f"AND CASE WHEN prompt LIKE ? OR prompt GLOB '*[^ -~]*' THEN has_words({PROMPT}, ?) END"
 
 
 class JobSearch(JobRepository):
-    """The jobs whose prompt has every word of a text, each at least as a beginning; none when it has no word.
+    """The jobs whose prompt has every word of a text, each at least as a beginning, and whose metadata has some values.
 
-    SQLite finds matches in the order of their rowids, which is that of created_at but for exceptions: so the newest
-    few are sorted, and where an exception could belong to the page, all are walked. PostgreSQL finds them in no order:
-    so the newest jobs are looked at first, which is enough for a common word, and then it is its planner's to choose.
+    text: None for any prompt; a text without a word matches no job. metadata: texts by dotted path, as in filters.py.
+
+    SQLite's index has most jobs; the others are read one by one (records/indexing.py). It finds matches in the order of
+    their rowids, which is that of created_at but for exceptions: so the newest few are sorted, and where an exception
+    could belong to the page, all are walked. PostgreSQL finds them in no order: so the newest jobs are looked
+    at first, which is enough for a common word, and then it is its planner's to choose. An index only finds jobs that
+    may have the values of metadata; the exact condition decides.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str | None = None, metadata: dict[str, str] | None = None) -> None:
         super().__init__()
-        self.match = (words.tsquery(text) or "") if is_postgresql() else (words.fts5_query(text) or '""')
+        self.text, self.metadata = text, metadata or {}
+        self.exact = filters.metadata_is(Job, self.metadata)
+        self.match = "" if is_postgresql() else words.fts5_query(text, self.metadata)
 
     def count(self, *where: Expression) -> int:
         """The number of these jobs that meet every condition."""
-        return super().count(self._is_match(), *where)
+        return super().count(*self._by_index(), *self.exact, *where)
 
     def page_rows(self, page: Page, *where: Expression) -> list[Row]:
         """The rows of these jobs that meet every condition, in the order of page.sort and then of their ids."""
+        where = (*self.exact, *where)
         are_few = leave_few_rows(where)
         newest_first = (page.sort, page.descending, are_few) == ("created_at", True, False) and page.limit > 0
         if is_postgresql():
             jobs = self._among_newest(page, *where) if newest_first else None
-            return super().page_rows(page, self._is_match(), *where) if jobs is None else jobs
+            return super().page_rows(page, *self._by_index(), *where) if jobs is None else jobs
         if are_few:
-            return super().page_rows(page, cast(Expression, fn.EXISTS(self._matches(index.c.rowid == rowid))), *where)
+            return super().page_rows(page, cast(Expression, fn.EXISTS(self._matches(rowid, rowid))), *where)
+        catch_up()
         start = self._nth_to(LAST)
         if start is None:
-            return super().page_rows(page, few_rows(self._is_match()), *map(unindexed, where))
+            return super().page_rows(page, *map(few_rows, self._by_index()), *map(unindexed, where))
         jobs = self._newest(page, start, *map(unindexed, where)) if newest_first else None
-        return super().page_rows(page, unindexed(self._is_match()), *where) if jobs is None else jobs
+        return super().page_rows(page, *map(unindexed, self._by_index()), *where) if jobs is None else jobs
 
     def _among_newest(self, page: Page, *where: Expression) -> list[Row] | None:
         """The page out of the newest jobs; None when too few of these match."""
         oldest = self._selected(replace(page, limit=1, offset=WALKED * page.limit), *where).select(Job.created_at)
-        near = (Job.created_at >= oldest, unindexed(self._is_match()))
+        near = (Job.created_at >= oldest, *map(unindexed, self._by_index()))
         jobs = super().page_rows(page, *near, *where)
         return jobs if len(jobs) == page.limit else None
 
@@ -70,8 +88,7 @@ class JobSearch(JobRepository):
             start = self._nth_to(end)
             skipped = skipped.where(Job.created_at <= page.after[0])
         near = (start or 0, end)
-        matches = self._matches(index.c.rowid.between(*near))
-        jobs = super().page_rows(page, few_rows(rowid.in_(matches)), *where)
+        jobs = super().page_rows(page, few_rows(self._is_between(*near)), *where)
         if start is not None:
             if len(jobs) < page.limit:
                 return None
@@ -83,15 +100,41 @@ class JobSearch(JobRepository):
         query = Job.select(rowid).where(Job.created_at <= moment).order_by(Job.created_at.desc())
         return int(query.limit(1).scalar() or 0) + MARGIN
 
-    def _nth_to(self, end: int) -> Any:
-        """The rowid of the FEWth match counted down from this one; None when there are not as many."""
-        query = self._matches(index.c.rowid <= end).order_by(index.c.rowid.desc()).offset(FEW - 1).limit(1)
-        return query.scalar(database)
+    def _nth_to(self, end: int) -> int | None:
+        """The rowid of the FEWth match in the index counted down from this one; None when there are not as many."""
+        row = database.execute_sql(NTH, (self.match, end, FEW - 1)).fetchone()
+        return row and int(row[0])
 
-    def _is_match(self) -> Expression:
-        if is_postgresql():
-            return Expression(fn.job_words(Job.prompt), "@@", SQL("%s::tsquery", [self.match]))
-        return cast(Expression, rowid.in_(self._matches()))
+    def _by_index(self) -> list[Expression]:
+        """The conditions that an index answers."""
+        if not is_postgresql():
+            return [self._is_between(0, LAST)]
+        has_words = Expression(
+            fn.job_words(Job.prompt), "@@", SQL("%s::tsquery", [words.tsquery(self.text or "") or ""])
+        )
+        has_fields = [filters.may_have(path, text) for path, text in self.metadata.items()]
+        return has_fields if self.text is None else [has_words, *has_fields]
 
-    def _matches(self, *where: Expression) -> Any:
-        return index.select(index.c.rowid).where(Expression(index.c.job_search, "MATCH", Value(self.match)), *where)
+    def _is_between(self, low: int, high: int) -> Expression:
+        """The condition: a match with a rowid from low to high, on SQLite."""
+        return Expression(rowid, "IN", EnclosedNodeList([self._matches(low, high)]))
+
+    def _matches(self, low: Any, high: Any) -> NodeList:
+        """The rowids of the matches from low to high, on SQLite: those in the index, and of the other jobs."""
+        text, near = self.text, [SQL("AND rowid BETWEEN"), low, SQL("AND"), high]
+        has_words = [] if text is None else [SQL(HAS_WORDS, [f"%{words.longest_ascii(text)}%", text])]
+        parts: list[Any] = [SQL(INDEXED), Value(self.match), *near]
+        for others in (WAITING, STALE):
+            parts += [SQL(f"UNION ALL {others}"), *near, *has_words]
+        return NodeList(parts)
+
+
+def catch_up() -> None:
+    """Add jobs to SQLite's index if too many are missing, because no process has done housekeeping.
+
+    It adds some batches only, so no search takes long. If it cannot write, searches stay correct and become slow.
+    """
+    if jobs_behind() > BEHIND and not database.in_transaction():
+        with suppress(peewee.OperationalError):
+            for _ in range(BATCHES):
+                index_batch()

@@ -1,45 +1,32 @@
-"""Builds queries of the full-text search from the words of a text, for FTS5 and for PostgreSQL.
+"""Builds queries of the search indexes from the words of a text and values of metadata, for FTS5 and for PostgreSQL.
 
-database/letters.py defines what a word is. A text matches a prompt if every word of the text is a word of the prompt or
-the beginning of one. Single-character words that touch in the text must also touch in the prompt.
+database/letters.py defines what a word is, and which prompts a text matches.
 """
 
-import re
-from itertools import groupby
-
-from database.letters import SEPARATORS, SINGLE, fold
-
-WORD_LENGTH = 255
-
-_SINGLE = re.compile(f"([{SINGLE}])")
-_SEPARATORS = re.compile(f"[{SEPARATORS}\\0]+")
+from database.letters import phrases
+from records.filters import equal_numbers
+from records.indexing import UNREAD, field_token
 
 
-def words(text: str) -> list[str]:
-    """The words of a folded text, in order; [] if it has none."""
-    return [word[:WORD_LENGTH] for word in _SEPARATORS.sub(" ", _SINGLE.sub(r" \1 ", text)).split(" ") if word]
+def fts5_query(text: str | None, metadata: dict[str, str]) -> str:
+    """The FTS5 query for the words of a text and for texts by dotted path. Without a word it matches nothing."""
+    has_words = [] if text is None else [" AND ".join(f'"{" ".join(phrase)}" *' for phrase in phrases(text)) or '""']
+    return " AND ".join(
+        [f"words : ({query})" for query in has_words] + [_has_field(*field) for field in metadata.items()]
+    )
 
 
-def phrases(text: str) -> list[list[str]]:
-    """The folded words of a text as phrases. A phrase is one word, or several single-character words that touch."""
-    result: list[list[str]] = []
-    for run in _SEPARATORS.sub(" ", fold(text)).split(" "):
-        for is_single, group in groupby(words(run), _is_single):
-            together = list(group)
-            result += [together] if is_single else [[word] for word in together]
-    return result
-
-
-def fts5_query(text: str) -> str | None:
-    """The FTS5 expression for a text; None if the text has no words."""
-    return " AND ".join(f'"{" ".join(phrase)}" *' for phrase in phrases(text)) or None
-
-
-def tsquery(text: str) -> str | None:
-    """The tsquery (PostgreSQL) for a text; None if the text has no words."""
+def tsquery(text: str) -> str:
+    """The tsquery (PostgreSQL) for a text. Without a word it matches nothing."""
     quoted = (" <-> ".join(f"'{word}':*" for word in phrase) for phrase in phrases(text))
-    return " & ".join(f"({phrase})" for phrase in quoted) or None
+    return " & ".join(f"({phrase})" for phrase in quoted)
 
 
-def _is_single(word: str) -> bool:
-    return _SINGLE.fullmatch(word) is not None
+def longest_ascii(text: str) -> str:
+    """The longest word of a text that has only ASCII letters and digits; '' if there is none."""
+    return max((word for phrase in phrases(text) for word in phrase if word.isascii()), key=len, default="")
+
+
+def _has_field(path: str, text: str) -> str:
+    tokens = [field_token(path, value) for value in (text, *equal_numbers(text))]
+    return "fields : (" + " OR ".join(f'"{token}"' for token in (*tokens, UNREAD)) + ")"

@@ -95,7 +95,7 @@ class Front:
         exchange.body.give_to(environ)
         environ[HAS_LEFT] = exchange.connection.client_has_left
         lane = self._upload_lane if self.site.is_upload(environ) else self._app_lane
-        if not lane.submit(partial(bridge.call, self.site.app, environ), exchange.answer):
+        if not lane.submit(partial(bridge.ask, self.site.app, environ), exchange.answer):
             exchange.answer(problem(503, "unavailable", "The service is busy: send this again in a moment."))
 
     def send(self, exchange: Exchange, answer: Answer) -> None:

@@ -6,8 +6,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
+
+from server.bridge import Uncommitted
 
 log = logging.getLogger("ledger.web")
 
@@ -50,11 +53,18 @@ class Lane:
                 result = work()
             except BaseException as error:
                 result = error
-            self._results.append((then, result))
-            if not self._is_woken:  # one wake-up is enough for all results so far
-                self._is_woken = True
-                with suppress(RuntimeError):  # the loop has ended: nobody waits for the result
-                    self._loop.call_soon_threadsafe(self._deliver)
+            if isinstance(result, Uncommitted):
+                result.then(partial(self._put, then))
+            else:
+                self._put(then, result)
+
+    def _put(self, then: Callable[[Any], None], result: Any) -> None:
+        """Let the loop call then(result)."""
+        self._results.append((then, result))
+        if not self._is_woken:  # one wake-up is enough for all results so far
+            self._is_woken = True
+            with suppress(RuntimeError):  # the loop has ended: nobody waits for the result
+                self._loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
         self._is_woken = False

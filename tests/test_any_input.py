@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from database.letters import words as split_words
 from models import ID_PATTERN, Job, Loop
-from records.words import words as split_words
 from tests.answers import is_problem, problem
 from tests.conftest import on_sqlite, thorough
 from tests.contract import ENDING, OPERATIONS, RECORDS, fill, repeatable, save_song

@@ -76,13 +76,8 @@ def leased(record: Any, release: Callable[[str, str], object]) -> Response:
     return answer
 
 
-def created(record: Record, is_new: bool) -> Response:
-    """201 with the record and its Location; 200 if the same request had created it before."""
-    return created_row(type(record), rows.row(record), is_new)
-
-
-def created_row(model: Any, row: Row, is_new: bool) -> Response:
-    """The same for the record of a row."""
+def created(model: Any, row: Row, is_new: bool) -> Response:
+    """201 with the record of a row and its Location; 200 if the same request had created it before."""
     answer = json_bytes(fragment(model, row), 201 if is_new else 200)
     answer.headers["Location"] = URLS[model]["self"].format(id=row[rows.key(model)])
     answer.set_etag(str(rows.version(model, row)))

@@ -1,4 +1,4 @@
-"""The schema for PostgreSQL: jsonb, trigger functions, and a GIN index of the words of the prompts."""
+"""The schema for PostgreSQL: jsonb, trigger functions, and GIN indexes of prompts and metadata."""
 
 from collections.abc import Iterator
 
@@ -86,3 +86,4 @@ class PostgreSQL(Dialect):
             SELECT coalesce(string_agg('''' || left(word, 255) || ''':' || least(place, 16383), ' '), '')::tsvector
             FROM regexp_split_to_table({spaced}, ' +') WITH ORDINALITY AS part (word, place) WHERE word <> '' $$"""
         yield "CREATE INDEX job_search ON job USING gin (job_words(prompt))"
+        yield "CREATE INDEX job_metadata ON job USING gin (metadata jsonb_path_ops)"

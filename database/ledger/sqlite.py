@@ -1,12 +1,10 @@
-"""The schema for SQLite: strict tables, triggers, and an FTS5 index of the prompts."""
+"""The schema for SQLite: strict tables, triggers, and an FTS5 index of prompts and metadata."""
 
 from collections.abc import Iterator
 
-from database.ledger.tables import CHANGES, DELIVER, FINAL, HIDDEN, ID_CHARACTERS, SEARCHED, SHOWN, Dialect
-from database.letters import ACCENTED, SINGLE, TOKENIZER, accented_letters
+from database.ledger.tables import CHANGES, DELIVER, FINAL, HIDDEN, ID_CHARACTERS, SHOWN, Dialect
 
-PREFIXES = "1 2 3 4 5 6 7 8 9 10 11 12"  # lengths of beginnings that FTS5 indexes
-AT_ONCE = 500  # letters in one INSERT
+PREFIXES = "1 2 3"  # lengths of beginnings that FTS5 indexes; longer ones are few enough to be read one by one
 
 
 class SQLite(Dialect):
@@ -37,7 +35,8 @@ class SQLite(Dialect):
             yield f"CREATE TRIGGER {table}_created AFTER INSERT ON {table} BEGIN {event['created']} END"
             yield f"CREATE TRIGGER {table}_updated AFTER UPDATE OF {shown} ON {table} BEGIN {event['updated']} END"
             yield f"CREATE TRIGGER {table}_deleted AFTER DELETE ON {table} BEGIN {event['deleted']} END"
-            yield f"""CREATE TRIGGER {table}_touched AFTER UPDATE OF {shown}{HIDDEN[table]} ON {table} BEGIN
+            yield f"""CREATE TRIGGER {table}_touched AFTER UPDATE OF {shown}{HIDDEN[table]} ON {table}
+                WHEN NEW.updated_at <= OLD.updated_at BEGIN
                 UPDATE {table} SET updated_at = max({self.now}, OLD.updated_at + 1)
                 WHERE {table}_id = NEW.{table}_id; END"""
         # Children are deleted first, while their parent can still name their job. SQL shells leave foreign keys off.
@@ -66,36 +65,24 @@ class SQLite(Dialect):
                 BEGIN SELECT RAISE(ABORT, 'FOREIGN KEY constraint failed'); END"""
 
     def search(self) -> Iterator[str]:
-        """The FTS5 index of the prompts, its triggers, and the table of letters that FTS5 does not fold."""
-        tokens = TOKENIZER.replace("'", "''")
-        yield f"CREATE VIRTUAL TABLE job_search USING fts5(words, tokenize='{tokens}', prefix='{PREFIXES}')"
-        yield "CREATE TABLE accented (letter TEXT NOT NULL PRIMARY KEY, plain TEXT NOT NULL) STRICT, WITHOUT ROWID"
-        letters = [f"('{letter}', '{plain}')" for letter, plain in accented_letters()]
-        for start in range(0, len(letters), AT_ONCE):
-            yield f"INSERT INTO accented (letter, plain) VALUES {', '.join(letters[start : start + AT_ONCE])}"
-        add = f"INSERT INTO job_search (rowid, words) VALUES (NEW.rowid, {self.words()});"
-        remove = "DELETE FROM job_search WHERE rowid = OLD.rowid;"
-        yield f"CREATE TRIGGER job_search_created AFTER INSERT ON job BEGIN {add} END"
-        yield f"CREATE TRIGGER job_search_updated AFTER UPDATE OF prompt ON job BEGIN {remove} {add} END"
-        yield f"CREATE TRIGGER job_search_deleted AFTER DELETE ON job BEGIN {remove} END"
+        """The FTS5 index, and what says which jobs it does not have yet: records/indexing.py adds them in batches.
 
-    def words(self) -> str:
-        """The prompt without accents, with spaces around single-character words, as an SQL expression.
-
-        It goes through the letters only if the prompt has such a letter. It reads them from pieces of 200 letters,
-        because substr() counts from the start of its text.
+        Jobs with a rowid above search_mark are not in the index yet. search_stale has those below it that have changed
+        or are gone. The triggers write nothing else, as a job in the index costs more than the job itself. The words
+        come folded and separated by spaces (database/letters.py), so the simplest tokenizer will do.
         """
-        prompt = f"substr(NEW.prompt, 1, {SEARCHED})"
-        return f"""CASE WHEN {prompt} NOT GLOB '*[{ACCENTED}{SINGLE}]*' THEN {prompt} ELSE (
-            WITH RECURSIVE
-                piece (start, text) AS (
-                    SELECT 0, substr(NEW.prompt, 1, 200)
-                    UNION ALL SELECT start + 200, substr(NEW.prompt, start + 201, 200) FROM piece
-                    WHERE start + 200 < min(length(NEW.prompt), {SEARCHED})),
-                place (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM place WHERE n < 200),
-                letter (c) AS (
-                    SELECT substr(text, n, 1) FROM piece CROSS JOIN place WHERE n <= length(text) ORDER BY start, n)
-            SELECT group_concat(CASE
-                WHEN c GLOB '[{SINGLE}]' THEN ' ' || coalesce((SELECT plain FROM accented WHERE letter = c), c) || ' '
-                WHEN c GLOB '[{ACCENTED}]' THEN coalesce((SELECT plain FROM accented WHERE letter = c), c)
-                ELSE c END, '') FROM letter) END"""
+        options = f"tokenize='ascii', prefix='{PREFIXES}', content='', contentless_delete=1"
+        yield f"CREATE VIRTUAL TABLE job_search USING fts5(words, fields, {options})"
+        yield """CREATE TABLE search_mark (one INTEGER NOT NULL PRIMARY KEY CONSTRAINT search_mark_one CHECK (one = 1),
+            job_rowid INTEGER NOT NULL) STRICT"""
+        yield "INSERT INTO search_mark (one, job_rowid) VALUES (1, 0)"
+        yield "CREATE TABLE search_stale (job_rowid INTEGER NOT NULL PRIMARY KEY) STRICT"
+        for verb, event, row in (
+            ("created", "INSERT", "NEW"),
+            ("updated", "UPDATE OF prompt, metadata", "NEW"),
+            ("deleted", "DELETE", "OLD"),
+        ):
+            yield f"""CREATE TRIGGER job_search_{verb} AFTER {event} ON job
+                WHEN {row}.rowid <= (SELECT job_rowid FROM search_mark)
+                AND NOT EXISTS (SELECT 1 FROM search_stale WHERE job_rowid = {row}.rowid)
+                BEGIN INSERT INTO search_stale (job_rowid) VALUES ({row}.rowid); END"""
