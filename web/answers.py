@@ -51,14 +51,15 @@ def one(repo: Repository[Any], record_id: str, expand: str | None = None) -> Res
     sent = None if expand or "HTTP_IF_MATCH" in request.environ else request.environ.get("HTTP_IF_NONE_MATCH")
     if sent and sent == f'"{require(repo.get_value(record_id, "updated_at"))}"':
         return not_modified(sent)
-    return of_row(repo.model, repo.get_row(record_id), expand)
+    row = require(repo.get_row(record_id))
+    (text,) = fragments(repo.model, [row], expand)
+    digest = f"-{blake2b(text, digest_size=8).hexdigest()}" if expand else ""
+    return _conditional(json_bytes(text), f"{rows.version(repo.model, row)}{digest}")
 
 
-def of_row(model: Any, row: Row | None, expand: str | None = None) -> Response:
-    """A response with the record of a row and its ETag, or 304. Raises NotFound for None."""
-    version, text = rows.version(model, require(row)), fragments(model, [require(row)], expand)[0]
-    tag = f"{version}-{blake2b(text, digest_size=8).hexdigest()}" if expand else str(version)
-    return _conditional(json_bytes(text), tag)
+def of_row(model: Any, row: Row | None) -> Response:
+    """A response with the record of a row, which need not be committed yet, and its ETag. Raises NotFound for None."""
+    return _conditional(json_bytes(fragment(model, require(row))), str(rows.version(model, require(row))))
 
 
 def leased(record: Any, release: Callable[[str, str], object]) -> Response:
@@ -124,7 +125,7 @@ def part(repo: Repository[Any], query: schemas.List, *where: Expression) -> tupl
 
 
 def fragments(model: Any, read: list[Row], expand: str | None = None) -> list[bytes]:
-    """The JSON of these rows. expand nests tracks, loops or tracks.loops, with one statement for each level."""
+    """The JSON of these committed rows. expand nests tracks, loops or tracks.loops: one statement for each level."""
     texts = _kept(model).fragments(read)
     if not expand:
         return texts
