@@ -68,6 +68,7 @@ class Front:
         self._upload_lane = Lane("upload", 2, UPLOADS, loop)  # decoding an upload may take long
         self._disk_lane = Lane("disk", 2, UNBOUNDED, loop)
         self._wait_lane = Lane("wait", 1, UNBOUNDED, loop)
+        self._lanes = [self._app_lane, self._upload_lane, self._disk_lane, self._wait_lane]
         self._streams = Streams(site.feed, self._wait_lane, loop)
         self._waits = Waits(site.feed, self._wait_lane, loop)
         site.feed.follow(lambda messages, position: loop.call_soon_threadsafe(self._publish, messages, position))
@@ -76,6 +77,10 @@ class Front:
     def is_full(self) -> bool:
         """True if no more connections are accepted."""
         return len(self.connections) > self.most_connections
+
+    def is_busy(self) -> bool:
+        """True while a thread works, or a result of its work has not come back."""
+        return any(lane.is_busy() for lane in self._lanes)
 
     def body_for(self, environ: Environ) -> Body | Answer | None:
         """Where to keep the body of a request; None if the app must refuse it; or the refusal of the front."""
@@ -113,6 +118,8 @@ class Front:
             exchange.write(head(answer, exchange.keep_alive))
             exchange.sender = sender = FileSender(exchange, body, self._disk_lane)
             sender.resume()
+        if self.is_stopping:
+            exchange.stop()
 
     def drop(self, body: Any) -> None:
         """Close the body of an answer that cannot be sent; what it promised is taken back."""
@@ -136,15 +143,21 @@ class Front:
             connection.stop()
 
     async def close(self, seconds: float) -> None:
-        """Drop the connections that are left, and end the threads; wait at most these seconds, twice.
+        """Drop the connections that are left, and end the threads; wait at most these seconds.
 
-        The lane of waits ends last: it gives back what was claimed for a client that has not got it.
+        A result of one lane can be work for another: what was claimed for a client that is gone is given back, and the
+        file of a body is deleted. So the lanes end together, when none of them has work.
         """
         self._timer.cancel()
         for connection in list(self.connections):
             connection.transport.abort()
-        await _end([self._app_lane, self._upload_lane, self._disk_lane], seconds)
-        await _end([self._wait_lane], seconds)
+        until = time.monotonic() + seconds
+        while (self.connections or self.is_busy()) and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        for lane in self._lanes:
+            lane.close()
+        while any(lane.is_alive() for lane in self._lanes) and time.monotonic() < until:
+            await asyncio.sleep(0.01)
 
     def _publish(self, messages: list[Message], position: int) -> None:
         self._streams.publish(messages, position)
@@ -159,13 +172,3 @@ class Front:
             except Exception:
                 log.exception("a look at a connection failed")
         self.limit_unsent()
-
-
-async def _end(lanes: list[Lane], seconds: float) -> None:
-    """End the threads of these lanes, while the loop goes on; wait at most these seconds."""
-    for lane in lanes:
-        lane.close()
-    until = time.monotonic() + seconds
-    while any(lane.is_alive() for lane in lanes) and time.monotonic() < until:
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0)  # the last results arrive
