@@ -34,6 +34,7 @@ UNBOUNDED = 1_000_000
 SMALL_BODY = 1024 * 1024  # a longer body is written to a file
 BODIES_BYTES = 64 * 1024 * 1024  # all bodies in memory together
 UNSENT_BYTES = 64 * 1024 * 1024  # all answers together that clients are slow to read
+READING = {"GET", "HEAD", "OPTIONS"}
 LOOK_SECONDS = 1.0
 
 
@@ -42,7 +43,7 @@ class Site(NamedTuple):
 
     body_limit says how many bytes the body of a request with this head may have. It is 0 if the app refuses the request
     by its head. is_upload says whether the app must decode the body, which takes long. part gives the path of a new
-    file for a body. threads: how many of them call the app.
+    file for a body. threads: how many of them call the app for reads, and how many for writes.
     """
 
     app: bridge.WSGIApp
@@ -64,11 +65,12 @@ class Front:
         self.no_body = Body()
         self.is_stopping = False
         self._memory, self._files = Budget(BODIES_BYTES), Budget(UPLOADS)
-        self._app_lane = Lane("web", site.threads, QUEUE, loop)
+        self._read_lane = Lane("read", site.threads, QUEUE, loop)
+        self._write_lane = Lane("write", site.threads, QUEUE, loop)  # a slow disk, or a lock, must not stop the reads
         self._upload_lane = Lane("upload", 2, UPLOADS, loop)  # decoding an upload may take long
         self._disk_lane = Lane("disk", 2, UNBOUNDED, loop)
         self._wait_lane = Lane("wait", 1, UNBOUNDED, loop)
-        self._lanes = [self._app_lane, self._upload_lane, self._disk_lane, self._wait_lane]
+        self._lanes = [self._read_lane, self._write_lane, self._upload_lane, self._disk_lane, self._wait_lane]
         self._streams = Streams(site.feed, self._wait_lane, loop)
         self._waits = Waits(site.feed, self._wait_lane, loop)
         site.feed.follow(lambda messages, position: loop.call_soon_threadsafe(self._publish, messages, position))
@@ -99,7 +101,9 @@ class Front:
         environ = exchange.environ
         exchange.body.give_to(environ)
         environ[HAS_LEFT] = exchange.connection.client_has_left
-        lane = self._upload_lane if self.site.is_upload(environ) else self._app_lane
+        lane = self._read_lane if environ["REQUEST_METHOD"] in READING else self._write_lane
+        if self.site.is_upload(environ):
+            lane = self._upload_lane
         if not lane.submit(partial(bridge.ask, self.site.app, environ), exchange.answer):
             exchange.answer(problem(503, "unavailable", "The service is busy: send this again in a moment."))
 

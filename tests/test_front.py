@@ -194,3 +194,18 @@ def test_a_claim_is_given_back_if_its_connection_has_just_been_cut() -> None:
 
         front.call(cut_and_answer)
         assert is_given_back.wait(SECONDS)
+
+
+def test_writes_that_wait_for_the_disk_hold_up_no_read() -> None:
+    is_quick = threading.Event()
+
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        assert environ["REQUEST_METHOD"] == "GET" or is_quick.wait(SECONDS)
+        start("200 OK", [])
+        return [b"done"]
+
+    with serving(app) as front:
+        writers = [front.open(post("/", b"{}")) for _ in range(9)]
+        assert front.open(get()).recv(100).startswith(b"HTTP/1.1 200")
+        is_quick.set()
+        assert all(writer.recv(100).startswith(b"HTTP/1.1 200") for writer in writers)
