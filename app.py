@@ -11,7 +11,7 @@ from flask import Flask
 import commands
 import models
 import repos
-from database import give_back_connection, init_database
+from database import commit_in_groups, give_back_connection, init_database, release
 from errors import CannotStart
 from files.derived import Derivatives
 from files.storage import Storage, make_storage_folder
@@ -24,6 +24,7 @@ from server import web as web_process
 from server.front import Site
 from settings import Settings, get_settings
 from web import api, current, docs, guard, limits, openapi, pages, problems
+from web.lean import LeanFlask
 from web.operations import IdConverter
 
 UNDELIVERED = 1000  # without WEBHOOK_URL, this many of the newest webhooks are kept, in case it is set later
@@ -40,7 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     make_storage_folder(settings)
     init_database(settings)
 
-    app = Flask(__name__, static_folder=None)
+    app = LeanFlask(__name__, static_folder=None)
     app.extensions[current.NAME] = make_services(settings)
     app.teardown_appcontext(lambda error: give_back_connection())
 
@@ -74,6 +75,7 @@ def run_web(listener: socket.socket) -> None:
     settings = get_settings()
     reserved = web_process.prepare(settings)
     app = create_app(settings)
+    commit_in_groups()
     services: current.Services = app.extensions[current.NAME]
     services.background.extend(background(services))
     body_limit, is_upload = limits.body_limit(app, settings), partial(limits.is_upload, app)
@@ -81,6 +83,7 @@ def run_web(listener: socket.socket) -> None:
     with reserved or nullcontext():
         web_process.run(listener, settings, site, services.stopping)
         services.close()
+        release()
 
 
 def background(services: current.Services) -> list[Periodic]:

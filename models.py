@@ -46,13 +46,18 @@ def iso(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
+def microseconds(moment: datetime) -> int:
+    """A moment as the database stores it: whole microseconds since 1970. A naive one is taken as UTC."""
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) // MICROSECOND
+
+
 class UtcField(BigIntegerField):
     """A moment: a timezone-aware UTC datetime in Python, whole microseconds since 1970 in the database."""
 
     def db_value(self, value: Any) -> Any:
         """Microseconds for a datetime (naive ones are taken as UTC); anything else as it is."""
         if isinstance(value, datetime):
-            return ((value if value.tzinfo else value.replace(tzinfo=UTC)) - EPOCH) // MICROSECOND
+            return microseconds(value)
         return value
 
     def python_value(self, value: Any) -> Any:

@@ -28,31 +28,35 @@ class BoundDatabase(DatabaseProxy):
 
 database = BoundDatabase()
 _settings: Settings
+_is_postgresql: bool  # of these settings: each request needs it several times
 
 
 def is_postgresql() -> bool:
     """True if the bound database is a PostgreSQL server."""
-    return bound_settings().is_postgresql
+    if database.obj is None:
+        _bind_for_script()
+    return _is_postgresql
 
 
 def bind(settings: Settings) -> None:
     """Point every model at the database of these settings; opens no connection. Raises SettingsError."""
-    global _settings
+    global _settings, _is_postgresql
     release()
     database.initialize(_open(settings))
-    _settings = settings
+    _settings, _is_postgresql = settings, settings.is_postgresql
     if settings.sql_echo:
         sql_log.setLevel(logging.INFO)
         database.query_hooks.append(_echo)
 
 
 def bind_default() -> None:
-    """Bind the database of the environment. If its settings are wrong, the first use raises SettingsError.
+    """Bind the database of the environment, unless one is bound. If its settings are wrong, its first use raises.
 
     models.py calls this, because Peewee builds JSON conditions for the kind of the bound database.
     """
     with suppress(SettingsError):
-        _bind_for_script()
+        if database.obj is None:
+            _bind_for_script()
 
 
 def bound_settings() -> Settings:
@@ -66,11 +70,12 @@ def bound_settings() -> Settings:
 
 
 def release() -> None:
-    """Close this thread's connection, and on PostgreSQL the whole pool."""
+    """Close this thread's connection, and the one that threads share: the pool, or the connection of the groups."""
     if isinstance(database.obj, PooledPostgresqlDatabase):
         database.close_all()
     elif database.obj is not None:
         database.close()
+        database.end_groups()
 
 
 def release_connection() -> None:
@@ -86,6 +91,12 @@ def give_back_connection() -> None:
     """
     if is_postgresql():
         release_connection()
+
+
+def commit_in_groups() -> None:
+    """Let the threads of this process share commits, if the database is SQLite. PostgreSQL does so by itself."""
+    if not is_postgresql():
+        database.commit_in_groups()
 
 
 def server_version() -> str:

@@ -4,8 +4,10 @@ import threading
 from typing import Any
 
 import peewee
+from peewee import __exception_wrapper__ as exceptions_of_peewee  # type: ignore[attr-defined]
 from playhouse.cysqlite_ext import CySqliteDatabase
 
+from database.groups import Groups, acknowledge
 from database.letters import has_words
 from database.text import TolerantCursor
 from database.threads import PerThread
@@ -20,6 +22,18 @@ _writer, _thread = threading.Lock(), threading.local()
 class Sqlite(PerThread, CySqliteDatabase):
     """SQLite with a queue for the write transactions of this process: without it, some threads would wait for ever."""
 
+    _state: Any  # of this thread, by Peewee
+    _groups: Groups | None = None
+
+    def commit_in_groups(self) -> None:
+        """From now on, the write transactions of several threads share one commit."""
+        self._groups = Groups(super(PerThread, self)._connect)
+
+    def end_groups(self) -> None:
+        """Close the connection that the groups share."""
+        if self._groups is not None:
+            self._groups.close()
+
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """A cursor over the result; text that is not valid UTF-8 is read as U+FFFD."""
         run = super().execute_sql
@@ -27,7 +41,12 @@ class Sqlite(PerThread, CySqliteDatabase):
 
     def begin(self, lock_type: str | None = None) -> None:
         """Wait for the writers of this process, then for the writers of other processes, and begin."""
-        self.connection()  # the first one brings the schema up to date, which writes
+        own = self.connection()  # the first one brings the schema up to date, which writes
+        if self._groups is not None:
+            with exceptions_of_peewee:
+                self._state.conn = self._groups.begin()
+            _thread.own = own
+            return
         if not _writer.acquire(timeout=WRITER_SECONDS):
             raise peewee.OperationalError("database is locked by another thread")
         _thread.is_writer = True
@@ -39,15 +58,32 @@ class Sqlite(PerThread, CySqliteDatabase):
 
     def commit(self) -> None:
         """Commit, and let other threads write. If the commit fails, Peewee calls rollback(), which does the same."""
+        if self._groups is not None:
+            self._leave(self._groups, is_kept=True)
+            return
         super().commit()
         self._let_others_write()
 
     def rollback(self) -> None:
         """Roll back, and let other threads write."""
+        if self._groups is not None:
+            self._leave(self._groups, is_kept=False)
+            return
         try:
             super().rollback()
         finally:
             self._let_others_write()
+
+    def _leave(self, groups: Groups, is_kept: bool) -> None:
+        """End the transaction of this thread in its group, if it has not ended; its own connection is used again."""
+        own, _thread.own = getattr(_thread, "own", None), None
+        if own is None:
+            return
+        self._state.conn = own
+        with exceptions_of_peewee:
+            group = groups.end(is_kept)
+        if is_kept:
+            acknowledge(group)
 
     def _let_others_write(self) -> None:
         if getattr(_thread, "is_writer", False):

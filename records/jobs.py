@@ -1,12 +1,14 @@
 """JobRepository: creates, reads, changes, claims and counts jobs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from database import database, is_postgresql
-from database.hints import unindexed
+from peewee import fn
+
+from database import database
 from errors import MissingParent
 from models import Job
+from records import queue
 from records.leases import WorkRepository
 from records.tracks import TrackRepository
 
@@ -25,12 +27,8 @@ class JobRepository(WorkRepository[Job]):
         return self._update(job_id, changes, if_match, lease_token)
 
     def claim_of(self, types: Collection[str], worker: str, lease_seconds: float = 60) -> Job | None:
-        """claim() among the jobs of these types. When none is pending, it costs little however many jobs there are."""
-        is_of_types = Job.job_type.in_(list(types))
-        if not self.waits(is_of_types):
-            return None
-        # In the order of the queue, whichever index the planner would prefer.
-        return self.claim(worker, lease_seconds, unindexed(is_of_types))
+        """claim() among the jobs of these types, in the order of the queue. None if none of them is pending."""
+        return self._claim(worker, lease_seconds, tuple(sorted(set(types)))) if types else None
 
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
         """Create the tracks of a job and complete it, in one transaction. Returns it, or None if it was deleted.
@@ -48,23 +46,17 @@ class JobRepository(WorkRepository[Job]):
 
     def types(self, limit: int = 20) -> list[str]:
         """The job types of all jobs, in alphabetical order. It reads one index entry for each type, not every job."""
-        return self._types(limit, "job WHERE")
+        return _walk(lambda last: Job.select(fn.MIN(Job.job_type)).where(Job.job_type > last).scalar(), limit)
 
     def waiting_types(self, limit: int = 20, most: int = COUNTED) -> dict[str, int]:
         """The number of pending jobs by job type. It counts at most most + 1 jobs of each type."""
-        pending = (
-            f"job{'' if is_postgresql() else ' INDEXED BY job_queue'} WHERE status = '{self.statuses.pending}' AND"
-        )
-        of_type = f"SELECT 1 FROM {pending} job_type = {database.param} LIMIT {most + 1}"
-        count = f"SELECT count(*) FROM ({of_type}) AS waiting"
-        return {name: database.execute_sql(count, (name,)).fetchone()[0] for name in self._types(limit, pending)}
+        names = _walk(lambda last: queue.next_waiting_type(Job, last), limit)
+        return {name: queue.count_waiting(Job, name, most + 1) for name in names}
 
-    def _types(self, limit: int, source: str) -> list[str]:
-        types: list[str] = []
-        following = f"SELECT min(job_type) FROM {source} job_type > {database.param}"
-        while len(types) < limit:
-            (name,) = database.execute_sql(following, (types[-1] if types else "",)).fetchone()
-            if name is None:
-                break
-            types.append(name)
-        return types
+
+def _walk(next_after: Callable[[str], str | None], limit: int) -> list[str]:
+    """The first texts of an index, each once. next_after(text) returns the next one, or None."""
+    texts: list[str] = []
+    while len(texts) < limit and (text := next_after(texts[-1] if texts else "")) is not None:
+        texts.append(text)
+    return texts

@@ -39,6 +39,11 @@ class Plain(Expression):
         return f'"{self.column}" {self.operator} {places}'
 
 
+def is_of_status(condition: Expression) -> bool:
+    """True for a plain condition on the status."""
+    return isinstance(condition, Plain) and condition.column == "status"
+
+
 def plain_list(model: Any, page: Page, where: Sequence[Plain]) -> tuple[str, list[Any]]:
     """The SQL of a list without its order, and its parameters."""
     param, meta = database.param, model._meta

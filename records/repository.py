@@ -6,19 +6,20 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from peewee import SQL, Expression, Field, Tuple, fn
+from peewee import SQL, Expression, Field, Tuple
 
 from database import database, is_postgresql
 from database.hints import leave_few_rows, unindexed
 from database.json_text import dump
 from database.refusals import rules_named
 from errors import Conflict, Invalid, LedgerError, Stale
-from models import Record, utc_now
-from records import rows
-from records.pages import Page, Plain, in_order, plain_list
+from models import Record, new_id, utc_now
+from records import rows, writes
+from records.pages import Page, Plain, in_order, is_of_status, plain_list
 from records.rows import Row
 from records.session import Session
 from records.tally import tally
+from records.writes import Clause
 
 R = TypeVar("R", bound=Record)
 MOST_ROWS = 2**63 - 1  # that a limit may have
@@ -27,7 +28,7 @@ MOST_ROWS = 2**63 - 1  # that a limit may have
 class Repository(Generic[R]):
     """The verbs all records share; made with or without a session."""
 
-    model: ClassVar[type[Any]]
+    model: ClassVar[Any]
 
     def __init__(self, session: Session | None = None) -> None:
         self.session = session
@@ -67,28 +68,34 @@ class Repository(Generic[R]):
 
         Raises Conflict when the id is taken by another request, Invalid, MissingParent.
         """
-        now = utc_now()
-        row = {"created_at": now, "updated_at": now, **self._implied(self._row(fields))}
+        row, is_new = self.create_row(fields)
+        return rows.record(self.model, row), is_new
+
+    def create_row(self, fields: dict[str, Any]) -> tuple[Row, bool]:
+        """The same as create_once(), with the row of the record."""
+        now, key = utc_now(), self.key.name
+        values = {key: new_id(), "created_at": now, "updated_at": now, **self._implied(self._row(fields))}
         with rules_named(self.model):
-            record = self.model(**row, fingerprint=fingerprint(fields))
-            insert = self.model.insert(record.__data__).on_conflict("nothing", conflict_target=(self.key,))
+            request = values["fingerprint"] = fingerprint(fields)
             with database.atomic():
-                made = insert.as_rowcount().execute()
-        kept = self.get_by_id(record.record_id)
-        if kept is None:
-            raise Conflict(f"{self.name} {record.record_id} was deleted while it was being made: send it again")
-        if kept.fingerprint != record.fingerprint:
-            raise Conflict(f"{self.name} {record.record_id} exists already, made from another request")
-        return kept, bool(made)
+                row = writes.insert(self.model, values)
+                if row is not None:
+                    return row, True
+                row = self.get_row(values[key])
+        if row is None:
+            raise Conflict(f"{self.name} {values[key]} was deleted while it was being made: send it again")
+        if row[rows.place(self.model, "fingerprint")] != request:
+            raise Conflict(f"{self.name} {values[key]} exists already, made from another request")
+        return row, False
 
     def delete(self, record_id: str, if_match: Sequence[int] | None = None) -> bool:
         """True when it was there and is gone, and what belonged to it too. Raises Stale."""
         with database.atomic():
-            gone = self.model.delete().where(self.key == record_id, *self._unchanged(if_match)).execute()
-            kept = None if gone or if_match is None else self.get_by_id(record_id)
+            gone = writes.delete(self.model, [self._is(record_id), *self._unchanged(if_match)])
+            kept = None if gone or if_match is None else self.get_row(record_id)
         if kept is not None:
-            raise Stale(f"{self.name} {record_id} changed since it was read: read it again")
-        return bool(gone)
+            raise self._stale(record_id)
+        return gone
 
     def page(self, page: Page, *where: Expression) -> list[R]:
         """The records that meet every condition, in the order of page.sort and then of their ids."""
@@ -129,9 +136,9 @@ class Repository(Generic[R]):
         """How many records meet every condition. Without a condition but the status, it reads the tally alone."""
         if not where:
             return sum(tally(self.name).values())
-        if len(where) == 1 and isinstance(where[0], Plain) and where[0].column == "status":
+        if len(where) == 1 and is_of_status(where[0]):
             numbers = tally(self.name)
-            return sum(numbers.get(status, 0) for status in set(where[0].values))
+            return sum(numbers.get(status, 0) for status in set(cast(Plain, where[0]).values))
         return cast(int, self._where(self.model.select(), where).count())
 
     @property
@@ -154,47 +161,61 @@ class Repository(Generic[R]):
         conditions = tuple(conditions)
         return query.where(*conditions) if conditions else query
 
-    def _update(
-        self, record_id: str, changes: dict[str, Any], if_match: Sequence[int] | None, lease_token: str | None = None
-    ) -> R | None:
-        """The record as it is after the change; None when there is none. One statement decides and changes.
+    def update_row(
+        self,
+        record_id: str,
+        changes: dict[str, Any],
+        if_match: Sequence[int] | None = None,
+        lease_token: str | None = None,
+    ) -> Row | None:
+        """Change a record. Returns its row as it is then, or None if there is none. One statement decides and changes.
 
         Raises Invalid, MissingParent, WrongStatus, LeaseLost, and Stale when its version is none of if_match.
         """
-        row = self._row(changes)
+        changes = self._row(changes)
         with rules_named(self.model), database.atomic():
-            guards = (self.key == record_id, *self._unchanged(if_match), *self._allowed(row, lease_token))
-            done = (
-                self.model.update(self._once(self._implied(row, lease_token))).where(*guards).execute() if row else None
-            )
-            record = self.get_by_id(record_id)
-        if record is None or done:
-            return record
-        if if_match is not None and record.version not in if_match:
-            raise Stale(f"{self.name} {record_id} changed since it was read: read it again")
-        if row:
-            raise self._refusal(record, row, lease_token)
-        return record
+            if changes:
+                guards = [self._is(record_id), *self._unchanged(if_match), *self._allowed(changes, lease_token)]
+                assignments = [writes.touched(utc_now()), *self._assignments(changes, lease_token)]
+                row = writes.update(self.model, assignments, guards)
+                if row is not None:
+                    return row
+            row = self.get_row(record_id)
+        if row is None:
+            return None
+        if if_match is not None and rows.version(self.model, row) not in if_match:
+            raise self._stale(record_id)
+        if changes:
+            raise self._refusal(rows.record(self.model, row), changes, lease_token)
+        return row
 
-    def _once(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A start and an end are recorded once; a later step leaves them."""
-        fields = self.model._meta.fields
-        times = [name for name in ("started_at", "finished_at") if row.get(name) is not None]
-        return {**row, **{name: fn.COALESCE(fields[name], fields[name].db_value(row[name])) for name in times}}
+    def _update(self, *arguments: Any) -> R | None:
+        """The same as update_row(), with the record."""
+        row = self.update_row(*arguments)
+        return None if row is None else rows.record(self.model, row)
 
-    def _unchanged(self, versions: Sequence[int] | None) -> list[Expression]:
-        updated_at: Any = self.model._meta.fields["updated_at"]
-        return [] if versions is None else [updated_at.in_(list(versions))]
+    def _assignments(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
+        """The changes and what follows from them."""
+        return [writes.assign(self.model, name, value) for name, value in self._implied(changes).items()]
 
-    def _allowed(self, row: dict[str, Any], lease_token: str | None) -> list[Expression]:
+    def _is(self, record_id: str) -> Clause:
+        return f"{self.key.column_name} = ?", (record_id,)
+
+    def _unchanged(self, versions: Sequence[int] | None) -> list[Clause]:
+        return [] if versions is None else [writes.is_one_of("updated_at", versions)]
+
+    def _stale(self, record_id: str) -> Stale:
+        return Stale(f"{self.name} {record_id} changed since it was read: read it again")
+
+    def _allowed(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
         """What must hold for these changes, besides the rules the database keeps."""
         return []
 
-    def _implied(self, row: dict[str, Any], lease_token: str | None = None) -> dict[str, Any]:
-        """The changes and what follows from them."""
-        return row
+    def _implied(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """The fields and what follows from them."""
+        return fields
 
-    def _refusal(self, record: Any, row: dict[str, Any], lease_token: str | None) -> LedgerError:
+    def _refusal(self, record: Any, changes: dict[str, Any], lease_token: str | None) -> LedgerError:
         """Why _allowed() did not hold for this record."""
         return Conflict(f"{self.name} {record.record_id} does not allow this change")
 

@@ -1,9 +1,11 @@
-"""A response that is not ready yet: what it waits for, and how to try again."""
+"""Responses that a server must hold back: what they wait for, and what to do then."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
+
+from database.groups import Group
 
 # The key in an environ of WSGI by which a server says that it knows this class. The value is a function that returns
 # True if the client has closed its end of the connection.
@@ -27,3 +29,16 @@ class Wait:
     job_id: str | None = None
     claim_of: tuple[str, frozenset[str]] | None = None
     future: Future[Any] | None = None
+
+
+# The key in an environ of WSGI by which the app says that its response must wait for a Commit. Only a server that sets
+# HAS_LEFT gets it.
+COMMIT = "ledger.commit"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a response acknowledges is committed with this group. If that fails, refusal(error) is the response."""
+
+    group: Group
+    refusal: Callable[[BaseException], Any]

@@ -6,12 +6,12 @@ left to the front, which sends it without a thread: a file, an event stream, a w
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from files.transfer import Transfer
 from records.handover import Handover
 from records.streams import EventStream
-from records.waits import Wait
+from records.waits import COMMIT, Commit, Wait
 from server.answers import Answer, check_headers, has_no_body, problem
 from server.environ import Environ
 
@@ -19,6 +19,29 @@ WSGIApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 log = logging.getLogger("ledger.web")
 SMALL_FILE = 128 * 1024
+
+
+class Uncommitted(NamedTuple):
+    """An answer that must not be sent before a commit."""
+
+    answer: Answer
+    commit: Commit
+    environ: Environ
+
+    def then(self, use: Callable[[Answer], object]) -> None:
+        """Call use() with the answer after the commit, in the thread that commits; or with a refusal if that fails."""
+        self.commit.group.then(lambda: use(self._final()))
+
+    def _final(self) -> Answer:
+        error = self.commit.group.error
+        return self.answer if error is None else call(self.commit.refusal(error), self.environ)
+
+
+def ask(app: WSGIApp, environ: Environ) -> Answer | Uncommitted:
+    """Ask the app for its answer, which may have to wait for a commit."""
+    answer = call(app, environ)
+    commit = environ.pop(COMMIT, None)
+    return answer if commit is None else Uncommitted(answer, commit, environ)
 
 
 def call(app: WSGIApp, environ: Environ) -> Answer:

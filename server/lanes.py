@@ -6,8 +6,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
+
+from server.bridge import Uncommitted
 
 log = logging.getLogger("ledger.web")
 
@@ -20,6 +23,7 @@ class Lane:
         self._results: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._longest, self._loop = longest, loop
         self._is_woken = False
+        self._undelivered = 0  # submitted work whose result has not come back yet
         self._threads = [threading.Thread(target=self._run, daemon=True, name=f"{name}-{i}") for i in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -31,6 +35,7 @@ class Lane:
         """
         if self._tasks.qsize() >= self._longest:
             return False
+        self._undelivered += 1
         self._tasks.put((work, then))
         return True
 
@@ -38,6 +43,10 @@ class Lane:
         """Let the threads end after the work that is queued."""
         for _ in self._threads:
             self._tasks.put(None)
+
+    def is_busy(self) -> bool:
+        """True until the results of all work have come back to the loop."""
+        return self._undelivered > 0
 
     def is_alive(self) -> bool:
         """True until all threads have ended."""
@@ -50,11 +59,18 @@ class Lane:
                 result = work()
             except BaseException as error:
                 result = error
-            self._results.append((then, result))
-            if not self._is_woken:  # one wake-up is enough for all results so far
-                self._is_woken = True
-                with suppress(RuntimeError):  # the loop has ended: nobody waits for the result
-                    self._loop.call_soon_threadsafe(self._deliver)
+            if isinstance(result, Uncommitted):
+                result.then(partial(self._put, then))
+            else:
+                self._put(then, result)
+
+    def _put(self, then: Callable[[Any], None], result: Any) -> None:
+        """Let the loop call then(result)."""
+        self._results.append((then, result))
+        if not self._is_woken:  # one wake-up is enough for all results so far
+            self._is_woken = True
+            with suppress(RuntimeError):  # the loop has ended: nobody waits for the result
+                self._loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
         self._is_woken = False
@@ -64,3 +80,4 @@ class Lane:
                 then(result)
             except Exception:
                 log.exception("the result of %s cannot be used", then)
+            self._undelivered -= 1

@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from flask import Response
+from flask import Response, request
 from pydantic import BaseModel
 from werkzeug.routing import BaseConverter
 
+from database.groups import committing_later
 from models import ID_PATTERN
-from web import schemas
+from records.waits import COMMIT, HAS_LEFT, Commit
+from web import problems, schemas
 from web.reading import read_body, read_if_match, read_lease_token, read_query
 from web.uploads import Upload
 
@@ -39,6 +41,7 @@ class Operation:
     conditional: bool = False
     upload: bool = False
     lease: Any = None
+    commits_later: bool = False
     headers: tuple[str, ...] = ()
 
     def __call__(self, **arguments: Any) -> Response:
@@ -54,7 +57,19 @@ class Operation:
             arguments["if_match"] = read_if_match()
         if self.lease is not None:
             arguments["lease_token"] = read_lease_token(required=self.lease is str)
+        if self.commits_later and HAS_LEFT in request.environ and "Prefer" not in request.headers:
+            return self._commit_later(arguments)
         return self.view(**arguments)
+
+    def _commit_later(self, arguments: dict[str, Any]) -> Response:
+        """Call the view. The server sends the response after the commit, and this thread does not wait for it."""
+        with committing_later() as uncommitted:
+            try:
+                return self.view(**arguments)
+            finally:  # an error, too, may be about a record that is not committed yet
+                group = uncommitted()
+                if group is not None:
+                    request.environ[COMMIT] = Commit(group, problems.answer)
 
 
 @dataclass
@@ -72,10 +87,12 @@ class Operations:
         answers: dict[int, Any],
         problems: Sequence[int] = (),
         headers: Sequence[str] = (),
+        commits_later: bool = False,
     ) -> Callable[[View], View]:
         """A decorator for a view. Its arguments query, body, upload, if_match and lease_token come from the request.
 
-        headers: the names of the request headers that the view itself reads.
+        headers: the names of the request headers that the view itself reads. commits_later: the view does nothing after
+        its one transaction but make its response.
         """
 
         def declare(view: View) -> View:
@@ -84,6 +101,7 @@ class Operations:
             if "lease_token" in takes:
                 options["lease"] = takes["lease_token"].annotation
             options |= {"conditional": "if_match" in takes, "upload": "upload" in takes, "headers": tuple(headers)}
+            options["commits_later"] = commits_later
             self.all.append(Operation(method, self.prefix + path, view, answers, tuple(problems), **options))
             return view
 

@@ -59,7 +59,7 @@ def register(app: Flask) -> None:
         app.register_error_handler(kind, handler)
 
 
-def answer(error: Exception) -> Response:
+def answer(error: BaseException) -> Response:
     """The response to an error."""
     handler: Callable[[Any], Response] = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
     return handler(error)

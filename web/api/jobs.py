@@ -5,11 +5,11 @@ from peewee import Expression
 
 from files import deletion
 from models import Job
-from records import filters
+from records import filters, rows
 from records.search import JobSearch
 from repos import JobRepository
 from web import downloads, schemas
-from web.answers import created, deleted, one, page, record, require
+from web.answers import created, deleted, of_row, one, page, require
 from web.current import services
 from web.operations import IfMatch, LeaseToken, Operations
 from web.waiting import when_finished
@@ -19,12 +19,19 @@ jobs = JobRepository()
 TEXT = ("text/plain",)
 
 
-@routes.route("POST", "/jobs", answers={201: schemas.Job, 200: schemas.Job}, problems=[409], headers=["Prefer"])
+@routes.route(
+    "POST",
+    "/jobs",
+    answers={201: schemas.Job, 200: schemas.Job},
+    problems=[409],
+    headers=["Prefer"],
+    commits_later=True,
+)
 def create_job(body: schemas.NewJob) -> Response:
     """Record a job. The same job_id and body again return the job as it is now. `Prefer: wait=n` waits for its end."""
-    job, new = jobs.create_once(**body.fields_set())
-    job_id = job.job_id
-    return when_finished(job_id, lambda waited: created((waited and jobs.get_by_id(job_id)) or job, new))
+    row, is_new = jobs.create_row(body.fields_set())
+    job_id = str(row[rows.key(Job)])
+    return when_finished(job_id, lambda waited: created(Job, (waited and jobs.get_row(job_id)) or row, is_new))
 
 
 @routes.route("GET", "/jobs", answers={200: schemas.JobPage})
@@ -39,10 +46,10 @@ def get_job(job_id: str, query: schemas.JobGet) -> Response:
     return when_finished(job_id, lambda _: one(jobs, job_id, query.expand))
 
 
-@routes.route("PATCH", "/jobs/<id:job_id>", answers={200: schemas.Job}, problems=[404, 409, 412])
+@routes.route("PATCH", "/jobs/<id:job_id>", answers={200: schemas.Job}, problems=[404, 409, 412], commits_later=True)
 def update_job(job_id: str, body: schemas.JobPatch, if_match: IfMatch, lease_token: LeaseToken) -> Response:
     """Change a job. Its status only goes forward. While it is leased, only the lease holder may change its work."""
-    return record(jobs.update(job_id, if_match, lease_token, **body.fields_set()))
+    return of_row(Job, jobs.update_row(job_id, body.fields_set(), if_match, lease_token))
 
 
 @routes.route("DELETE", "/jobs/<id:job_id>", answers={204: None}, problems=[404, 412])

@@ -10,7 +10,7 @@ from models import Loop
 from records import filters
 from repos import JobRepository, LoopRepository, TrackRepository
 from web import schemas
-from web.answers import created, deleted, one, page, record, require
+from web.answers import created, deleted, of_row, one, page, require
 from web.current import services
 from web.operations import IfMatch, LeaseToken, Operations
 
@@ -33,17 +33,17 @@ def list_loops_of_track(track_id: str, query: schemas.LoopsOf) -> Response:
     return page(loops, query, filters.equals(Loop.track, track_id), *_conditions(query))
 
 
-@routes.route("POST", "/tracks/<id:track_id>/loops", answers=CREATED, problems=[404, 409])
+@routes.route("POST", "/tracks/<id:track_id>/loops", answers=CREATED, problems=[404, 409], commits_later=True)
 def create_loop_of_track(track_id: str, body: schemas.LoopOfTrack) -> Response:
     """Order a loop of a track."""
     require(tracks.get_by_id(track_id))
-    return created(*loops.create_once(track_id=track_id, **body.fields_set()))
+    return created(Loop, *loops.create_row({"track_id": track_id, **body.fields_set()}))
 
 
-@routes.route("POST", "/loops", answers=CREATED, problems=[409])
+@routes.route("POST", "/loops", answers=CREATED, problems=[409], commits_later=True)
 def create_loop(body: schemas.NewLoop) -> Response:
     """Order a loop. The same loop_id and body again return the loop as it is now."""
-    return created(*loops.create_once(**body.fields_set()))
+    return created(Loop, *loops.create_row(body.fields_set()))
 
 
 @routes.route("GET", "/loops", answers={200: schemas.LoopPage})
@@ -59,10 +59,10 @@ def get_loop(loop_id: str) -> Response:
     return one(loops, loop_id)
 
 
-@routes.route("PATCH", "/loops/<id:loop_id>", answers={200: schemas.Loop}, problems=[404, 409, 412])
+@routes.route("PATCH", "/loops/<id:loop_id>", answers={200: schemas.Loop}, problems=[404, 409, 412], commits_later=True)
 def update_loop(loop_id: str, body: schemas.LoopPatch, if_match: IfMatch, lease_token: LeaseToken) -> Response:
     """Change a loop. Its status only goes forward. While it is leased, only the lease holder may change its work."""
-    return record(loops.update(loop_id, if_match, lease_token, **body.fields_set()))
+    return of_row(Loop, loops.update_row(loop_id, body.fields_set(), if_match, lease_token))
 
 
 @routes.route("DELETE", "/loops/<id:loop_id>", answers={204: None}, problems=[404, 412])

@@ -8,7 +8,7 @@ from models import Track
 from records import filters
 from repos import JobRepository, TrackRepository
 from web import schemas
-from web.answers import created, deleted, one, page, record, require
+from web.answers import created, deleted, of_row, one, page, require
 from web.current import services
 from web.operations import IfMatch, Operations
 
@@ -23,17 +23,23 @@ def list_tracks_of_job(job_id: str, query: schemas.TracksOfJob) -> Response:
     return page(tracks, query, filters.equals(Track.job, job_id), *_conditions(query), expand=query.expand)
 
 
-@routes.route("POST", "/jobs/<id:job_id>/tracks", answers={201: schemas.Track, 200: schemas.Track}, problems=[404, 409])
+@routes.route(
+    "POST",
+    "/jobs/<id:job_id>/tracks",
+    answers={201: schemas.Track, 200: schemas.Track},
+    problems=[404, 409],
+    commits_later=True,
+)
 def create_track_of_job(job_id: str, body: schemas.TrackOfJob) -> Response:
     """Record a track of a job."""
     require(jobs.get_by_id(job_id))
-    return created(*tracks.create_once(job_id=job_id, **body.fields_set()))
+    return created(Track, *tracks.create_row({"job_id": job_id, **body.fields_set()}))
 
 
-@routes.route("POST", "/tracks", answers={201: schemas.Track, 200: schemas.Track}, problems=[409])
+@routes.route("POST", "/tracks", answers={201: schemas.Track, 200: schemas.Track}, problems=[409], commits_later=True)
 def create_track(body: schemas.NewTrack) -> Response:
     """Record a track. The same track_id and body again return the track as it is now."""
-    return created(*tracks.create_once(**body.fields_set()))
+    return created(Track, *tracks.create_row(body.fields_set()))
 
 
 @routes.route("GET", "/tracks", answers={200: schemas.TrackPage})
@@ -49,10 +55,10 @@ def get_track(track_id: str, query: schemas.TrackGet) -> Response:
     return one(tracks, track_id, query.expand)
 
 
-@routes.route("PATCH", "/tracks/<id:track_id>", answers={200: schemas.Track}, problems=[404, 412])
+@routes.route("PATCH", "/tracks/<id:track_id>", answers={200: schemas.Track}, problems=[404, 412], commits_later=True)
 def update_track(track_id: str, body: schemas.TrackPatch, if_match: IfMatch) -> Response:
     """Change a track."""
-    return record(tracks.update(track_id, if_match, **body.fields_set()))
+    return of_row(Track, tracks.update_row(track_id, body.fields_set(), if_match))
 
 
 @routes.route("DELETE", "/tracks/<id:track_id>", answers={204: None}, problems=[404, 412])

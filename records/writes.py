@@ -1,0 +1,89 @@
+"""The statements that create and change a record: one for each change, which also returns the row as it is then.
+
+Peewee builds the SQL of a query anew for each call, which takes longer than the database needs to run it. Here the text
+is put together from a few clauses, so the driver finds its statement in its cache.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from typing import Any
+
+from peewee import JSONField
+
+from database import database, is_postgresql, to_column
+from models import microseconds
+from records import rows
+from records.rows import Row
+
+Clause = tuple[str, tuple[Any, ...]]  # SQL with a ? for each value, and the values
+
+
+def transaction() -> AbstractContextManager[Any]:
+    """A transaction for one statement: the open one, if there is one. On PostgreSQL, a statement needs no other."""
+    return nullcontext() if is_postgresql() or database.in_transaction() else database.atomic()
+
+
+def insert(model: Any, values: dict[str, Any]) -> Row | None:
+    """Create a record from the values of its fields. Returns its row, or None if its id is taken."""
+    places, stored = zip(*(_assignment(model, name, value) for name, value in values.items()), strict=True)
+    fields = model._meta.fields
+    names = ", ".join(fields[name].column_name for name in values)
+    table, key = model._meta.table_name, model._meta.primary_key.column_name
+    sql = f"INSERT INTO {table} ({names}) VALUES ({', '.join(places)}) ON CONFLICT ({key}) DO NOTHING"
+    return _returned(model, sql, stored)
+
+
+def update(model: Any, changes: Sequence[Clause], guards: Sequence[Clause]) -> Row | None:
+    """Change the one record that meets every guard. Returns its row as it is then, or None if no record meets them.
+
+    The changes must raise updated_at, as touched() does: SQLite returns the row before the triggers have run.
+    """
+    assignments = ", ".join([sql for sql, _ in changes])
+    conditions = " AND ".join([sql for sql, _ in guards])
+    values = [value for _, values in (*changes, *guards) for value in values]
+    return _returned(model, f"UPDATE {model._meta.table_name} SET {assignments} WHERE {conditions}", values)
+
+
+def delete(model: Any, guards: Sequence[Clause]) -> bool:
+    """Delete the one record that meets every guard. Returns False if no record meets them."""
+    conditions = " AND ".join([sql for sql, _ in guards])
+    values = [value for _, values in guards for value in values]
+    sql = placed(f"DELETE FROM {model._meta.table_name} WHERE {conditions}")
+    return bool(database.execute_sql(sql, values).rowcount)
+
+
+def assign(model: Any, name: str, value: Any) -> Clause:
+    """The assignment of a value to a field."""
+    place, stored = _assignment(model, name, value)
+    return f"{model._meta.fields[name].column_name} = {place}", (stored,)
+
+
+def touched(now: datetime) -> Clause:
+    """The assignment of this time to updated_at, or of the moment after the last change if that is later."""
+    greatest = "greatest" if is_postgresql() else "max"
+    return f"updated_at = {greatest}(?, updated_at + 1)", (microseconds(now),)
+
+
+def is_one_of(column: str, values: Sequence[Any]) -> Clause:
+    """The condition that the column has one of these values."""
+    return (f"{column} IN ({', '.join('?' * len(values))})" if values else "1 = 0"), tuple(values)
+
+
+def _assignment(model: Any, name: str, value: Any) -> tuple[str, Any]:
+    """The placeholder for a value of a field, and the value as the database stores it."""
+    field = model._meta.fields[name]
+    if not isinstance(field, JSONField):
+        return "?", field.db_value(value)
+    return "?::jsonb" if is_postgresql() else "?", None if value is None else to_column(value)
+
+
+def _returned(model: Any, sql: str, values: Sequence[Any]) -> Row | None:
+    """Run a statement that changes at most one record. Returns the row of that record."""
+    returned = list(database.execute_sql(placed(f"{sql} RETURNING {rows.returned(model)}"), values))
+    return rows.decoded(returned[0]) if returned else None
+
+
+def placed(sql: str) -> str:
+    """The statement with the placeholders of the database instead of ?."""
+    return sql.replace("?", "%s") if is_postgresql() else sql
