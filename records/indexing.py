@@ -17,8 +17,9 @@ from database.letters import fold, words
 
 BATCH = 200  # jobs
 BATCH_CHARACTERS = 200_000  # a batch with more ends early, so that other writers do not wait for long
-LEAD = "\ue000"  # begins every token of a field; no word of a query begins with it
-UNREAD = LEAD + "unread"  # the token of a job whose metadata is too long for the index
+# A token of a field has three characters of a plane for private use: each beginning of a token costs time.
+TOKEN_BITS, TOKEN_START = 15, 0xF0000
+UNREAD = chr(TOKEN_START)  # the token of a job whose metadata is too long for the index
 
 BEHIND = """SELECT max(coalesce((SELECT max(rowid) FROM job), 0) - job_rowid, 0) + (SELECT count(*) FROM search_stale)
     FROM search_mark"""
@@ -54,7 +55,8 @@ def index_batch(limit: int = BATCH) -> None:
 def field_token(path: str, value: str | float) -> str:
     """The token of a value at a dotted path. Equal numbers have the same token; so may, by chance, two other values."""
     text = f"{path}\0{value}" if isinstance(value, str) else f"{path}\1{float(value) + 0.0!r}"
-    return LEAD + hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
+    digest = int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=6).digest())
+    return "".join(chr(TOKEN_START + (digest >> shift) % 2**TOKEN_BITS) for shift in (0, TOKEN_BITS, 2 * TOKEN_BITS))
 
 
 def _column(query: str, *values: Any) -> list[int]:

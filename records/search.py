@@ -1,6 +1,8 @@
 """Jobs by words of the prompt and values of the metadata, at a cost that hardly grows with how many match."""
 
-from contextlib import suppress
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -16,7 +18,7 @@ from records.jobs import JobRepository
 from records.pages import Page
 from records.rows import Row
 
-FEW = 500  # matches that can be sorted in no time
+FEW = 2  # times a page: so many of the newest matches are sorted
 MANY = 20_000  # matches; with fewer, sorting them is faster than walking the list until enough of it match
 MARGIN = 100  # rowids: jobs that are made at the same time need not be numbered in the order of their times
 WALKED = 4  # times a page: so many of the newest jobs are looked at one by one, on PostgreSQL
@@ -24,12 +26,15 @@ BEHIND, BATCHES = 2000, 5  # with so many jobs that are not in the index, a sear
 LAST = 2**63 - 1
 rowid: Any = Column(Job._meta.table, "rowid")
 
-NTH = "SELECT rowid FROM job_search WHERE job_search MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT 1 OFFSET ?"
+NTH = "SELECT rowid FROM job_search WHERE job_search MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?"
+NEWEST = "SELECT rowid FROM job_search WHERE job_search MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?"
 INDEXED = "SELECT rowid FROM job_search WHERE rowid NOT IN (SELECT job_rowid FROM search_stale) AND job_search MATCH"
+LISTED = """SELECT rowid FROM job WHERE rowid IN (SELECT value FROM json_each(?))
+    AND rowid NOT IN (SELECT job_rowid FROM search_stale)"""
 WAITING = "SELECT rowid FROM job WHERE rowid > (SELECT job_rowid FROM search_mark)"
 STALE = "SELECT rowid FROM job WHERE rowid IN (SELECT job_rowid FROM search_stale)"
 # Only a prompt that may match is split into words: it has the letters of the word, or letters that are not ASCII.
-HAS_WORDS = f"AND CASE WHEN prompt LIKE ? OR prompt GLOB '*[^ -~]*' THEN has_words({PROMPT}, ?) END"
+HAS_WORDS = f"CASE WHEN prompt LIKE ? OR prompt GLOB '*[^ -~]*' THEN has_words({PROMPT}, ?) END"
 
 
 class JobSearch(JobRepository):
@@ -48,10 +53,13 @@ class JobSearch(JobRepository):
         super().__init__()
         self.text, self.metadata = text, metadata or {}
         self.exact = filters.metadata_is(Job, self.metadata)
-        self.match = "" if is_postgresql() else words.fts5_query(text, self.metadata)
+        self.match, self.wide = (words.fts5_query(text, self.metadata, is_wide) for is_wide in (False, True))
 
     def count(self, *where: Expression) -> int:
         """The number of these jobs that meet every condition."""
+        if not (is_postgresql() or self.exact or where):
+            number = NodeList([SQL("SELECT count(*) FROM"), EnclosedNodeList([self._matches(0, LAST)])])
+            return int(database.execute(number).fetchone()[0])
         return super().count(*self._by_index(), *self.exact, *where)
 
     def page_rows(self, page: Page, *where: Expression) -> list[Row]:
@@ -63,15 +71,17 @@ class JobSearch(JobRepository):
             jobs = self._among_newest(page, *where) if newest_first else None
             return super().page_rows(page, *self._by_index(), *where) if jobs is None else jobs
         if are_few:
-            return super().page_rows(page, self._is_one(), *where)
+            return super().page_rows(page, *self._has_words(), *where)
         catch_up()
-        start = self._nth_to(LAST, FEW)
-        jobs = self._newest(page, start, *map(unindexed, where)) if newest_first and start is not None else None
-        if jobs is not None:
-            return jobs
-        if start is None or self._nth_to(LAST, MANY) is None:
+        with one_snapshot():
+            jobs = self._newest(page, *map(unindexed, where)) if newest_first else None
+            return self._from_all(page, *where) if jobs is None else jobs
+
+    def _from_all(self, page: Page, *where: Expression) -> list[Row]:
+        """The page out of all matches: sorted if they are few enough, else as the list is walked."""
+        if database.execute_sql(NTH, (self.match, MANY)).fetchone() is None:
             return super().page_rows(page, *map(few_rows, self._by_index()), *map(unindexed, where))
-        return super().page_rows(page, *([] if self.text is None else [self._is_one()]), *where)
+        return super().page_rows(page, *self._has_words(), *where)
 
     def _among_newest(self, page: Page, *where: Expression) -> list[Row] | None:
         """The page out of the newest jobs; None when too few of these match."""
@@ -80,19 +90,21 @@ class JobSearch(JobRepository):
         jobs = super().page_rows(page, *near, *where)
         return jobs if len(jobs) == page.limit else None
 
-    def _newest(self, page: Page, start: int | None, *where: Expression) -> list[Row] | None:
-        """The page out of the few matches from the rowid start on, or as many before page.after.
+    def _newest(self, page: Page, *where: Expression) -> list[Row] | None:
+        """The page out of the newest few matches, or of the last few before page.after.
 
         None when another job might belong to it: by its time, or since too few of these meet the conditions.
         """
         end, skipped = LAST, Job.select(SQL("1"))
         if page.after is not None:
             end = self._rowid_at(page.after[0])
-            start = self._nth_to(end, FEW)
             skipped = skipped.where(Job.created_at <= page.after[0])
-        near = (start or 0, end)
-        jobs = super().page_rows(page, few_rows(self._is_between(*near)), *where)
-        if start is not None:
+        number = min(FEW * (page.limit + page.offset), MANY)
+        newest = [row[0] for row in database.execute_sql(NEWEST, (self.wide, end, number)).fetchall()]
+        are_all = len(newest) < number
+        near = (0 if are_all else newest[-1], end)
+        jobs = super().page_rows(page, few_rows(self._is_between(*near, newest)), *where)
+        if not are_all:
             if len(jobs) < page.limit:
                 return None
             skipped = skipped.where(Job.created_at >= jobs[-1][rows.place(Job, "created_at")])
@@ -102,11 +114,6 @@ class JobSearch(JobRepository):
         """A rowid that jobs made until then do not exceed, as a rule."""
         query = Job.select(rowid).where(Job.created_at <= moment).order_by(Job.created_at.desc())
         return int(query.limit(1).scalar() or 0) + MARGIN
-
-    def _nth_to(self, end: int, number: int) -> int | None:
-        """The rowid of the match with this number in the index, counted down from `end`; None when there are fewer."""
-        row = database.execute_sql(NTH, (self.match, end, number - 1)).fetchone()
-        return row and int(row[0])
 
     def _by_index(self) -> list[Expression]:
         """The conditions that an index answers."""
@@ -118,22 +125,44 @@ class JobSearch(JobRepository):
         has_fields = [filters.may_have(path, text) for path, text in self.metadata.items()]
         return has_fields if self.text is None else [has_words, *has_fields]
 
-    def _is_one(self) -> Expression:
-        """The condition: a match, looked up for one job after the other, on SQLite."""
-        return cast(Expression, fn.EXISTS(self._matches(rowid, rowid)))
+    def _has_words(self) -> list[Expression]:
+        """The condition that the prompt has the words, read from the prompt itself; on SQLite."""
+        return [] if self.text is None else [cast(Expression, self._words_in_prompt())]
 
-    def _is_between(self, low: int, high: int) -> Expression:
-        """The condition: a match with a rowid from low to high, on SQLite."""
-        return Expression(rowid, "IN", EnclosedNodeList([self._matches(low, high)]))
+    def _words_in_prompt(self) -> SQL:
+        text = self.text or ""
+        return SQL(HAS_WORDS, [f"%{words.longest_ascii(text)}%", text])
 
-    def _matches(self, low: Any, high: Any) -> NodeList:
-        """The rowids of the matches from low to high, on SQLite: those in the index, and of the other jobs."""
-        text, near = self.text, [SQL("AND rowid BETWEEN"), low, SQL("AND"), high]
-        has_words = [] if text is None else [SQL(HAS_WORDS, [f"%{words.longest_ascii(text)}%", text])]
+    def _is_between(self, low: int, high: int, newest: list[int] | None = None) -> Expression:
+        """The condition: a match with a rowid from low to high, on SQLite. newest: as in _matches()."""
+        return Expression(rowid, "IN", EnclosedNodeList([self._matches(low, high, newest)]))
+
+    def _matches(self, low: int, high: int, newest: list[int] | None = None) -> NodeList:
+        """The rowids of the matches from low to high, on SQLite: those in the index, and of the other jobs.
+
+        newest: those of them in the index, or more, found by the wide query.
+        """
+        near = [SQL("AND rowid BETWEEN"), low, SQL("AND"), high]
+        has_words: list[Any] = [] if self.text is None else [SQL("AND"), self._words_in_prompt()]
         parts: list[Any] = [SQL(INDEXED), Value(self.match), *near]
+        if newest is not None:
+            parts = [SQL(LISTED, [json.dumps(newest)]), *([] if self.wide == self.match else has_words)]
         for others in (WAITING, STALE):
-            parts += [SQL(f"UNION ALL {others}"), *near, *has_words]
+            parts = [*parts, SQL(f"UNION ALL {others}"), *near, *has_words]
         return NodeList(parts)
+
+
+@contextmanager
+def one_snapshot() -> Iterator[None]:
+    """A block whose statements all read the same state of SQLite, also while jobs are added to the index."""
+    if database.in_transaction():
+        yield
+        return
+    database.execute_sql("BEGIN")
+    try:
+        yield
+    finally:
+        database.execute_sql("COMMIT")
 
 
 def catch_up() -> None:

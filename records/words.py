@@ -3,14 +3,20 @@
 database/letters.py defines what a word is, and which prompts a text matches.
 """
 
+from database.ledger.tables import PREFIXES
 from database.letters import phrases
 from records.filters import equal_numbers
 from records.indexing import UNREAD, field_token
 
 
-def fts5_query(text: str | None, metadata: dict[str, str]) -> str:
-    """The FTS5 query for the words of a text and for texts by dotted path. Without a word it matches nothing."""
-    has_words = [] if text is None else [" AND ".join(f'"{" ".join(phrase)}" *' for phrase in phrases(text)) or '""']
+def fts5_query(text: str | None, metadata: dict[str, str], is_wide: bool = False) -> str:
+    """The FTS5 query for the words of a text and for texts by dotted path. Without a word it matches nothing.
+
+    is_wide: search for the longest beginning of each word that has an index. FTS5 finds the newest of these matches at
+    once. For any other beginning, it first reads all matches.
+    """
+    cut = _indexed if is_wide else list
+    has_words = [] if text is None else [" AND ".join(f'"{" ".join(cut(part))}" *' for part in phrases(text)) or '""']
     return " AND ".join(
         [f"words : ({query})" for query in has_words] + [_has_field(*field) for field in metadata.items()]
     )
@@ -25,6 +31,11 @@ def tsquery(text: str) -> str:
 def longest_ascii(text: str) -> str:
     """The longest word of a text that has only ASCII letters and digits; '' if there is none."""
     return max((word for phrase in phrases(text) for word in phrase if word.isascii()), key=len, default="")
+
+
+def _indexed(phrase: list[str]) -> list[str]:
+    *first, last = phrase
+    return [*first, last[: max(length for length in PREFIXES if length <= max(len(last), 1))]]
 
 
 def _has_field(path: str, text: str) -> str:

@@ -163,9 +163,36 @@ def test_old_shells_can_change_indexed_jobs(ledger: Settings, job: Job) -> None:
     assert (ids("rain"), ids("thunder")) == ([], ["job-1"])
 
 
+def test_a_job_that_is_indexed_during_a_search_is_found(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = JobSearch._is_between
+
+    def index_first(*values: Any) -> Any:
+        thread = threading.Thread(target=lambda: (index_batch(), database.close()))
+        thread.start()
+        thread.join()
+        return find(*values)
+
+    monkeypatch.setattr(JobSearch, "_is_between", index_first)
+    assert ids("rain") == ["job-1"] and in_index("rain") == 1
+
+
+@pytest.mark.parametrize("offset", [1, 2**62, 2**63 - 1])
+def test_any_offset_is_answered(job: Job, offset: int) -> None:
+    assert JobSearch("rain").page(Page(offset=offset)) == []
+
+
+def test_a_word_is_found_among_many_with_the_same_beginning() -> None:
+    for number in range(40):
+        jobs.create(job_id=f"{number:02}", prompt="ambienter" if number in (3, 20) else "ambientest")
+    index_batch()
+    for text, wanted in (("ambienter", ["20", "03"]), ("ambient", ["39", "38", "37"]), ("ambiento", [])):
+        assert [job.job_id for job in JobSearch(text).page(Page(limit=3))] == wanted
+    assert JobSearch("ambienter").count() == 2 and JobSearch("ambiente").count() == 40
+
+
 def test_a_search_takes_no_lock(job: Job) -> None:
     seen: list[Any] = []
     database.query_hooks.append(seen.append)
     assert ids("rain", genre="Ambient") == ["job-1"]
     database.query_hooks.remove(seen.append)
-    assert all(event.sql.startswith("SELECT") for event in seen)
+    assert {event.sql.split()[0] for event in seen} == {"SELECT", "BEGIN", "COMMIT"}

@@ -11,12 +11,11 @@ from database.ledger.tables import (
     ID_CHARACTERS,
     JOB_STATUSES,
     LOOP_STATUSES,
+    PREFIXES,
     SHOWN,
     STATUS,
     Dialect,
 )
-
-PREFIXES = "1 2 3"  # lengths of beginnings that FTS5 indexes; longer ones are few enough to be read one by one
 
 
 class SQLite(Dialect):
@@ -33,8 +32,8 @@ class SQLite(Dialect):
         return f"{column} NOT GLOB '*[^{ID_CHARACTERS}]*' AND length({column}) BETWEEN 1 AND 64"
 
     def is_object(self, column: str) -> str:
-        """Valid JSON, and an object."""
-        return f"json_valid({column}) AND json_type({column}) = 'object'"
+        """Valid JSON, and an object. Most objects are empty, or begin as JSON objects do: that costs less to see."""
+        return f"{column} = '{{}}' OR json_valid({column}) AND ltrim({column}, ' \t\n\r') GLOB '{{*'"
 
     def flag(self, table: str, column: str) -> str:
         """A boolean, by default false."""
@@ -106,7 +105,7 @@ class SQLite(Dialect):
         or are gone. The triggers write nothing else, as a job in the index costs more than the job itself. The words
         come folded and separated by spaces (database/letters.py), so the simplest tokenizer will do.
         """
-        options = f"tokenize='ascii', prefix='{PREFIXES}', content='', contentless_delete=1"
+        options = f"tokenize='ascii', prefix='{' '.join(map(str, PREFIXES))}', content='', contentless_delete=1"
         yield f"CREATE VIRTUAL TABLE job_search USING fts5(words, fields, {options})"
         yield """CREATE TABLE search_mark (one INTEGER NOT NULL PRIMARY KEY CONSTRAINT search_mark_one CHECK (one = 1),
             job_rowid INTEGER NOT NULL) STRICT"""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 ID_CHARACTERS = "A-Za-z0-9._-"
 LONGEST = 1_000_000  # seconds; an upper bound keeps infinity and NaN out
 SEARCHED = 10_000  # characters of a prompt
+PREFIXES = (1, 2, 3, 5)  # lengths of beginnings that FTS5 indexes; all lengths would double the time that a job takes
 LAST_MOMENT = 253402300799999999  # the end of the year 9999, in microseconds since 1970
 
 JOB_STATUSES = (
