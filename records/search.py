@@ -19,7 +19,7 @@ from records.pages import Page
 from records.rows import Row
 
 FEW = 2  # times a page: so many of the newest matches are sorted
-MANY = 20_000  # matches; with fewer, sorting them is faster than walking the list until enough of it match
+MANY = 4000  # matches; with fewer, sorting them is faster than walking the list until enough of it match
 MARGIN = 100  # rowids: jobs that are made at the same time need not be numbered in the order of their times
 WALKED = 4  # times a page: so many of the newest jobs are looked at one by one, on PostgreSQL
 BEHIND, BATCHES = 2000, 5  # with so many jobs that are not in the index, a search adds so many batches of them
@@ -104,6 +104,8 @@ class JobSearch(JobRepository):
         are_all = len(newest) < number
         near = (0 if are_all else newest[-1], end)
         jobs = super().page_rows(page, few_rows(self._is_between(*near, newest)), *where)
+        if are_all and page.after is None:
+            return jobs
         if not are_all:
             if len(jobs) < page.limit:
                 return None
