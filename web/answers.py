@@ -22,7 +22,7 @@ from records.rows import Row
 from web import schemas
 from web.fragments import URLS, array, fragment, with_member
 from web.kept import Kept
-from web.lean import JsonResponse, not_modified
+from web.lean import json_response, not_modified
 
 MISSING = "There is no such record (any more)."
 CHILDREN: dict[str, tuple[Any, str]] = {"tracks": (Track, "job"), "loops": (Loop, "track")}
@@ -30,12 +30,7 @@ CHILDREN: dict[str, tuple[Any, str]] = {"tracks": (Track, "job"), "loops": (Loop
 
 def json_answer(payload: Any, status: int = 200) -> Response:
     """A JSON response."""
-    return json_bytes(to_json(payload).encode(), status)
-
-
-def json_bytes(text: bytes, status: int = 200) -> Response:
-    """A response with this JSON text."""
-    return JsonResponse(text, status)
+    return json_response(to_json(payload).encode(), status)
 
 
 def record(record: Record | None) -> Response:
@@ -54,12 +49,12 @@ def one(repo: Repository[Any], record_id: str, expand: str | None = None) -> Res
     row = require(repo.get_row(record_id))
     (text,) = _nested(repo.model, _kept(repo.model).of_rows([row]), expand).values()
     digest = f"-{blake2b(text, digest_size=8).hexdigest()}" if expand else ""
-    return _conditional(json_bytes(text), f"{rows.version(repo.model, row)}{digest}")
+    return _conditional(json_response(text), f"{rows.version(repo.model, row)}{digest}")
 
 
 def of_row(model: Any, row: Row | None) -> Response:
     """A response with the record of a row, which need not be committed yet, and its ETag. Raises NotFound for None."""
-    return _conditional(json_bytes(fragment(model, require(row))), str(rows.version(model, require(row))))
+    return _conditional(json_response(fragment(model, require(row))), str(rows.version(model, require(row))))
 
 
 def leased(record: Any, release: Callable[[str, str], object]) -> Response:
@@ -79,7 +74,7 @@ def leased(record: Any, release: Callable[[str, str], object]) -> Response:
 
 def created(model: Any, row: Row, is_new: bool) -> Response:
     """201 with the record of a row and its Location; 200 if the same request had created it before."""
-    answer = json_bytes(fragment(model, row), 201 if is_new else 200)
+    answer = json_response(fragment(model, row), 201 if is_new else 200)
     answer.headers["Location"] = URLS[model]["self"].format(id=row[rows.key(model)])
     answer.set_etag(str(rows.version(model, row)))
     return answer
@@ -111,7 +106,7 @@ def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand:
     kept, keys = _kept(repo.model), keys[: query.limit]
     texts = kept.of_rows(read[: query.limit]) if read else kept.of_keys(keys, repo.get_rows)
     items = array(_nested(repo.model, texts, expand).values())
-    answer = json_bytes(b'{"items":%b,"next":%b%b}' % (items, to_json(url).encode(), total))
+    answer = json_response(b'{"items":%b,"next":%b%b}' % (items, to_json(url).encode(), total))
     if url:
         answer.headers["Link"] = f'<{url}>; rel="next"'
     return answer
