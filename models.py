@@ -151,7 +151,6 @@ class Job(Work):
             (("status", "priority", "created_at", "job_id"), False),
             (("status", "created_at", "job_id"), False),
             (("status", "updated_at", "job_id"), False),
-            (("status", "job_type"), False),
             (("job_type", "created_at", "job_id"), False),
             (("created_at", "job_id"), False),
             (("updated_at", "job_id"), False),

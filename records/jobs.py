@@ -1,14 +1,14 @@
 """JobRepository: creates, reads, changes, claims and counts jobs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from peewee import Expression, fn
+from peewee import fn
 
 from database import database
-from database.hints import unindexed
 from errors import MissingParent
 from models import Job
+from records import queue
 from records.leases import WorkRepository
 from records.tracks import TrackRepository
 
@@ -27,12 +27,8 @@ class JobRepository(WorkRepository[Job]):
         return self._update(job_id, changes, if_match, lease_token)
 
     def claim_of(self, types: Collection[str], worker: str, lease_seconds: float = 60) -> Job | None:
-        """claim() among the jobs of these types. When none is pending, it costs little however many jobs there are."""
-        is_of_types = Job.job_type.in_(list(types))
-        if not self.waits(is_of_types):
-            return None
-        # In the order of the queue, whichever index the planner would prefer.
-        return self.claim(worker, lease_seconds, unindexed(is_of_types))
+        """claim() among the jobs of these types, in the order of the queue. None if none of them is pending."""
+        return self._claim(worker, lease_seconds, tuple(sorted(set(types)))) if types else None
 
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
         """Create the tracks of a job and complete it, in one transaction. Returns it, or None if it was deleted.
@@ -50,16 +46,12 @@ class JobRepository(WorkRepository[Job]):
 
     def types(self, limit: int = 20) -> list[str]:
         """The job types of all jobs, in alphabetical order. It reads one index entry for each type, not every job."""
-        return self._types(limit)
+        return _walk(lambda last: Job.select(fn.MIN(Job.job_type)).where(Job.job_type > last).scalar(), limit)
 
     def waiting_types(self, limit: int = 20, most: int = COUNTED) -> dict[str, int]:
         """The number of pending jobs by job type. It counts at most most + 1 jobs of each type."""
-        is_pending = Job.status == self.statuses.pending
-        waiting = {
-            name: Job.select(Job.job_id).where(is_pending, Job.job_type == name)
-            for name in self._types(limit, is_pending)
-        }
-        return {name: query.limit(most + 1).count() for name, query in waiting.items()}
+        names = _walk(lambda last: queue.next_waiting_type(Job, last), limit)
+        return {name: queue.count_waiting(Job, name, most + 1) for name in names}
 
     def tally(self, most: int = COUNTED) -> dict[str, int]:
         """The number of jobs by status. It counts at most most + 1 jobs of each status, so it stays fast."""
@@ -67,12 +59,10 @@ class JobRepository(WorkRepository[Job]):
         columns = ", ".join([f"(SELECT COUNT(*) FROM ({one}) AS counted)"] * len(statuses))
         return dict(zip(statuses, database.execute_sql(f"SELECT {columns}", statuses).fetchone(), strict=True))
 
-    def _types(self, limit: int, *where: Expression) -> list[str]:
-        types: list[str] = []
-        while len(types) < limit:
-            query = Job.select(fn.MIN(Job.job_type)).where(Job.job_type > (types[-1] if types else ""), *where)
-            following = query.scalar()
-            if following is None:
-                break
-            types.append(following)
-        return types
+
+def _walk(next_after: Callable[[str], str | None], limit: int) -> list[str]:
+    """The first texts of an index, each once. next_after(text) returns the next one, or None."""
+    texts: list[str] = []
+    while len(texts) < limit and (text := next_after(texts[-1] if texts else "")) is not None:
+        texts.append(text)
+    return texts

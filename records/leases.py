@@ -13,11 +13,12 @@ from typing import Any, TypeVar, cast
 
 from peewee import SQL, Case, Cast, Expression, Value, fn
 
-from database import database
+from database import database, is_postgresql
 from database.hints import few_rows, skip_locked, wait_for_lock
+from database.refusals import rules_named
 from errors import Invalid, LeaseLost, LedgerError, WrongStatus
 from models import EPOCH, Statuses, Work, microseconds, utc_now
-from records import writes
+from records import queue, rows, writes
 from records.pages import Page, Plain
 from records.repository import Repository
 from records.writes import Clause, is_one_of
@@ -28,6 +29,14 @@ LEASED = {"status", "progress", "message", "error", "file_manifest", "result_url
 FREE = {"lease_token": None, "lease_seconds": None, "lease_expires_at": None}
 CLOCK_SLACK_SECONDS = 5.0  # the clocks of several machines may differ this much
 RENEWAL = "lease_expires_at = ? + CAST(COALESCE(lease_seconds, 0.0) * 1000000 AS BIGINT)"
+RELEASE = """
+    status = CASE WHEN cancel_requested THEN ? ELSE ? END,
+    progress = CASE WHEN cancel_requested THEN progress ELSE 0 END,
+    worker = CASE WHEN cancel_requested THEN worker END,
+    attempts = CASE WHEN cancel_requested THEN attempts ELSE attempts - 1 END,
+    started_at = CASE WHEN cancel_requested THEN started_at END,
+    finished_at = CASE WHEN cancel_requested THEN CASE WHEN started_at > ? THEN started_at ELSE ? END END,
+    message = NULL, lease_token = NULL, lease_seconds = NULL, lease_expires_at = NULL"""
 # How the times of work are set: only once, and the end is never before the start, as the clock may be set back.
 ONCE = {
     "started_at": "started_at = COALESCE(started_at, ?)",
@@ -59,45 +68,21 @@ class WorkRepository(Repository[W]):
         is_one = Plain(self.model.status, "IN", statuses)
         return few_rows(is_one) if len(statuses) > 1 and all(map(self.statuses.is_active, statuses)) else is_one
 
-    def waits(self, *where: Expression) -> bool:
-        """True if a pending record meets every condition; takes no lock."""
-        return bool(self.model.select(self.key).where(self.model.status == self.statuses.pending, *where).exists())
-
-    def claim(self, worker: str, lease_seconds: float = 60, *where: Expression) -> W | None:
+    def claim(self, worker: str, lease_seconds: float = 60) -> W | None:
         """Lease the best pending record to a worker: highest priority, then oldest. None if nothing is pending."""
-        if not self.waits(*where):
-            return None
-        model, now = self.model, utc_now()
-        best = (
-            model.select(self.key)
-            .where(model.status == self.statuses.pending, *where)
-            .order_by(model.priority.desc(), model.created_at, self.key)
-            .limit(1)
-        )
-        changes = {
-            "status": self.statuses.steps[1],
-            "worker": worker,
-            "lease_token": uuid.uuid4().hex,
-            "lease_seconds": lease_seconds,
-            "lease_expires_at": now + timedelta(seconds=lease_seconds),
-            "attempts": model.attempts + 1,
-            "started_at": now,
-        }
-        return next(iter(self._change_all(changes, self.key == skip_locked(best))), None)
+        return self._claim(worker, lease_seconds)
 
     def heartbeat(self, record_id: str, lease_token: str) -> W | None:
         """Renew the lease. Returns the record with cancel_requested, or None if it was deleted. Raises LeaseLost."""
-        by_token = self._by_token(record_id, lease_token)
-        return self._changed_or_lost(record_id, self._change_all({"lease_expires_at": self._renewed()}, *by_token))
+        return self._change_leased(record_id, lease_token, [(RENEWAL, (microseconds(utc_now()),))])
 
     def release(self, record_id: str, lease_token: str) -> W | None:
-        """Put leased work back into the queue; the attempt is not counted. None if it was deleted. Raises LeaseLost."""
-        by_token = self._by_token(record_id, lease_token)
-        again = {**self._queued(), "attempts": self.model.attempts - 1}
-        with self._locked(record_id):
-            ended = self._change_all(self._ended(self.statuses.cancelled), *by_token, self._is_cancel_requested())
-            changed = ended or self._change_all(again, *by_token)
-        return self._changed_or_lost(record_id, changed)
+        """Put leased work back into the queue; the attempt is not counted. None if it was deleted. Raises LeaseLost.
+
+        Work whose cancel was requested ends as cancelled.
+        """
+        pending, cancelled, now = self.statuses.pending, self.statuses.cancelled, microseconds(utc_now())
+        return self._change_leased(record_id, lease_token, [(RELEASE, (cancelled, pending, now, now))])
 
     def cancel(self, record_id: str) -> W | None:
         """Cancel work. Leased work ends when its worker reads cancel_requested. Finished work is not changed."""
@@ -158,6 +143,39 @@ class WorkRepository(Repository[W]):
         """The tokens of all leases. This includes expired leases whose work is not in the queue again yet."""
         return [token for (token,) in self.model.select(self.model.lease_token).where(self._is_leased()).tuples()]
 
+    def _claim(self, worker: str, lease_seconds: float, types: tuple[str, ...] = ()) -> W | None:
+        """The same as claim(), among jobs of these types; () for any. If nothing is pending, it takes no lock."""
+        if not is_postgresql() and not database.in_transaction() and not queue.has_head(self.model, types):
+            return None
+        now = utc_now()
+        lease = {
+            "status": self.statuses.steps[1],
+            "worker": worker,
+            "lease_token": uuid.uuid4().hex,
+            "lease_seconds": lease_seconds,
+            "lease_expires_at": now + timedelta(seconds=lease_seconds),
+            "started_at": now,
+        }
+        changes = [writes.assign(self.model, name, value) for name, value in lease.items()]
+        best = f"{self.key.column_name} = ({queue.head(self.model, len(types), is_postgresql())})"
+        return self._write([*changes, ("attempts = attempts + 1", ())], [(best, types)])
+
+    def _change_leased(self, record_id: str, lease_token: str, changes: list[Clause]) -> W | None:
+        """Change leased work. None if it was deleted. Raises LeaseLost."""
+        changed = self._write(changes, [self._is(record_id), ("lease_token = ?", (lease_token,))])
+        if changed is not None:
+            return changed
+        record = self.get_by_id(record_id)
+        if record is not None:
+            raise lease_lost(record)
+        return None
+
+    def _write(self, changes: list[Clause], guards: list[Clause]) -> W | None:
+        """Change the one record that meets every guard. Returns it, or None if no record meets them."""
+        with rules_named(self.model), writes.transaction():
+            row = writes.update(self.model, [writes.touched(utc_now()), *changes], guards)
+        return None if row is None else rows.record(self.model, row)
+
     def _queued(self) -> dict[str, Any]:
         """The fields of work that waits for its next worker."""
         return {
@@ -172,10 +190,6 @@ class WorkRepository(Repository[W]):
     def _ended(self, status: str) -> dict[str, Any]:
         """The fields of work that ends without a result."""
         return {**FREE, "status": status, "message": None, "finished_at": self._after_start(self._moment(utc_now()))}
-
-    def _renewed(self) -> Expression:
-        """The end of a lease that is renewed now: after the seconds that the claim chose."""
-        return self._lease_end(utc_now())
 
     def _is_expired(self, now: datetime) -> Expression:
         latest = self._lease_end(now + timedelta(seconds=CLOCK_SLACK_SECONDS))
@@ -202,9 +216,6 @@ class WorkRepository(Repository[W]):
     def _is_cancel_requested(self) -> Expression:
         return cast(Expression, self.model.cancel_requested == True)  # noqa: E712
 
-    def _by_token(self, record_id: str, lease_token: str) -> tuple[Expression, Expression]:
-        return self.key == record_id, self.model.lease_token == lease_token
-
     def _change_all(self, changes: dict[str, Any], *where: Expression) -> list[W]:
         """Change the records that meet every condition, in one statement. Returns them as they are after it."""
         model = self.model
@@ -212,14 +223,6 @@ class WorkRepository(Repository[W]):
         with database.atomic():
             keys = [key for (key,) in query.tuples().execute()]
             return list(model.select().where(self.key.in_(keys))) if keys else []
-
-    def _changed_or_lost(self, record_id: str, changed: list[W]) -> W | None:
-        if changed:
-            return changed[0]
-        record = self.get_by_id(record_id)
-        if record is not None:
-            raise lease_lost(record)
-        return None
 
     def _require_status(self, status: Any) -> str:
         if status not in self.statuses.all:

@@ -7,7 +7,7 @@ that is built once, and a record that is filled at once, take a tenth of that ti
 from functools import cache
 from typing import Any
 
-from peewee import BooleanField, JSONField
+from peewee import BooleanField, CharField, JSONField, TextField
 
 from database import is_postgresql
 from database.json_text import from_json, to_json
@@ -21,6 +21,20 @@ Row = tuple[Any, ...]
 def columns(model: Any) -> str:
     """The columns for SELECT or RETURNING. JSON columns are read as text, on PostgreSQL, too."""
     return _columns(model, is_postgresql())
+
+
+def returned(model: Any) -> str:
+    """The columns for RETURNING; then decoded() makes a row of each result.
+
+    SQLite returns text as bytes: its driver raises an error for text that is not valid UTF-8, and the statement, which
+    has changed something, cannot run again.
+    """
+    return columns(model) if is_postgresql() else _columns_as_bytes(model)
+
+
+def decoded(result: Row) -> Row:
+    """The row of a result of RETURNING: invalid UTF-8 is read as U+FFFD."""
+    return tuple([value.decode("utf-8", "replace") if type(value) is bytes else value for value in result])
 
 
 @cache
@@ -72,6 +86,16 @@ def _columns(model: Any, on_postgresql: bool) -> str:
         for field in fields(model)
     ]
     return ", ".join(names)
+
+
+@cache
+def _columns_as_bytes(model: Any) -> str:
+    return ", ".join(
+        f'CAST("{field.column_name}" AS BLOB)'
+        if isinstance(field, (CharField, TextField, JSONField))
+        else f'"{field.column_name}"'
+        for field in fields(model)
+    )
 
 
 @cache

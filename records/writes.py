@@ -5,6 +5,7 @@ is put together from a few clauses, so the driver finds its statement in its cac
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,11 @@ from records import rows
 from records.rows import Row
 
 Clause = tuple[str, tuple[Any, ...]]  # SQL with a ? for each value, and the values
+
+
+def transaction() -> AbstractContextManager[Any]:
+    """A transaction for one statement: the open one, if there is one. On PostgreSQL, a statement needs no other."""
+    return nullcontext() if is_postgresql() or database.in_transaction() else database.atomic()
 
 
 def insert(model: Any, values: dict[str, Any]) -> Row | None:
@@ -43,7 +49,7 @@ def delete(model: Any, guards: Sequence[Clause]) -> bool:
     """Delete the one record that meets every guard. Returns False if no record meets them."""
     conditions = " AND ".join([sql for sql, _ in guards])
     values = [value for _, values in guards for value in values]
-    sql = _placed(f"DELETE FROM {model._meta.table_name} WHERE {conditions}")
+    sql = placed(f"DELETE FROM {model._meta.table_name} WHERE {conditions}")
     return bool(database.execute_sql(sql, values).rowcount)
 
 
@@ -74,9 +80,10 @@ def _assignment(model: Any, name: str, value: Any) -> tuple[str, Any]:
 
 def _returned(model: Any, sql: str, values: Sequence[Any]) -> Row | None:
     """Run a statement that changes at most one record. Returns the row of that record."""
-    returned = list(database.execute_sql(_placed(f"{sql} RETURNING {rows.columns(model)}"), values))
-    return returned[0] if returned else None
+    returned = list(database.execute_sql(placed(f"{sql} RETURNING {rows.returned(model)}"), values))
+    return rows.decoded(returned[0]) if returned else None
 
 
-def _placed(sql: str) -> str:
+def placed(sql: str) -> str:
+    """The statement with the placeholders of the database instead of ?."""
     return sql.replace("?", "%s") if is_postgresql() else sql

@@ -36,8 +36,8 @@ def test_a_claim_starts_the_first_attempt(job: Job) -> None:
 
 @on_ledger
 def test_a_claim_can_name_the_types_it_can_do(job: Job) -> None:
-    assert jobs.claim("w", 60, Job.job_type.in_(["synth"])) is None
-    assert jobs.claim("w", 60, Job.job_type.in_(["diffrhythm"])) == job
+    assert jobs.claim_of(["synth"], "w") is None
+    assert jobs.claim_of(["diffrhythm"], "w") == job
 
 
 @on_ledger

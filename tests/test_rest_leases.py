@@ -13,7 +13,7 @@ from tests.conftest import Server, wait_for
 from tests.service import lines_with
 
 jobs, loops = JobRepository(), LoopRepository()
-LOOK = 'FROM "job" AS "t1" WHERE ("t1"."status" = ?))'  # the query of a claim, in the log of SQL_ECHO
+LOOK = "SELECT job_id FROM job INDEXED BY job_claim"  # the query of a claim, in the log of SQL_ECHO
 
 
 def test_a_claim_over_rest_gives_the_token_to_the_claimer_alone(client: FlaskClient, job: Job) -> None:

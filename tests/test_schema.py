@@ -34,7 +34,13 @@ def test_the_models_and_the_migrations_agree() -> None:
     ours = [("job", "rowid")] if not is_postgresql() else []
     assert (diff.create_tables, diff.add_columns, diff.add_indexes) == ([], [], [])
     assert diff.drop_columns == ours
-    by_name = {"track_wav", "track_mp3", "loop_result", *(["job_search", "job_metadata"] if is_postgresql() else [])}
+    by_name = {
+        "job_queue",
+        "track_wav",
+        "track_mp3",
+        "loop_result",
+        *(["job_search", "job_metadata"] if is_postgresql() else []),
+    }
     assert {index.name for index in diff.drop_indexes} == by_name
 
 

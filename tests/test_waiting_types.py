@@ -60,7 +60,7 @@ def test_what_waits_is_counted_through_an_index(waiting: list[Job]) -> None:
         if database.param != "?":
             database.execute_sql("SET LOCAL enable_seqscan = off")
         plans = [str(database.execute_sql(explain + query.sql, query.params).fetchall()) for query in seen]
-    assert len(plans) == 7 and all("job_makeable" in plan or "Index" in plan for plan in plans), plans
+    assert len(plans) == 7 and all("job_queue" in plan or "Index" in plan for plan in plans), plans
 
 
 def test_the_pages_say_what_a_job_waits_for(waiting: list[Job], ledger: Settings) -> None:

@@ -34,7 +34,7 @@ INDEXES = {
     "job_claim": "job (status, priority DESC, created_at, job_id)",
     "job_status": "job (status, created_at, job_id)",
     "job_status_updated_at": "job (status, updated_at, job_id)",
-    "job_makeable": "job (status, job_type)",
+    "job_queue": "job (job_type, priority DESC, created_at, job_id) WHERE status = 'pending'",
     "job_type": "job (job_type, created_at, job_id)",
     "job_created_at": "job (created_at, job_id)",
     "job_updated_at": "job (updated_at, job_id)",
