@@ -24,6 +24,7 @@ from server import web as web_process
 from server.front import Site
 from settings import Settings, get_settings
 from web import api, current, docs, guard, limits, openapi, pages, problems
+from web.lean import LeanFlask
 from web.operations import IdConverter
 
 UNDELIVERED = 1000  # without WEBHOOK_URL, this many of the newest webhooks are kept, in case it is set later
@@ -40,7 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     make_storage_folder(settings)
     init_database(settings)
 
-    app = Flask(__name__, static_folder=None)
+    app = LeanFlask(__name__, static_folder=None)
     app.extensions[current.NAME] = make_services(settings)
     app.teardown_appcontext(lambda error: give_back_connection())
 

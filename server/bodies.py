@@ -46,7 +46,7 @@ class MemoryBody(Body):
 
     def __init__(self, budget: "Budget") -> None:
         super().__init__()
-        self._parts: list[bytes] = []
+        self._data = bytearray()
         self._budget = budget
 
     def add(self, data: bytes) -> bool:
@@ -54,19 +54,19 @@ class MemoryBody(Body):
         if not self._budget.has_room(len(data)):
             self.refusal = problem(503, "unavailable", FULL)
             return False
-        self._parts.append(data)
+        self._data += data
         self.received += len(data)
         self._budget.used += len(data)
         return True
 
     def give_to(self, environ: Environ) -> None:
         """Let the app read the body."""
-        environ["wsgi.input"] = BytesIO(b"".join(self._parts))
+        environ["wsgi.input"] = BytesIO(self._data)
 
     def discard(self) -> None:
         """Free the memory."""
-        self._budget.used -= sum(map(len, self._parts))
-        self._parts.clear()
+        self._budget.used -= len(self._data)
+        self._data = bytearray()
 
 
 class FileBody(Body):
@@ -78,17 +78,15 @@ class FileBody(Body):
         self._budget = budget
         budget.used += 1
         self._lane = lane
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._data = bytearray()  # what is not written yet
         self._then: Callable[[], None] | None = None
         self._is_discarded = False
 
     def add(self, data: bytes) -> bool:
         """Keep a part of the body. False if the file cannot be written."""
         self.received += len(data)
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size >= BLOCK and not self.is_being_written:
+        self._data += data
+        if len(self._data) >= BLOCK and not self.is_being_written:
             self._write()
         return self.spooled.error is None
 
@@ -112,8 +110,8 @@ class FileBody(Body):
     def _write(self) -> None:
         self.is_being_written = True
         self.pause(True)
-        parts, self._parts, self._size = self._parts, [], 0
-        self._lane.submit(partial(self.spooled.write, parts), self._written)
+        data, self._data = self._data, bytearray()
+        self._lane.submit(partial(self.spooled.write, data), self._written)
 
     def _written(self, _: Any) -> None:
         self.is_being_written = False
@@ -122,7 +120,7 @@ class FileBody(Body):
         self.pause(False)
         if self._then is None:
             return
-        if self._parts and self.spooled.error is None:
+        if self._data and self.spooled.error is None:
             self._write()
         else:
             then, self._then = self._then, None

@@ -53,8 +53,8 @@ class Exchange:
 
     @property
     def is_gone(self) -> bool:
-        """True if the client has closed its end of the connection."""
-        return self.connection.has_left
+        """True if the client has closed its end of the connection, or nothing can be sent on it any more."""
+        return self.connection.has_left or self.connection.transport.is_closing()
 
     def accept_body(self) -> bool:
         """Prepare to read the body. False if it must not be sent: the app then refuses the request by its head."""
@@ -65,6 +65,12 @@ class Exchange:
         self.body = body
         body.pause = self.connection.pause
         return True
+
+    def invite_body(self) -> None:
+        """Send `100 Continue` if the client waits for it before it sends the body (RFC 9110)."""
+        is_expected = self.environ.get("HTTP_EXPECT", "").lower() == "100-continue"
+        if is_expected and self.environ["SERVER_PROTOCOL"] == "HTTP/1.1" and not self.body.received:
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def start(self) -> None:
         """Ask the app for the answer, once."""

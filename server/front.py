@@ -34,6 +34,7 @@ UNBOUNDED = 1_000_000
 SMALL_BODY = 1024 * 1024  # a longer body is written to a file
 BODIES_BYTES = 64 * 1024 * 1024  # all bodies in memory together
 UNSENT_BYTES = 64 * 1024 * 1024  # all answers together that clients are slow to read
+READING = {"GET", "HEAD", "OPTIONS"}
 LOOK_SECONDS = 1.0
 
 
@@ -42,7 +43,7 @@ class Site(NamedTuple):
 
     body_limit says how many bytes the body of a request with this head may have. It is 0 if the app refuses the request
     by its head. is_upload says whether the app must decode the body, which takes long. part gives the path of a new
-    file for a body. threads: how many of them call the app.
+    file for a body. threads: how many of them call the app for reads, and how many for writes.
     """
 
     app: bridge.WSGIApp
@@ -64,10 +65,12 @@ class Front:
         self.no_body = Body()
         self.is_stopping = False
         self._memory, self._files = Budget(BODIES_BYTES), Budget(UPLOADS)
-        self._app_lane = Lane("web", site.threads, QUEUE, loop)
+        self._read_lane = Lane("read", site.threads, QUEUE, loop)
+        self._write_lane = Lane("write", site.threads, QUEUE, loop)  # a slow disk, or a lock, must not stop the reads
         self._upload_lane = Lane("upload", 2, UPLOADS, loop)  # decoding an upload may take long
         self._disk_lane = Lane("disk", 2, UNBOUNDED, loop)
         self._wait_lane = Lane("wait", 1, UNBOUNDED, loop)
+        self._lanes = [self._read_lane, self._write_lane, self._upload_lane, self._disk_lane, self._wait_lane]
         self._streams = Streams(site.feed, self._wait_lane, loop)
         self._waits = Waits(site.feed, self._wait_lane, loop)
         site.feed.follow(lambda messages, position: loop.call_soon_threadsafe(self._publish, messages, position))
@@ -76,6 +79,10 @@ class Front:
     def is_full(self) -> bool:
         """True if no more connections are accepted."""
         return len(self.connections) > self.most_connections
+
+    def is_busy(self) -> bool:
+        """True while a thread works, or a result of its work has not come back."""
+        return any(lane.is_busy() for lane in self._lanes)
 
     def body_for(self, environ: Environ) -> Body | Answer | None:
         """Where to keep the body of a request; None if the app must refuse it; or the refusal of the front."""
@@ -94,7 +101,9 @@ class Front:
         environ = exchange.environ
         exchange.body.give_to(environ)
         environ[HAS_LEFT] = exchange.connection.client_has_left
-        lane = self._upload_lane if self.site.is_upload(environ) else self._app_lane
+        lane = self._read_lane if environ["REQUEST_METHOD"] in READING else self._write_lane
+        if self.site.is_upload(environ):
+            lane = self._upload_lane
         if not lane.submit(partial(bridge.ask, self.site.app, environ), exchange.answer):
             exchange.answer(problem(503, "unavailable", "The service is busy: send this again in a moment."))
 
@@ -113,6 +122,8 @@ class Front:
             exchange.write(head(answer, exchange.keep_alive))
             exchange.sender = sender = FileSender(exchange, body, self._disk_lane)
             sender.resume()
+        if self.is_stopping:
+            exchange.stop()
 
     def drop(self, body: Any) -> None:
         """Close the body of an answer that cannot be sent; what it promised is taken back."""
@@ -136,15 +147,21 @@ class Front:
             connection.stop()
 
     async def close(self, seconds: float) -> None:
-        """Drop the connections that are left, and end the threads; wait at most these seconds, twice.
+        """Drop the connections that are left, and end the threads; wait at most these seconds.
 
-        The lane of waits ends last: it gives back what was claimed for a client that has not got it.
+        A result of one lane can be work for another: what was claimed for a client that is gone is given back, and the
+        file of a body is deleted. So the lanes end together, when none of them has work.
         """
         self._timer.cancel()
         for connection in list(self.connections):
             connection.transport.abort()
-        await _end([self._app_lane, self._upload_lane, self._disk_lane], seconds)
-        await _end([self._wait_lane], seconds)
+        until = time.monotonic() + seconds
+        while (self.connections or self.is_busy()) and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        for lane in self._lanes:
+            lane.close()
+        while any(lane.is_alive() for lane in self._lanes) and time.monotonic() < until:
+            await asyncio.sleep(0.01)
 
     def _publish(self, messages: list[Message], position: int) -> None:
         self._streams.publish(messages, position)
@@ -159,13 +176,3 @@ class Front:
             except Exception:
                 log.exception("a look at a connection failed")
         self.limit_unsent()
-
-
-async def _end(lanes: list[Lane], seconds: float) -> None:
-    """End the threads of these lanes, while the loop goes on; wait at most these seconds."""
-    for lane in lanes:
-        lane.close()
-    until = time.monotonic() + seconds
-    while any(lane.is_alive() for lane in lanes) and time.monotonic() < until:
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0)  # the last results arrive

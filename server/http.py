@@ -38,7 +38,7 @@ class Connection(asyncio.Protocol):
         self._reading: Exchange | None = None  # the exchange whose body is being read
         self._is_deaf = False  # what the client sends from now on is thrown away
         self._is_paused = False
-        self._head_bytes = 0
+        self._head_bytes = self._ahead_bytes = 0  # of this head; of the requests after the one that is being answered
         self._refusal = (400, "The request cannot be read: it breaks the rules of HTTP/1.1.")
         self._since = front.loop.time()  # when the head, the idleness, the stall or the lingering began
         self._in_head = True
@@ -64,10 +64,7 @@ class Connection(asyncio.Protocol):
         self.front.connections.discard(self)
         self.front.slow.pop(self, None)
         self._leave()
-        for exchange in self._exchanges:
-            exchange.abandon()
-        self._exchanges.clear()
-        self._reading = None
+        self._abandon_exchanges()
 
     def eof_received(self) -> bool:
         """The client sends no more. It may still read, so a request that is complete is answered."""
@@ -83,19 +80,16 @@ class Connection(asyncio.Protocol):
         if self._is_deaf or self._body_left:
             (self._take_body if self._body_left else self._throw_away)(data)
             return
+        if self._exchanges and self._exchanges[0] is not self._reading:
+            self._ahead_bytes += len(data)
         if not self._in_head and self._reading is None:
             self._in_head, self._since, self._head_bytes = True, self.front.loop.time(), 0
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as end_of_head:  # the request is answered as if it wished for nothing else
-            self._take_body(data[end_of_head.args[0] :])
-        except httptools.HttpParserError:
-            self._refuse(*self._refusal)
+        self._parse(data)
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(431, f"The head of a request may have {MAX_HEAD_BYTES} bytes.")
-        elif len(self._exchanges) > MAX_AHEAD // 2:
+        if len(self._exchanges) > MAX_AHEAD // 2 or self._ahead_bytes > MAX_HEAD_BYTES:
             self.pause(True)
 
     def pause_writing(self) -> None:
@@ -110,6 +104,7 @@ class Connection(asyncio.Protocol):
         self.is_writable = True
         self._since = self.front.loop.time()
         self.front.slow.pop(self, None)
+        self._body_is_there()
         if self._exchanges:
             self._exchanges[0].resume()
 
@@ -161,7 +156,7 @@ class Connection(asyncio.Protocol):
         if parser.should_upgrade():  # the parser does not read this body
             self._body_left = int(environ["CONTENT_LENGTH"])
         if exchange is self._exchanges[0]:
-            self._invite_body(exchange)
+            exchange.invite_body()
 
     def on_body(self, data: bytes) -> None:
         """A part of the body."""
@@ -202,10 +197,11 @@ class Connection(asyncio.Protocol):
         if self._exchanges:
             following = self._exchanges[0]
             if following is self._reading:
-                self._invite_body(following)
+                following.invite_body()
             else:
                 self._body_is_there()
         if len(self._exchanges) <= 1:
+            self._ahead_bytes = 0
             self.pause(False)
 
     def pause(self, paused: bool) -> None:
@@ -234,11 +230,19 @@ class Connection(asyncio.Protocol):
         """The bytes that wait in memory until this client reads."""
         return self.transport.get_write_buffer_size()
 
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as end_of_head:  # the request is answered as if it wished for nothing else
+            self._take_body(data[end_of_head.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(*self._refusal)
+
     def _patience(self) -> float:
         """The seconds that the present state may take."""
         if self._is_lingering:
             return LINGER_SECONDS
-        if self._in_head:
+        if self._in_head and not self._is_paused:
             return HEAD_SECONDS
         return math.inf if self._exchanges else IDLE_SECONDS
 
@@ -272,15 +276,9 @@ class Connection(asyncio.Protocol):
         self._reading, self._is_deaf, exchange.keep_alive = None, True, False
         exchange.body.end(self._body_is_there)
 
-    def _invite_body(self, exchange: Exchange) -> None:
-        environ = exchange.environ
-        is_expected = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
-        if is_expected and environ["SERVER_PROTOCOL"] == "HTTP/1.1" and not exchange.body.received:
-            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
     def _body_is_there(self) -> None:
-        """Start the first exchange, if its body is complete and it has not been started."""
-        if self._exchanges and self._exchanges[0] is not self._reading:
+        """Start the first exchange if its body is complete, and if the client has read the answers before it."""
+        if self._exchanges and self._exchanges[0] is not self._reading and self.is_writable:
             self._exchanges[0].start()
 
     def _reject(self, status: int, detail: str) -> None:
@@ -326,6 +324,12 @@ class Connection(asyncio.Protocol):
             if self._exchanges:
                 self._exchanges[0].left()
 
+    def _abandon_exchanges(self) -> None:
+        for exchange in self._exchanges:
+            exchange.abandon()
+        self._exchanges.clear()
+        self._reading = None
+
     def _close(self) -> None:
         """Close the connection when all is sent.
 
@@ -333,6 +337,7 @@ class Connection(asyncio.Protocol):
         and the client might lose the answer.
         """
         was_deaf, self._is_deaf = self._is_deaf, True
+        self._abandon_exchanges()
         if self.has_left or not was_deaf:
             self.transport.close()
             return

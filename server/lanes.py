@@ -23,6 +23,7 @@ class Lane:
         self._results: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._longest, self._loop = longest, loop
         self._is_woken = False
+        self._undelivered = 0  # submitted work whose result has not come back yet
         self._threads = [threading.Thread(target=self._run, daemon=True, name=f"{name}-{i}") for i in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -34,6 +35,7 @@ class Lane:
         """
         if self._tasks.qsize() >= self._longest:
             return False
+        self._undelivered += 1
         self._tasks.put((work, then))
         return True
 
@@ -41,6 +43,10 @@ class Lane:
         """Let the threads end after the work that is queued."""
         for _ in self._threads:
             self._tasks.put(None)
+
+    def is_busy(self) -> bool:
+        """True until the results of all work have come back to the loop."""
+        return self._undelivered > 0
 
     def is_alive(self) -> bool:
         """True until all threads have ended."""
@@ -74,3 +80,4 @@ class Lane:
                 then(result)
             except Exception:
                 log.exception("the result of %s cannot be used", then)
+            self._undelivered -= 1

@@ -6,7 +6,7 @@ waited longest is attempted first; the next is attempted when that one has ended
 
 import asyncio
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -126,7 +126,8 @@ class Waiter:
         self._end()
 
     def _wake(self, _: Future[Any]) -> None:
-        self.waits.loop.call_soon_threadsafe(self.attempt)
+        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            self.waits.loop.call_soon_threadsafe(self.attempt)
 
     def _try(self, is_last: bool) -> Answer | None:
         """In a thread: the answer, or None if there is none yet."""

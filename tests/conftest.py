@@ -16,7 +16,7 @@ from flask import Flask  # noqa: E402
 from flask.testing import FlaskClient  # noqa: E402
 
 from app import create_app  # noqa: E402
-from database import init_database, release  # noqa: E402
+from database import database, init_database, release  # noqa: E402
 from files.storage import Storage  # noqa: E402
 from models import Job, Loop, Track  # noqa: E402
 from records.search import JobSearch  # noqa: E402
@@ -182,6 +182,20 @@ def song(storage: Storage, track: Track) -> bytes:
     (storage.root / "song.wav").write_bytes(wav_bytes())
     TrackRepository().update("track-1", file_path_wav="song.wav")
     return wav_bytes()
+
+
+@pytest.fixture
+def statements(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The SQL of every statement from now on."""
+    _bound(request)
+    seen: list[str] = []
+
+    def note(event: Any) -> None:
+        seen.append(event.sql)
+
+    database.query_hooks.append(note)
+    yield seen
+    database.query_hooks.remove(note)
 
 
 def _bound(request: pytest.FixtureRequest) -> None:

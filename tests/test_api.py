@@ -100,6 +100,17 @@ def test_an_etag_saves_sending_what_the_client_has(client: FlaskClient, job: Job
     assert client.get("/api/jobs/job-1", headers={"If-None-Match": etag}).status_code == 200
 
 
+def test_a_client_with_the_newest_version_costs_one_small_statement(
+    client: FlaskClient, job: Job, statements: list[str]
+) -> None:
+    etag = client.get("/api/jobs/job-1").headers["ETag"]
+    assert client.get("/api/jobs/job-1", headers={"If-None-Match": etag}).status_code == 304
+    assert len(statements) == 2 and not any("metadata" in sql for sql in statements[1:])
+    weak = client.get("/api/jobs/job-1", headers={"If-None-Match": f'"1", W/{etag}'})
+    assert (weak.status_code, weak.headers["ETag"]) == (304, etag)
+    assert client.get("/api/jobs/nobody", headers={"If-None-Match": etag}).status_code == 404
+
+
 def test_the_etag_of_an_expanded_job_changes_with_its_children(client: FlaskClient, loop: Loop) -> None:
     url = "/api/jobs/job-1?expand=tracks.loops"
     etag = client.get(url).headers["ETag"]

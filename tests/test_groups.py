@@ -3,9 +3,9 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any
 
+import cysqlite
 import peewee
 import pytest
 
@@ -14,7 +14,8 @@ from database.groups import committing_later
 from models import Job
 from repos import JobRepository
 from settings import Settings
-from tests.conftest import on_sqlite, wait_for
+from tests.conftest import on_sqlite
+from tests.writers import begin_together
 
 jobs = JobRepository()
 pytestmark = [on_sqlite, pytest.mark.usefixtures("pool")]
@@ -32,23 +33,6 @@ def pool(ledger: Settings) -> Iterator[ThreadPoolExecutor]:
 def create(job_id: str) -> str:
     """Create a job in the thread of the caller."""
     return jobs.create(job_id=job_id, prompt="p").job_id
-
-
-def begin_together(pool: ThreadPoolExecutor, *tasks: Callable[[], Any]) -> list[Future[Any]]:
-    """Start these tasks while another thread has the turn: all of them wait for it, so they can share one commit."""
-    has_turn, may_end = threading.Event(), threading.Event()
-
-    def hold_turn() -> None:
-        with suppress(peewee.OperationalError), database.atomic():
-            has_turn.set()
-            assert may_end.wait(10)
-
-    pool.submit(hold_turn)
-    assert has_turn.wait(10)
-    started = [pool.submit(task) for task in tasks]
-    wait_for(lambda: database.obj._groups._waiting == len(tasks), 10)
-    may_end.set()
-    return started
 
 
 @pytest.fixture
@@ -177,3 +161,28 @@ def test_many_writers_lose_nothing(pool: ThreadPoolExecutor) -> None:
     made = [job_id for names in pool.map(work, range(8)) for job_id in names]
     assert Job.select().count() == len(made) == 8 * 39
     assert {job.job_id for job in Job.select()} == set(made)
+
+
+class LateTurn:
+    """A lock whose owner ends its transaction just when another thread gives up waiting."""
+
+    def __init__(self, lock: Any, owner_ends: Callable[[], object]) -> None:
+        self.release, self._lock, self._owner_ends = lock.release, lock, owner_ends
+
+    def acquire(self, timeout: float | None = None, blocking: bool = True) -> bool:
+        """After the timeout, the owner has left the commit to the thread that gives up."""
+        if timeout is None:
+            return bool(self._lock.acquire(blocking=blocking))
+        self._owner_ends()
+        return False
+
+
+def test_a_commit_that_was_left_to_a_writer_that_gives_up_is_made(ledger: Settings) -> None:
+    shared = groups.Groups(lambda: cysqlite.Connection(str(ledger.sqlite_path)))
+    left = []
+    shared.begin().execute("INSERT INTO job (job_id) VALUES ('first')")
+    shared._turn = LateTurn(shared._turn, lambda: left.append(shared.end(is_kept=True)))  # type: ignore[assignment]
+    shared.begin().execute("INSERT INTO job (job_id) VALUES ('late')")
+    assert not left[0].is_done and ids() == []
+    shared.end(is_kept=True)
+    assert left[0].is_done and ids() == ["first", "late"]

@@ -17,7 +17,7 @@ from web import limits
 from web.reading import BODY_BYTES, STRANGER_BYTES
 
 POSTGRESQL = "postgresql://u@127.0.0.1:1/n"
-LEAST = limits.THREADS + limits.OTHERS
+LEAST = 2 * limits.THREADS + limits.OTHERS
 HEAD = {"HTTP_HOST": "localhost", "REQUEST_METHOD": "POST", "PATH_INFO": "/api/jobs", "wsgi.url_scheme": "http"}
 
 

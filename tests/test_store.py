@@ -1,6 +1,5 @@
 """JobStore: what a read costs, the same on both databases, and what it answers for odd ids."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,19 +9,6 @@ from models import Job
 from repos import JobRepository, JobStore
 
 jobs = JobRepository()
-
-
-@pytest.fixture
-def statements(ledger: Any) -> Iterator[list[str]]:
-    """The SQL of every statement from now on."""
-    seen: list[str] = []
-
-    def note(event: Any) -> None:
-        seen.append(event.sql)
-
-    database.query_hooks.append(note)
-    yield seen
-    database.query_hooks.remove(note)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlencode
@@ -21,6 +21,8 @@ from records.repository import Repository, child_rows
 from records.rows import Row
 from web import schemas
 from web.fragments import URLS, array, fragment, with_member
+from web.kept import Kept
+from web.lean import JsonResponse, not_modified
 
 MISSING = "There is no such record (any more)."
 CHILDREN: dict[str, tuple[Any, str]] = {"tracks": (Track, "job"), "loops": (Loop, "track")}
@@ -33,7 +35,7 @@ def json_answer(payload: Any, status: int = 200) -> Response:
 
 def json_bytes(text: bytes, status: int = 200) -> Response:
     """A response with this JSON text."""
-    return Response(text, status, content_type="application/json")
+    return JsonResponse(text, status)
 
 
 def record(record: Record | None) -> Response:
@@ -46,19 +48,18 @@ def one(repo: Repository[Any], record_id: str, expand: str | None = None) -> Res
 
     304 if the client has this version: then only the version is read. Raises NotFound.
     """
-    if not expand and "HTTP_IF_NONE_MATCH" in request.environ:
-        version = require(repo.get_value(record_id, "updated_at"))
-        answer = _conditional(Response(content_type="application/json"), str(version))
-        if answer.status_code == 304:
-            return answer
-    return of_row(repo.model, repo.get_row(record_id), expand)
+    sent = None if expand or "HTTP_IF_MATCH" in request.environ else request.environ.get("HTTP_IF_NONE_MATCH")
+    if sent and sent == f'"{require(repo.get_value(record_id, "updated_at"))}"':
+        return not_modified(sent)
+    row = require(repo.get_row(record_id))
+    (text,) = fragments(repo.model, [row], expand)
+    digest = f"-{blake2b(text, digest_size=8).hexdigest()}" if expand else ""
+    return _conditional(json_bytes(text), f"{rows.version(repo.model, row)}{digest}")
 
 
-def of_row(model: Any, row: Row | None, expand: str | None = None) -> Response:
-    """A response with the record of a row and its ETag, or 304. Raises NotFound for None."""
-    version, text = rows.version(model, require(row)), fragments(model, [require(row)], expand)[0]
-    tag = f"{version}-{blake2b(text, digest_size=8).hexdigest()}" if expand else str(version)
-    return _conditional(json_bytes(text), tag)
+def of_row(model: Any, row: Row | None) -> Response:
+    """A response with the record of a row, which need not be committed yet, and its ETag. Raises NotFound for None."""
+    return _conditional(json_bytes(fragment(model, require(row))), str(rows.version(model, require(row))))
 
 
 def leased(record: Any, release: Callable[[str, str], object]) -> Response:
@@ -124,8 +125,8 @@ def part(repo: Repository[Any], query: schemas.List, *where: Expression) -> tupl
 
 
 def fragments(model: Any, read: list[Row], expand: str | None = None) -> list[bytes]:
-    """The JSON of these rows. expand nests tracks, loops or tracks.loops, with one statement for each level."""
-    texts = [fragment(model, row) for row in read]
+    """The JSON of these committed rows. expand nests tracks, loops or tracks.loops: one statement for each level."""
+    texts = _kept(model).fragments(read)
     if not expand:
         return texts
     name, _, deeper = expand.partition(".")
@@ -139,9 +140,14 @@ def fragments(model: Any, read: list[Row], expand: str | None = None) -> list[by
 def _conditional(answer: Response, tag: str) -> Response:
     """The response with this ETag; 304 without a body if the client has it."""
     answer.headers["ETag"] = f'"{tag}"'
-    if "HTTP_IF_NONE_MATCH" not in request.environ:
+    if "HTTP_IF_NONE_MATCH" not in request.environ and "HTTP_IF_MATCH" not in request.environ:
         return answer
     return answer.make_conditional(request)  # type: ignore[return-value]
+
+
+@cache
+def _kept(model: Any) -> Kept:
+    return Kept(model)
 
 
 def _text(record: Record) -> bytes:

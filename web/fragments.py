@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from json.encoder import encode_basestring
 from typing import Any
 
-from peewee import BooleanField, FloatField, IntegerField, JSONField
+from peewee import BooleanField, CharField, FloatField, ForeignKeyField, JSONField, TextField
 
 from database.json_text import stored_json
 from models import EPOCH, Job, Loop, Track, UtcField
@@ -47,12 +47,14 @@ SECONDS = 4096  # the seconds whose text is kept: the records of a page are ofte
 
 
 class Shape:
-    """How the rows of a model are written: a template, and a function for each column that returns its JSON text."""
+    """How the rows of a model are written: a template for all columns, and functions for the columns that need one."""
 
     def __init__(self, model: Any) -> None:
         fields = [field for field in rows.fields(model) if field.name not in HIDDEN]
-        self.template = "{" + ",".join(f'"{field.column_name}":%s' for field in fields) + ',"urls":{%s}}'
-        self.writers = [_writer(field) for field in fields]
+        members = [f'"{field.column_name}":{_form(field)}' for field in fields]
+        self.template = "{" + ",".join(members) + ',"urls":{%s}}'
+        self.columns = len(fields)
+        self.writers = [(place, write) for place, field in enumerate(fields) if (write := _writer(field))]
         self.id, self.parent = rows.key(model), rows.place(model, PARENTS[model])
         self.sounds = [rows.place(model, name) for name in SOUNDS[model]]
         self.urls = _urls(URLS[model])
@@ -65,8 +67,11 @@ def fragment(model: Any, row: Row) -> bytes:
     urls = shape.urls
     if shape.sounds and not any(row[place] for place in shape.sounds):
         urls = shape.urls_without_sound
-    texts = [write(value) for write, value in zip(shape.writers, row, strict=False)]
-    return (shape.template % (*texts, urls.format(id=row[shape.id], parent=row[shape.parent]))).encode()
+    texts = list(row[: shape.columns])
+    for place, write in shape.writers:
+        texts[place] = write(texts[place])
+    texts.append(urls.replace("{id}", row[shape.id]).replace("{parent}", row[shape.parent]))
+    return (shape.template % tuple(texts)).encode()
 
 
 def with_member(fragment: bytes, name: str, value: bytes) -> bytes:
@@ -88,16 +93,22 @@ def _urls(urls: dict[str, str]) -> str:
     return ",".join(f'"{name}":"{url}"' for name, url in urls.items())
 
 
-def _writer(field: Any) -> Callable[[Any], str]:
+def _form(field: Any) -> str:
+    """The place of a column in the template. Ids, types and statuses are words, which JSON writes as they are."""
+    return '"%s"' if isinstance(field, CharField | ForeignKeyField) else "%s"
+
+
+def _writer(field: Any) -> Callable[[Any], str] | None:
+    """The function that writes a value as JSON; None for what the template alone writes."""
     if isinstance(field, JSONField):
         return stored_json
     if isinstance(field, UtcField):
         return _moment
     if isinstance(field, BooleanField):
         return _flag
-    if isinstance(field, FloatField | IntegerField):
+    if isinstance(field, FloatField):
         return _number
-    return _text
+    return _text if isinstance(field, TextField) else None
 
 
 def _text(value: str | None) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, request
@@ -13,6 +14,7 @@ from settings import Settings, is_address
 
 COOKIE = "ledger"
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?")
+HOSTS = 256  # spellings of the Host header whose check is kept
 READING = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -22,11 +24,12 @@ class Guard:
     def __init__(self, settings: Settings) -> None:
         self._names = settings.host_names | {"localhost", settings.host.lower()}
         self._token = settings.api_token.encode()
+        self._is_allowed = lru_cache(HOSTS)(self._is_allowed_host)  # most requests have the same Host
 
     def refusal(self, environ: dict[str, Any]) -> LedgerError | None:
         """Why the request with this environ of WSGI is refused; None if it is allowed."""
         host = environ.get("HTTP_HOST", "")
-        if not _is_allowed(host, self._names):
+        if not self._is_allowed(host):
             name = f"This service is not reached by the name {host[:100]!r}: add it to ALLOWED_HOSTS."
             return ForbiddenOrigin(name)
         if environ["REQUEST_METHOD"] not in READING and not _is_own_page(environ.get("HTTP_ORIGIN"), host):
@@ -39,6 +42,14 @@ class Guard:
         """True if the client has sent the token or has signed in; always true without API_TOKEN."""
         return not self._token or _has_token(environ, self._token) or is_signed_in(environ, self._token)
 
+    def _is_allowed_host(self, host: str) -> bool:
+        """True for our names and any IP address. An attacker can make a name point here, but not an address."""
+        match = HOST.fullmatch(host.lower())
+        if match is None:
+            return False
+        name = match[1].strip("[]")
+        return name in self._names or is_address(name)
+
 
 def register(app: Flask, settings: Settings) -> None:
     """Check every request of this app before its view runs."""
@@ -49,15 +60,6 @@ def register(app: Flask, settings: Settings) -> None:
         refusal = guard.refusal(request.environ)
         if refusal is not None:
             raise refusal
-
-
-def _is_allowed(host: str, names: frozenset[str]) -> bool:
-    """True for these names and for any IP address. An attacker can make a name point here, but not an address."""
-    match = HOST.fullmatch(host.lower())
-    if match is None:
-        return False
-    name = match[1].strip("[]")
-    return name in names or is_address(name)
 
 
 def _is_own_page(origin: str | None, host: str) -> bool:

@@ -14,7 +14,7 @@ from web import guard
 from web.operations import Operation
 from web.reading import BODY_BYTES, STRANGER_BYTES
 
-THREADS = 4  # that call the app: the best number for reads
+THREADS = 4  # that call the app for reads, and as many for writes; more threads make reads slower
 OTHERS = 6  # other threads that use a connection: uploads (2), waits, housekeeping, webhooks, events
 WAITS = 5000  # requests that wait until a job has finished or work is pending
 MEGABYTE = 1_000_000
@@ -30,7 +30,7 @@ class Limits:
 
 def check_pool(settings: Settings) -> None:
     """Raise SettingsError if the PostgreSQL pool has fewer connections than the threads may use at the same time."""
-    connections = THREADS + OTHERS
+    connections = 2 * THREADS + OTHERS
     if settings.is_postgresql and settings.db_pool_size < connections:
         raise SettingsError(
             f"DB_POOL_SIZE is {settings.db_pool_size}: the web process needs at least {connections} connections."

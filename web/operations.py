@@ -64,11 +64,12 @@ class Operation:
     def _commit_later(self, arguments: dict[str, Any]) -> Response:
         """Call the view. The server sends the response after the commit, and this thread does not wait for it."""
         with committing_later() as uncommitted:
-            response = self.view(**arguments)
-            group = uncommitted()
-        if group is not None:
-            request.environ[COMMIT] = Commit(group, problems.answer)
-        return response
+            try:
+                return self.view(**arguments)
+            finally:  # an error, too, may be about a record that is not committed yet
+                group = uncommitted()
+                if group is not None:
+                    request.environ[COMMIT] = Commit(group, problems.answer)
 
 
 @dataclass

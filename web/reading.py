@@ -1,6 +1,7 @@
 """Reads and validates requests: the query string, the body and the headers."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from flask import request
@@ -13,6 +14,7 @@ from web import schemas
 from web.strict_json import read_json
 
 ETAG = re.compile("([0-9]{1,18})(-[0-9a-f]{16})?")  # a version, with a digest of the children when they are nested
+KEPT_QUERIES, KEPT_LENGTH = 256, 200  # short query strings whose schema object is kept
 BODY_BYTES = 1024 * 1024
 STRANGER_BYTES = 64 * 1024  # for a client that has not signed in, although API_TOKEN is set
 # Messages for clients, by the type of an error and by the pattern that does not match.
@@ -30,8 +32,14 @@ BY_PATTERN = {
 
 
 def read_query(schema: type[schemas.Query]) -> Any:
-    """Read the query string into the schema. Raises Malformed, which names every wrong parameter."""
-    if not request.query_string and schema is schemas.NoQuery:
+    """Read the query string into the schema. Do not change the object. Raises Malformed, which names every error."""
+    query = request.query_string
+    return _kept_query(schema, query) if len(query) <= KEPT_LENGTH else _parse_query(schema, query)
+
+
+def _parse_query(schema: type[schemas.Query], query: bytes) -> Any:
+    """Read the query string of the current request, which is this one."""
+    if not query and schema is schemas.NoQuery:
         return None
     parameters: dict[str, Any] = {}
     for name, values in request.args.lists():
@@ -45,6 +53,10 @@ def read_query(schema: type[schemas.Query]) -> Any:
         else:
             parameters[name] = values if field is not None and field.default == [] else _only(name, values)
     return validate_query(schema, parameters)
+
+
+# Clients send the same short queries again and again. An error is not kept.
+_kept_query = lru_cache(KEPT_QUERIES)(_parse_query)
 
 
 def validate_query(schema: type[schemas.Query], parameters: dict[str, Any]) -> Any:

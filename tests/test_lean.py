@@ -1,0 +1,57 @@
+"""LeanFlask: it answers as Flask does, without what this service does not use."""
+
+import pytest
+from flask import Flask, session
+from flask.testing import FlaskClient
+
+from models import Job
+from tests.conftest import on_sqlite
+from web.lean import JsonResponse, LeanFlask
+
+PLACES = [
+    {"base_url": "http://LocalHost:80/"},
+    {"base_url": "https://[::1]:8000/", "path": "/api/jobs", "query_string": "q=é"},
+    {"base_url": "http://127.0.0.1:8000/prefix", "path": "/é//x", "method": "POST"},
+    {"headers": {"Host": "a b"}},
+    {"headers": {"Host": ""}},
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_routes_are_looked_for_where_flask_looks_for_them(place: dict[str, object]) -> None:
+    adapters = []
+    for app in (Flask(__name__), LeanFlask(__name__)):
+        with app.test_request_context(**place) as context:
+            adapters.append(vars(context.url_adapter) | {"map": None})
+    plain, lean = adapters
+    for adapter in adapters:
+        adapter["path_info"] = "/" + adapter["path_info"].lstrip("/")
+    assert lean == plain and lean["server_name"] is not None
+
+
+def test_the_session_that_all_requests_share_cannot_be_written() -> None:
+    with LeanFlask(__name__).test_request_context(), pytest.raises(RuntimeError):
+        session["user"] = "x"
+
+
+@on_sqlite
+@pytest.mark.parametrize("path", ["/api/jobs/job-1", "/api/jobs"])
+def test_head_has_the_headers_of_get_and_no_body(client: FlaskClient, job: Job, path: str) -> None:
+    got, asked = client.get(path), client.head(path)
+    assert asked.data == b"" and got.data
+    assert dict(asked.headers) == dict(got.headers)
+    assert got.content_length == len(got.data) and got.content_type == "application/json"
+
+
+def test_what_must_happen_when_a_json_response_was_sent_happens() -> None:
+    app, closed = LeanFlask(__name__), []
+
+    @app.get("/")
+    def view() -> JsonResponse:
+        response = JsonResponse(b"{}")
+        response.call_on_close(lambda: closed.append(True))
+        return response
+
+    with app.test_client().get("/") as answer:
+        assert answer.data == b"{}"
+    assert closed == [True]
