@@ -75,7 +75,7 @@ class Repository(Generic[R]):
         values = {key: new_id(), "created_at": now, "updated_at": now, **self._implied(self._row(fields))}
         with rules_named(self.model):
             request = values["fingerprint"] = fingerprint(fields)
-            with database.atomic():
+            with writes.transaction():
                 row = writes.insert(self.model, values)
                 if row is not None:
                     return row, True
@@ -88,7 +88,7 @@ class Repository(Generic[R]):
 
     def delete(self, record_id: str, if_match: Sequence[int] | None = None) -> bool:
         """True when it was there and is gone, and what belonged to it too. Raises Stale."""
-        with database.atomic():
+        with writes.transaction():
             gone = writes.delete(self.model, [self._is(record_id), *self._unchanged(if_match)])
             kept = None if gone or if_match is None else self.get_row(record_id)
         if kept is not None:
@@ -161,7 +161,7 @@ class Repository(Generic[R]):
         Raises Invalid, MissingParent, WrongStatus, LeaseLost, and Stale when its version is none of if_match.
         """
         changes = self._row(changes)
-        with rules_named(self.model), database.atomic():
+        with rules_named(self.model), writes.transaction():
             if changes:
                 guards = [self._is(record_id), *self._unchanged(if_match), *self._allowed(changes, lease_token)]
                 assignments = [writes.touched(utc_now()), *self._assignments(changes, lease_token)]
