@@ -73,7 +73,7 @@ def test_a_row_of_the_database_has_the_record_and_the_json_that_peewee_reads(
     LoopRepository().update("loop-1", fade_in_out=True, analysis={"tempo": 120})
     row = database.execute_sql(f"SELECT {rows.columns(model)} FROM {model._meta.table_name}").fetchone()
     record = model.get()
-    assert rows.record(model, row).__data__ == record.__data__
+    assert repr(sorted(rows.record(model, row).__data__.items())) == repr(sorted(record.__data__.items()))
     assert json.loads(fragment(model, row)) == json.loads(plain_json(record))
     assert fragment(model, row) == plain_json(record)
 

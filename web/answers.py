@@ -95,6 +95,11 @@ def require(record: Any) -> Any:
     return record
 
 
+def require_one(repo: Repository[Any], record_id: str) -> None:
+    """Raise NotFound if there is no record with this id."""
+    require(repo.get_value(record_id, "updated_at"))
+
+
 def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand: str | None = None) -> Response:
     """A response with one page of a list and the URL of the next page.
 
