@@ -6,7 +6,7 @@ refused.
 """
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -21,6 +21,7 @@ from models import EPOCH, Statuses, Work, microseconds, utc_now
 from records import queue, rows, writes
 from records.pages import Page, Plain
 from records.repository import Repository
+from records.tally import tally
 from records.writes import Clause, is_one_of
 
 W = TypeVar("W", bound=Work)
@@ -68,6 +69,10 @@ class WorkRepository(Repository[W]):
         is_one = Plain(self.model.status, "IN", statuses)
         return few_rows(is_one) if len(statuses) > 1 and all(map(self.statuses.is_active, statuses)) else is_one
 
+    def tally(self) -> dict[str, int]:
+        """The number of records in each status."""
+        return {**dict.fromkeys(self.statuses.all, 0), **tally(self.name)}
+
     def claim(self, worker: str, lease_seconds: float = 60) -> W | None:
         """Lease the best pending record to a worker: highest priority, then oldest. None if nothing is pending."""
         return self._claim(worker, lease_seconds)
@@ -81,6 +86,24 @@ class WorkRepository(Repository[W]):
         with database.atomic():
             ended = end()
             return ended, None if ended is None else claim()
+
+    def _lists(self, page: Page, where: Sequence[Expression]) -> list[Sequence[Expression]]:
+        """One list for each status, if several are read: no index has several statuses in the order of a page.
+
+        The order of updated_at or priority has an index only within a status. But what belongs to one record is sorted.
+        """
+        chosen = [each for each in where if isinstance(each, Plain) and each.column == "status"]
+        others = [each for each in where if each not in chosen]
+        if chosen:
+            statuses = tuple(dict.fromkeys(chosen[0].values))
+        elif page.sort in ("updated_at", "priority") and not any(map(self._is_of_parent, where)):
+            statuses = self.statuses.all
+        else:
+            return [where]
+        return [(Plain(self.model.status, "=", status), *others) for status in statuses]
+
+    def _is_of_parent(self, condition: Expression) -> bool:
+        return any(getattr(condition, "lhs", None) is field for field in self.model._meta.refs)
 
     def heartbeat(self, record_id: str, lease_token: str) -> W | None:
         """Renew the lease. Returns the record with cancel_requested, or None if it was deleted. Raises LeaseLost."""

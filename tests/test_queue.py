@@ -51,9 +51,8 @@ def test_a_claim_reads_few_index_entries_of_many_jobs(many: None) -> None:
         index = "job_queue" if types else "job_claim"
         seen = plans(lambda: jobs.claim_of(types, "w") if types else jobs.claim("w"))  # noqa: B023
         assert seen and all(index in plan for plan in seen), seen
-        assert not any(word in plan for plan in seen for word in ("SCAN job", "TEMP B-TREE", "Seq Scan", "Sort  ")), (
-            seen
-        )
+        slow = ("SCAN job'", "TEMP B-TREE", "Seq Scan", "Sort  ")  # the index job_claim has only pending jobs
+        assert not any(word in plan for plan in seen for word in slow), seen
 
 
 def test_a_claim_of_several_types_keeps_the_order_of_the_queue() -> None:
