@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from database import database
 from errors import LeaseLost, WrongStatus
 from models import Job, Loop, Track, utc_now
 from repos import JobRepository, LoopRepository
