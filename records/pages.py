@@ -42,6 +42,11 @@ class Plain(Expression):
         return f'"{self.column}" {self.operator} {places}'
 
 
+def is_of_status(condition: Expression) -> bool:
+    """True for a plain condition on the status."""
+    return isinstance(condition, Plain) and condition.column == "status"
+
+
 def key_columns(model: Any, sort: str) -> str:
     """The columns of a Key, for SELECT."""
     return f'"{model._meta.primary_key.column_name}", "updated_at", "{model._meta.fields[sort].column_name}"'

@@ -15,7 +15,7 @@ from database.refusals import rules_named
 from errors import Conflict, Invalid, LedgerError, Stale
 from models import Record, new_id, utc_now
 from records import rows, writes
-from records.pages import Key, Page, Plain, in_order, key_columns, keys_of, plain_list
+from records.pages import Key, Page, Plain, in_order, is_of_status, key_columns, keys_of, plain_list
 from records.rows import Row
 from records.session import Session
 from records.tally import tally
@@ -150,9 +150,9 @@ class Repository(Generic[R]):
         """How many records meet every condition. Without a condition but the status, it reads the tally alone."""
         if not where:
             return sum(tally(self.name).values())
-        if len(where) == 1 and isinstance(where[0], Plain) and where[0].column == "status":
+        if len(where) == 1 and is_of_status(where[0]):
             numbers = tally(self.name)
-            return sum(numbers.get(status, 0) for status in set(where[0].values))
+            return sum(numbers.get(status, 0) for status in set(cast(Plain, where[0]).values))
         return cast(int, self._where(self.model.select(), where).count())
 
     @property

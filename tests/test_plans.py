@@ -139,6 +139,14 @@ def test_merged_pages_are_those_of_one_sorted_list() -> None:
         assert keys == [key for (key,) in wanted.offset(3).limit(7).tuples()]
 
 
+def test_a_merged_list_keeps_the_other_conditions() -> None:
+    type_is = equals(Job.job_type, "synth")
+    for where in ([jobs.in_status("failed", "completed"), type_is], [type_is], [type_is, Job.priority == 4]):
+        page = jobs.page(Page("updated_at", limit=9), *where)
+        assert len(page) == 9 and {job.job_type for job in page} == {"synth"}
+        assert len(where) == 2 or {job.status for job in page} <= {"completed", "pending", "failed"}
+
+
 QUEUE = "status = 'pending' ORDER BY priority DESC, created_at, job_id LIMIT 1"
 
 
