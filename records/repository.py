@@ -15,7 +15,7 @@ from database.refusals import rules_named
 from errors import Conflict, Invalid, LedgerError, Stale
 from models import Record, new_id, utc_now
 from records import rows, writes
-from records.pages import Page, Plain, plain_query
+from records.pages import Key, Page, Plain, key_columns, keys_of, plain_query
 from records.rows import Row
 from records.session import Session
 from records.writes import Clause
@@ -101,11 +101,25 @@ class Repository(Generic[R]):
 
     def page_rows(self, page: Page, *where: Expression) -> list[Row]:
         """The rows of these records, with rows.columns() of the model."""
-        if all(isinstance(condition, Plain) for condition in where):
-            sql, values = plain_query(self.model, page, cast("tuple[Plain, ...]", where))
+        if self._is_plain(where):
+            query = plain_query(self.model, rows.columns(self.model), page, cast("tuple[Plain, ...]", where))
         else:
-            sql, values = self._selected(page, *where).sql()
-        return cast("list[Row]", database.execute_sql(sql, values).fetchall())
+            query = self._selected(page, *where).sql()
+        return cast("list[Row]", database.execute_sql(*query).fetchall())
+
+    def page_keys(self, page: Page, *where: Expression) -> tuple[list[Key], list[Row]]:
+        """(the keys of these records, the rows of all of them or of none). Rows are read if that takes no longer."""
+        if self._is_plain(where):
+            columns = key_columns(self.model, page.sort)
+            query = plain_query(self.model, columns, page, cast("tuple[Plain, ...]", where))
+            return database.execute_sql(*query).fetchall(), []
+        read = self.page_rows(page, *where)
+        return keys_of(self.model, page.sort, read), read
+
+    def get_rows(self, record_ids: Sequence[str]) -> list[Row]:
+        """The rows of these records, in any order, without those that do not exist."""
+        select = _select_where_in(self.model, self.key.column_name, len(record_ids))
+        return cast("list[Row]", database.execute_sql(select, record_ids).fetchall())
 
     def count(self, *where: Expression) -> int:
         """How many records meet every condition."""
@@ -115,6 +129,10 @@ class Repository(Generic[R]):
     def name(self) -> str:
         """'job', 'track' or 'loop'."""
         return str(self.model._meta.table_name)
+
+    def _is_plain(self, where: Sequence[Expression]) -> bool:
+        """True if plain_query() can write the SQL for these conditions."""
+        return all(isinstance(condition, Plain) for condition in where)
 
     def _selected(self, page: Page, *where: Expression) -> Any:
         """The query of a page; keyset when page.after says where the one before ended."""
@@ -229,15 +247,13 @@ def child_rows(model: Any, parent: str, ids: Sequence[str]) -> dict[str, list[Ro
     place = rows.place(model, parent)
     children: dict[str, list[Row]] = {}
     if ids:
-        for row in database.execute_sql(_select_children(model, parent, len(ids)), ids).fetchall():
+        select = _select_where_in(model, model._meta.fields[parent].column_name, len(ids))
+        order = f'ORDER BY "created_at", "{model._meta.primary_key.column_name}"'
+        for row in database.execute_sql(f"{select} {order}", ids).fetchall():
             children.setdefault(row[place], []).append(row)
     return children
 
 
-def _select_children(model: Any, parent: str, count: int) -> str:
-    column, key = model._meta.fields[parent].column_name, model._meta.primary_key.column_name
+def _select_where_in(model: Any, column: str, count: int) -> str:
     places = ", ".join([database.param] * count)
-    return (
-        f'SELECT {rows.columns(model)} FROM {model._meta.table_name} WHERE "{column}" IN ({places}) '
-        f'ORDER BY "created_at", "{key}"'
-    )
+    return f'SELECT {rows.columns(model)} FROM {model._meta.table_name} WHERE "{column}" IN ({places})'

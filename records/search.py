@@ -1,5 +1,6 @@
 """Jobs by words of the prompt and values of the metadata, at a cost that hardly grows with how many match."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
@@ -69,6 +70,9 @@ class JobSearch(JobRepository):
             return super().page_rows(page, *map(few_rows, self._by_index()), *map(unindexed, where))
         jobs = self._newest(page, start, *map(unindexed, where)) if newest_first else None
         return super().page_rows(page, *map(unindexed, self._by_index()), *where) if jobs is None else jobs
+
+    def _is_plain(self, where: Sequence[Expression]) -> bool:
+        return False
 
     def _among_newest(self, page: Page, *where: Expression) -> list[Row] | None:
         """The page out of the newest jobs; None when too few of these match."""

@@ -1,6 +1,5 @@
 """One request and its answer, from the head of the request to the last byte of the answer."""
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
@@ -14,8 +13,6 @@ from server.environ import Environ
 if TYPE_CHECKING:
     from server.front import Front
     from server.http import Connection
-
-access_log = logging.getLogger("ledger.access")
 
 
 class Sender(Protocol):
@@ -140,7 +137,7 @@ class Exchange:
         milliseconds = (time.perf_counter() - self._started_at) * 1000
         method, path = self.environ["REQUEST_METHOD"], self.environ["PATH_INFO"]
         shown = path if path.isascii() and path.isprintable() else quote(path, encoding="latin-1")
-        access_log.info("%s %s %s %s %.1f ms", self.environ["REMOTE_ADDR"], method, shown, code, milliseconds)
+        self.front.access_log.write(f"{self.environ['REMOTE_ADDR']} {method} {shown} {code} {milliseconds:.1f} ms")
 
     def abandon(self) -> None:
         """The connection is lost. If the app is at work, its answer comes later."""

@@ -22,6 +22,7 @@ from server.environ import Environ, Environs
 from server.exchange import Exchange
 from server.http import Connection
 from server.lanes import Lane
+from server.logs import AccessLog
 from server.streams import Streams
 from server.transfers import FileSender
 from server.waits import Waits
@@ -64,6 +65,7 @@ class Front:
         self.slow: dict[Connection, None] = {}  # those that do not read as fast as they are sent to, in this order
         self.no_body = Body()
         self.is_stopping = False
+        self.access_log = AccessLog(loop)
         self._memory, self._files = Budget(BODIES_BYTES), Budget(UPLOADS)
         self._read_lane = Lane("read", site.threads, QUEUE, loop)
         self._write_lane = Lane("write", site.threads, QUEUE, loop)  # a slow disk, or a lock, must not stop the reads
@@ -162,6 +164,7 @@ class Front:
             lane.close()
         while any(lane.is_alive() for lane in self._lanes) and time.monotonic() < until:
             await asyncio.sleep(0.01)
+        self.access_log.flush()
 
     def _publish(self, messages: list[Message], position: int) -> None:
         self._streams.publish(messages, position)

@@ -3,7 +3,7 @@
 A fragment is the JSON object of one record, as bytes. A response is a fragment, or a list of fragments.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import cache, lru_cache
 from json.encoder import encode_basestring
@@ -79,7 +79,7 @@ def with_member(fragment: bytes, name: str, value: bytes) -> bytes:
     return b'%b,"%b":%b}' % (fragment[:-1], name.encode(), value)
 
 
-def array(fragments: list[bytes]) -> bytes:
+def array(fragments: Iterable[bytes]) -> bytes:
     """The JSON array of these fragments."""
     return b"[" + b",".join(fragments) + b"]"
 
