@@ -1,9 +1,9 @@
 """The queue: which record a claim takes, what it costs, and whom it disturbs."""
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import cysqlite
 import pytest
 
 from database import database, is_postgresql
@@ -67,9 +67,10 @@ def test_a_claim_of_several_types_keeps_the_order_of_the_queue() -> None:
 @on_sqlite
 def test_a_worker_that_finds_nothing_takes_no_lock(ledger: Settings) -> None:
     database.execute_sql("PRAGMA busy_timeout = 0")
-    other = sqlite3.connect(ledger.sqlite_path, isolation_level=None)
+    other = cysqlite.connect(str(ledger.sqlite_path))
     other.execute("BEGIN IMMEDIATE")
     assert jobs.claim("w") is jobs.claim_of(["a"], "w") is jobs.claim_of(["a", "b"], "w") is loops.claim("w") is None
+    other.execute("ROLLBACK")
     other.close()
 
 
