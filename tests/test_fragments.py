@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from peewee import BooleanField, FloatField, IntegerField, JSONField
+from peewee import BooleanField, FloatField, ForeignKeyField, IntegerField, JSONField
 
 from database import database, from_json, to_column, to_json
 from database.json_text import stored_json
@@ -41,7 +41,8 @@ def values(field: Any) -> st.SearchStrategy[Any]:
         return nullable | st.floats(1e-300, 1e6)
     if isinstance(field, IntegerField):
         return st.integers(-(2**63), 2**63 - 1)
-    return nullable | (TEXT if field.null else st.from_regex("[A-Za-z0-9._-]{1,64}", fullmatch=True))
+    is_id = field.primary_key or isinstance(field, ForeignKeyField)
+    return nullable | (st.from_regex("[A-Za-z0-9._-]{1,64}", fullmatch=True) if is_id else TEXT)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -62,3 +62,9 @@ def test_fragments_are_dropped_when_they_are_too_many_or_too_large(
         fragments.of_rows([row])
     assert len(fragments) <= 2 * 4
     assert fragments.of_rows(read()[-1:])["job-11"] is fragments.of_rows(read()[-1:])["job-11"]
+
+
+def test_a_large_fragment_is_not_kept(ledger: object) -> None:
+    jobs.create(job_id="large", prompt="p", metadata={"lyrics": "la " * 10_000})
+    fragments = Kept(Job)
+    assert b"la la" in fragments.of_rows(read())["large"] and len(fragments) == 0

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlencode
@@ -20,6 +20,7 @@ from records.pages import Key, Page, keys_of
 from records.repository import Repository, child_rows
 from records.rows import Row
 from web import schemas
+from web.current import services
 from web.fragments import URLS, array, fragment, with_member
 from web.kept import Kept
 from web.lean import json_response, not_modified
@@ -147,9 +148,8 @@ def _conditional(answer: Response, tag: str) -> Response:
     return answer.make_conditional(request)  # type: ignore[return-value]
 
 
-@cache
 def _kept(model: Any) -> Kept:
-    return Kept(model)
+    return services().kept[model]
 
 
 def _text(record: Record) -> bytes:

@@ -12,7 +12,8 @@ from records.rows import Row
 from web.fragments import fragment
 
 MOST = 2000  # fragments of one generation
-MOST_BYTES = 4 * 1024 * 1024
+MOST_BYTES = 2 * 1024 * 1024  # of one generation; six generations at most are kept in a process
+LARGEST = 16 * 1024  # bytes of a fragment; a larger one is written each time
 
 
 class Kept:
@@ -60,6 +61,8 @@ class Kept:
         return text
 
     def _keep(self, record_id: str, kept: tuple[int, bytes]) -> None:
+        if len(kept[1]) > LARGEST:
+            return
         if self._bytes > MOST_BYTES or len(self._new) >= MOST:
             self._old, self._new, self._bytes = self._new, {}, 0
         self._new[record_id] = kept
