@@ -148,14 +148,11 @@ class Job(Work):
 
     class Meta:
         indexes = (
-            (("status", "priority", "created_at", "job_id"), False),
             (("status", "created_at", "job_id"), False),
             (("status", "updated_at", "job_id"), False),
+            (("status", "priority", "job_id"), False),
             (("job_type", "created_at", "job_id"), False),
             (("created_at", "job_id"), False),
-            (("updated_at", "job_id"), False),
-            (("priority", "job_id"), False),
-            (("lease_expires_at",), False),
         )
 
 
@@ -197,12 +194,10 @@ class Loop(Work):
     class Meta:
         indexes = (
             (("track", "created_at", "loop_id"), False),
-            (("status", "priority", "created_at", "loop_id"), False),
             (("status", "created_at", "loop_id"), False),
+            (("status", "updated_at", "loop_id"), False),
+            (("status", "priority", "loop_id"), False),
             (("created_at", "loop_id"), False),
-            (("updated_at", "loop_id"), False),
-            (("priority", "loop_id"), False),
-            (("lease_expires_at",), False),
         )
 
 

@@ -104,10 +104,8 @@ def _migrate() -> None:
 
 
 def _is_of_development() -> bool:
-    """True if a version before the first release created the tables: only its prompt column is NOT NULL."""
-    if not database.table_exists("job"):
-        return False
-    return any(column.name == "prompt" and not column.null for column in database.get_columns("job"))
+    """True if a version before the first release created the tables: it had no tally."""
+    return bool(database.table_exists("job") and not database.table_exists("tally"))
 
 
 def _place(settings: Settings) -> str:

@@ -51,7 +51,7 @@ class SpooledBody:
         """Close the file, and delete it unless it was moved."""
         self._is_closed = True
         if self.file is not None:
-            with suppress(OSError):  # what could not be written before cannot be written now
+            with suppress(OSError):  # the disk may be full; the file is deleted anyway
                 self.file.close()
             self.file = None
         self.path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from maintenance.periodic import Periodic
 from models import Delivery, Event, utc_now
 from records.indexing import BATCH as JOBS
 from records.indexing import index_batch, jobs_behind
+from records.tally import fold_tally
 from repos import JobRepository, LoopRepository
 from settings import get_settings
 
@@ -55,6 +56,7 @@ class Housekeeping:
         self.requeue()
         self.forget_old()
         index_jobs(self.stopping)
+        fold_tally()
         if self.delivery_limit is not None:
             limit_deliveries(self.delivery_limit)
         if time.monotonic() >= self._hourly_at:

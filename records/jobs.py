@@ -53,12 +53,6 @@ class JobRepository(WorkRepository[Job]):
         names = _walk(lambda last: queue.next_waiting_type(Job, last), limit)
         return {name: queue.count_waiting(Job, name, most + 1) for name in names}
 
-    def tally(self, most: int = COUNTED) -> dict[str, int]:
-        """The number of jobs by status. It counts at most most + 1 jobs of each status, so it stays fast."""
-        statuses, one = self.statuses.all, f"SELECT 1 FROM job WHERE status = {database.param} LIMIT {most + 1}"
-        columns = ", ".join([f"(SELECT COUNT(*) FROM ({one}) AS counted)"] * len(statuses))
-        return dict(zip(statuses, database.execute_sql(f"SELECT {columns}", statuses).fetchone(), strict=True))
-
 
 def _walk(next_after: Callable[[str], str | None], limit: int) -> list[str]:
     """The first texts of an index, each once. next_after(text) returns the next one, or None."""

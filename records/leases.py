@@ -6,7 +6,7 @@ refused.
 """
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -19,8 +19,9 @@ from database.refusals import rules_named
 from errors import Invalid, LeaseLost, LedgerError, WrongStatus
 from models import EPOCH, Statuses, Work, microseconds, utc_now
 from records import queue, rows, writes
-from records.pages import Page, Plain
+from records.pages import Page, Plain, is_of_status
 from records.repository import Repository
+from records.tally import tally
 from records.writes import Clause, is_one_of
 
 W = TypeVar("W", bound=Work)
@@ -67,6 +68,28 @@ class WorkRepository(Repository[W]):
             self._require_status(status)
         is_one = Plain(self.model.status, "IN", statuses)
         return few_rows(is_one) if len(statuses) > 1 and all(map(self.statuses.is_active, statuses)) else is_one
+
+    def tally(self) -> dict[str, int]:
+        """The number of records in each status."""
+        return {**dict.fromkeys(self.statuses.all, 0), **tally(self.name)}
+
+    def _lists(self, page: Page, where: Sequence[Expression]) -> list[Sequence[Expression]]:
+        """One list for each status, if several are read: no index has several statuses in the order of a page.
+
+        The order of updated_at or priority has an index only within a status. But what belongs to one record is sorted.
+        """
+        chosen = [condition for condition in where if is_of_status(condition)]
+        others = [condition for condition in where if not is_of_status(condition)]
+        if chosen:
+            statuses = tuple(dict.fromkeys(cast(Plain, chosen[0]).values))
+        elif page.sort in ("updated_at", "priority") and not any(map(self._is_of_parent, where)):
+            statuses = self.statuses.all
+        else:
+            return [where]
+        return [(Plain(self.model.status, "=", status), *others) for status in statuses]
+
+    def _is_of_parent(self, condition: Expression) -> bool:
+        return any(getattr(condition, "lhs", None) is field for field in self.model._meta.refs)
 
     def claim(self, worker: str, lease_seconds: float = 60) -> W | None:
         """Lease the best pending record to a worker: highest priority, then oldest. None if nothing is pending."""

@@ -42,6 +42,11 @@ class Plain(Expression):
         return f'"{self.column}" {self.operator} {places}'
 
 
+def is_of_status(condition: Expression) -> bool:
+    """True for a plain condition on the status."""
+    return isinstance(condition, Plain) and condition.column == "status"
+
+
 def key_columns(model: Any, sort: str) -> str:
     """The columns of a Key, for SELECT."""
     return f'"{model._meta.primary_key.column_name}", "updated_at", "{model._meta.fields[sort].column_name}"'
@@ -53,8 +58,8 @@ def keys_of(model: Any, sort: str, read: Iterable[Row]) -> list[Key]:
     return [(row[key], row[version], row[by]) for row in read]
 
 
-def plain_query(model: Any, columns: str, page: Page, where: Sequence[Plain]) -> tuple[str, list[Any]]:
-    """The SQL of a page, and its parameters."""
+def plain_list(model: Any, columns: str, page: Page, where: Sequence[Plain]) -> tuple[str, list[Any]]:
+    """The SQL of a list without its order, and its parameters."""
     param, meta = database.param, model._meta
     sort, key = meta.fields[page.sort], meta.primary_key.column_name
     conditions = [condition.text(param) for condition in where]
@@ -62,10 +67,12 @@ def plain_query(model: Any, columns: str, page: Page, where: Sequence[Plain]) ->
     if page.after is not None:
         conditions.append(f'("{sort.column_name}", "{key}") {"<" if page.descending else ">"} ({param}, {param})')
         values += [sort.db_value(page.after[0]), page.after[1]]
-    condition = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    way = "DESC" if page.descending else "ASC"
-    sql = (
-        f"SELECT {columns} FROM {meta.table_name} {condition}"
-        f'ORDER BY "{sort.column_name}" {way}, "{key}" {way} LIMIT {param} OFFSET {param}'
-    )
-    return sql, [*values, page.limit, page.offset]
+    condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {columns} FROM {meta.table_name}{condition}", values
+
+
+def in_order(model: Any, page: Page) -> str:
+    """The end of the SQL of a page: its order, and places for its limit and its offset."""
+    way, meta = "DESC" if page.descending else "ASC", model._meta
+    order = f'"{meta.fields[page.sort].column_name}" {way}, "{meta.primary_key.column_name}" {way}'
+    return f"ORDER BY {order} LIMIT {database.param} OFFSET {database.param}"

@@ -8,19 +8,21 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from peewee import SQL, Expression, Field, Tuple
 
-from database import database
+from database import database, is_postgresql
 from database.hints import leave_few_rows, unindexed
 from database.json_text import dump
 from database.refusals import rules_named
 from errors import Conflict, Invalid, LedgerError, Stale
 from models import Record, new_id, utc_now
 from records import rows, writes
-from records.pages import Key, Page, Plain, key_columns, keys_of, plain_query
+from records.pages import Key, Page, Plain, in_order, is_of_status, key_columns, keys_of, plain_list
 from records.rows import Row
 from records.session import Session
+from records.tally import tally
 from records.writes import Clause
 
 R = TypeVar("R", bound=Record)
+MOST_ROWS = 2**63 - 1  # that a limit may have
 
 
 class Repository(Generic[R]):
@@ -101,28 +103,56 @@ class Repository(Generic[R]):
 
     def page_rows(self, page: Page, *where: Expression) -> list[Row]:
         """The rows of these records, with rows.columns() of the model."""
-        if self._is_plain(where):
-            query = plain_query(self.model, rows.columns(self.model), page, cast("tuple[Plain, ...]", where))
-        else:
-            query = self._selected(page, *where).sql()
-        return cast("list[Row]", database.execute_sql(*query).fetchall())
+        if leave_few_rows(where):
+            return self._read(*self._selected(page, *where).sql())
+        return self._merged(rows.columns(self.model), page, where)
 
     def page_keys(self, page: Page, *where: Expression) -> tuple[list[Key], list[Row]]:
         """(the keys of these records, the rows of all of them or of none). Rows are read if that takes no longer."""
         if self._is_plain(where):
-            columns = key_columns(self.model, page.sort)
-            query = plain_query(self.model, columns, page, cast("tuple[Plain, ...]", where))
-            return database.execute_sql(*query).fetchall(), []
+            return self._merged(key_columns(self.model, page.sort), page, where), []
         read = self.page_rows(page, *where)
         return keys_of(self.model, page.sort, read), read
 
     def get_rows(self, record_ids: Sequence[str]) -> list[Row]:
         """The rows of these records, in any order, without those that do not exist."""
-        select = _select_where_in(self.model, self.key.column_name, len(record_ids))
-        return cast("list[Row]", database.execute_sql(select, record_ids).fetchall())
+        return self._read(_select_where_in(self.model, self.key.column_name, len(record_ids)), record_ids)
+
+    def _lists(self, page: Page, where: Sequence[Expression]) -> list[Sequence[Expression]]:
+        """The conditions of the lists that a page is merged from."""
+        return [where]
+
+    def _merged(self, columns: str, page: Page, where: Sequence[Expression]) -> list[Any]:
+        """A page of several lists together. The database reads each list in the order of an index.
+
+        PostgreSQL does so only if each list has an order and a limit itself; SQLite allows that only to the whole.
+        """
+        order, lists = in_order(self.model, page), self._lists(page, where)
+        parts = [self._list(columns, page, *conditions) for conditions in lists]
+        if is_postgresql() and len(parts) > 1:
+            most = min(page.limit + page.offset, MOST_ROWS)
+            parts = [(f"({sql} {order})", [*values, most, 0]) for sql, values in parts]
+        values = [value for _, values in parts for value in values]
+        sql = f"{' UNION ALL '.join([sql for sql, _ in parts])} {order}"
+        return self._read(sql, [*values, page.limit, page.offset])
+
+    def _list(self, columns: str, page: Page, *where: Expression) -> tuple[str, list[Any]]:
+        """The SQL of a list without its order, and its parameters."""
+        if self._is_plain(where):
+            return plain_list(self.model, columns, page, cast("tuple[Plain, ...]", where))
+        sql, values = self._selected(page, *where).order_by().limit(None).offset(None).sql()
+        return str(sql), list(values)
+
+    def _read(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        return cast("list[Any]", database.execute_sql(sql, values).fetchall())
 
     def count(self, *where: Expression) -> int:
-        """How many records meet every condition."""
+        """How many records meet every condition. Without a condition but the status, it reads the tally alone."""
+        if not where:
+            return sum(tally(self.name).values())
+        if len(where) == 1 and is_of_status(where[0]):
+            numbers = tally(self.name)
+            return sum(numbers.get(status, 0) for status in set(cast(Plain, where[0]).values))
         return cast(int, self._where(self.model.select(), where).count())
 
     @property

@@ -18,6 +18,7 @@ from records.pages import Page
 from records.rows import Row
 
 FEW = 500  # matches that can be sorted in no time
+MANY = 20_000  # matches; with fewer, sorting them is faster than walking the list until enough of it match
 MARGIN = 100  # rowids: jobs that are made at the same time need not be numbered in the order of their times
 WALKED = 4  # times a page: so many of the newest jobs are looked at one by one, on PostgreSQL
 BEHIND, BATCHES = 2000, 5  # with so many jobs that are not in the index, a search adds so many batches of them
@@ -63,13 +64,15 @@ class JobSearch(JobRepository):
             jobs = self._among_newest(page, *where) if newest_first else None
             return super().page_rows(page, *self._by_index(), *where) if jobs is None else jobs
         if are_few:
-            return super().page_rows(page, cast(Expression, fn.EXISTS(self._matches(rowid, rowid))), *where)
+            return super().page_rows(page, self._is_one(), *where)
         catch_up()
-        start = self._nth_to(LAST)
-        if start is None:
+        start = self._nth_to(LAST, FEW)
+        jobs = self._newest(page, start, *map(unindexed, where)) if newest_first and start is not None else None
+        if jobs is not None:
+            return jobs
+        if start is None or self._nth_to(LAST, MANY) is None:
             return super().page_rows(page, *map(few_rows, self._by_index()), *map(unindexed, where))
-        jobs = self._newest(page, start, *map(unindexed, where)) if newest_first else None
-        return super().page_rows(page, *map(unindexed, self._by_index()), *where) if jobs is None else jobs
+        return super().page_rows(page, *([] if self.text is None else [self._is_one()]), *where)
 
     def _is_plain(self, where: Sequence[Expression]) -> bool:
         return False
@@ -89,7 +92,7 @@ class JobSearch(JobRepository):
         end, skipped = LAST, Job.select(SQL("1"))
         if page.after is not None:
             end = self._rowid_at(page.after[0])
-            start = self._nth_to(end)
+            start = self._nth_to(end, FEW)
             skipped = skipped.where(Job.created_at <= page.after[0])
         near = (start or 0, end)
         jobs = super().page_rows(page, few_rows(self._is_between(*near)), *where)
@@ -104,9 +107,9 @@ class JobSearch(JobRepository):
         query = Job.select(rowid).where(Job.created_at <= moment).order_by(Job.created_at.desc())
         return int(query.limit(1).scalar() or 0) + MARGIN
 
-    def _nth_to(self, end: int) -> int | None:
-        """The rowid of the FEWth match in the index counted down from this one; None when there are not as many."""
-        row = database.execute_sql(NTH, (self.match, end, FEW - 1)).fetchone()
+    def _nth_to(self, end: int, number: int) -> int | None:
+        """The rowid of the match with this number in the index, counted down from `end`; None when there are fewer."""
+        row = database.execute_sql(NTH, (self.match, end, number - 1)).fetchone()
         return row and int(row[0])
 
     def _by_index(self) -> list[Expression]:
@@ -118,6 +121,10 @@ class JobSearch(JobRepository):
         )
         has_fields = [filters.may_have(path, text) for path, text in self.metadata.items()]
         return has_fields if self.text is None else [has_words, *has_fields]
+
+    def _is_one(self) -> Expression:
+        """The condition: a match, looked up for one job after the other, on SQLite."""
+        return cast(Expression, fn.EXISTS(self._matches(rowid, rowid)))
 
     def _is_between(self, low: int, high: int) -> Expression:
         """The condition: a match with a rowid from low to high, on SQLite."""

@@ -4,8 +4,10 @@ from typing import Any
 
 from peewee import Case, fn
 
-from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track
+from models import JOB_STATUSES, LOOP_STATUSES, Job
 from records.jobs import JobRepository
+from records.loops import LoopRepository
+from records.tracks import TrackRepository
 
 
 def stats() -> dict[str, Any]:
@@ -21,17 +23,12 @@ def stats() -> dict[str, Any]:
         .limit(100)
     )
     mean = Job.select(fn.AVG(durations.c.duration)).from_(durations).scalar()
-    counts = {model: _counts_by_status(model) for model in (Job, Loop)}
+    jobs, loops = JobRepository().tally(), LoopRepository().tally()
     return {
-        "jobs": counts[Job],
-        "loops": counts[Loop],
-        "tracks": Track.select().count(),
-        "queue_length": counts[Job][JOB_STATUSES.pending] + counts[Loop][LOOP_STATUSES.pending],
+        "jobs": jobs,
+        "loops": loops,
+        "tracks": TrackRepository().count(),
+        "queue_length": jobs[JOB_STATUSES.pending] + loops[LOOP_STATUSES.pending],
         "waiting_by_type": JobRepository().waiting_types(),
         "mean_job_seconds": None if mean is None else float(mean) / 1_000_000,
     }
-
-
-def _counts_by_status(model: Any) -> dict[str, int]:
-    rows = model.select(model.status, fn.COUNT(model.status)).group_by(model.status).tuples()
-    return {**dict.fromkeys(model.statuses.all, 0), **dict(rows)}

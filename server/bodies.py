@@ -16,10 +16,10 @@ FULL = "Too many bodies are being read just now: send this again in a moment."
 
 
 class Body:
-    """No body at all; also what every kind of body can do."""
+    """A request without a body; and the interface of all kinds of bodies."""
 
     is_being_written = False
-    refusal: Answer | None = None  # the answer if no more can be kept; None if the app gives it
+    refusal: Answer | None = None  # the answer if the body cannot be kept; None if the app gives the answer
     pause: Callable[[bool], None]
 
     def __init__(self) -> None:
@@ -128,11 +128,11 @@ class FileBody(Body):
 
 
 class Budget:
-    """What all bodies of a kind use together: bytes of memory, or files."""
+    """A limit for all bodies of one kind together: bytes of memory, or a number of files."""
 
-    def __init__(self, most: int) -> None:
-        self.most, self.used = most, 0
+    def __init__(self, limit: int) -> None:
+        self.limit, self.used = limit, 0
 
     def has_room(self, amount: int) -> bool:
         """True if one more body can use this amount."""
-        return self.used + amount <= self.most
+        return self.used + amount <= self.limit

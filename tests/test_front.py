@@ -47,8 +47,8 @@ def large() -> Large:
 
 @pytest.fixture
 def front(large: Large, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningFront]:
-    """A front that serves it; the test looks at the connections itself."""
-    monkeypatch.setattr(limits, "LOOK_SECONDS", AN_HOUR)
+    """A front that serves it; the test checks the connections itself."""
+    monkeypatch.setattr(limits, "CHECK_SECONDS", AN_HOUR)
     with serving(large) as made:
         yield made
 
@@ -78,10 +78,10 @@ def test_the_clients_that_have_been_slow_for_longest_are_cut_off_when_the_memory
 def test_a_client_that_reads_nothing_for_a_minute_is_cut_off(front: RunningFront) -> None:
     client, connection = slow_client(front, get())
     now = front.loop.time()
-    front.call(connection.look, now)
-    front.call(connection.look, now + STALL_SECONDS - 1)
+    front.call(connection.check, now)
+    front.call(connection.check, now + STALL_SECONDS - 1)
     assert connection in front.front.connections
-    front.call(connection.look, now + STALL_SECONDS + 1)
+    front.call(connection.check, now + STALL_SECONDS + 1)
     wait_for(lambda: connection not in front.front.connections, SECONDS)
     assert len(rest(client)) < len(ANSWER)
 
@@ -89,12 +89,12 @@ def test_a_client_that_reads_nothing_for_a_minute_is_cut_off(front: RunningFront
 def test_a_client_that_reads_a_little_stays(front: RunningFront) -> None:
     client, connection = slow_client(front, get())
     now, before = front.loop.time(), front.call(connection.unsent)
-    front.call(connection.look, now)
+    front.call(connection.check, now)
     received = 0
     while front.call(connection.unsent) == before:
         received += len(client.recv(10_000))
-    front.call(connection.look, now + STALL_SECONDS - 1)
-    front.call(connection.look, now + 2 * STALL_SECONDS - 2)
+    front.call(connection.check, now + STALL_SECONDS - 1)
+    front.call(connection.check, now + 2 * STALL_SECONDS - 2)
     client.shutdown(socket.SHUT_WR)
     assert received + len(rest(client)) > len(ANSWER)
 
@@ -114,7 +114,7 @@ def test_no_more_than_64_kilobytes_are_read_ahead_of_an_answer(front: RunningFro
     head = get().removesuffix(b"\r\n") + b"X-Long: %s\r\n\r\n" % (b"a" * 60_000)
     client.sendall(head * 20)
     wait_for(lambda: connection.transport.is_reading() is False, SECONDS)
-    front.call(connection.look, front.loop.time() + STALL_SECONDS - 1)
+    front.call(connection.check, front.loop.time() + STALL_SECONDS - 1)
     assert read_answers(client, 21) == [len(ANSWER)] * 21
 
 

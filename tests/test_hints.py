@@ -16,8 +16,8 @@ jobs = JobRepository()
 pytestmark = [pytest.mark.usefixtures("many"), on_sqlite]
 STATISTICS = [  # as ANALYZE writes them
     *(("job_status", "200000 5000 1 1"), ("job_status_updated_at", "200000 5000 1 1")),
-    *(("job_claim", "200000 5000 1000 1 1"), ("job_queue", "5000 5 5 1 1")),
-    *(("job_created_at", "200000 1 1"), ("job_updated_at", "200000 1 1"), ("job_priority", "200000 5000 1")),
+    *(("job_claim", "5000 1000 1 1"), ("job_queue", "5000 1000 100 1 1")),
+    *(("job_created_at", "200000 1 1"), ("job_status_priority", "200000 5000 1000 1")),
     *(("job_type", "200000 200 1 1"), ("sqlite_autoindex_job_1", "200000 1")),
 ]
 

@@ -95,11 +95,6 @@ def test_the_tabs_count_jobs_by_status(client: FlaskClient) -> None:
     assert counts(client.get("/?q=song").text) == {}
 
 
-def test_a_count_ends_where_it_would_become_slow(app: Flask) -> None:
-    fill(4)
-    assert JobRepository().tally(most=2)["pending"] == 3
-
-
 def test_the_types_are_those_there_are(app: Flask) -> None:
     assert JobRepository().types() == []
     for kind in ("synth", "diffrhythm", "synth", "a-z"):

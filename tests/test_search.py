@@ -146,6 +146,7 @@ def test_pages_of_a_search_are_those_of_the_whole_list(
     shuffled: int, indexed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "FEW", 10)
+    monkeypatch.setattr(search, "MANY", 60)
     monkeypatch.setattr(search, "MARGIN", 1)
     rng = random.Random(shuffled)
     for number in range(200):

@@ -138,6 +138,14 @@ def development_database(database_url: str, tmp_path: Path) -> str:
     return database_url
 
 
+def test_a_database_without_the_tally_is_of_a_development_version(ledger: Settings, tmp_path: Path) -> None:
+    database.execute_sql("DROP TABLE tally")
+    release()
+    before = digests(tmp_path)
+    assert "earlier development version" in refusal(tmp_path, DATABASE_URL=ledger.database_url)
+    assert digests(tmp_path) == before
+
+
 @pytest.mark.parametrize("later", ["", "0002_live"])
 def test_a_database_of_a_development_version_is_refused_and_left_as_it_is(
     later: str, development_database: str, tmp_path: Path

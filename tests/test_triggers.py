@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -43,6 +43,21 @@ def test_updated_at_rises_with_every_change(job: Job) -> None:
         seen.append(Job.get_by_id(job.job_id).updated_at)
     assert seen == sorted(set(seen))
     assert Job.get_by_id(job.job_id).created_at == job.created_at
+
+
+@pytest.mark.parametrize("seconds", [-5, 0, 5])
+def test_a_writer_may_set_updated_at_but_only_to_a_later_time(job: Job, seconds: int) -> None:
+    chosen = job.updated_at + timedelta(seconds=seconds)
+    Job.update(progress=5, updated_at=chosen).where(Job.job_id == job.job_id).execute()
+    updated_at = Job.get_by_id(job.job_id).updated_at
+    assert updated_at > job.updated_at and (updated_at == chosen) is (seconds > 0)
+
+
+def test_an_event_has_the_same_data_with_and_without_a_message(loop: Loop) -> None:
+    for message in (None, 'a "quoted" \\ one'):
+        Loop.update(progress=7, message=message).execute()
+        data = Event.select().order_by(Event.event_id.desc()).get().data
+        assert data == {"status": "PENDING", "progress": 7, "message": message, "error": None}
 
 
 def test_a_heartbeat_moves_updated_at_and_writes_no_event(job: Job) -> None:

@@ -2,7 +2,18 @@
 
 from collections.abc import Iterator
 
-from database.ledger.tables import CHANGES, DELIVER, FINAL, HIDDEN, ID_CHARACTERS, SEARCHED, SHOWN, Dialect
+from database.ledger.tables import (
+    CHANGES,
+    DATA,
+    DELIVER,
+    FINAL,
+    HIDDEN,
+    ID_CHARACTERS,
+    SEARCHED,
+    SHOWN,
+    STATUS,
+    Dialect,
+)
 from database.letters import ACCENTS, PLAIN, SEPARATORS, SINGLE, VARIANTS
 
 
@@ -26,17 +37,21 @@ class PostgreSQL(Dialect):
 
     def statements(self) -> Iterator[str]:
         """All statements of the schema, in order."""
-        yield self.function("ledger_touch", f"NEW.updated_at := greatest({self.now}, OLD.updated_at + 1); RETURN NEW;")
+        later = f"NEW.updated_at := greatest({self.now}, OLD.updated_at + 1);"
+        yield self.function("ledger_touch", f"IF NEW.updated_at <= OLD.updated_at THEN {later} END IF; RETURN NEW;")
         yield from super().statements()
 
     def triggers(self) -> Iterator[str]:
         """All triggers."""
         for table, shown in SHOWN.items():
-            event = {change: self.event(table, change, "jsonb_build_object") for change in CHANGES}
+            event = {change: self.event(table, change) for change in CHANGES}
+            more, less = self.counted(table, "NEW", 1), self.counted(table, "OLD", -1)
+            moved = f"IF OLD.status <> NEW.status THEN {less} {more} END IF;" if table in FINAL else ""
             yield self.function(
                 f"{table}_event",
-                f"IF TG_OP = 'INSERT' THEN {event['created']} ELSIF TG_OP = 'UPDATE' THEN {event['updated']} "
-                f"ELSE {event['deleted']} END IF; RETURN NULL;",
+                f"IF TG_OP = 'INSERT' THEN {event['created']} {more} "
+                f"ELSIF TG_OP = 'UPDATE' THEN {event['updated']} {moved} "
+                f"ELSE {event['deleted']} {less} END IF; RETURN NULL;",
             )
             yield f"""CREATE TRIGGER {table}_event AFTER INSERT OR DELETE OR UPDATE OF {shown} ON {table}
                 FOR EACH ROW EXECUTE FUNCTION {table}_event()"""
@@ -48,6 +63,22 @@ class PostgreSQL(Dialect):
         yield from self.pruning()
         yield from self.deliveries()
         yield from self.search()
+
+    def tally(self) -> Iterator[str]:
+        """The numbers of jobs and loops by status, and of tracks, as rows to add up.
+
+        A writer adds rows, because writers that change one row wait for each other. records/tally.py folds the rows.
+        """
+        yield "CREATE TABLE tally (entity TEXT NOT NULL, status TEXT NOT NULL, number BIGINT NOT NULL)"
+
+    def counted(self, table: str, row: str, step: int) -> str:
+        """The statement of a trigger that counts a record, which is OLD or NEW."""
+        values = f"'{table}', {STATUS[table].format(row)}, {step}"
+        return f"INSERT INTO tally (entity, status, number) VALUES ({values});"
+
+    def event_data(self, row: str) -> str:
+        """The same as in Dialect."""
+        return f"jsonb_build_object({DATA.format(row)})"
 
     def function(self, name: str, body: str) -> str:
         """A trigger function."""

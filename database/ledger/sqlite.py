@@ -2,7 +2,19 @@
 
 from collections.abc import Iterator
 
-from database.ledger.tables import CHANGES, DELIVER, FINAL, HIDDEN, ID_CHARACTERS, SHOWN, Dialect
+from database.ledger.tables import (
+    CHANGES,
+    DATA,
+    DELIVER,
+    FINAL,
+    HIDDEN,
+    ID_CHARACTERS,
+    JOB_STATUSES,
+    LOOP_STATUSES,
+    SHOWN,
+    STATUS,
+    Dialect,
+)
 
 PREFIXES = "1 2 3"  # lengths of beginnings that FTS5 indexes; longer ones are few enough to be read one by one
 
@@ -32,9 +44,13 @@ class SQLite(Dialect):
         """All triggers."""
         for table, shown in SHOWN.items():
             event = {change: self.event_and_delivery(table, change) for change in CHANGES}
-            yield f"CREATE TRIGGER {table}_created AFTER INSERT ON {table} BEGIN {event['created']} END"
+            more, less = self.counted(table, "NEW", 1), self.counted(table, "OLD", -1)
+            yield f"CREATE TRIGGER {table}_created AFTER INSERT ON {table} BEGIN {event['created']} {more} END"
             yield f"CREATE TRIGGER {table}_updated AFTER UPDATE OF {shown} ON {table} BEGIN {event['updated']} END"
-            yield f"CREATE TRIGGER {table}_deleted AFTER DELETE ON {table} BEGIN {event['deleted']} END"
+            yield f"CREATE TRIGGER {table}_deleted AFTER DELETE ON {table} BEGIN {event['deleted']} {less} END"
+            if table in FINAL:
+                yield f"""CREATE TRIGGER {table}_counted AFTER UPDATE OF status ON {table}
+                    WHEN OLD.status <> NEW.status BEGIN {less} {more} END"""
             yield f"""CREATE TRIGGER {table}_touched AFTER UPDATE OF {shown}{HIDDEN[table]} ON {table}
                 WHEN NEW.updated_at <= OLD.updated_at BEGIN
                 UPDATE {table} SET updated_at = max({self.now}, OLD.updated_at + 1)
@@ -46,9 +62,28 @@ class SQLite(Dialect):
             UPDATE pruned SET event_id = OLD.event_id WHERE event_id < OLD.event_id; END"""
         yield from self.search()
 
+    def tally(self) -> Iterator[str]:
+        """The numbers of jobs and loops by status, and of tracks: one row for each number, which triggers change."""
+        yield """CREATE TABLE tally (entity TEXT NOT NULL, status TEXT NOT NULL, number INTEGER NOT NULL,
+            PRIMARY KEY (entity, status)) STRICT, WITHOUT ROWID"""
+        for entity, statuses in (("job", JOB_STATUSES), ("track", "''"), ("loop", LOOP_STATUSES)):
+            rows = ", ".join(f"('{entity}', {status}, 0)" for status in statuses.split(", "))
+            yield f"INSERT INTO tally (entity, status, number) VALUES {rows}"
+
+    def counted(self, table: str, row: str, step: int) -> str:
+        """The statement of a trigger that counts a record, which is OLD or NEW."""
+        place = f"entity = '{table}' AND status = {STATUS[table].format(row)}"
+        return f"UPDATE tally SET number = number + {step} WHERE {place};"
+
+    def event_data(self, row: str) -> str:
+        """The same as in Dialect. Without a message and an error, joining text takes half the time of json_object()."""
+        short = f"""'{{"status":"' || {row}.status || '","progress":' || {row}.progress"""
+        return f"""CASE WHEN coalesce({row}.message, {row}.error) IS NULL
+            THEN {short} || ',"message":null,"error":null}}' ELSE json_object({DATA.format(row)}) END"""
+
     def event_and_delivery(self, table: str, change: str) -> str:
         """One trigger writes both, because SQLite does not define the order of two triggers."""
-        event = self.event(table, change, "json_object")
+        event = self.event(table, change)
         if table == "track" or change == "deleted":
             return event
         has_ended = f"NEW.status IN ({FINAL[table]})" + (" AND OLD.status <> NEW.status" if change == "updated" else "")

@@ -29,27 +29,29 @@ ORIGIN = ", created_at, fingerprint"
 LEASE = ", lease_token, lease_seconds, lease_expires_at"
 HIDDEN = {"job": ORIGIN + LEASE, "track": ORIGIN, "loop": ORIGIN + LEASE}
 DATA = "'status', {0}.status, 'progress', {0}.progress, 'message', {0}.message, 'error', {0}.error"
+STATUS = {"job": "{}.status", "track": "''", "loop": "{}.status"}  # the row of the tally that counts a record
 CHANGES = ("created", "updated", "deleted")
+PENDING = {"job": "'pending'", "loop": "'PENDING'"}
+# Lists in the order of updated_at or priority merge one list for each status, so these need no index of their own.
 INDEXES = {
-    "job_claim": "job (status, priority DESC, created_at, job_id)",
+    "job_claim": f"job (priority DESC, created_at, job_id) WHERE status = {PENDING['job']}",
+    "job_queue": f"job (job_type, priority DESC, created_at, job_id) WHERE status = {PENDING['job']}",
     "job_status": "job (status, created_at, job_id)",
     "job_status_updated_at": "job (status, updated_at, job_id)",
-    "job_queue": "job (job_type, priority DESC, created_at, job_id) WHERE status = 'pending'",
+    "job_status_priority": "job (status, priority, job_id)",
     "job_type": "job (job_type, created_at, job_id)",
     "job_created_at": "job (created_at, job_id)",
-    "job_updated_at": "job (updated_at, job_id)",
-    "job_priority": "job (priority, job_id)",
-    "job_lease": "job (lease_expires_at)",
+    "job_lease": "job (lease_expires_at) WHERE lease_expires_at IS NOT NULL",
     "track_job": "track (job_id, created_at, track_id)",
     "track_created_at": "track (created_at, track_id)",
     "track_updated_at": "track (updated_at, track_id)",
+    "loop_claim": f"loop (priority DESC, created_at, loop_id) WHERE status = {PENDING['loop']}",
     "loop_track": "loop (track_id, created_at, loop_id)",
-    "loop_claim": "loop (status, priority DESC, created_at, loop_id)",
     "loop_status": "loop (status, created_at, loop_id)",
+    "loop_status_updated_at": "loop (status, updated_at, loop_id)",
+    "loop_status_priority": "loop (status, priority, loop_id)",
     "loop_created_at": "loop (created_at, loop_id)",
-    "loop_updated_at": "loop (updated_at, loop_id)",
-    "loop_priority": "loop (priority, loop_id)",
-    "loop_lease": "loop (lease_expires_at)",
+    "loop_lease": "loop (lease_expires_at) WHERE lease_expires_at IS NOT NULL",
     "event_job": "event (job_id, event_id)",
     "delivery_due": "delivery (due_at)",
 }
@@ -82,6 +84,7 @@ class Dialect:
         """All statements of the schema, in order."""
         yield from self.tables()
         yield from self.event_tables()
+        yield from self.tally()
         for name, columns in INDEXES.items():
             yield f"CREATE INDEX {name} ON {columns}"
         for name, (table, column) in PATHS.items():
@@ -191,12 +194,20 @@ class Dialect:
             attempts {self.integer} NOT NULL DEFAULT 0,
             due_at {self.integer} NOT NULL) {self.ending}"""
 
-    def event(self, table: str, change: str, json_object: str) -> str:
+    def tally(self) -> Iterator[str]:
+        """The table with the numbers of jobs and loops by status, and of tracks."""
+        raise NotImplementedError
+
+    def event_data(self, row: str) -> str:
+        """The data of an event of a job or loop: its state at that moment, as JSON."""
+        raise NotImplementedError
+
+    def event(self, table: str, change: str) -> str:
         """The statement of a trigger that writes one event; its row is OLD after a deletion, else NEW."""
         row = "OLD" if change == "deleted" else "NEW"
         job, source = f"{row}.job_id", ""
         if table == "loop":  # a loop without its track writes no event; the foreign key refuses it
             job, source = "track.job_id", f"FROM track WHERE track.track_id = {row}.track_id"
-        data = "'{}'" if table == "track" else f"{json_object}({DATA.format(row)})"
+        data = "'{}'" if table == "track" else self.event_data(row)
         values = f"'{table}', {row}.{table}_id, {job}, '{change}', {data}"
         return f"INSERT INTO event (entity, entity_id, job_id, change, data) SELECT {values} {source};"

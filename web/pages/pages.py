@@ -8,7 +8,7 @@ from flask import render_template, request, url_for
 from errors import NotFound
 from models import JOB_STATUSES, Job, Track
 from records import rows
-from repos import COUNTED, JobRepository, LoopRepository, Page, TrackRepository
+from repos import JobRepository, LoopRepository, Page, TrackRepository
 from web import downloads, schemas
 from web.answers import part, require
 from web.api.jobs import conditions, matching_jobs
@@ -136,14 +136,10 @@ def _tabs(filters: dict[str, str], show: str | None) -> list[dict[str, Any]]:
             "tone": name,
             "url": _address(filters, name),
             "current": name == show,
-            "count": _count(sum(counts[status] for status in statuses)) if counts else None,
+            "count": f"{sum(counts[status] for status in statuses):,}" if counts else None,
         }
         for name, statuses in [(None, JOB_STATUSES.all), *SHOWN.items()]
     ]
-
-
-def _count(number: int) -> str:
-    return f"{number:,}" if number <= COUNTED else f"{COUNTED:,}+"
 
 
 def _address(filters: dict[str, str], show: str | None, cursor: str | None = None) -> str:
