@@ -29,7 +29,8 @@ from server.waits import Waits
 log = logging.getLogger("ledger.web")
 
 QUEUE = 1000  # requests that may wait for a thread of the app
-UPLOADS = 64  # uploads that may be sent, and uploads that may wait for a thread
+FILE_BODIES = 500  # bodies that may be in files at the same time
+UPLOAD_QUEUE = 64  # complete uploads that may wait for a thread
 UNBOUNDED = 1_000_000
 SMALL_BODY = 1024 * 1024  # a longer body is written to a file
 BODIES_BYTES = 64 * 1024 * 1024  # all bodies in memory together
@@ -63,9 +64,9 @@ class Front:
         self.slow: dict[Connection, None] = {}  # clients that read slowly, in the order in which they became slow
         self.no_body = Body()
         self.is_stopping = False
-        self._memory, self._files = Budget(BODIES_BYTES), Budget(UPLOADS)
+        self._memory, self._files = Budget(BODIES_BYTES), Budget(FILE_BODIES)
         self._app_lane = Lane("web", site.threads, QUEUE, loop)
-        self._upload_lane = Lane("upload", 2, UPLOADS, loop)  # decoding an upload may take long
+        self._upload_lane = Lane("upload", 2, UPLOAD_QUEUE, loop)  # decoding an upload may take long
         self._disk_lane = Lane("disk", 2, UNBOUNDED, loop)
         self._wait_lane = Lane("wait", 1, UNBOUNDED, loop)
         self._lanes = [self._app_lane, self._upload_lane, self._disk_lane, self._wait_lane]
