@@ -11,7 +11,7 @@ from server.answers import Answer, problem
 from server.environ import Environ
 from server.lanes import Lane
 
-BLOCK = 512 * 1024  # bytes that are written to a file at a time
+BLOCK = 128 * 1024  # bytes of a slow upload that are in memory before they are written to its file
 FULL = "Too many bodies are being read just now: send this again in a moment."
 
 
@@ -105,7 +105,11 @@ class FileBody(Body):
         if not self._is_discarded:
             self._is_discarded = True
             self._budget.used -= 1
-            self._lane.submit(self.spooled.close, lambda _: None)
+            if not self.is_being_written:
+                self._close()
+
+    def _close(self) -> None:
+        self._lane.submit(self.spooled.close, lambda _: None)
 
     def _write(self) -> None:
         self.is_being_written = True
@@ -116,6 +120,7 @@ class FileBody(Body):
     def _written(self, _: Any) -> None:
         self.is_being_written = False
         if self._is_discarded:
+            self._close()
             return
         self.pause(False)
         if self._then is None:

@@ -30,7 +30,8 @@ from server.waits import Waits
 log = logging.getLogger("ledger.web")
 
 QUEUE = 1000  # requests that may wait for a thread of the app
-UPLOADS = 64  # uploads that may be sent, and uploads that may wait for a thread
+FILE_BODIES = 500  # bodies that may be in files at the same time
+UPLOAD_QUEUE = 64  # complete uploads that may wait for a thread
 UNBOUNDED = 1_000_000
 SMALL_BODY = 1024 * 1024  # a longer body is written to a file
 BODIES_BYTES = 64 * 1024 * 1024  # all bodies in memory together
@@ -66,10 +67,10 @@ class Front:
         self.no_body = Body()
         self.is_stopping = False
         self.access_log = AccessLog(loop)
-        self._memory, self._files = Budget(BODIES_BYTES), Budget(UPLOADS)
+        self._memory, self._files = Budget(BODIES_BYTES), Budget(FILE_BODIES)
         self._read_lane = Lane("read", site.threads, QUEUE, loop)
         self._write_lane = Lane("write", site.threads, QUEUE, loop)  # a slow disk, or a lock, must not stop the reads
-        self._upload_lane = Lane("upload", 2, UPLOADS, loop)  # decoding an upload may take long
+        self._upload_lane = Lane("upload", 2, UPLOAD_QUEUE, loop)  # decoding an upload may take long
         self._disk_lane = Lane("disk", 2, UNBOUNDED, loop)
         self._wait_lane = Lane("wait", 1, UNBOUNDED, loop)
         self._lanes = [self._read_lane, self._write_lane, self._upload_lane, self._disk_lane, self._wait_lane]

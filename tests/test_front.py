@@ -1,5 +1,6 @@
 """Limits of the front, in this process: unread answers, clients that read nothing, requests ahead, and its end."""
 
+import itertools
 import socket
 import threading
 import tracemalloc
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from records.handover import Handover
 from records.waits import Wait
 from server import front as limits
 from server.answers import Answer
-from server.bodies import Budget, MemoryBody
+from server.bodies import BLOCK, Budget, FileBody, MemoryBody
 from server.exchange import Exchange
 from server.front import Site
 from server.http import STALL_SECONDS, Connection
@@ -148,6 +150,32 @@ def test_the_file_of_a_body_is_deleted_when_a_stop_cuts_off_its_client(tmp_path:
         wait_for((tmp_path / "body").exists, SECONDS)
         front.run(front.front.close(SECONDS))
         assert not (tmp_path / "body").exists()
+
+
+def test_slow_uploads_hold_up_no_other_upload(tmp_path: Path) -> None:
+    feed: Any = StillFeed()
+    names = map(str, itertools.count())
+    upload = post("/", bytes(1_100_000))
+    head = upload.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    site = Site(Large(), lambda _: 10_000_000, lambda _: False, lambda: tmp_path / next(names), feed, 1)
+    with running(site) as front:
+        for _ in range(200):
+            front.open(head)
+        wait_for(lambda: len(front.front.connections) == 200, SECONDS)
+        assert front.open(upload).recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_that_is_discarded_while_a_thread_writes_it_leaves_no_file(tmp_path: Path) -> None:
+    tasks: list[Any] = []
+    lane: Any = SimpleNamespace(submit=lambda work, then: tasks.append((work, then)))
+    body = FileBody(tmp_path / "body", lane, Budget(1))
+    body.pause = lambda _: None
+    body.add(bytes(BLOCK))
+    body.discard()
+    while tasks:  # the newest task first, as two threads may do them
+        work, then = tasks.pop()
+        then(work())
+    assert not (tmp_path / "body").exists()
 
 
 class Waiting:
