@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from database import database
 from errors import LeaseLost, WrongStatus
 from models import Job, Loop, Track, utc_now
 from repos import JobRepository, LoopRepository
@@ -156,13 +155,3 @@ def test_tracks_and_completion_come_together_or_not_at_all(job: Job) -> None:
     token = jobs.claim("w").lease_token
     assert jobs.complete("job-1", token, [{"duration": 3}, {"duration": 4}]).status == "completed"
     assert Track.select().count() == 2
-
-
-@on_ledger
-def test_a_claim_looks_at_one_row_however_many_there_are(kind: str) -> None:
-    if kind == "postgresql":
-        pytest.skip("the ratio on PostgreSQL is in bench")
-    plan = str(database.execute_sql(
-        "EXPLAIN QUERY PLAN SELECT job_id FROM job WHERE status = ? "
-        "ORDER BY priority DESC, created_at, job_id LIMIT 1", ("pending",)).fetchall())  # fmt: skip
-    assert "USING COVERING INDEX job_claim" in plan and "TEMP B-TREE" not in plan
