@@ -26,6 +26,7 @@ from typing import Any, cast
 
 from crowd import rows
 from normal_client import WAV_SECONDS, asked, show
+from processes import children, command, descendants, is_running, memory_mb, open_files, web_process
 from service import ROOT, Service, allow_many_files, exchange, send, serving
 
 Numbers = dict[str, int]
@@ -157,48 +158,6 @@ def prepared(folder: Path, **environment: str) -> Iterator[Service]:
 def app_process() -> int:
     """The id of python app.py."""
     return next(pid for pid in children(os.getpid()) if "app.py" in command(pid))
-
-
-def web_process(parent: int) -> int:
-    """The id of the web process."""
-    return next(pid for pid in children(parent) if "app.py" in command(pid))
-
-
-def descendants(pid: int) -> list[int]:
-    """The ids of the children of a process, and of theirs."""
-    return [member for child in children(pid) for member in (child, *descendants(child))]
-
-
-def children(pid: int) -> list[int]:
-    """The ids of the children of a process."""
-    texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [int(child) for text in texts for child in text.split()]
-
-
-def command(pid: int) -> str:
-    """The command line of a process; empty when it has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""
-
-
-def is_running(pid: int) -> bool:
-    """True for a process that has not ended; a zombie has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def memory_mb(pid: int) -> float:
-    """The resident memory of a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1_000_000
-
-
-def open_files(pid: int) -> int:
-    """The number of open file descriptors of a process."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 @contextmanager
