@@ -39,7 +39,7 @@ bench: setup-dev .venv-rivals/.ready ## measure speed beside other software: 10 
 bench-front: setup-dev ## what a normal client feels beside 2,500 slow and waiting ones; about 3 minutes
 	$(BIN)/python bench/front.py
 
-bench-growth: setup-dev .venv-rivals/.ready ## compare the speed with 1,000 and 250,000 jobs, on both databases
+bench-growth: setup-dev ## compare the speed with 1,000 and 250,000 jobs, on both databases
 	$(BIN)/python bench/growth.py
 
 screenshot: setup-dev ## take docs/dashboard.png with the Chromium of this machine

@@ -40,8 +40,8 @@ class Extent:
     sizes: tuple[int, ...]  # of the databases that grow
 
 
-WHOLE = Extent(rates.Plan(3, 0.8, (1, 16, 64)), 45_000, 2.0, (0, 64, 1000), (1000, 100_000, 1_000_000))
-QUICK = Extent(rates.Plan(1, 0.3, (16,)), 21_000, 0.4, (0, 64), (1000, 20_000))
+WHOLE = Extent(rates.Plan(3, 0.8, (1, 16, 64)), 45_000, 1.5, (0, 64, 1000), (1000, 100_000, 1_000_000))
+QUICK = Extent(rates.Plan(1, 0.3, (16,)), 21_000, 0.3, (0, 64), (1000, 20_000))
 
 
 def main() -> None:

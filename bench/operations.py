@@ -1,6 +1,5 @@
 """The requests that the load consists of. Each operation makes the requests of one connection, one after another."""
 
-import itertools
 import json
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -39,15 +38,11 @@ def request(method: str, path: str, body: str = "", *headers: str) -> bytes:
     return "\r\n".join([*lines, "", body]).encode()
 
 
-def job_path(number: int) -> str:
-    """The path of one of the jobs that are read and changed."""
-    return f"/api/jobs/load-{number % SEEN + 1}"
-
-
 def get_job(numbers: Numbers, values: Values) -> Requests:
     """Read one job after another."""
+    template = request("GET", "/api/jobs/load-%d")
     for number in numbers:
-        yield request("GET", job_path(number))
+        yield template % (number % SEEN + 1)
 
 
 def get_same_job(numbers: Numbers, values: Values) -> Requests:
@@ -59,22 +54,29 @@ def get_same_job(numbers: Numbers, values: Values) -> Requests:
 
 def post_job(numbers: Numbers, values: Values) -> Requests:
     """Create jobs, each with a prompt of its own."""
+    templates = [request("POST", "/api/jobs", new_job(kind)).replace(b"0000000", b"%07d") for kind in range(10)]
     for number in numbers:
-        metadata = {"genre": f"genre-{number % 10}", "mood": "calm", "language": "en"}
-        prompt = f"folk, electronic guitar, soft piano, take {number}"
-        yield request("POST", "/api/jobs", json.dumps({"prompt": prompt, "metadata": metadata}))
+        yield templates[number % 10] % number
+
+
+def new_job(kind: int) -> str:
+    """The body of a new job; in its prompt is a number of seven digits."""
+    metadata = {"genre": f"genre-{kind}", "mood": "calm", "language": "en"}
+    return json.dumps({"prompt": "folk, electronic guitar, soft piano, take 0000000", "metadata": metadata})
 
 
 def patch_progress(numbers: Numbers, values: Values) -> Requests:
     """Change the progress of one job after another."""
+    templates = [request("PATCH", "/api/jobs/load-%d", json.dumps({"progress": part})) for part in range(100)]
     for number in numbers:
-        yield request("PATCH", job_path(number), json.dumps({"progress": number * 7 % 100}))
+        yield templates[number * 7 % 100] % (number % SEEN + 1)
 
 
 def delete_job(numbers: Numbers, values: Values) -> Requests:
     """Delete jobs that have a track with a loop."""
+    template = request("DELETE", "/api/jobs/fill-%d")
     for number in numbers:
-        yield request("DELETE", f"/api/jobs/fill-{number}")
+        yield template % number
 
 
 def claim_and_complete(numbers: Numbers, values: Values) -> Requests:
@@ -87,9 +89,10 @@ def claim_and_complete(numbers: Numbers, values: Values) -> Requests:
 
 def read_part(numbers: Numbers, values: Values) -> Requests:
     """Read 64 KB of a track, each time another part."""
+    template = request("GET", "/api/tracks/song/audio", "", "Range: bytes=%d-%d")
     for number in numbers:
         start = number * PART_BYTES % (WAV_BYTES - PART_BYTES)
-        yield request("GET", "/api/tracks/song/audio", "", f"Range: bytes={start}-{start + PART_BYTES - 1}")
+        yield template % (start, start + PART_BYTES - 1)
 
 
 def read_path(path: str) -> Callable[[Numbers, Values], Requests]:
@@ -113,8 +116,3 @@ OPERATIONS = {
     "claim and complete": Operation(claim_and_complete, b"200", 2),
     "DELETE job": Operation(delete_job, b"204"),
 }
-
-
-def first_request(operation: str, number: int, values: Values) -> bytes:
-    """The first request of an operation that begins with this number."""
-    return next(OPERATIONS[operation].make(itertools.count(number), values))
