@@ -1,7 +1,8 @@
 """What the code of this service adds to SQLite's own CPU time, in one process, without a server and without fsync.
 
-Three ways in alternate on one file: the statements alone; the repositories, which return models; and the view of a REST
-request, from the parsed head to the response, without what Flask needs to call a view. Run: in_process.py FILE SECONDS
+Four ways in take turns on one file: the statements alone; the repositories, which return models; what a REST request
+does with the database, from values to the JSON of rows; and the whole view of a REST request, from the parsed head to
+the response, without what Flask needs to call a view. Run: in_process.py FILE SECONDS
 """
 
 import json
@@ -20,8 +21,10 @@ from raw import SEEN, Statement, insert, update  # noqa: E402
 
 from app import create_app  # noqa: E402
 from models import Job  # noqa: E402
-from repos import JobRepository  # noqa: E402
+from repos import JobRepository, Page  # noqa: E402
 from settings import Settings  # noqa: E402
+from web.fragments import array, fragment  # noqa: E402
+from web.kept import Kept  # noqa: E402
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = 1", "recursive_triggers = 1")
 TURN = 20  # operations of one way before it is the turn of the next
@@ -51,6 +54,18 @@ def repository_calls() -> dict[str, Callable[[int], object]]:
         "update": lambda number: jobs.update(job_id(number), progress=number * 7 % 100),
         "get": lambda number: jobs.get_by_id(job_id(number)),
         "list of 50": lambda number: jobs.get_all(50),
+    }
+
+
+def json_calls() -> dict[str, Callable[[int], object]]:
+    """The operations as a REST request does them: rows of the repository, written as JSON."""
+    jobs, kept = JobRepository(), Kept(Job)
+    fields = {"prompt": PROMPT, "metadata": METADATA}
+    return {
+        "create": lambda number: fragment(Job, jobs.create_row(fields)[0]),
+        "update": lambda number: fragment(Job, jobs.update_row(job_id(number), {"progress": number * 7 % 100})),
+        "get": lambda number: kept.fragments([jobs.get_row(job_id(number))]),
+        "list of 50": lambda number: array(kept.fragments(jobs.page_rows(Page(limit=51)))),
     }
 
 
@@ -105,7 +120,7 @@ def timed_views(app: Flask, requests: list[dict[str, Any]]) -> list[float]:
 
 
 def measure(path: str, seconds: float) -> list[dict[str, Any]]:
-    """A row for each operation: microseconds of SQLite, of the repository and of the view."""
+    """A row for each operation: the median microseconds of each way in."""
     real = create_app(Settings(_env_file=None, database_url=f"sqlite:///{path}", sqlite_synchronous="NORMAL"))
     try:
         return [row(name, real, path, seconds) for name in STATEMENTS]
@@ -115,8 +130,9 @@ def measure(path: str, seconds: float) -> list[dict[str, Any]]:
 
 def row(operation: str, real: Flask, path: str, seconds: float) -> dict[str, Any]:
     """The figures of one operation. The ways in take turns."""
-    run, constant, call = connect(path).execute, constant_app(), repository_calls()[operation]
-    taken: dict[str, list[float]] = {"sqlite": [], "repository": [], "view": [], "constant": []}
+    run, constant = connect(path).execute, constant_app()
+    calls = {"repository": repository_calls()[operation], "json": json_calls()[operation]}
+    taken: dict[str, list[float]] = {"sqlite": [], "repository": [], "json": [], "view": [], "constant": []}
     first, until = 0, time.perf_counter() + seconds
     while time.perf_counter() < until:
         numbers = range(first, first + TURN)
@@ -125,13 +141,14 @@ def row(operation: str, real: Flask, path: str, seconds: float) -> dict[str, Any
         taken["sqlite"] += timed(
             [lambda sql=sql, values=values: run(sql, values).fetchall() for sql, values in statements]
         )
-        taken["repository"] += timed([lambda number=number: call(number) for number in numbers])
+        for way, call in calls.items():
+            taken[way] += timed([lambda number=number, call=call: call(number) for number in numbers])
         taken["view"] += timed_views(real, requests)
         taken["constant"] += timed_views(constant, requests)
         first += TURN
     middle = {name: statistics.median(figures) for name, figures in taken.items()}
-    view = middle["view"] - middle["constant"]
-    return {"operation": operation, "sqlite": middle["sqlite"], "repository": middle["repository"], "view": view}
+    middle["view"] -= middle.pop("constant")
+    return {"operation": operation, **middle}
 
 
 def connect(path: str) -> Any:
