@@ -22,7 +22,7 @@ from rates import USUAL
 from service import serving
 
 CHANGES = 20  # a second
-CLAIMS = 15
+CLAIMS = 8
 CLAIM = request("POST", "/api/jobs/claim", '{"worker": "bench", "wait": 20}')
 
 
