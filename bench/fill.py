@@ -52,7 +52,8 @@ def fill(url: str, numbers: range, prefix: str = "fill", status: str = MIXED) ->
     init_database(Settings(_env_file=None, database_url=url))
     kind, json = ("postgresql", "jsonb") if is_postgresql() else ("sqlite", "text")
     if kind == "sqlite":
-        database.execute_sql("PRAGMA cache_size = -500000")
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -500000"):  # only now
+            database.execute_sql(f"PRAGMA {pragma}")
     with database.atomic():
         for statement in statements(OURS, kind, numbers, prefix, status):
             database.execute_sql(statement.replace("{json}", json))
