@@ -1,7 +1,7 @@
 """Measures everything, and compares it with other software: make bench. QUICK=1 is the short form, as information.
 
-python bench [--quick] [requests queues streams in_process growth footprint]. A whole run that is not quick writes
-docs/benchmarks.json, and then the tables and pictures of docs/benchmarks.md.
+python bench [--quick] [requests queues streams in_process growth footprint]. A run that is not quick writes its parts
+into docs/benchmarks.json, and then the tables and pictures of docs/benchmarks.md.
 """
 
 import json
@@ -47,20 +47,20 @@ CODE_JOBS = 10_000  # in the database for the measurement of CPU time
 
 
 def main() -> None:
-    """Measure, print the tables, and write the documents if the run was whole."""
+    """Measure, print the tables, and write the documents unless the run is quick."""
     allow_many_files()
-    is_quick = "--quick" in sys.argv
-    extent = QUICK if is_quick else WHOLE
-    names = [name for name in sys.argv[1:] if not name.startswith("--")]
-    began, results = time.perf_counter(), dict[str, Any]()
-    for name, measure in PARTS.items():
-        if not names or name in names:
-            results |= measure(extent)
-            print(f"{name}: {time.perf_counter() - began:.0f} s since the start", file=sys.stderr, flush=True)
-    results = {"machine": machine(time.perf_counter() - began), **results}
+    is_quick, path = "--quick" in sys.argv, report.DOCS / "benchmarks.json"
+    names = [name for name in sys.argv[1:] if not name.startswith("--")] or list(PARTS)
+    results = json.loads(path.read_text()) if path.exists() and not is_quick else {}
+    results["machine"] = machine()
+    for name in names:
+        began = time.perf_counter()
+        results |= PARTS[name](QUICK if is_quick else WHOLE)
+        print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+        if not is_quick:
+            path.write_text(json.dumps(rounded(results), indent=1) + "\n")
     print(report.report(results))
-    if not is_quick and not names:
-        (report.DOCS / "benchmarks.json").write_text(json.dumps(rounded(results), indent=1) + "\n")
+    if not is_quick:
         report.main()
 
 
@@ -116,8 +116,8 @@ PARTS: dict[str, Callable[[Extent], dict[str, Any]]] = {
 }
 
 
-def machine(seconds: float) -> dict[str, Any]:
-    """What the run ran on, and how long it took."""
+def machine() -> dict[str, Any]:
+    """What the run ran on."""
     import cysqlite
 
     connection = cysqlite.connect(":memory:")
@@ -127,7 +127,6 @@ def machine(seconds: float) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "sqlite": version,
-        "seconds": seconds,
     }
 
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -77,8 +77,11 @@ def show(name: str, rows: list[dict[str, Any]]) -> None:
 
 def measure(urls: dict[int, str], pages: dict[str, str] | None = None) -> list[dict[str, Any]]:
     """A row for each kind of request: its median milliseconds at each size. The sizes take turns."""
+    for size, url in urls.items():
+        fill(url, range(1, size + 1))
     with ExitStack() as stack:
-        clients = {size: stack.enter_context(filled(size, url)) for size, url in urls.items()}
+        ports = {size: stack.enter_context(serving_database(url)) for size, url in urls.items()}
+        clients = {size: stack.enter_context(closing(Client(port))) for size, port in ports.items()}
         middles = {size: cursor_of_the_middle(client, size) for size, client in clients.items()}
         rows = [row(name, path, clients, middles) for name, path in (READS | (pages or {})).items()]
         rows.append(row("page in the middle", "/api/jobs?cursor={}", clients, middles))
@@ -87,16 +90,11 @@ def measure(urls: dict[int, str], pages: dict[str, str] | None = None) -> list[d
 
 
 @contextmanager
-def filled(size: int, url: str) -> Iterator[Client]:
-    """A client of a service with this many jobs."""
-    fill(url, range(1, size + 1))
-    with (
-        tempfile.TemporaryDirectory(prefix="ledger-bench-") as folder,
-        serving(Path(folder), DATABASE_URL=url) as service,
-    ):
-        client = Client(service.port)
-        yield client
-        client.close()
+def serving_database(url: str) -> Iterator[int]:
+    """The port of a service with this database."""
+    folder = tempfile.TemporaryDirectory(prefix="ledger-bench-")
+    with folder as path, serving(Path(path), DATABASE_URL=url) as service:
+        yield service.port
 
 
 def cursor_of_the_middle(client: Client, size: int) -> str:

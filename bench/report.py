@@ -50,8 +50,8 @@ def machine(results: Results) -> str:
     """One sentence about the machine."""
     about = results["machine"]
     return (
-        f"One run on {about['date']}: {about['cores']} cores, Python {about['python']}, SQLite {about['sqlite']}, the "
-        f"load generator on the same machine. The run took {about['seconds']:.0f} s.\n"
+        f"Measured on {about['date']}: {about['cores']} cores, Python {about['python']}, SQLite {about['sqlite']}, the "
+        "load generator on the same machine.\n"
     )
 
 

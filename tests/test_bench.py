@@ -22,7 +22,7 @@ def row(contestant: str, rates: list[float], operation: str = "GET job") -> dict
 
 
 RESULTS: dict[str, Any] = {
-    "machine": {"date": "2026-11-26", "cores": 2, "python": "3.11.7", "sqlite": "3.54.0", "seconds": 590.0},
+    "machine": {"date": "2026-11-26", "cores": 2, "python": "3.11.7", "sqlite": "3.54.0"},
     "requests": [row("ours", [7900.0, 8000.0, 8200.0]), row("replaced service", [790.0, 800.0, 810.0])],
     "queues": [
         {"database": "SQLite", "workers": 1, "contestant": "ours", "put": [500.0], "take": [300.0]},
