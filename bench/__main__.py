@@ -66,9 +66,12 @@ def main() -> None:
 
 def of_requests(extent: Extent) -> dict[str, Any]:
     """Requests a second of all contestants, and their memory afterwards."""
-    with tempfile.TemporaryDirectory(prefix="ledger-bench-") as folder, contestants(Path(folder), extent.jobs) as those:
-        rows = rates.measure(those, extent.plan)
-        servers = [one for one in those if isinstance(one, Contestant)]
+    with (
+        tempfile.TemporaryDirectory(prefix="ledger-bench-") as folder,
+        contestants(Path(folder), extent.jobs) as everyone,
+    ):
+        rows = rates.measure(everyone, extent.plan)
+        servers = [one for one in everyone if isinstance(one, Contestant)]
         memory = {one.name: footprint.serving_memory(one.service.pid) for one in servers}
         return {"requests": rows, "memory": memory}
 

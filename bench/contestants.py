@@ -5,6 +5,7 @@ Each runs on one core, on which it is fastest, except where its name says otherw
 
 import http.client
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -133,7 +134,7 @@ def granian(folder: Path, filled: Path, name: str) -> Iterator[Contestant]:
     options = "--interface wsgi --workers 1 --blocking-threads 80 --backpressure 1000 --http 1 --no-ws --factory"
     command = [str(RIVALS), "-m", "granian", *options.split(), "--port", str(port), "app:create_app"]
     settings = {"PORT": str(port), "DB_PATH": str(folder / "b.db"), "STORAGE_DIR": str(folder / "output")}
-    with running(command, port, settings, {port_core()} if name == GRANIAN else None) as service:
+    with running(command, port, settings, {common_core()} if name == GRANIAN else None) as service:
         yield Contestant(name, service)
 
 
@@ -143,15 +144,15 @@ def replaced(folder: Path, jobs: int) -> Iterator[Contestant]:
     folder.mkdir()
     port, path = free_port(), folder / "b.db"
     command = [str(RIVALS), str(ROOT / "bench" / "replaced_service.py"), str(port), str(path)]
-    with running(command, port, {}, {port_core()}) as service:
+    with running(command, port, {}, {common_core()}) as service:
         fill_replaced(path, range(1, jobs + 1))
         fill_replaced(path, range(1, SEEN + 1), "load", RUNNING)
         yield Contestant(REPLACED, service)
 
 
-def port_core() -> int:
+def common_core() -> int:
     """The core for contestants that do not choose one themselves."""
-    return min(processes.os.sched_getaffinity(0))
+    return min(os.sched_getaffinity(0))
 
 
 def write_wav(path: Path) -> None:

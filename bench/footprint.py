@@ -66,7 +66,7 @@ def needs(path: Path) -> list[str]:
 def installed_mb(requirements: list[str]) -> float:
     """The size of the files of these distributions and of all that they need, as their RECORD files say."""
     folder = next((RIVALS.parent.parent / "lib").glob("python*/site-packages"))
-    installed = {plain(found.metadata["Name"]): found for found in distributions(path=[str(folder)])}
+    installed = {plain(package.metadata["Name"]): package for package in distributions(path=[str(folder)])}
     chosen: dict[str, Distribution] = {}
     waiting = [Requirement(text) for text in requirements]
     while waiting:
@@ -76,7 +76,7 @@ def installed_mb(requirements: list[str]) -> float:
             chosen[name] = installed[name]
             parts = [Requirement(text) for text in chosen[name].requires or []]
             waiting += [part for part in parts if part.marker is None or part.marker.evaluate({"extra": ""})]
-    return sum(size_of(found) for found in chosen.values()) / MEGABYTE
+    return sum(size_of(package) for package in chosen.values()) / MEGABYTE
 
 
 def size_of(distribution: Distribution) -> int:

@@ -18,13 +18,13 @@ class Plan:
     connections: tuple[int, ...]
 
 
-def measure(everyone: list[Contestant | Raw], plan: Plan) -> list[dict[str, Any]]:
+def measure(servers: list[Contestant | Raw], plan: Plan) -> list[dict[str, Any]]:
     """A row for each operation, number of connections and contestant, with the rate and the p99 of each repeat."""
     rows = []
     for operation in ALL:
         for connections in plan.connections:
-            those = [one for one in everyone if takes_part(one.name, operation, connections)]
-            rows += compare(those, operation, connections, plan)
+            participants = [contestant for contestant in servers if takes_part(contestant.name, operation, connections)]
+            rows += compare(participants, operation, connections, plan)
     return rows
 
 
@@ -35,21 +35,21 @@ def takes_part(name: str, operation: str, connections: int) -> bool:
     return operation in OPERATIONS[name] and (connections == USUAL or name not in (RAW, GRANIAN, GRANIAN_FREE))
 
 
-def compare(those: list[Contestant | Raw], operation: str, connections: int, plan: Plan) -> list[dict[str, Any]]:
+def compare(participants: list[Contestant | Raw], operation: str, connections: int, plan: Plan) -> list[dict[str, Any]]:
     """The rows of one operation. The contestants take turns, so that all meet the same moments of the machine."""
     rows: dict[str, dict[str, Any]] = {
-        one.name: {
+        contestant.name: {
             "operation": operation,
             "connections": connections,
-            "contestant": one.name,
+            "contestant": contestant.name,
             "rate": [],
             "p99": [],
         }
-        for one in those
+        for contestant in participants
     }
     for _ in range(plan.repeats):
-        for one in those:
-            figures = one.run(operation, connections, plan.seconds)
-            rows[one.name]["rate"].append(figures["rate"])
-            rows[one.name]["p99"].append(figures["p99"])
+        for contestant in participants:
+            figures = contestant.run(operation, connections, plan.seconds)
+            rows[contestant.name]["rate"].append(figures["rate"])
+            rows[contestant.name]["p99"].append(figures["p99"])
     return list(rows.values())

@@ -15,7 +15,7 @@ from typing import Any
 
 from contestants import Contestant
 from fill import RUNNING, fill
-from front import answer_of, held
+from front import answer_of, crowded
 from load import Client
 from operations import SEEN, request
 from rates import USUAL
@@ -42,7 +42,10 @@ def measure(numbers: tuple[int, ...], repeats: int, seconds: float) -> dict[str,
 @contextmanager
 def streaming(folder: Path, number: int) -> Iterator[tuple[Contestant, Any]]:
     """A service with this many open streams, and the process that holds them."""
-    with serving(folder, SSE_LIMIT="2000") as service, held(service, folder, {"streams": number, "deaf": 0}) as holder:
+    with (
+        serving(folder, SSE_LIMIT="2000") as service,
+        crowded(service, folder, {"streams": number, "deaf": 0}) as holder,
+    ):
         yield Contestant(f"{number} streams", service), holder
 
 
