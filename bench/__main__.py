@@ -95,8 +95,8 @@ def of_code(extent: Extent) -> dict[str, Any]:
     """CPU time in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="ledger-bench-") as folder:
         path = f"{folder}/b.db"
+        fill(f"sqlite:///{path}", range(1, SEEN + 1), RUNNING)
         fill(f"sqlite:///{path}", range(1, CODE_JOBS + 1))
-        fill(f"sqlite:///{path}", range(1, SEEN + 1), "load", RUNNING)
         command = [sys.executable, str(ROOT / "bench" / "in_process.py"), path, str(extent.seconds)]
         environment = {**os.environ, "STORAGE_DIR": f"{folder}/output"}
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=folder, env=environment)

@@ -85,8 +85,8 @@ class Raw:
 def contestants(folder: Path, jobs: int) -> Iterator[list[Contestant | Raw]]:
     """All contestants, during the block; the databases have this many jobs more than those that are read."""
     filled = folder / "filled.db"
+    fill(f"sqlite:///{filled}", range(1, SEEN + 1), RUNNING)
     fill(f"sqlite:///{filled}", range(1, jobs + 1))
-    fill(f"sqlite:///{filled}", range(1, SEEN + 1), "load", RUNNING)
     with ExitStack() as stack:
         yield [
             stack.enter_context(ours(folder / "ours", filled)),
@@ -145,8 +145,8 @@ def replaced(folder: Path, jobs: int) -> Iterator[Contestant]:
     port, path = free_port(), folder / "b.db"
     command = [str(RIVALS), str(ROOT / "bench" / "replaced_service.py"), str(port), str(path)]
     with running(command, port, {}, {common_core()}) as service:
+        fill_replaced(path, range(1, SEEN + 1), RUNNING)
         fill_replaced(path, range(1, jobs + 1))
-        fill_replaced(path, range(1, SEEN + 1), "load", RUNNING)
         yield Contestant(REPLACED, service)
 
 

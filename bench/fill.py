@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from service import ROOT
@@ -20,10 +21,21 @@ SOURCE = {
 ID = "'{prefix}-' || i"
 PROMPT = "CASE i WHEN 9 THEN 'needle' ELSE 'folk electronic guitar ' || i END"
 METADATA = """'{"genre": "genre-' || (i - i / 10 * 10) || '", "mood": "calm", "language": "en"}'"""
-MIXED = "CASE i - i / 5 * 5 WHEN 0 THEN 'pending' ELSE 'completed' END"
-RUNNING = "'generating_audio'"
-TIME = "(1704067200 + i) * CAST(1000000 AS bigint)"  # from the year 2024 on: what is created in a run is newer
-DATETIME = "strftime('%Y-%m-%d %H:%M:%S.000000', 1704067200 + i, 'unixepoch')"
+TIME = "({start} + i) * CAST(1000000 AS bigint)"
+DATETIME = "strftime('%Y-%m-%d %H:%M:%S.000000', {start} + i, 'unixepoch')"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Jobs of one kind: how their ids begin, an SQL expression for their status, and when they begin (seconds)."""
+
+    prefix: str
+    status: str
+    start: int
+
+
+MIXED = Kind("fill", "CASE i - i / 5 * 5 WHEN 0 THEN 'pending' ELSE 'completed' END", 1_704_067_200)
+RUNNING = Kind("load", "'generating_audio'", 1_704_000_000)  # those that are read and changed; older than the others
 OURS = {
     "job (job_id, prompt, metadata, status, priority, created_at, updated_at, started_at, finished_at)": (
         f"SELECT {ID}, {PROMPT}, CAST({METADATA} AS {{json}}), {{status}}, "
@@ -47,34 +59,36 @@ REPLACED = {
 }
 
 
-def fill(url: str, numbers: range, prefix: str = "fill", status: str = MIXED) -> None:
+def fill(url: str, numbers: range, kind: Kind = MIXED) -> None:
     """Add jobs with these numbers to a database of this service, and create its schema if it has none."""
     init_database(Settings(_env_file=None, database_url=url))
-    kind, json = ("postgresql", "jsonb") if is_postgresql() else ("sqlite", "text")
-    if kind == "sqlite":
+    name, json = ("postgresql", "jsonb") if is_postgresql() else ("sqlite", "text")
+    if name == "sqlite":
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -500000"):  # only now
             database.execute_sql(f"PRAGMA {pragma}")
     with database.atomic():
-        for statement in statements(OURS, kind, numbers, prefix, status):
+        for statement in statements(OURS, name, numbers, kind):
             database.execute_sql(statement.replace("{json}", json))
         database.execute_sql("DELETE FROM delivery")  # as if all webhooks had been sent
-        while kind == "sqlite" and jobs_behind():  # as housekeeping does soon
+        while name == "sqlite" and jobs_behind():  # as housekeeping does soon
             index_batch(10_000)
-    if kind == "postgresql":
+    if name == "postgresql":
         database.execute_sql("VACUUM ANALYZE job")  # as autovacuum does soon
     release()
 
 
-def fill_replaced(path: Path, numbers: range, prefix: str = "fill", status: str = MIXED) -> None:
+def fill_replaced(path: Path, numbers: range, kind: Kind = MIXED) -> None:
     """Add the same jobs to a database of the replaced service."""
     with sqlite3.connect(path) as connection:
-        for statement in statements(REPLACED, "sqlite", numbers, prefix, status):
+        for statement in statements(REPLACED, "sqlite", numbers, kind):
             connection.execute(statement)
     connection.close()
 
 
-def statements(tables: dict[str, str], kind: str, numbers: range, prefix: str, status: str) -> list[str]:
+def statements(tables: dict[str, str], database_name: str, numbers: range, kind: Kind) -> list[str]:
     """One INSERT for each table."""
-    source = SOURCE[kind].format(numbers.start, numbers.stop - 1)
+    source = SOURCE[database_name].format(numbers.start, numbers.stop - 1)
     inserts = [f"{source}INSERT INTO {columns} {rows}" for columns, rows in tables.items()]
-    return [insert.replace("{prefix}", prefix).replace("{status}", status) for insert in inserts]
+    for name, value in vars(kind).items():
+        inserts = [insert.replace(f"{{{name}}}", str(value)) for insert in inserts]
+    return inserts

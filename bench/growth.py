@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fill import fill
+from fill import MIXED, fill
 from load import Client
 from operations import request
 from queues import new_database, postgresql
@@ -26,7 +26,6 @@ Make = Callable[[int], bytes]  # the request of a number
 
 ROUNDS = 30  # requests of each kind at each size
 MOST_SECONDS = 3.0  # for one kind; a slow one has fewer rounds
-YEAR = 1_704_067_200
 READS = {
     "list of 50": "/api/jobs",
     "list with tracks and loops": "/api/jobs?expand=tracks.loops",
@@ -99,7 +98,7 @@ def serving_database(url: str) -> Iterator[int]:
 
 def cursor_of_the_middle(client: Client, size: int) -> str:
     """The cursor of a page in the middle of the list of all jobs."""
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(YEAR + size // 2))
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(MIXED.start + size // 2))
     page = client.ask(request("GET", f"/api/jobs?limit=1&created_before={quote(moment)}"))
     return str(json.loads(page)["next"]).rpartition("cursor=")[2]
 

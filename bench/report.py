@@ -10,23 +10,26 @@ from pictures import bars, lines
 
 DOCS = Path(__file__).parent.parent / "docs"
 MARKS = "<!-- results: written by python bench/report.py -->", "<!-- end of the results -->"
-PICTURES = """![Requests a second of this service and of the replaced service](benchmarks-rates.svg)
-
-![Milliseconds of a request by the number of jobs](benchmarks-growth.svg)
-"""
+PICTURES = {
+    "requests": ("benchmarks-rates.svg", "Requests a second of this service and of the replaced service", bars),
+    "growth": ("benchmarks-growth.svg", "Milliseconds of a request by the number of jobs", lines),
+}
 
 Table = list[list[str]]
 
 
 def main() -> None:
-    """Write the tables between the marks, and both pictures."""
+    """Write the pictures, and the tables between the marks."""
     results = json.loads((DOCS / "benchmarks.json").read_text())
-    page = DOCS / "benchmarks.md"
+    links = []
+    for part, (file, about, draw) in PICTURES.items():
+        if part in results:
+            (DOCS / file).write_text(draw(results))
+            links.append(f"![{about}]({file})\n")
     begin, end = MARKS
-    text = f"{begin}\n\n{PICTURES}\n{report(results)}\n{end}"
+    text = "\n".join([begin, "", *links, report(results), end])
+    page = DOCS / "benchmarks.md"
     page.write_text(re.sub(f"{re.escape(begin)}.*{re.escape(end)}", lambda _: text, page.read_text(), flags=re.S))
-    (DOCS / "benchmarks-rates.svg").write_text(bars(results))
-    (DOCS / "benchmarks-growth.svg").write_text(lines(results))
 
 
 def report(results: Results) -> str:

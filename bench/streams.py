@@ -32,7 +32,7 @@ def measure(numbers: tuple[int, ...], repeats: int, seconds: float) -> dict[str,
         services = [Path(folder) / str(number) for number in numbers]
         for path in services:
             path.mkdir()
-            fill(f"sqlite:///{path}/b.db", range(1, SEEN + 1), "load", RUNNING)
+            fill(f"sqlite:///{path}/b.db", range(1, SEEN + 1), RUNNING)
         with ExitStack() as stack:
             runs = [stack.enter_context(streaming(*pair)) for pair in zip(services, numbers, strict=True)]
             rates, late = measure_all(runs, numbers, repeats, seconds)
