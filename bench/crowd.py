@@ -129,8 +129,8 @@ async def hold(task: dict[str, Any]) -> None:
     background = [asyncio.create_task(clients.drip()), asyncio.create_task(clients.reset())]
     while question := await loop.run_in_executor(None, sys.stdin.readline):
         print(json.dumps(await clients.report() if question == "report\n" else {}), flush=True)
-    for each in background:
-        each.cancel()
+    for activity in background:
+        activity.cancel()
 
 
 class Crowd:
@@ -212,8 +212,8 @@ class Crowd:
     def _report_streams(self) -> dict[str, Any]:
         """How many streams got every event once and in order; how long after the commits."""
         folder = Path(self.task["folder"])
-        found = rows(folder, "SELECT event_id, created_at FROM event ORDER BY event_id")
-        committed = {number: moment / 1_000_000 for number, moment in found}
+        events = rows(folder, "SELECT event_id, created_at FROM event ORDER BY event_id")
+        committed = {number: moment / 1_000_000 for number, moment in events}
         streams = cast(list[Stream], self.clients["streams"])
         late = sorted(
             (arrived - committed[number]) * 1000
@@ -237,9 +237,9 @@ def stream_is_right(stream: Stream, committed: list[int]) -> bool:
 def rows(folder: Path, query: str, *values: Any) -> list[Any]:
     """The rows of a query, by a connection of its own."""
     with sqlite3.connect(f"file:{folder}/b.db?mode=ro", uri=True) as connection:
-        found = connection.execute(query, values).fetchall()
+        result = connection.execute(query, values).fetchall()
     connection.close()
-    return found
+    return result
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from crowd import rows
-from normal_client import WAV_SECONDS, asked, show
+from normal_client import WAV_SECONDS, run_normal_client, show
+from processes import children, command, descendants, is_running, memory_mb, open_files, web_process
 from service import ROOT, Service, allow_many_files, exchange, send, serving
 
 Numbers = dict[str, int]
@@ -52,7 +53,7 @@ def main() -> None:
 def alone(folder: Path, divisor: int) -> None:
     """The normal client with nobody beside it, to compare."""
     with prepared(folder) as service:
-        show("alone", asked(service.port, 15 / divisor))
+        show("alone", run_normal_client(service.port, 15 / divisor))
 
 
 def crowd(folder: Path, divisor: int) -> None:
@@ -60,8 +61,8 @@ def crowd(folder: Path, divisor: int) -> None:
     with prepared(folder) as service:
         pid = web_process(app_process())
         before = memory_mb(pid)
-        with held(service, folder, scaled(CROWD, divisor)) as holder, watched_memory(pid) as seen:
-            show("crowd", asked(service.port, 15))
+        with crowded(service, folder, scaled(CROWD, divisor)) as holder, watched_memory(pid) as seen:
+            show("crowd", run_normal_client(service.port, 15))
             time.sleep(2)  # the last events arrive
             report = answer_of(holder, "report")
         time.sleep(60 / divisor)
@@ -74,10 +75,10 @@ def idle(folder: Path, divisor: int) -> None:
     """Idle connections, half heads, and connections that are reset."""
     with prepared(folder) as service:
         pid = web_process(app_process())
-        asked(service.port, 1)  # every thread has its connection to the database by then
+        run_normal_client(service.port, 1)  # every thread has its connection to the database by then
         before = open_files(pid)
-        with held(service, folder, scaled(IDLE, divisor)) as holder:
-            show("idle", asked(service.port, 15))
+        with crowded(service, folder, scaled(IDLE, divisor)) as holder:
+            show("idle", run_normal_client(service.port, 15))
             most, report = open_files(pid), answer_of(holder, "report")
         time.sleep(3)
         print(
@@ -90,7 +91,7 @@ def stop(folder: Path, divisor: int) -> None:
     with prepared(folder, WORKERS="1") as service:
         pid = app_process()
         family = [pid, *descendants(pid)]
-        with held(service, folder, scaled(STOP, divisor)) as holder:
+        with crowded(service, folder, scaled(STOP, divisor)) as holder:
             began = time.perf_counter()
             os.kill(pid, signal.SIGTERM)
             ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -119,7 +120,7 @@ def crash(folder: Path, divisor: int) -> None:
 
 def orphans(folder: Path, divisor: int) -> None:
     """SIGKILL of the parent."""
-    with prepared(folder, WORKERS="1") as service, held(service, folder, scaled(STOP, divisor)):
+    with prepared(folder, WORKERS="1") as service, crowded(service, folder, scaled(STOP, divisor)):
         pid = app_process()
         family, began = descendants(pid), time.perf_counter()
         os.kill(pid, signal.SIGKILL)
@@ -157,48 +158,6 @@ def prepared(folder: Path, **environment: str) -> Iterator[Service]:
 def app_process() -> int:
     """The id of python app.py."""
     return next(pid for pid in children(os.getpid()) if "app.py" in command(pid))
-
-
-def web_process(parent: int) -> int:
-    """The id of the web process."""
-    return next(pid for pid in children(parent) if "app.py" in command(pid))
-
-
-def descendants(pid: int) -> list[int]:
-    """The ids of the children of a process, and of theirs."""
-    return [member for child in children(pid) for member in (child, *descendants(child))]
-
-
-def children(pid: int) -> list[int]:
-    """The ids of the children of a process."""
-    texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [int(child) for text in texts for child in text.split()]
-
-
-def command(pid: int) -> str:
-    """The command line of a process; empty when it has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""
-
-
-def is_running(pid: int) -> bool:
-    """True for a process that has not ended; a zombie has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def memory_mb(pid: int) -> float:
-    """The resident memory of a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1_000_000
-
-
-def open_files(pid: int) -> int:
-    """The number of open file descriptors of a process."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 @contextmanager
@@ -259,7 +218,7 @@ def exists(folder: Path, job_id: str) -> bool:
 
 
 @contextmanager
-def held(service: Service, folder: Path, numbers: Numbers) -> Iterator[subprocess.Popen[str]]:
+def crowded(service: Service, folder: Path, numbers: Numbers) -> Iterator[subprocess.Popen[str]]:
     """A process that holds these clients during the block; all of them are connected when it begins."""
     task = json.dumps({"port": service.port, "folder": str(folder), **numbers})
     arguments = [sys.executable, str(ROOT / "bench" / "crowd.py"), task]

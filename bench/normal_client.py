@@ -15,7 +15,7 @@ WAV_SECONDS = 114  # 20 MB
 PART_BYTES = 64 * 1024
 
 
-def asked(port: int, seconds: float) -> dict[str, Any]:
+def run_normal_client(port: int, seconds: float) -> dict[str, Any]:
     """Run a normal client for so long, in a process of its own."""
     arguments = [sys.executable, __file__, str(port), str(seconds)]
     return cast(dict[str, Any], json.loads(subprocess.run(arguments, check=True, capture_output=True).stdout))

@@ -1,4 +1,4 @@
-"""Starts the service to measure (python app.py on a free port), and sends requests to it."""
+"""Starts the servers to measure, on a free port each, and sends requests to them."""
 
 import http.client
 import os
@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,23 +19,42 @@ Request = tuple[str, str, str | None]  # method, path, body
 
 @dataclass(frozen=True)
 class Service:
-    """A running server: its port, and the seconds it took until it answered."""
+    """A running server: its port, the id of its first process, and the seconds it took until it answered."""
 
     port: int
+    pid: int
     start_seconds: float
 
 
 @contextmanager
-def serving(folder: Path, **environment: str) -> Iterator[Service]:
+def serving(
+    folder: Path, python: str | Path = sys.executable, script: str = "app.py", **more: str
+) -> Iterator[Service]:
     """Run python app.py without workers during the block. Its files are in this folder."""
     port = free_port()
     settings = {"PORT": str(port), "DB_PATH": str(folder / "b.db"), "STORAGE_DIR": str(folder / "output")}
-    whole = {**os.environ, **settings, "WORKERS": "0", **environment}
+    with running([str(python), script], port, {**settings, "WORKERS": "0", **more}) as service:
+        yield service
+
+
+@contextmanager
+def running(
+    command: list[str], port: int, environment: dict[str, str], cores: Collection[int] | None = None
+) -> Iterator[Service]:
+    """Run a server during the block, on these cores or on all."""
+    allowed, whole = cores or os.sched_getaffinity(0), {**os.environ, **environment}
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=whole, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=whole,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: os.sched_setaffinity(0, allowed),
+    )
     try:
         wait_until_it_answers(port, process)
-        yield Service(port, time.perf_counter() - began)
+        yield Service(port, process.pid, time.perf_counter() - began)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(10)

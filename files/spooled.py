@@ -20,11 +20,10 @@ class SpooledBody:
         self.size = 0
         self.error: OSError | None = None
         self.file: BinaryIO | None = None
-        self._is_closed = False
 
     def write(self, data: bytes | bytearray) -> None:
         """Append these bytes."""
-        if self.error is not None or self._is_closed:
+        if self.error is not None:
             return
         try:
             if self.file is None:
@@ -49,9 +48,8 @@ class SpooledBody:
 
     def close(self) -> None:
         """Close the file, and delete it unless it was moved."""
-        self._is_closed = True
         if self.file is not None:
-            with suppress(OSError):  # what could not be written before cannot be written now
+            with suppress(OSError):  # the disk may be full; the file is deleted anyway
                 self.file.close()
             self.file = None
         self.path.unlink(missing_ok=True)

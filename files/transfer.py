@@ -9,7 +9,7 @@ BLOCK = 128 * 1024  # bytes
 class Transfer:
     """The bytes that a file has when it is opened, or a part of them.
 
-    A server that knows this class sends it without a thread; any other server iterates over its blocks.
+    A server that supports this class sends it without a thread; any other server iterates over its blocks.
     """
 
     def __init__(self, file: BinaryIO) -> None:

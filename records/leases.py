@@ -6,7 +6,7 @@ refused.
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -94,6 +94,16 @@ class WorkRepository(Repository[W]):
     def claim(self, worker: str, lease_seconds: float = 60) -> W | None:
         """Lease the best pending record to a worker: highest priority, then oldest. None if nothing is pending."""
         return self._claim(worker, lease_seconds)
+
+    def end_and_claim(self, end: Callable[[], W | None], claim: Callable[[], W | None]) -> tuple[W | None, W | None]:
+        """Record the end of an attempt and lease the next record, in one transaction: with one write to the disk.
+
+        end() and claim() are calls of this repository. Returns their records. If end() returns None, because the record
+        was deleted, nothing is claimed. If one raises an error, nothing has changed.
+        """
+        with database.atomic():
+            ended = end()
+            return ended, None if ended is None else claim()
 
     def heartbeat(self, record_id: str, lease_token: str) -> W | None:
         """Renew the lease. Returns the record with cancel_requested, or None if it was deleted. Raises LeaseLost."""

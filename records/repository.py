@@ -15,7 +15,7 @@ from database.refusals import rules_named
 from errors import Conflict, Invalid, LedgerError, Stale
 from models import Record, new_id, utc_now
 from records import rows, writes
-from records.pages import Page, Plain, in_order, is_of_status, plain_list
+from records.pages import Key, Page, Plain, in_order, is_of_status, key_columns, keys_of, plain_list
 from records.rows import Row
 from records.session import Session
 from records.tally import tally
@@ -77,7 +77,7 @@ class Repository(Generic[R]):
         values = {key: new_id(), "created_at": now, "updated_at": now, **self._implied(self._row(fields))}
         with rules_named(self.model):
             request = values["fingerprint"] = fingerprint(fields)
-            with database.atomic():
+            with writes.transaction():
                 row = writes.insert(self.model, values)
                 if row is not None:
                     return row, True
@@ -90,7 +90,7 @@ class Repository(Generic[R]):
 
     def delete(self, record_id: str, if_match: Sequence[int] | None = None) -> bool:
         """True when it was there and is gone, and what belonged to it too. Raises Stale."""
-        with database.atomic():
+        with writes.transaction():
             gone = writes.delete(self.model, [self._is(record_id), *self._unchanged(if_match)])
             kept = None if gone or if_match is None else self.get_row(record_id)
         if kept is not None:
@@ -104,33 +104,47 @@ class Repository(Generic[R]):
     def page_rows(self, page: Page, *where: Expression) -> list[Row]:
         """The rows of these records, with rows.columns() of the model."""
         if leave_few_rows(where):
-            sql, values = self._selected(page, *where).sql()
-            return cast("list[Row]", database.execute_sql(sql, values).fetchall())
-        return self._merged(page, self._lists(page, where))
+            return self._read(*self._selected(page, *where).sql())
+        return self._merged(rows.columns(self.model), page, where)
+
+    def page_keys(self, page: Page, *where: Expression) -> tuple[list[Key], list[Row]]:
+        """(the keys of these records, the rows of all of them or of none). Rows are read if that takes no longer."""
+        if self._is_plain(where):
+            return self._merged(key_columns(self.model, page.sort), page, where), []
+        read = self.page_rows(page, *where)
+        return keys_of(self.model, page.sort, read), read
+
+    def get_rows(self, record_ids: Sequence[str]) -> list[Row]:
+        """The rows of these records, in any order, without those that do not exist."""
+        return self._read(_select_where_in(self.model, self.key.column_name, len(record_ids)), record_ids)
 
     def _lists(self, page: Page, where: Sequence[Expression]) -> list[Sequence[Expression]]:
         """The conditions of the lists that a page is merged from."""
         return [where]
 
-    def _merged(self, page: Page, lists: Sequence[Sequence[Expression]]) -> list[Row]:
-        """The rows of a page of several lists together. The database reads each list in the order of an index.
+    def _merged(self, columns: str, page: Page, where: Sequence[Expression]) -> list[Any]:
+        """A page of several lists together. The database reads each list in the order of an index.
 
         PostgreSQL does so only if each list has an order and a limit itself; SQLite allows that only to the whole.
         """
-        order, parts = in_order(self.model, page), [self._list(page, *where) for where in lists]
+        order, lists = in_order(self.model, page), self._lists(page, where)
+        parts = [self._list(columns, page, *conditions) for conditions in lists]
         if is_postgresql() and len(parts) > 1:
             most = min(page.limit + page.offset, MOST_ROWS)
             parts = [(f"({sql} {order})", [*values, most, 0]) for sql, values in parts]
         values = [value for _, values in parts for value in values]
-        sql = f"{' UNION ALL '.join(sql for sql, _ in parts)} {order}"
-        return cast("list[Row]", database.execute_sql(sql, [*values, page.limit, page.offset]).fetchall())
+        sql = f"{' UNION ALL '.join([sql for sql, _ in parts])} {order}"
+        return self._read(sql, [*values, page.limit, page.offset])
 
-    def _list(self, page: Page, *where: Expression) -> tuple[str, list[Any]]:
+    def _list(self, columns: str, page: Page, *where: Expression) -> tuple[str, list[Any]]:
         """The SQL of a list without its order, and its parameters."""
-        if all(isinstance(condition, Plain) for condition in where):
-            return plain_list(self.model, page, cast("tuple[Plain, ...]", where))
+        if self._is_plain(where):
+            return plain_list(self.model, columns, page, cast("tuple[Plain, ...]", where))
         sql, values = self._selected(page, *where).order_by().limit(None).offset(None).sql()
         return str(sql), list(values)
+
+    def _read(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        return cast("list[Any]", database.execute_sql(sql, values).fetchall())
 
     def count(self, *where: Expression) -> int:
         """How many records meet every condition. Without a condition but the status, it reads the tally alone."""
@@ -145,6 +159,10 @@ class Repository(Generic[R]):
     def name(self) -> str:
         """'job', 'track' or 'loop'."""
         return str(self.model._meta.table_name)
+
+    def _is_plain(self, where: Sequence[Expression]) -> bool:
+        """True if plain_query() can write the SQL for these conditions."""
+        return all(isinstance(condition, Plain) for condition in where)
 
     def _selected(self, page: Page, *where: Expression) -> Any:
         """The query of a page; keyset when page.after says where the one before ended."""
@@ -173,7 +191,7 @@ class Repository(Generic[R]):
         Raises Invalid, MissingParent, WrongStatus, LeaseLost, and Stale when its version is none of if_match.
         """
         changes = self._row(changes)
-        with rules_named(self.model), database.atomic():
+        with rules_named(self.model), writes.transaction():
             if changes:
                 guards = [self._is(record_id), *self._unchanged(if_match), *self._allowed(changes, lease_token)]
                 assignments = [writes.touched(utc_now()), *self._assignments(changes, lease_token)]
@@ -259,15 +277,13 @@ def child_rows(model: Any, parent: str, ids: Sequence[str]) -> dict[str, list[Ro
     place = rows.place(model, parent)
     children: dict[str, list[Row]] = {}
     if ids:
-        for row in database.execute_sql(_select_children(model, parent, len(ids)), ids).fetchall():
+        select = _select_where_in(model, model._meta.fields[parent].column_name, len(ids))
+        order = f'ORDER BY "created_at", "{model._meta.primary_key.column_name}"'
+        for row in database.execute_sql(f"{select} {order}", ids).fetchall():
             children.setdefault(row[place], []).append(row)
     return children
 
 
-def _select_children(model: Any, parent: str, count: int) -> str:
-    column, key = model._meta.fields[parent].column_name, model._meta.primary_key.column_name
+def _select_where_in(model: Any, column: str, count: int) -> str:
     places = ", ".join([database.param] * count)
-    return (
-        f'SELECT {rows.columns(model)} FROM {model._meta.table_name} WHERE "{column}" IN ({places}) '
-        f'ORDER BY "created_at", "{key}"'
-    )
+    return f'SELECT {rows.columns(model)} FROM {model._meta.table_name} WHERE "{column}" IN ({places})'

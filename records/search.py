@@ -1,7 +1,7 @@
 """Jobs by words of the prompt and values of the metadata, at a cost that hardly grows with how many match."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, cast
@@ -82,6 +82,9 @@ class JobSearch(JobRepository):
         if database.execute_sql(NTH, (self.match, MANY)).fetchone() is None:
             return super().page_rows(page, *map(few_rows, self._by_index()), *map(unindexed, where))
         return super().page_rows(page, *self._has_words(), *where)
+
+    def _is_plain(self, where: Sequence[Expression]) -> bool:
+        return False
 
     def _among_newest(self, page: Page, *where: Expression) -> list[Row] | None:
         """The page out of the newest jobs; None when too few of these match."""

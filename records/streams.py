@@ -9,16 +9,16 @@ from records.commits import newest
 from records.events import Feed, Message, newest_event
 
 BEAT_SECONDS = 10.0  # a comment this often: proxies then keep the connection open
-NOTICE_SECONDS = 2.0  # without the front, only writing tells that a client has gone
+NOTICE_SECONDS = 2.0  # without the front, only a write shows that a client has left
 STREAM_SECONDS = 15 * 60.0
 RETRY = b"retry: 1000\n\n"
 BEAT = b":\n\n"
 
 
 class EventStream:
-    """One stream: the events after a point, or from now on. Its clients come back after the last event they saw.
+    """One stream: the events after a point, or from now on. After a break, its client continues after its last event.
 
-    A server that knows this class sends the events to all its streams without a thread. Any other server iterates over
+    A server that supports this class sends the events to all streams without a thread. Any other server iterates over
     the blocks, and one thread waits in each stream.
     """
 

@@ -7,20 +7,20 @@ from typing import Any
 
 from database.groups import Group
 
-# The key in an environ of WSGI by which a server says that it knows this class. The value is a function that returns
-# True if the client has closed its end of the connection.
+# A server that supports these classes sets this key in the environ of WSGI. The value is a function: it returns True if
+# the client has closed its end of the connection.
 HAS_LEFT = "ledger.has_left"
 
 
 @dataclass(eq=False)
 class Wait:
-    """The body of a response that a server must wait for. Only a server that knows this class gets one.
+    """The body of a response that a server must wait for. Only a server that supports this class gets one.
 
     The server calls attempt(False) when something has changed, until it returns a WSGI app: that is the response. After
     `seconds` it calls attempt(True), which always returns a response. At the end it calls close().
 
-    What can change: an event of the job with job_id; the end of the future; or for a claim, something that becomes
-    pending. Claims with the same claim_of can take each other's place: (job or loop, the types of jobs).
+    What can change: the job with job_id ends; the future is done; or for a claim, work becomes pending. claim_of is the
+    kind of work: (job or loop, the types of jobs). All claims with the same claim_of can take the same work.
     """
 
     seconds: float

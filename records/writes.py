@@ -20,8 +20,12 @@ Clause = tuple[str, tuple[Any, ...]]  # SQL with a ? for each value, and the val
 
 
 def transaction() -> AbstractContextManager[Any]:
-    """A transaction for one statement: the open one, if there is one. On PostgreSQL, a statement needs no other."""
-    return nullcontext() if is_postgresql() or database.in_transaction() else database.atomic()
+    """A transaction for one statement that writes; reads may follow it.
+
+    A statement that fails undoes itself: on SQLite in an open transaction, and on PostgreSQL outside of one.
+    """
+    is_enough = database.in_transaction() != is_postgresql()
+    return nullcontext() if is_enough else database.atomic()
 
 
 def insert(model: Any, values: dict[str, Any]) -> Row | None:

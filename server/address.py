@@ -7,7 +7,7 @@ from errors import SettingsError
 from settings import Settings
 
 BACKLOG = 4096  # connections that the system accepts while the web process is busy or restarts
-# Notice within about two minutes that a client has vanished without a word.
+# Notice within about two minutes that the machine of a client no longer answers.
 KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
 
@@ -36,7 +36,7 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def _keep_alive(listener: socket.socket) -> None:
-    """Let the system ask idle clients whether they are still there; on Linux, accepted connections inherit this."""
+    """Let the system check whether idle clients still answer; on Linux, accepted connections inherit this."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if sys.platform == "linux":
         for name, value in KEEPALIVE.items():

@@ -11,15 +11,15 @@ from server.answers import Answer, problem
 from server.environ import Environ
 from server.lanes import Lane
 
-BLOCK = 512 * 1024  # bytes that are written to a file at a time
+BLOCK = 128 * 1024  # bytes of a slow upload that are in memory before they are written to its file
 FULL = "Too many bodies are being read just now: send this again in a moment."
 
 
 class Body:
-    """No body at all; also what every kind of body can do."""
+    """A request without a body; and the interface of all kinds of bodies."""
 
     is_being_written = False
-    refusal: Answer | None = None  # the answer if no more can be kept; None if the app gives it
+    refusal: Answer | None = None  # the answer if the body cannot be kept; None if the app gives the answer
     pause: Callable[[bool], None]
 
     def __init__(self) -> None:
@@ -105,7 +105,11 @@ class FileBody(Body):
         if not self._is_discarded:
             self._is_discarded = True
             self._budget.used -= 1
-            self._lane.submit(self.spooled.close, lambda _: None)
+            if not self.is_being_written:
+                self._close()
+
+    def _close(self) -> None:
+        self._lane.submit(self.spooled.close, lambda _: None)
 
     def _write(self) -> None:
         self.is_being_written = True
@@ -116,6 +120,7 @@ class FileBody(Body):
     def _written(self, _: Any) -> None:
         self.is_being_written = False
         if self._is_discarded:
+            self._close()
             return
         self.pause(False)
         if self._then is None:
@@ -128,11 +133,11 @@ class FileBody(Body):
 
 
 class Budget:
-    """What all bodies of a kind use together: bytes of memory, or files."""
+    """A limit for all bodies of one kind together: bytes of memory, or a number of files."""
 
-    def __init__(self, most: int) -> None:
-        self.most, self.used = most, 0
+    def __init__(self, limit: int) -> None:
+        self.limit, self.used = limit, 0
 
     def has_room(self, amount: int) -> bool:
         """True if one more body can use this amount."""
-        return self.used + amount <= self.most
+        return self.used + amount <= self.limit

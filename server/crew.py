@@ -45,7 +45,7 @@ class Member:
         self._started_at = self._due_at = self._pause = 0.0
 
     def look(self) -> None:
-        """Start the process when it is due. What fails is tried again; the pauses become longer."""
+        """Start the process when it is due. A start that fails is tried again; each pause is longer."""
         now = time.monotonic()
         if self.process is not None and self.process.poll() is not None:
             self._put_off(0.0 if now - self._started_at > STEADY_SECONDS else self._pause)

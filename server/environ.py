@@ -21,7 +21,7 @@ class BadRequest(ValueError):
 
 
 class Environs:
-    """Makes environs: what is the same for every request, and whose X-Forwarded headers are trusted."""
+    """Makes the environ of each request. Trusts the X-Forwarded headers of these proxies only."""
 
     def __init__(self, port: int, trusted_proxies: frozenset[Network]) -> None:
         self.trusted_proxies = trusted_proxies
@@ -109,9 +109,9 @@ class Environs:
 
 @lru_cache(256)
 def _key(name: bytes) -> str:
-    """The name of a header in an environ; '' for a name that is left out.
+    """The name of a header in an environ; '' if the header is left out.
 
-    A name with an underscore could pass for another. There is no other protocol to which this server could change.
+    A name with an underscore would look like the same name with a hyphen. This server has no protocol for an Upgrade.
     """
     if b"_" in name or name.lower() == b"upgrade":
         return ""

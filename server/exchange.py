@@ -1,6 +1,5 @@
 """One request and its answer, from the head of the request to the last byte of the answer."""
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
@@ -14,8 +13,6 @@ from server.environ import Environ
 if TYPE_CHECKING:
     from server.front import Front
     from server.http import Connection
-
-access_log = logging.getLogger("ledger.access")
 
 
 class Sender(Protocol):
@@ -40,7 +37,7 @@ class Exchange:
     def __init__(self, connection: "Connection", environ: Environ, front: "Front") -> None:
         self.connection, self.environ, self.front = connection, environ, front
         self.keep_alive = True
-        self.ready: Answer | None = None  # an answer that is known before the app is asked
+        self.ready: Answer | None = None  # an answer that does not come from the app
         self.body: Body = front.no_body
         self.sender: Sender | None = None
         self._is_started = self._is_abandoned = False
@@ -57,7 +54,7 @@ class Exchange:
         return self.connection.has_left or self.connection.transport.is_closing()
 
     def accept_body(self) -> bool:
-        """Prepare to read the body. False if it must not be sent: the app then refuses the request by its head."""
+        """Prepare to read the body. False if the request is refused by its head, without the body."""
         body = self.front.body_for(self.environ)
         if not isinstance(body, Body):
             self.ready = body
@@ -73,7 +70,7 @@ class Exchange:
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def start(self) -> None:
-        """Ask the app for the answer, once."""
+        """Call the app for the answer, once."""
         if self._is_started:
             return
         self._is_started = True
@@ -116,7 +113,7 @@ class Exchange:
         self.connection.finished(self)
 
     def cut(self) -> None:
-        """Break the connection, so that the client notices that the answer is not whole."""
+        """Cut the connection, so that the client notices that the answer is not complete."""
         self.connection.transport.abort()
 
     def resume(self) -> None:
@@ -140,10 +137,10 @@ class Exchange:
         milliseconds = (time.perf_counter() - self._started_at) * 1000
         method, path = self.environ["REQUEST_METHOD"], self.environ["PATH_INFO"]
         shown = path if path.isascii() and path.isprintable() else quote(path, encoding="latin-1")
-        access_log.info("%s %s %s %s %.1f ms", self.environ["REMOTE_ADDR"], method, shown, code, milliseconds)
+        self.front.access_log.write(f"{self.environ['REMOTE_ADDR']} {method} {shown} {code} {milliseconds:.1f} ms")
 
     def abandon(self) -> None:
-        """The connection is lost. If the app is at work, its answer comes later."""
+        """Free everything: no answer can be sent. If the app is working, its answer is dropped later."""
         self._is_abandoned = True
         if not self._is_started:
             self.body.discard()

@@ -22,6 +22,7 @@ from server.environ import Environ, Environs
 from server.exchange import Exchange
 from server.http import Connection
 from server.lanes import Lane
+from server.logs import AccessLog
 from server.streams import Streams
 from server.transfers import FileSender
 from server.waits import Waits
@@ -29,21 +30,22 @@ from server.waits import Waits
 log = logging.getLogger("ledger.web")
 
 QUEUE = 1000  # requests that may wait for a thread of the app
-UPLOADS = 64  # uploads that may be sent, and uploads that may wait for a thread
+FILE_BODIES = 500  # bodies that may be in files at the same time
+UPLOAD_QUEUE = 64  # complete uploads that may wait for a thread
 UNBOUNDED = 1_000_000
 SMALL_BODY = 1024 * 1024  # a longer body is written to a file
 BODIES_BYTES = 64 * 1024 * 1024  # all bodies in memory together
 UNSENT_BYTES = 64 * 1024 * 1024  # all answers together that clients are slow to read
 READING = {"GET", "HEAD", "OPTIONS"}
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 
 class Site(NamedTuple):
-    """What the front serves: the app, and what it must know about it.
+    """What the front serves: the app, and functions that say how to read the requests for it.
 
     body_limit says how many bytes the body of a request with this head may have. It is 0 if the app refuses the request
     by its head. is_upload says whether the app must decode the body, which takes long. part gives the path of a new
-    file for a body. threads: how many of them call the app for reads, and how many for writes.
+    file for a body. threads: the number of threads that call the app for reads, and the same number for writes.
     """
 
     app: bridge.WSGIApp
@@ -61,20 +63,21 @@ class Front:
         self.site, self.environs, self.loop = site, environs, loop
         self.most_connections = most_connections
         self.connections: set[Connection] = set()
-        self.slow: dict[Connection, None] = {}  # those that do not read as fast as they are sent to, in this order
+        self.slow: dict[Connection, None] = {}  # clients that read slowly, in the order in which they became slow
         self.no_body = Body()
         self.is_stopping = False
-        self._memory, self._files = Budget(BODIES_BYTES), Budget(UPLOADS)
+        self.access_log = AccessLog(loop)
+        self._memory, self._files = Budget(BODIES_BYTES), Budget(FILE_BODIES)
         self._read_lane = Lane("read", site.threads, QUEUE, loop)
         self._write_lane = Lane("write", site.threads, QUEUE, loop)  # a slow disk, or a lock, must not stop the reads
-        self._upload_lane = Lane("upload", 2, UPLOADS, loop)  # decoding an upload may take long
+        self._upload_lane = Lane("upload", 2, UPLOAD_QUEUE, loop)  # decoding an upload may take long
         self._disk_lane = Lane("disk", 2, UNBOUNDED, loop)
         self._wait_lane = Lane("wait", 1, UNBOUNDED, loop)
         self._lanes = [self._read_lane, self._write_lane, self._upload_lane, self._disk_lane, self._wait_lane]
         self._streams = Streams(site.feed, self._wait_lane, loop)
         self._waits = Waits(site.feed, self._wait_lane, loop)
         site.feed.follow(lambda messages, position: loop.call_soon_threadsafe(self._publish, messages, position))
-        self._timer = loop.call_later(LOOK_SECONDS, self._look)
+        self._timer = loop.call_later(CHECK_SECONDS, self._check)
 
     def is_full(self) -> bool:
         """True if no more connections are accepted."""
@@ -85,7 +88,7 @@ class Front:
         return any(lane.is_busy() for lane in self._lanes)
 
     def body_for(self, environ: Environ) -> Body | Answer | None:
-        """Where to keep the body of a request; None if the app must refuse it; or the refusal of the front."""
+        """Where to keep the body of a request; or None if the app refuses this request; or the refusal of the front."""
         length = int(environ.get("CONTENT_LENGTH") or 0)
         if "HTTP_TRANSFER_ENCODING" in environ or length > self.site.body_limit(environ):
             return None
@@ -126,12 +129,12 @@ class Front:
             exchange.stop()
 
     def drop(self, body: Any) -> None:
-        """Close the body of an answer that cannot be sent; what it promised is taken back."""
+        """Close the body of an answer that cannot be sent. What was claimed is given back."""
         if hasattr(body, "close"):
             self._wait_lane.submit(body.close, lambda _: None)
 
     def limit_unsent(self) -> None:
-        """Drop the clients that have read slowly for the longest time, until their answers fit into the memory."""
+        """Cut off those clients that have been slow for longest, until the unread answers fit into UNSENT_BYTES."""
         unsent = {connection: connection.unsent() for connection in self.slow}
         too_many = sum(unsent.values()) - UNSENT_BYTES
         for connection, size in unsent.items():
@@ -141,7 +144,7 @@ class Front:
             connection.transport.abort()
 
     def stop(self) -> None:
-        """Take no more requests. Streams and waits end; connections close when their requests are answered."""
+        """Accept no more requests. Streams and waits end; a connection closes when its request is answered."""
         self.is_stopping = True
         for connection in list(self.connections):
             connection.stop()
@@ -162,17 +165,18 @@ class Front:
             lane.close()
         while any(lane.is_alive() for lane in self._lanes) and time.monotonic() < until:
             await asyncio.sleep(0.01)
+        self.access_log.flush()
 
     def _publish(self, messages: list[Message], position: int) -> None:
         self._streams.publish(messages, position)
         self._waits.publish(messages, position)
 
-    def _look(self) -> None:
-        self._timer = self.loop.call_later(LOOK_SECONDS, self._look)
+    def _check(self) -> None:
+        self._timer = self.loop.call_later(CHECK_SECONDS, self._check)
         now = self.loop.time()
-        for look in [connection.look for connection in self.connections] + [self._streams.beat]:
+        for check in [connection.check for connection in self.connections] + [self._streams.beat]:
             try:
-                look(now)
+                check(now)
             except Exception:
-                log.exception("a look at a connection failed")
+                log.exception("a check of a connection failed")
         self.limit_unsent()

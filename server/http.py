@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from server.front import Front
 
 MAX_HEAD_BYTES, MAX_HEADERS = 64 * 1024, 100
-MAX_AHEAD = 100  # requests that a client may send before the first of them is answered
+MAX_PIPELINED = 100  # requests that a client may send before it has read the first answer
 HEAD_SECONDS = 10.0
 IDLE_SECONDS = 75.0
 LEAST_RATE, RATE_SECONDS = 1000, 5  # bytes a second of a body, on average over these seconds
 STALL_SECONDS = 60.0  # a client that reads nothing for so long is dropped
-LINGER_SECONDS, LINGER_BYTES = 5.0, 64 * 1024 * 1024
+DRAIN_SECONDS, DRAIN_BYTES = 5.0, 64 * 1024 * 1024  # what is read and ignored after a refusal
 
 
 class Connection(asyncio.Protocol):
@@ -36,16 +36,16 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._exchanges: deque[Exchange] = deque()  # the first one is being answered or its body is being read
         self._reading: Exchange | None = None  # the exchange whose body is being read
-        self._is_deaf = False  # what the client sends from now on is thrown away
+        self._ignores_input = False  # what the client sends from now on is ignored
         self._is_paused = False
-        self._head_bytes = self._ahead_bytes = 0  # of this head; of the requests after the one that is being answered
+        self._head_bytes = self._pipelined_bytes = 0  # of this head; of requests that wait for an answer
         self._refusal = (400, "The request cannot be read: it breaks the rules of HTTP/1.1.")
-        self._since = front.loop.time()  # when the head, the idleness, the stall or the lingering began
+        self._since = front.loop.time()  # when the present state began: head, idle, blocked, or draining
         self._in_head = True
-        self._is_lingering = False
-        self._body_left = 0  # bytes of the body of a request with Upgrade
-        self._received: deque[int] = deque(maxlen=RATE_SECONDS + 1)  # bytes of the body at the last looks
-        self._unsent = 0  # bytes in the buffer of the transport at the last look
+        self._is_draining = False
+        self._body_left = 0  # bytes that are missing of the body of a request with Upgrade
+        self._received: deque[int] = deque(maxlen=RATE_SECONDS + 1)  # bytes of the body by the last checks
+        self._unsent = 0  # bytes in the buffer of the transport at the last check
         self._url, self._headers, self._size = b"", cast(list[HeaderLine], []), 0
 
     # The events of the transport
@@ -77,11 +77,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived."""
-        if self._is_deaf or self._body_left:
-            (self._take_body if self._body_left else self._throw_away)(data)
+        if self._ignores_input or self._body_left:
+            (self._read_last_body if self._body_left else self._ignore)(data)
             return
         if self._exchanges and self._exchanges[0] is not self._reading:
-            self._ahead_bytes += len(data)
+            self._pipelined_bytes += len(data)
         if not self._in_head and self._reading is None:
             self._in_head, self._since, self._head_bytes = True, self.front.loop.time(), 0
         self._parse(data)
@@ -89,11 +89,11 @@ class Connection(asyncio.Protocol):
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(431, f"The head of a request may have {MAX_HEAD_BYTES} bytes.")
-        if len(self._exchanges) > MAX_AHEAD // 2 or self._ahead_bytes > MAX_HEAD_BYTES:
+        if len(self._exchanges) > MAX_PIPELINED // 2 or self._pipelined_bytes > MAX_HEAD_BYTES:
             self.pause(True)
 
     def pause_writing(self) -> None:
-        """The client reads slower than it is sent to."""
+        """The client reads more slowly than the server sends."""
         self.is_writable = False
         self._unsent, self._since = self.unsent(), self.front.loop.time()
         self.front.slow[self] = None
@@ -104,7 +104,7 @@ class Connection(asyncio.Protocol):
         self.is_writable = True
         self._since = self.front.loop.time()
         self.front.slow.pop(self, None)
-        self._body_is_there()
+        self._start_first()
         if self._exchanges:
             self._exchanges[0].resume()
 
@@ -113,8 +113,8 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._url, self._headers, self._size = b"", [], 0
-        if len(self._exchanges) > MAX_AHEAD:
-            self._reject(429, f"A client may send {MAX_AHEAD} requests ahead: wait for the answers.")
+        if len(self._exchanges) > MAX_PIPELINED:
+            self._reject(429, f"Read the answers first: {MAX_PIPELINED} requests have no answer yet.")
 
     def on_url(self, url: bytes) -> None:
         """A part of the target of the request."""
@@ -130,13 +130,13 @@ class Connection(asyncio.Protocol):
             self._reject(431, f"A request may have {MAX_HEADERS} headers with {MAX_HEAD_BYTES} bytes in all.")
 
     def on_headers_complete(self) -> None:
-        """The head is there: decide whether the body may be sent."""
-        if self._is_deaf:
+        """The head is complete: decide whether to read the body."""
+        if self._ignores_input:
             return
         parser = self._parser
         method, version = parser.get_method().decode(), parser.get_http_version()
         if version not in ("1.0", "1.1"):
-            self._reject(505, "This service speaks HTTP/1.1.")
+            self._reject(505, "This service supports HTTP/1.0 and HTTP/1.1.")
         try:
             environ = self.front.environs.make(method, version, self._url, self._headers, self.peer)
         except BadRequest as error:
@@ -148,8 +148,8 @@ class Connection(asyncio.Protocol):
         if not exchange.expects_body:
             return
         if not exchange.accept_body():
-            self._is_deaf, exchange.keep_alive = True, False
-            self._body_is_there()
+            self._ignores_input, exchange.keep_alive = True, False
+            self._start_first()
             return
         self._reading = exchange
         self._received.clear()
@@ -170,9 +170,9 @@ class Connection(asyncio.Protocol):
             return
         if self._reading is not None:
             exchange, self._reading = self._reading, None
-            exchange.body.end(self._body_is_there)
-        elif self._exchanges and not self._is_deaf:
-            self._body_is_there()
+            exchange.body.end(self._start_first)
+        elif self._exchanges and not self._ignores_input:
+            self._start_first()
 
     # What the exchanges and the front call
 
@@ -186,7 +186,7 @@ class Connection(asyncio.Protocol):
         return self.has_left
 
     def finished(self, exchange: Exchange) -> None:
-        """The answer of the first exchange is sent, or at least on its way."""
+        """The answer of the first exchange has been written: start the next exchange, or close the connection."""
         if not self._exchanges or self._exchanges[0] is not exchange:
             return
         self._exchanges.popleft()
@@ -199,9 +199,9 @@ class Connection(asyncio.Protocol):
             if following is self._reading:
                 following.invite_body()
             else:
-                self._body_is_there()
+                self._start_first()
         if len(self._exchanges) <= 1:
-            self._ahead_bytes = 0
+            self._pipelined_bytes = 0
             self.pause(False)
 
     def pause(self, paused: bool) -> None:
@@ -211,20 +211,20 @@ class Connection(asyncio.Protocol):
             (self.transport.pause_reading if paused else self.transport.resume_reading)()
 
     def stop(self) -> None:
-        """Take no more requests: close the connection when the present one is answered."""
+        """Accept no more requests: close the connection after the present answer."""
         if self._exchanges and self._exchanges[0] is not self._reading:
             self._exchanges[0].stop()
         else:
             self._close()
 
-    def look(self, now: float) -> None:
-        """Called once a second: ends the connection if the client takes too long."""
+    def check(self, now: float) -> None:
+        """End the connection if the client takes too long. Called once a second."""
         if not self.is_writable or self.transport.is_closing():
-            self._look_at_unsent(now)
+            self._check_unsent(now)
         elif self._reading is not None:
-            self._look_at_body(self._reading)
-        elif now - self._since > self._patience():
-            self._end_of_patience()
+            self._check_body(self._reading)
+        elif now - self._since > self._time_limit():
+            self._time_out()
 
     def unsent(self) -> int:
         """The bytes that wait in memory until this client reads."""
@@ -233,37 +233,37 @@ class Connection(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as end_of_head:  # the request is answered as if it wished for nothing else
-            self._take_body(data[end_of_head.args[0] :])
+        except httptools.HttpParserUpgrade as end_of_head:  # the upgrade is ignored; the body follows
+            self._read_last_body(data[end_of_head.args[0] :])
         except httptools.HttpParserError:
             self._refuse(*self._refusal)
 
-    def _patience(self) -> float:
+    def _time_limit(self) -> float:
         """The seconds that the present state may take."""
-        if self._is_lingering:
-            return LINGER_SECONDS
+        if self._is_draining:
+            return DRAIN_SECONDS
         if self._in_head and not self._is_paused:
             return HEAD_SECONDS
         return math.inf if self._exchanges else IDLE_SECONDS
 
-    def _end_of_patience(self) -> None:
-        if self._is_lingering:
+    def _time_out(self) -> None:
+        if self._is_draining:
             self.transport.abort()
         elif self._in_head and self._head_bytes:
             self._refuse(408, f"The head of a request must arrive within {HEAD_SECONDS:.0f} seconds.")
         else:
             self.transport.close()
 
-    def _look_at_unsent(self, now: float) -> None:
+    def _check_unsent(self, now: float) -> None:
         unsent = self.unsent()
         if unsent < self._unsent or not self._unsent:
             self._unsent, self._since = unsent, now
         elif now - self._since > STALL_SECONDS:
             self.transport.abort()
 
-    def _look_at_body(self, exchange: Exchange) -> None:
+    def _check_body(self, exchange: Exchange) -> None:
         if exchange is not self._exchanges[0] or exchange.body.is_being_written:
-            self._received.clear()  # the client waits for the server, not the server for the client
+            self._received.clear()  # at present the client waits for the server
         self._received.append(exchange.body.received)
         arrived = exchange.body.received - self._received[0]
         if len(self._received) > RATE_SECONDS and arrived < LEAST_RATE * RATE_SECONDS:
@@ -272,37 +272,38 @@ class Connection(asyncio.Protocol):
             self._stop_reading(exchange)
 
     def _stop_reading(self, exchange: Exchange) -> None:
-        """Take no more of this body, nor any other request; answer with what is there."""
-        self._reading, self._is_deaf, exchange.keep_alive = None, True, False
-        exchange.body.end(self._body_is_there)
+        """Read no more from this client; answer the request with the part of the body that has arrived."""
+        self._reading, self._ignores_input, exchange.keep_alive = None, True, False
+        exchange.body.end(self._start_first)
 
-    def _body_is_there(self) -> None:
+    def _start_first(self) -> None:
         """Start the first exchange if its body is complete, and if the client has read the answers before it."""
         if self._exchanges and self._exchanges[0] is not self._reading and self.is_writable:
             self._exchanges[0].start()
 
     def _reject(self, status: int, detail: str) -> None:
+        """Stop the parser; then data_received() refuses the request."""
         self._refusal = (status, detail)
         raise BadRequest(detail)
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer a request that cannot be read, after the ones before it; then close."""
-        if self._is_deaf:
+        if self._ignores_input:
             return
-        self._is_deaf, self._in_head = True, False
+        self._ignores_input, self._in_head = True, False
         environ: dict[str, Any] = {"REQUEST_METHOD": "-", "PATH_INFO": "-", "REMOTE_ADDR": self.peer}
         exchange = Exchange(self, environ, self.front)
         code = "unavailable" if status == 503 else "invalid"
         exchange.ready = problem(status, code, detail)
         exchange.keep_alive = False
-        if self._reading is not None:  # its body cannot be read any more
+        if self._reading is not None:  # the rest of its body cannot be read
             self._exchanges.remove(self._reading)
             self._reading.abandon()
             self._reading = None
         self._exchanges.append(exchange)
-        self._body_is_there()
+        self._start_first()
 
-    def _take_body(self, data: bytes) -> None:
+    def _read_last_body(self, data: bytes) -> None:
         """Read the body of a request with Upgrade; it is the last request of its connection."""
         part = data[: self._body_left]
         self._body_left -= len(part)
@@ -310,12 +311,12 @@ class Connection(asyncio.Protocol):
             self.on_body(part)
         if not self._body_left:
             self.on_message_complete()
-            self._is_deaf = True
+            self._ignores_input = True
 
-    def _throw_away(self, data: bytes) -> None:
+    def _ignore(self, data: bytes) -> None:
         """Ignore what the client sends after a request that was refused."""
         self._head_bytes += len(data)
-        if self._head_bytes > LINGER_BYTES:
+        if self._head_bytes > DRAIN_BYTES:
             self.transport.abort()
 
     def _leave(self) -> None:
@@ -336,12 +337,12 @@ class Connection(asyncio.Protocol):
         If the client may still be sending, first read what it sends: otherwise the system would reset the connection,
         and the client might lose the answer.
         """
-        was_deaf, self._is_deaf = self._is_deaf, True
+        ignored_input, self._ignores_input = self._ignores_input, True
         self._abandon_exchanges()
-        if self.has_left or not was_deaf:
+        if self.has_left or not ignored_input:
             self.transport.close()
             return
-        self._is_lingering, self._since, self._head_bytes = True, self.front.loop.time(), 0
+        self._is_draining, self._since, self._head_bytes = True, self.front.loop.time(), 0
         self.pause(False)
         with suppress(OSError, RuntimeError):
             self.transport.write_eof()

@@ -18,7 +18,7 @@ def end_with_parent() -> None:
 
 
 class Signals:
-    """Notices SIGTERM, Ctrl-C and the end of children, from when it is made. Make it in the main thread."""
+    """Notices SIGTERM, Ctrl-C and the end of child processes, from its creation on. Create it in the main thread."""
 
     def __init__(self) -> None:
         self.must_stop = False

@@ -43,7 +43,7 @@ class Streams:
             self._watching.close()
 
     def publish(self, messages: list[Message], position: int) -> None:
-        """Send these events, which are all up to this position. Without events, every stream reads on by itself."""
+        """Send these events: all up to this position. If there are none, every stream reads the events by itself."""
         before, self.position = self.position, position
         blocks = [sse(message) for message in messages]
         whole = b"".join(blocks)
@@ -66,7 +66,7 @@ class Streams:
 
 
 class StreamSender:
-    """Sends one stream. It is live when it has sent all events that the streams have got so far."""
+    """Sends one stream. It is live when it has sent all events that were published so far."""
 
     def __init__(self, streams: Streams, exchange: "Exchange", stream: EventStream) -> None:
         self.streams, self.exchange, self.stream = streams, exchange, stream
@@ -77,7 +77,7 @@ class StreamSender:
         self._ends_at = self._written_at + STREAM_SECONDS
 
     def begin(self) -> None:
-        """Send the first line; the rest follows when the feed has a position."""
+        """Send the first line. The events follow as soon as the feed has a position."""
         self.exchange.write(RETRY)
         if self.streams.feed.position >= 0:
             self.read_on()
@@ -89,7 +89,7 @@ class StreamSender:
         self.is_live = False
         if not self._is_reading and not self._is_closed:
             self._is_reading = True
-            self.streams.lane.submit(self._read, self._got)
+            self.streams.lane.submit(self._read, self._send_block)
 
     def send_new(self, block: bytes, position: int) -> None:
         """Send the events up to a position."""
@@ -113,11 +113,11 @@ class StreamSender:
             self._write(BEAT)
 
     def left(self) -> None:
-        """The client has gone."""
+        """The client has left."""
         self._end()
 
     def stop(self) -> None:
-        """End the stream; the client comes back after a second."""
+        """End the stream; the client connects again after a second."""
         if not self._is_closed:
             self.exchange.write(RETRY)
             self._end()
@@ -134,11 +134,11 @@ class StreamSender:
             self._is_open, opening = True, self.stream.opening()
         return opening + self.stream.read()
 
-    def _got(self, block: Any) -> None:
+    def _send_block(self, block: Any) -> None:
         self._is_reading = False
         if self._is_closed:
             return
-        if not isinstance(block, bytes):  # the database is away: the client comes back
+        if not isinstance(block, bytes):  # the database does not answer: the client connects again
             self._end()
             return
         if block:

@@ -17,7 +17,7 @@ class FileSender:
         self._is_reading = self._is_closed = False
 
     def resume(self) -> None:
-        """Send the next block, if the client reads and no block is on its way."""
+        """Send the next block, if the client reads and no block is being read from the disk."""
         if not self._is_reading and self.exchange.connection.is_writable:
             self._is_reading = True
             self.lane.submit(self.transfer.read, self._send)
@@ -26,7 +26,7 @@ class FileSender:
         """The client sends no more, but may still read."""
 
     def stop(self) -> None:
-        """The process stops: the rest of the file is sent as long as the process waits."""
+        """The process stops: it still waits some seconds, and the rest of the file is sent meanwhile."""
 
     def close(self) -> None:
         """Close the file; if a thread is reading from it, close it afterwards."""

@@ -1,7 +1,7 @@
-"""Waits for what requests wait for, without a thread for each: the end of a job, work to claim, or a file.
+"""Requests that wait for the end of a job, for work to claim, or for a file. No request needs a thread meanwhile.
 
-A claim is attempted only while its client is there. Of the claims that can take each other's place, the one that has
-waited longest is attempted first; the next is attempted when that one has ended.
+A claim is attempted only while its client is connected. Claims for the same kind of work wait in a line: the claim that
+has waited longest is attempted first, and the next claim when the first one has ended.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class Waits:
         return waiter
 
     def remove(self, waiter: "Waiter") -> None:
-        """Forget a request that waits no longer."""
+        """Remove a request that waits no longer."""
         self._waiters.pop(waiter, None)
         if waiter.wait.job_id is not None:
             _remove(self._by_job, waiter.wait.job_id, waiter)
@@ -59,7 +59,7 @@ class Waits:
             self._watching.close()
 
     def publish(self, messages: list[Message], position: int) -> None:
-        """Attempt what these events may have made possible; without events, everything."""
+        """Attempt the requests that these events may complete; if there are no events, all requests."""
         if not messages:
             for waiter in list(self._waiters):
                 waiter.attempt()
@@ -75,7 +75,7 @@ class Waits:
             self.attempt_first(claim)
 
     def attempt_first(self, claim: Claim) -> None:
-        """Let the claim that has waited longest try."""
+        """Attempt the claim that has waited longest."""
         for waiter in self._by_claim.get(claim, ()):
             waiter.attempt()
             return
@@ -97,7 +97,7 @@ class Waiter:
             self.attempt()
 
     def attempt(self) -> None:
-        """Try in a thread to make the response."""
+        """Attempt in a thread to make the response."""
         if self._is_closed:
             return
         if self._is_attempting:
@@ -110,7 +110,7 @@ class Waiter:
         """Nothing has been sent yet."""
 
     def left(self) -> None:
-        """The client has gone: nothing is claimed or made for it any more."""
+        """The client has left: nothing is claimed for it any more."""
         if not self._is_attempting:
             self._end()
             self.exchange.keep_alive = False
@@ -139,17 +139,17 @@ class Waiter:
     def _tried(self, answer: Any) -> None:
         self._is_attempting = False
         if isinstance(answer, BaseException):
-            answer = problem(503, "unavailable", "This cannot be waited for just now: ask again in a moment.")
+            answer = problem(503, "unavailable", "The service cannot wait for this now: send this again in a moment.")
         if answer is not None:
             self._end()
-            self.exchange.answer(answer)  # if the client has gone, what was claimed is given back
+            self.exchange.answer(answer)  # if the client has left, what was claimed is given back
         elif self.exchange.is_gone:
             self.left()
         elif self._must_attempt_again or self._is_last:
             self.attempt()
 
     def _end(self) -> None:
-        """Wait no longer. The next claim takes its turn: there may be more, or this one has left something."""
+        """Wait no longer, and attempt the next claim: there may be more work, or this claim has taken none."""
         if self._is_closed:
             return
         self._is_closed = True

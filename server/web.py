@@ -21,8 +21,8 @@ from settings import Settings
 
 STOP_SECONDS = 5.0  # for the requests that are under way
 JOIN_SECONDS = 1.0
-SPARE_FILES = 200  # open files that are not connections of clients
 MOST_CONNECTIONS = 10_000
+FILES_PER_CONNECTION = 1.5  # some connections also have an open file: a download, or the body of an upload
 
 
 def prepare(settings: Settings) -> socket.socket | None:
@@ -59,11 +59,13 @@ async def _serve(listener: socket.socket, settings: Settings, site: Site, stoppi
 def _most_connections() -> int:
     """The connections that may be open: as many as the system allows, after raising its limit of open files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = MOST_CONNECTIONS + SPARE_FILES
+    needed = int(MOST_CONNECTIONS * FILES_PER_CONNECTION)
     if hard != resource.RLIM_INFINITY:
         needed = min(needed, hard)
     if soft != resource.RLIM_INFINITY and soft < needed:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
             soft = needed
-    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(MOST_CONNECTIONS, soft - SPARE_FILES))
+    if soft == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return min(MOST_CONNECTIONS, int(soft / FILES_PER_CONNECTION))

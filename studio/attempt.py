@@ -130,7 +130,10 @@ class Attempt:
         self.name = self.lease.name
         self.work = self.storage.workshop(self.lease.token)
         self.final = self.storage.attempt(self.repo.name, record.record_id, self.lease.token)
-        self.status, self.progress, self.reported = record.status, 0, 0.0
+        self.status, self.progress, self.reported_at = record.status, 0, 0.0
+        self.recorded: tuple[int, str] = (0, "")  # the last progress and message
+        self.claim: Callable[[], Any] = _nothing  # what leases the next record, together with the result of this one
+        self.next_record: Any = None
 
     def make(self) -> str:
         """Do every step from the claim to the recorded result. Returns how it ended.
@@ -236,19 +239,22 @@ class Attempt:
         return f"{self.maker} ended with code {code}: {printed}"
 
     def report(self, status: str, progress: int, message: str) -> None:
-        """Record progress: at once if the status changes, else at most twice a second. Both only go forward.
+        """Record progress: at once if the status changes, else if it is new, and at most twice a second.
 
-        If the database does not answer, the next report records the progress.
+        Status and progress only go forward. If the database does not answer, the next report records the progress.
         """
         order = self.repo.statuses.steps
         moved = order.index(status) > order.index(self.status)
         self.status = status if moved else self.status
         self.progress = max(self.progress, progress)
-        if not message or (not moved and time.monotonic() - self.reported < REPORT_SECONDS):
+        now, latest = time.monotonic(), (self.progress, message)
+        is_seen = message and latest != self.recorded and now - self.reported_at >= REPORT_SECONDS
+        if not (moved or is_seen):
             return
-        self.reported = time.monotonic()
+        self.reported_at = now
         try:
-            self._update(status=self.status, progress=self.progress, message=message)
+            self._update(status=self.status, progress=self.progress, message=message or None)
+            self.recorded = latest
             display.show(self.name, self.status, self.progress, message)
         except AWAY as error:
             log.warning("%s: progress is not recorded just now: %s", self.name, error)
@@ -262,12 +268,28 @@ class Attempt:
 
         is_recorded() checks whether the result is in the database, if record() may have worked without an answer.
         """
-        if self._insist(record):
+        ended, self.next_record = self._insist(lambda: self._end_and_claim(record)) or (None, None)
+        if ended:
             return self.repo.statuses.completed
         recorded = self._insist(is_recorded)
         if recorded is None:
             return UNKNOWN
         return self.repo.statuses.completed if recorded else "lost"
+
+    def _end_and_claim(self, record: Callable[[], Any]) -> tuple[Any, Any]:
+        """Record the result, and claim the next record in the same transaction unless the worker must not go on.
+
+        If the database refuses that, record the result alone: the reason may be the next record.
+        """
+        try:
+            return self.repo.end_and_claim(record, self.claim if self._may_go_on() else _nothing)
+        except (Invalid, *REFUSALS):
+            return self.repo.end_and_claim(record, _nothing)
+
+    def _may_go_on(self) -> bool:
+        with suppress(OSError):
+            return not self.lease.shutdown.is_set() and not self.storage.is_full()
+        return False
 
     def _update(self, **changes: Any) -> Any:
         return self.repo.update(self.record.record_id, lease_token=self.lease.token, **changes)
@@ -309,3 +331,7 @@ class Attempt:
             if self.lease.why == "lost" or self.lease.shutdown.wait(pause):
                 return None
             pause = min(pause * 2, 5.0)
+
+
+def _nothing() -> None:
+    """Claim nothing."""

@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from errno import ENOSPC
 from typing import Any, ClassVar
 
 from database import AWAY, init_database, release_connection
+from errors import LedgerError
 from files.child import on_death_of_parent
 from files.storage import Storage
 from maintenance import housekeeping
@@ -32,7 +34,10 @@ JOIN_SECONDS = 3.0
 
 
 class Worker:
-    """Does one job or loop at a time: tick() claims and does one, run() repeats tick() until shutdown is set."""
+    """Does one job or loop at a time: tick() claims and does one, run() repeats tick() until shutdown is set.
+
+    The transaction that completes a job or loop also claims the next one, for the next tick().
+    """
 
     repo: ClassVar[WorkRepository[Any]]
 
@@ -40,8 +45,9 @@ class Worker:
         self.settings, self.shutdown, self.storage = settings, shutdown or threading.Event(), Storage(settings)
         self.storage.root.mkdir(parents=True, exist_ok=True)
         self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.claimed: Any = None
 
-    def claim(self, now: float) -> Any:
+    def claim(self) -> Any:
         """Lease the next record to this worker; None if nothing is pending."""
         return self.repo.claim(self.name, self.settings.lease_seconds)
 
@@ -62,23 +68,40 @@ class Worker:
                 pause = min(pause * 2, LONGEST_PAUSE)
                 defect = None if isinstance(error, (*AWAY, OSError)) else error
                 log.error("worker %s waits %.1f s, then goes on: %s", self.name, pause, error, exc_info=defect)
+                self.put_back()
                 release_connection()
                 self.shutdown.wait(pause)
+        self.put_back()
         release_connection()
         log.info("worker %s makes no more %ss", self.name, self.repo.name)
 
     def tick(self, now: float) -> bool:
         """Claim and do one job or loop. False if nothing is pending. Raises OSError for a full disk, and AWAY."""
-        if self.storage.is_full():
-            raise OSError(ENOSPC, FULL_DISK)
-        record = self.claim(now)
+        record, self.claimed = self.claimed or self.look(now), None
         if record is None:
             return False
         attempt = self.attempt(record)
+        attempt.claim = self.claim
         log.info("%s claimed, attempt %s: %.60s", attempt.name, record.attempts, attempt.about)
-        outcome = attempt.run()
+        try:
+            outcome = attempt.run()
+        finally:
+            self.claimed = attempt.next_record
         display.show(attempt.name, outcome, 100 if outcome == self.repo.statuses.completed else 0)
         return True
+
+    def look(self, now: float) -> Any:
+        """Lease the next record; None if nothing is pending. Raises OSError if the disk is full."""
+        if self.storage.is_full():
+            raise OSError(ENOSPC, FULL_DISK)
+        return self.claim()
+
+    def put_back(self) -> None:
+        """Release what was claimed for the next tick(). If the database does not answer, the lease expires."""
+        record, self.claimed = self.claimed, None
+        if record is not None:
+            with suppress(LedgerError, *AWAY):
+                self.repo.release(record.record_id, record.lease_token)
 
 
 class JobWorker(Worker):
@@ -93,12 +116,13 @@ class JobWorker(Worker):
         self._logged_types: set[str] = set()
         log.info("worker %s makes jobs of type %s", self.name, ", ".join(sorted(self.generators)))
 
-    def claim(self, now: float) -> Any:
-        """Lease a job of a type that this worker makes, or None.
+    def claim(self) -> Any:
+        """Lease a job of a type that this worker makes, or None."""
+        return self.repo.claim_of(self.generators, self.name, self.settings.lease_seconds)
 
-        If None, check now and then for pending jobs of other types.
-        """
-        job = self.repo.claim_of(self.generators, self.name, self.settings.lease_seconds)
+    def look(self, now: float) -> Any:
+        """The same as in Worker. If nothing is pending, check now and then for pending jobs of other types."""
+        job = super().look(now)
         if job is None and now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
             self.log_other_types()

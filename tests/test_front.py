@@ -1,5 +1,6 @@
 """Limits of the front, in this process: unread answers, clients that read nothing, requests ahead, and its end."""
 
+import itertools
 import socket
 import threading
 import tracemalloc
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from records.handover import Handover
 from records.waits import Wait
 from server import front as limits
 from server.answers import Answer
-from server.bodies import Budget, MemoryBody
+from server.bodies import BLOCK, Budget, FileBody, MemoryBody
 from server.exchange import Exchange
 from server.front import Site
 from server.http import STALL_SECONDS, Connection
@@ -47,8 +49,8 @@ def large() -> Large:
 
 @pytest.fixture
 def front(large: Large, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningFront]:
-    """A front that serves it; the test looks at the connections itself."""
-    monkeypatch.setattr(limits, "LOOK_SECONDS", AN_HOUR)
+    """A front that serves it; the test checks the connections itself."""
+    monkeypatch.setattr(limits, "CHECK_SECONDS", AN_HOUR)
     with serving(large) as made:
         yield made
 
@@ -78,10 +80,10 @@ def test_the_clients_that_have_been_slow_for_longest_are_cut_off_when_the_memory
 def test_a_client_that_reads_nothing_for_a_minute_is_cut_off(front: RunningFront) -> None:
     client, connection = slow_client(front, get())
     now = front.loop.time()
-    front.call(connection.look, now)
-    front.call(connection.look, now + STALL_SECONDS - 1)
+    front.call(connection.check, now)
+    front.call(connection.check, now + STALL_SECONDS - 1)
     assert connection in front.front.connections
-    front.call(connection.look, now + STALL_SECONDS + 1)
+    front.call(connection.check, now + STALL_SECONDS + 1)
     wait_for(lambda: connection not in front.front.connections, SECONDS)
     assert len(rest(client)) < len(ANSWER)
 
@@ -89,12 +91,12 @@ def test_a_client_that_reads_nothing_for_a_minute_is_cut_off(front: RunningFront
 def test_a_client_that_reads_a_little_stays(front: RunningFront) -> None:
     client, connection = slow_client(front, get())
     now, before = front.loop.time(), front.call(connection.unsent)
-    front.call(connection.look, now)
+    front.call(connection.check, now)
     received = 0
     while front.call(connection.unsent) == before:
         received += len(client.recv(10_000))
-    front.call(connection.look, now + STALL_SECONDS - 1)
-    front.call(connection.look, now + 2 * STALL_SECONDS - 2)
+    front.call(connection.check, now + STALL_SECONDS - 1)
+    front.call(connection.check, now + 2 * STALL_SECONDS - 2)
     client.shutdown(socket.SHUT_WR)
     assert received + len(rest(client)) > len(ANSWER)
 
@@ -114,7 +116,7 @@ def test_no_more_than_64_kilobytes_are_read_ahead_of_an_answer(front: RunningFro
     head = get().removesuffix(b"\r\n") + b"X-Long: %s\r\n\r\n" % (b"a" * 60_000)
     client.sendall(head * 20)
     wait_for(lambda: connection.transport.is_reading() is False, SECONDS)
-    front.call(connection.look, front.loop.time() + STALL_SECONDS - 1)
+    front.call(connection.check, front.loop.time() + STALL_SECONDS - 1)
     assert read_answers(client, 21) == [len(ANSWER)] * 21
 
 
@@ -148,6 +150,32 @@ def test_the_file_of_a_body_is_deleted_when_a_stop_cuts_off_its_client(tmp_path:
         wait_for((tmp_path / "body").exists, SECONDS)
         front.run(front.front.close(SECONDS))
         assert not (tmp_path / "body").exists()
+
+
+def test_slow_uploads_hold_up_no_other_upload(tmp_path: Path) -> None:
+    feed: Any = StillFeed()
+    names = map(str, itertools.count())
+    upload = post("/", bytes(1_100_000))
+    head = upload.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    site = Site(Large(), lambda _: 10_000_000, lambda _: False, lambda: tmp_path / next(names), feed, 1)
+    with running(site) as front:
+        for _ in range(200):
+            front.open(head)
+        wait_for(lambda: len(front.front.connections) == 200, SECONDS)
+        assert front.open(upload).recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_that_is_discarded_while_a_thread_writes_it_leaves_no_file(tmp_path: Path) -> None:
+    tasks: list[Any] = []
+    lane: Any = SimpleNamespace(submit=lambda work, then: tasks.append((work, then)))
+    body = FileBody(tmp_path / "body", lane, Budget(1))
+    body.pause = lambda _: None
+    body.add(bytes(BLOCK))
+    body.discard()
+    while tasks:  # the newest task first, as two threads may do them
+        work, then = tasks.pop()
+        then(work())
+    assert not (tmp_path / "body").exists()
 
 
 class Waiting:

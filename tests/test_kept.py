@@ -21,11 +21,23 @@ def read() -> list[Any]:
 
 def test_a_fragment_is_written_once_for_each_version(ledger: object, job: Job) -> None:
     fragments = Kept(Job)
-    (first,), (second,) = fragments.fragments(read()), fragments.fragments(read())
-    assert first is second
+    first = fragments.of_rows(read())["job-1"]
+    assert fragments.of_rows(read())["job-1"] is first
     jobs.update("job-1", message="new")
-    (third,) = fragments.fragments(read())
-    assert b'"message":"new"' in third and fragments.fragments(read())[0] is third
+    new = fragments.of_rows(read())["job-1"]
+    assert b'"message":"new"' in new and fragments.of_rows(read())["job-1"] is new
+
+
+def test_only_rows_whose_fragments_are_not_kept_are_read(ledger: object, job: Job) -> None:
+    fragments = Kept(Job)
+    for name in ("a", "b", "c"):
+        jobs.create(job_id=name, prompt="p")
+    fragments.of_rows(jobs.get_rows(["a", "c"]))
+    keys, _ = jobs.page_keys(Page())
+    jobs.update("c", message="changed"), jobs.delete("b")
+    missing: list[str] = []
+    texts = fragments.of_keys(keys, lambda ids: missing.extend(ids) or jobs.get_rows(ids))
+    assert missing == ["b", "job-1"] and list(texts) == ["c", "a", "job-1"]
 
 
 def test_lists_show_what_any_writer_has_committed(client: FlaskClient, job: Job) -> None:
@@ -47,6 +59,12 @@ def test_fragments_are_dropped_when_they_are_too_many_or_too_large(
         jobs.create(job_id=f"job-{number}", prompt="p", priority=number)
     fragments = Kept(Job)
     for row in read():
-        fragments.fragments([row])
+        fragments.of_rows([row])
     assert len(fragments) <= 2 * 4
-    assert fragments.fragments(read()[-1:])[0] is fragments.fragments(read()[-1:])[0]
+    assert fragments.of_rows(read()[-1:])["job-11"] is fragments.of_rows(read()[-1:])["job-11"]
+
+
+def test_a_large_fragment_is_not_kept(ledger: object) -> None:
+    jobs.create(job_id="large", prompt="p", metadata={"lyrics": "la " * 10_000})
+    fragments = Kept(Job)
+    assert b"la la" in fragments.of_rows(read())["large"] and len(fragments) == 0

@@ -1,12 +1,13 @@
 """LeanFlask: it answers as Flask does, without what this service does not use."""
 
 import pytest
-from flask import Flask, session
+from flask import Flask, Response, request, session
 from flask.testing import FlaskClient
 
 from models import Job
 from tests.conftest import on_sqlite
-from web.lean import JsonResponse, LeanFlask
+from web import lean
+from web.lean import LeanFlask, json_response
 
 PLACES = [
     {"base_url": "http://LocalHost:80/"},
@@ -23,6 +24,7 @@ def test_routes_are_looked_for_where_flask_looks_for_them(place: dict[str, objec
     for app in (Flask(__name__), LeanFlask(__name__)):
         with app.test_request_context(**place) as context:
             adapters.append(vars(context.url_adapter) | {"map": None})
+            adapters[-1].pop("routes", None)
     plain, lean = adapters
     for adapter in adapters:
         adapter["path_info"] = "/" + adapter["path_info"].lstrip("/")
@@ -47,11 +49,28 @@ def test_what_must_happen_when_a_json_response_was_sent_happens() -> None:
     app, closed = LeanFlask(__name__), []
 
     @app.get("/")
-    def view() -> JsonResponse:
-        response = JsonResponse(b"{}")
+    def view() -> Response:
+        response = json_response(b"{}")
         response.call_on_close(lambda: closed.append(True))
         return response
 
     with app.test_client().get("/") as answer:
         assert answer.data == b"{}"
     assert closed == [True]
+
+
+def test_a_kept_route_has_its_own_arguments_and_the_number_of_kept_routes_is_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lean, "ROUTES", 3)
+    app = LeanFlask(__name__)
+
+    @app.get("/<name>")
+    def view(name: str) -> str:
+        assert request.view_args is not None
+        return f"{name} {request.view_args.pop('name')}"
+
+    client = app.test_client()
+    answers = [client.get(f"/{number}").text for number in (1, 1, 2, 3, 4, 5, 1)]
+    assert answers == ["1 1", "1 1", "2 2", "3 3", "4 4", "5 5", "1 1"] and len(app._routes) <= 3
+    assert client.post("/1").status_code == 405 and client.get("/").status_code == 404

@@ -139,22 +139,20 @@ def test_a_loop_is_cancelled_while_it_is_cut(studio: Settings) -> None:
 def test_a_loop_stays_when_the_answer_to_its_recording_is_lost(
     studio: Settings, monkeypatch: pytest.MonkeyPatch, answers_again: bool
 ) -> None:
-    worker, update = LoopWorker(studio), LoopRepository.update
+    worker, end_and_claim = LoopWorker(studio), LoopRepository.end_and_claim
 
-    def away(*_: Any, **__: Any) -> None:
+    def away(*_: Any) -> None:
         raise OperationalError("the connection dropped before the answer")
 
-    def committed_without_an_answer(*values: Any, **changes: Any) -> Any:
-        done = update(*values, **changes)
-        if changes.get("status") != "COMPLETED":
-            return done
+    def committed_without_an_answer(*calls: Any) -> None:
+        end_and_claim(*calls)
         monkeypatch.undo()
         if not answers_again:
-            monkeypatch.setattr(LoopRepository, "update", away)
+            monkeypatch.setattr(LoopRepository, "end_and_claim", away)
             worker.shutdown.set()
-        return away()
+        away()
 
-    monkeypatch.setattr(LoopRepository, "update", committed_without_an_answer)
+    monkeypatch.setattr(LoopRepository, "end_and_claim", committed_without_an_answer)
     loop = loops.create(track_id="track", duration=5, format="WAV")
     worker.tick(0)
     loop = loops.get_by_id(loop.loop_id)

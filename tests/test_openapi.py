@@ -40,9 +40,18 @@ def test_every_route_is_in_the_document_and_nothing_else_is(app: Flask) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation["operationId"])
 def test_an_operation_documents_its_problems_as_problem_json(operation: dict[str, Any]) -> None:
-    refusals = {status: answer for status, answer in operation["responses"].items() if status.startswith("4")}
-    assert {"400", "403"} <= refusals.keys() and "503" in operation["responses"]
-    assert all(list(answer["content"]) == ["application/problem+json"] for answer in refusals.values())
+    problems = {status: answer for status, answer in operation["responses"].items() if status[0] in "45"}
+    assert {"400", "403", "408", "414", "429", "431", "503"} <= problems.keys()
+    for status, answer in problems.items():
+        is_shared = answer == {"$ref": f"#/components/responses/{status}"}
+        assert is_shared or "application/problem+json" in answer["content"]
+
+
+def test_every_problem_is_problem_json_and_some_operation_refers_to_it() -> None:
+    problems = DOCUMENT["components"]["responses"]
+    assert all(list(answer["content"]) == ["application/problem+json"] for answer in problems.values())
+    used = {status for operation in OPERATIONS.values() for status in operation["responses"]}
+    assert problems.keys() <= used | {"401"}  # 401: only with a token
 
 
 @on_sqlite

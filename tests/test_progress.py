@@ -6,7 +6,7 @@ import pytest
 from peewee import OperationalError
 
 from errors import LeaseLost
-from models import Job
+from models import Event, Job
 from repos import JobRepository
 from settings import Settings
 from studio.songs import SongAttempt
@@ -51,3 +51,29 @@ def test_an_attempt_whose_report_is_refused_ends(attempt: SongAttempt, monkeypat
     monkeypatch.setattr(JobRepository, "update", fails(LeaseLost("another worker has it")))
     attempt.report("generating_audio", 40, "step 4")
     assert attempt.lease.stop() and attempt.lease.why == "lost"
+
+
+@on_sqlite
+def test_progress_that_repeats_the_last_report_is_not_written(
+    attempt: SongAttempt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.attempt.REPORT_SECONDS", 0)
+    versions = []
+    for status, progress, message in [("generating_audio", 40, "step"), ("generating_audio", 40, "step"),
+                                      ("loading_model", 12, "step"), ("generating_audio", 41, "step"),
+                                      ("generating_audio", 41, "next"), ("exporting", 41, "next")]:  # fmt: skip
+        attempt.report(status, progress, message)
+        versions.append(jobs.get_by_id("job-1").version)
+    assert len(set(versions)) == 4 and versions[0] == versions[2] and versions == sorted(versions)
+
+
+@on_sqlite
+def test_progress_within_half_a_second_is_written_only_with_a_new_status(attempt: SongAttempt) -> None:
+    for status, progress, message in [
+        ("generating_audio", 40, "a"),
+        ("generating_audio", 50, "b"),
+        ("exporting", 90, ""),
+    ]:
+        attempt.report(status, progress, message)
+    events = [event.data for event in Event.select().where(Event.entity_id == "job-1").order_by(Event.event_id)]
+    assert [event["progress"] for event in events] == [0, 0, 40, 90] and events[-1]["message"] is None

@@ -42,6 +42,7 @@ def test_the_first_line_says_where_it_listens_and_what_it_keeps(
 def test_one_request_is_one_line_of_the_log(service: Server, call: Caller) -> None:
     assert call("DELETE", "/api/jobs/logged-once?unknown=1")[0] == 400
     assert call("GET", "/logged%0Atwice")[0] == 404
+    wait_for(lambda: len(lines_with(service, "logged")) > 1, 5)
     assert [re.sub(r"[\d.]+ ms", "_ ms", line.split(" ", 2)[2]) for line in lines_with(service, "logged")] == [
         "127.0.0.1 DELETE /api/jobs/logged-once 400 _ ms",
         "127.0.0.1 GET /logged%0Atwice 404 _ ms",
@@ -52,7 +53,7 @@ def test_sql_echo_logs_every_statement_with_its_duration(server: Callable[..., S
     running = server(SQL_ECHO="true").start()
     with closing(Caller(running.port)) as caller:
         assert caller("POST", "/api/jobs", {"prompt": "rain"})[0] == 201
-    assert any(re.search(r" \d+\.\d{3} ms  INSERT INTO .job. ", line) for line in lines_with(running, "rain"))
+    assert any(re.search(r" \d+\.\d{3} ms  INSERT INTO job ", line) for line in lines_with(running, "rain"))
 
 
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to_the_parent", "to_the_group"])

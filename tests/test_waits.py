@@ -6,17 +6,23 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from functools import partial
+from http.client import HTTPException
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from models import Job
 from records.waits import Wait
 from repos import JobRepository
-from tests.conftest import wait_for
+from settings import Settings
+from tests.conftest import Server, wait_for
 from tests.fronts import RunningFront, get, post, rest, serving, serving_flask
+from tests.service import Caller, accepted
 
 SECONDS = 10
 AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: close() resets the connection
@@ -234,3 +240,27 @@ def test_a_claim_that_a_stop_cuts_off_is_given_back_before_the_process_ends(
     gate.is_open.set()
     closing.result(2 * SECONDS)
     assert not is_leased("job-1")
+
+
+def test_after_sigterm_every_job_that_is_leased_was_delivered_to_its_client(
+    ledger: Settings, server: Callable[..., Server]
+) -> None:
+    running = server(DATABASE_URL=ledger.database_url).start()
+    for number in range(300):
+        JobRepository().create(job_id=f"job-{number}", prompt="rain")
+    tokens: deque[str] = deque()
+    with ThreadPoolExecutor(8) as clients:
+        ends = [clients.submit(claim_until_the_end, running, tokens) for _ in range(8)]
+        wait_for(lambda: len(tokens) > 30, 30)
+        running.process.terminate()
+        assert running.process.wait(20) == 0
+    assert all(end.exception() is None for end in ends)
+    leased = [job.lease_token for job in Job.select() if job.lease_token]
+    assert len(leased) < 300 and sorted(leased) == sorted(tokens)
+
+
+def claim_until_the_end(running: Server, tokens: deque[str]) -> None:
+    """Claim one job after another, until the service no longer answers."""
+    with closing(Caller(running.port)) as call, suppress(OSError, HTTPException):
+        while True:
+            tokens.append(accepted(call("POST", "/api/jobs/claim", {"worker": "w"}))["lease_token"])

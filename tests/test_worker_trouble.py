@@ -99,20 +99,20 @@ def test_a_job_deleted_while_it_runs_leaves_nothing(studio: Settings, monkeypatc
 def test_tracks_stay_when_the_answer_to_their_recording_is_lost(
     studio: Settings, monkeypatch: pytest.MonkeyPatch, answers_again: bool
 ) -> None:
-    worker, complete = JobWorker(studio), JobRepository.complete
+    worker, end_and_claim = JobWorker(studio), JobRepository.end_and_claim
 
     def away(*_: Any) -> None:
         raise OperationalError("the connection dropped before the answer")
 
     def committed_but_unheard(*told: Any, **more: Any) -> None:
-        complete(*told, **more)
+        end_and_claim(*told, **more)
         monkeypatch.undo()
         if not answers_again:
-            monkeypatch.setattr(JobRepository, "complete", away)
+            monkeypatch.setattr(JobRepository, "end_and_claim", away)
             worker.shutdown.set()
         away()
 
-    monkeypatch.setattr(JobRepository, "complete", committed_but_unheard)
+    monkeypatch.setattr(JobRepository, "end_and_claim", committed_but_unheard)
     job = jobs.create(prompt="folk", job_type="synth", metadata={"duration": 3})
     worker.tick(0)
     job = jobs.get_by_id(job.job_id)

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlencode
@@ -16,13 +16,14 @@ from errors import Malformed, NotFound
 from models import Loop, Record, Track
 from records import rows
 from records.handover import Handover
-from records.pages import Page
+from records.pages import Key, Page, keys_of
 from records.repository import Repository, child_rows
 from records.rows import Row
 from web import schemas
+from web.current import services
 from web.fragments import URLS, array, fragment, with_member
 from web.kept import Kept
-from web.lean import JsonResponse, not_modified
+from web.lean import json_response, not_modified
 
 MISSING = "There is no such record (any more)."
 CHILDREN: dict[str, tuple[Any, str]] = {"tracks": (Track, "job"), "loops": (Loop, "track")}
@@ -30,12 +31,7 @@ CHILDREN: dict[str, tuple[Any, str]] = {"tracks": (Track, "job"), "loops": (Loop
 
 def json_answer(payload: Any, status: int = 200) -> Response:
     """A JSON response."""
-    return json_bytes(to_json(payload).encode(), status)
-
-
-def json_bytes(text: bytes, status: int = 200) -> Response:
-    """A response with this JSON text."""
-    return JsonResponse(text, status)
+    return json_response(to_json(payload).encode(), status)
 
 
 def record(record: Record | None) -> Response:
@@ -52,14 +48,14 @@ def one(repo: Repository[Any], record_id: str, expand: str | None = None) -> Res
     if sent and sent == f'"{require(repo.get_value(record_id, "updated_at"))}"':
         return not_modified(sent)
     row = require(repo.get_row(record_id))
-    (text,) = fragments(repo.model, [row], expand)
+    (text,) = _nested(repo.model, _kept(repo.model).of_rows([row]), expand).values()
     digest = f"-{blake2b(text, digest_size=8).hexdigest()}" if expand else ""
-    return _conditional(json_bytes(text), f"{rows.version(repo.model, row)}{digest}")
+    return _conditional(json_response(text), f"{rows.version(repo.model, row)}{digest}")
 
 
 def of_row(model: Any, row: Row | None) -> Response:
     """A response with the record of a row, which need not be committed yet, and its ETag. Raises NotFound for None."""
-    return _conditional(json_bytes(fragment(model, require(row))), str(rows.version(model, require(row))))
+    return _conditional(json_response(fragment(model, require(row))), str(rows.version(model, require(row))))
 
 
 def leased(record: Any, release: Callable[[str, str], object]) -> Response:
@@ -79,7 +75,7 @@ def leased(record: Any, release: Callable[[str, str], object]) -> Response:
 
 def created(model: Any, row: Row, is_new: bool) -> Response:
     """201 with the record of a row and its Location; 200 if the same request had created it before."""
-    answer = json_bytes(fragment(model, row), 201 if is_new else 200)
+    answer = json_response(fragment(model, row), 201 if is_new else 200)
     answer.headers["Location"] = URLS[model]["self"].format(id=row[rows.key(model)])
     answer.set_etag(str(rows.version(model, row)))
     return answer
@@ -99,16 +95,24 @@ def require(record: Any) -> Any:
     return record
 
 
+def require_one(repo: Repository[Any], record_id: str) -> None:
+    """Raise NotFound if there is no record with this id."""
+    require(repo.get_value(record_id, "updated_at"))
+
+
 def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand: str | None = None) -> Response:
     """A response with one page of a list and the URL of the next page.
 
     Raises Malformed for a cursor of another list.
     """
-    read, cursor = part(repo, query, *where)
-    url = _next_url(cursor) if cursor else None
+    one_more = _one_more(query)
+    keys, read = repo.page_keys(one_more, *where)
+    url = _next_url(keys, one_more)
     total = b',"total":%d' % repo.count(*where) if query.count else b""
-    items = array(fragments(repo.model, read, expand))
-    answer = json_bytes(b'{"items":%b,"next":%b%b}' % (items, to_json(url).encode(), total))
+    kept, keys = _kept(repo.model), keys[: query.limit]
+    texts = kept.of_rows(read[: query.limit]) if read else kept.of_keys(keys, repo.get_rows)
+    items = array(_nested(repo.model, texts, expand).values())
+    answer = json_response(b'{"items":%b,"next":%b%b}' % (items, to_json(url).encode(), total))
     if url:
         answer.headers["Link"] = f'<{url}>; rel="next"'
     return answer
@@ -116,25 +120,29 @@ def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand:
 
 def part(repo: Repository[Any], query: schemas.List, *where: Expression) -> tuple[list[Row], str | None]:
     """(the rows of one page of a list, the cursor of the next page or None). Raises Malformed for a wrong cursor."""
+    one_more = _one_more(query)
+    read = repo.page_rows(one_more, *where)
+    return read[: query.limit], _cursor(keys_of(repo.model, one_more.sort, read), one_more)
+
+
+def _one_more(query: schemas.List) -> Page:
+    """The page of a query, and one record more, which says whether there is a next page."""
     sort = str(query.sort)  # type: ignore[attr-defined]
     after = _position(query.cursor, sort)
-    one_more = Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after)
-    read = repo.page_rows(one_more, *where)
-    following = _cursor(repo.model, read[query.limit - 1], sort) if len(read) > query.limit else None
-    return read[: query.limit], following
+    return Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after)
 
 
-def fragments(model: Any, read: list[Row], expand: str | None = None) -> list[bytes]:
-    """The JSON of these committed rows. expand nests tracks, loops or tracks.loops: one statement for each level."""
-    texts = _kept(model).fragments(read)
+def _nested(model: Any, texts: dict[str, bytes], expand: str | None) -> dict[str, bytes]:
+    """The JSON of these records with their tracks, loops or tracks.loops. One statement reads each level."""
     if not expand:
         return texts
     name, _, deeper = expand.partition(".")
-    (child, parent), place = CHILDREN[name], rows.key(model)
-    families = child_rows(child, parent, [row[place] for row in read])
-    nested = iter(fragments(child, [row for siblings in families.values() for row in siblings], deeper))
-    arrays = {parent_id: array([next(nested) for _ in siblings]) for parent_id, siblings in families.items()}
-    return [with_member(text, name, arrays.get(row[place], b"[]")) for text, row in zip(texts, read, strict=True)]
+    child, parent = CHILDREN[name]
+    families = child_rows(child, parent, list(texts))
+    children = _kept(child).of_rows(row for siblings in families.values() for row in siblings)
+    nested, key = _nested(child, children, deeper), rows.key(child)
+    arrays = {parent_id: array(nested[row[key]] for row in siblings) for parent_id, siblings in families.items()}
+    return {record_id: with_member(text, name, arrays.get(record_id, b"[]")) for record_id, text in texts.items()}
 
 
 def _conditional(answer: Response, tag: str) -> Response:
@@ -145,18 +153,21 @@ def _conditional(answer: Response, tag: str) -> Response:
     return answer.make_conditional(request)  # type: ignore[return-value]
 
 
-@cache
 def _kept(model: Any) -> Kept:
-    return Kept(model)
+    return services().kept[model]
 
 
 def _text(record: Record) -> bytes:
     return fragment(type(record), rows.row(record))
 
 
-def _cursor(model: Any, last: Row, sort: str) -> str:
-    position = json.dumps([sort, last[rows.place(model, sort.lstrip("-"))], last[rows.key(model)]])
-    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+def _cursor(keys: list[Key], one_more: Page) -> str | None:
+    """The cursor of the next page; None if these keys are the last."""
+    if len(keys) < one_more.limit:
+        return None
+    record_id, _, value = keys[-2]
+    sort = f"-{one_more.sort}" if one_more.descending else one_more.sort
+    return base64.urlsafe_b64encode(json.dumps([sort, value, record_id]).encode()).decode().rstrip("=")
 
 
 def _position(cursor: str | None, sort: str) -> tuple[int, str] | None:
@@ -173,6 +184,9 @@ def _position(cursor: str | None, sort: str) -> tuple[int, str] | None:
     raise Malformed(f"The query cannot be used: cursor {message}.", "cursor")
 
 
-def _next_url(cursor: str) -> str:
+def _next_url(keys: list[Key], one_more: Page) -> str | None:
+    cursor = _cursor(keys, one_more)
+    if cursor is None:
+        return None
     kept = [(name, value) for name, value in request.args.items(multi=True) if name not in ("cursor", "offset")]
     return f"{request.path}?{urlencode([*kept, ('cursor', cursor)])}"

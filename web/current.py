@@ -2,14 +2,16 @@
 
 import threading
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from flask import current_app
 
 from files.storage import Storage
 from files.tracks import TrackFiles
+from models import Job, Loop, Track
 from records.events import Feed
 from settings import Settings
+from web.kept import Kept
 from web.limits import Limits
 
 NAME = "ledger"
@@ -30,7 +32,8 @@ class Background(Protocol):
 class Services:
     """The services of one app. create_app() makes them and stores them as app.extensions["ledger"].
 
-    stopping is set when the process must end. background is empty if the app runs without a server.
+    stopping is set when the process must end. background is empty if the app runs without a server. kept is the JSON of
+    often-read records.
     """
 
     settings: Settings
@@ -40,6 +43,7 @@ class Services:
     limits: Limits
     stopping: threading.Event
     background: list[Background] = field(default_factory=list)
+    kept: dict[Any, Kept] = field(default_factory=lambda: {model: Kept(model) for model in (Job, Track, Loop)})
 
     def close(self) -> None:
         """End the thread of the feed."""

@@ -3,13 +3,13 @@
 A fragment is the JSON object of one record, as bytes. A response is a fragment, or a list of fragments.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import cache, lru_cache
 from json.encoder import encode_basestring
 from typing import Any
 
-from peewee import BooleanField, CharField, FloatField, ForeignKeyField, JSONField, TextField
+from peewee import BooleanField, FloatField, ForeignKeyField, IntegerField, JSONField
 
 from database.json_text import stored_json
 from models import EPOCH, Job, Loop, Track, UtcField
@@ -79,7 +79,7 @@ def with_member(fragment: bytes, name: str, value: bytes) -> bytes:
     return b'%b,"%b":%b}' % (fragment[:-1], name.encode(), value)
 
 
-def array(fragments: list[bytes]) -> bytes:
+def array(fragments: Iterable[bytes]) -> bytes:
     """The JSON array of these fragments."""
     return b"[" + b",".join(fragments) + b"]"
 
@@ -94,21 +94,25 @@ def _urls(urls: dict[str, str]) -> str:
 
 
 def _form(field: Any) -> str:
-    """The place of a column in the template. Ids, types and statuses are words, which JSON writes as they are."""
-    return '"%s"' if isinstance(field, CharField | ForeignKeyField) else "%s"
+    """The place of a column in the template. JSON writes an id as it is, in quotes."""
+    return '"%s"' if _is_id(field) else "%s"
+
+
+def _is_id(field: Any) -> bool:
+    return field.primary_key or isinstance(field, ForeignKeyField)
 
 
 def _writer(field: Any) -> Callable[[Any], str] | None:
-    """The function that writes a value as JSON; None for what the template alone writes."""
+    """The function that writes a value as JSON; None for ids and integers, which the template alone writes."""
     if isinstance(field, JSONField):
         return stored_json
     if isinstance(field, UtcField):
         return _moment
     if isinstance(field, BooleanField):
         return _flag
-    if isinstance(field, FloatField):
-        return _number
-    return _text if isinstance(field, TextField) else None
+    if isinstance(field, FloatField | IntegerField):
+        return _number if field.null else None
+    return None if _is_id(field) else _text
 
 
 def _text(value: str | None) -> str:

@@ -3,14 +3,17 @@
 A list of fifty takes half the time when its fragments are kept.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from records import rows
+from records.pages import Key
 from records.rows import Row
 from web.fragments import fragment
 
 MOST = 2000  # fragments of one generation
-MOST_BYTES = 4 * 1024 * 1024
+MOST_BYTES = 2 * 1024 * 1024  # of one generation; six generations at most are kept in a process
+LARGEST = 16 * 1024  # bytes of a fragment; a larger one is written each time
 
 
 class Kept:
@@ -30,21 +33,37 @@ class Kept:
     def __len__(self) -> int:
         return len(self._new) + len(self._old)
 
-    def fragments(self, read: list[Row]) -> list[bytes]:
-        """The fragments of these rows."""
-        new, key, version = self._new, self._key, self._version
-        texts = []
-        for row in read:
-            kept = new.get(row[key])
-            texts.append(kept[1] if kept and kept[0] == row[version] else self._write(row))
-        return texts
+    def of_rows(self, read: Iterable[Row]) -> dict[str, bytes]:
+        """The fragments of these rows, in this order, by id."""
+        key, version = self._key, self._version
+        return {row[key]: self._find(row[key], row[version]) or self._write(row) for row in read}
+
+    def of_keys(self, keys: Iterable[Key], read: Callable[[list[str]], list[Row]]) -> dict[str, bytes]:
+        """The fragments of the records with these keys, in this order, by id; read() reads the rows of those not kept.
+
+        A record that has changed since its key was read is as it is now. One that has been deleted is left out.
+        """
+        texts = {record_id: self._find(record_id, version) for record_id, version, _ in keys}
+        missing = [record_id for record_id, text in texts.items() if text is None]
+        if missing:
+            texts |= self.of_rows(read(missing))
+        return {record_id: text for record_id, text in texts.items() if text is not None}
+
+    def _find(self, record_id: str, version: int) -> bytes | None:
+        kept = self._new.get(record_id)
+        if kept is None and (kept := self._old.get(record_id)) is not None:
+            self._keep(record_id, kept)
+        return kept[1] if kept is not None and kept[0] == version else None
 
     def _write(self, row: Row) -> bytes:
-        kept = self._old.get(row[self._key])
-        if kept is None or kept[0] != row[self._version]:
-            kept = (row[self._version], fragment(self.model, row))
+        text = fragment(self.model, row)
+        self._keep(row[self._key], (row[self._version], text))
+        return text
+
+    def _keep(self, record_id: str, kept: tuple[int, bytes]) -> None:
+        if len(kept[1]) > LARGEST:
+            return
         if self._bytes > MOST_BYTES or len(self._new) >= MOST:
             self._old, self._new, self._bytes = self._new, {}, 0
-        self._new[row[self._key]] = kept
+        self._new[record_id] = kept
         self._bytes += len(kept[1])
-        return kept[1]

@@ -22,7 +22,7 @@ MEGABYTE = 1_000_000
 
 @dataclass
 class Limits:
-    """One semaphore for each kind of request that stays open. If it is used up, a request is answered at once."""
+    """One semaphore for each kind of request that stays open. If it is used up, a request does not wait."""
 
     streams: BoundedSemaphore
     waits: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(WAITS))

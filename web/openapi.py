@@ -15,25 +15,29 @@ from web import schemas
 from web.operations import Operation
 
 VERSION = "0.1.0"
-REF = "#/components/schemas/{model}"
-ALWAYS = (400, 403, 503)
+REF, PROBLEM_REF = "#/components/schemas/{model}", "#/components/responses/{status}"
+ALWAYS = (400, 403, 408, 414, 429, 431, 503)  # on any address; 408, 414, 429 and 431 come from the server itself
 WITH_BODY = (411, 413, 415, 422, 507)
 WITH_FILE = (411, 413, 507)
-BYTES = "application/octet-stream"
+BYTES, PROBLEM_TYPE = "application/octet-stream", "application/problem+json"
 TITLES = {304: "Not changed since the client read it"}
 DESCRIPTIONS = {
     400: "The query or body cannot be read",
     401: "The token is missing or wrong",
     403: "The host or origin is not trusted",
     404: "There is no such record",
+    408: "The request arrived too slowly",
     409: "The id is taken, or the status does not allow this step",
     411: "The body came without a Content-Length",
     412: "The record changed since it was read",
     413: "The body is too large",
+    414: "The target of the request is too long",
     415: "The body is not application/json",
     416: "The Range is beyond the end",
     422: "The body breaks a rule; errors names the fields",
-    503: "The database cannot be used just now",
+    429: "Too many requests were sent on one connection before their answers were read",
+    431: "The head of the request is too large",
+    503: "The database cannot be used just now, or too many such requests came at once",
     507: "The disk of the database or of the storage folder is full",
 }
 
@@ -62,7 +66,10 @@ def build(operations: list[Operation], token: bool = False) -> dict[str, Any]:
         "info": {"title": "DiffRhythm Ledger", "version": VERSION, "description": "Jobs, tracks and loops."},
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": _components(operations)},
+        "components": {
+            "schemas": _components(operations),
+            "responses": {str(status): _problem(status) for status in DESCRIPTIONS},
+        },
     }
     if token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
@@ -93,8 +100,11 @@ def _operation(operation: Operation, secured: bool) -> dict[str, Any]:
         described["requestBody"] = {"required": True, "content": {BYTES: _binary(BYTES)}}
     with_body = WITH_BODY if operation.body else WITH_FILE if operation.upload else ()
     problems = {*ALWAYS, *operation.problems, *with_body, *((401,) if secured else ())}
-    for status in sorted(problems - set(operation.answers)):
-        described["responses"][str(status)] = _problem(status)
+    for status in sorted(problems):
+        if status in operation.answers:  # this status has an answer of the operation, or a problem
+            described["responses"][str(status)]["content"] |= _json(schemas.Problem, PROBLEM_TYPE)
+        else:
+            described["responses"][str(status)] = {"$ref": PROBLEM_REF.format(status=status)}
     if secured:
         described["security"] = [{"token": []}]
     return described
@@ -160,8 +170,9 @@ def _answer(status: int, model: type[BaseModel] | tuple[str, ...] | None) -> dic
 
 
 def _problem(status: int) -> dict[str, Any]:
-    content = _json(schemas.Problem, "application/problem+json")
-    return {"description": DESCRIPTIONS[status], "content": content}
+    described = {"description": DESCRIPTIONS[status], "content": _json(schemas.Problem, PROBLEM_TYPE)}
+    headers = {"headers": {"Retry-After": {"schema": {"type": "string"}}}} if status == 503 else {}
+    return {**described, **headers}
 
 
 def _link(document: dict[str, Any]) -> None:

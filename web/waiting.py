@@ -1,6 +1,6 @@
 """Responses that wait until something happens, their time is over, or the process stops.
 
-A server that knows the class Wait waits without a thread. With any other server, the thread of the request waits.
+A server that supports the class Wait waits without a thread. With any other server, the thread of the request waits.
 """
 
 import re

@@ -9,7 +9,7 @@ from records import filters, rows
 from records.search import JobSearch
 from repos import JobRepository
 from web import downloads, schemas
-from web.answers import created, deleted, of_row, one, page, require
+from web.answers import created, deleted, of_row, one, page, require_one
 from web.current import services
 from web.operations import IfMatch, LeaseToken, Operations
 from web.waiting import when_finished
@@ -61,7 +61,7 @@ def delete_job(job_id: str, query: schemas.Deletion, if_match: IfMatch) -> Respo
 @routes.route("GET", "/jobs/<id:job_id>/log", answers={200: TEXT, 206: TEXT}, problems=[404, 416])
 def get_job_log(job_id: str, query: schemas.LogQuery) -> Response:
     """The output of the job's generator so far: the whole text, a Range of bytes, or the last lines."""
-    require(jobs.get_by_id(job_id))
+    require_one(jobs, job_id)
     return downloads.log(services().storage, job_id, query.tail)
 
 

@@ -10,7 +10,7 @@ from models import Loop
 from records import filters
 from repos import JobRepository, LoopRepository, TrackRepository
 from web import schemas
-from web.answers import created, deleted, of_row, one, page, require
+from web.answers import created, deleted, of_row, one, page, require_one
 from web.current import services
 from web.operations import IfMatch, LeaseToken, Operations
 
@@ -22,21 +22,21 @@ CREATED: dict[int, Any] = {201: schemas.Loop, 200: schemas.Loop}
 @routes.route("GET", "/jobs/<id:job_id>/loops", answers={200: schemas.LoopPage}, problems=[404])
 def list_loops_of_job(job_id: str, query: schemas.LoopsOf) -> Response:
     """The loops of all tracks of a job."""
-    require(jobs.get_by_id(job_id))
+    require_one(jobs, job_id)
     return page(loops, query, filters.loops_of_job(job_id), *_conditions(query))
 
 
 @routes.route("GET", "/tracks/<id:track_id>/loops", answers={200: schemas.LoopPage}, problems=[404])
 def list_loops_of_track(track_id: str, query: schemas.LoopsOf) -> Response:
     """The loops of a track."""
-    require(tracks.get_by_id(track_id))
+    require_one(tracks, track_id)
     return page(loops, query, filters.equals(Loop.track, track_id), *_conditions(query))
 
 
 @routes.route("POST", "/tracks/<id:track_id>/loops", answers=CREATED, problems=[404, 409], commits_later=True)
 def create_loop_of_track(track_id: str, body: schemas.LoopOfTrack) -> Response:
     """Order a loop of a track."""
-    require(tracks.get_by_id(track_id))
+    require_one(tracks, track_id)
     return created(Loop, *loops.create_row({"track_id": track_id, **body.fields_set()}))
 
 

@@ -8,7 +8,7 @@ from models import Track
 from records import filters
 from repos import JobRepository, TrackRepository
 from web import schemas
-from web.answers import created, deleted, of_row, one, page, require
+from web.answers import created, deleted, of_row, one, page, require_one
 from web.current import services
 from web.operations import IfMatch, Operations
 
@@ -19,7 +19,7 @@ jobs, tracks = JobRepository(), TrackRepository()
 @routes.route("GET", "/jobs/<id:job_id>/tracks", answers={200: schemas.TrackPage}, problems=[404])
 def list_tracks_of_job(job_id: str, query: schemas.TracksOfJob) -> Response:
     """The tracks of a job."""
-    require(jobs.get_by_id(job_id))
+    require_one(jobs, job_id)
     return page(tracks, query, filters.equals(Track.job, job_id), *_conditions(query), expand=query.expand)
 
 
@@ -32,7 +32,7 @@ def list_tracks_of_job(job_id: str, query: schemas.TracksOfJob) -> Response:
 )
 def create_track_of_job(job_id: str, body: schemas.TrackOfJob) -> Response:
     """Record a track of a job."""
-    require(jobs.get_by_id(job_id))
+    require_one(jobs, job_id)
     return created(Track, *tracks.create_row({"job_id": job_id, **body.fields_set()}))
 
 
