@@ -55,16 +55,21 @@ SEPARATORS = "".join(_ranges())
 
 def fold(text: str) -> str:
     """The text in lower case and without accents."""
+    if text.isascii():
+        return text.lower()
     plain = unicodedata.normalize("NFD", text.lower().translate(_variants))
     return unicodedata.normalize("NFC", _accents.sub("", plain))
 
 
 _single = re.compile(f"([{SINGLE}])")
+_ascii_word = re.compile("[0-9A-Za-z]+")
 _separators = re.compile(f"[{SEPARATORS}\\0]+")
 
 
 def words(text: str) -> list[str]:
     """The words of a folded text, in order; [] if it has none."""
+    if text.isascii():  # the same rule, in a tenth of the time
+        return [word[:WORD_LENGTH] for word in _ascii_word.findall(text)]
     return [word[:WORD_LENGTH] for word in _separators.sub(" ", _single.sub(r" \1 ", text)).split(" ") if word]
 
 

@@ -20,7 +20,7 @@ from records.rows import Row
 
 FEW = 2  # times a page: so many of the newest matches are sorted
 MANY = 4000  # matches; with fewer, sorting them is faster than walking the list until enough of it match
-MARGIN = 100  # rowids: jobs that are made at the same time need not be numbered in the order of their times
+MARGIN = 30  # rowids: jobs that are made at the same time need not be numbered in the order of their times
 WALKED = 4  # times a page: so many of the newest jobs are looked at one by one, on PostgreSQL
 BEHIND, BATCHES = 2000, 5  # with so many jobs that are not in the index, a search adds so many batches of them
 LAST = 2**63 - 1
@@ -102,7 +102,7 @@ class JobSearch(JobRepository):
         if page.after is not None:
             end = self._rowid_at(page.after[0])
             skipped = skipped.where(Job.created_at <= page.after[0])
-        number = min(FEW * (page.limit + page.offset), MANY)
+        number = min(FEW * (page.limit + page.offset) + (MARGIN if page.after else 0), MANY)
         newest = [row[0] for row in database.execute_sql(NEWEST, (self.wide, end, number)).fetchall()]
         are_all = len(newest) < number
         near = (0 if are_all else newest[-1], end)
