@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -21,6 +21,7 @@ from raw import SEEN, Statement, insert, update  # noqa: E402
 
 from app import create_app  # noqa: E402
 from models import Job  # noqa: E402
+from records.rows import Row  # noqa: E402
 from repos import JobRepository, Page  # noqa: E402
 from settings import Settings  # noqa: E402
 from web.fragments import array, fragment  # noqa: E402
@@ -64,9 +65,16 @@ def json_calls() -> dict[str, Callable[[int], object]]:
     return {
         "create": lambda number: fragment(Job, jobs.create_row(fields)[0]),
         "update": lambda number: fragment(Job, jobs.update_row(job_id(number), {"progress": number * 7 % 100})),
-        "get": lambda number: kept.fragments([jobs.get_row(job_id(number))]),
-        "list of 50": lambda number: array(kept.fragments(jobs.page_rows(Page(limit=51)))),
+        "get": lambda number: fragment(Job, cast(Row, jobs.get_row(job_id(number)))),
+        "list of 50": lambda number: newest_as_json(jobs, kept),
     }
+
+
+def newest_as_json(jobs: JobRepository, kept: Kept) -> bytes:
+    """A list of 50 jobs, the text of which is often kept."""
+    keys, read = jobs.page_keys(Page(limit=51))
+    texts = kept.of_rows(read) if read else kept.of_keys(keys, jobs.get_rows)
+    return array(texts.values())
 
 
 STATEMENTS: dict[str, Callable[[int], Statement]] = {

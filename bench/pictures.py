@@ -10,7 +10,7 @@ LINES = (
     *("list of 50", "list with tracks and loops", "page in the middle", "common word", "rare word"),
     *("metadata filter", "metadata that no job has", "statistics", "GET job", "POST job", "PATCH progress", "claim"),
 )
-WIDTH, ROW, LEFT, RIGHT = 760, 20, 130, 125
+WIDTH, ROW, LEFT, RIGHT, AXIS = 760, 20, 130, 125, 72
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600; font-size: 15px } .soft { fill: #59636e } .axis { stroke: #d1d9e0 }
@@ -64,7 +64,7 @@ def lines(results: Results) -> str:
     height, right = 400, WIDTH - 190
 
     def across(size: int) -> float:
-        return 60 + (math.log10(size) - math.log10(sizes[0])) / math.log10(sizes[-1] / sizes[0]) * (right - 60)
+        return AXIS + (math.log10(size) - math.log10(sizes[0])) / math.log10(sizes[-1] / sizes[0]) * (right - AXIS)
 
     def up(value: float) -> float:
         return height - 30 - (math.log10(value) - bottom) / (top - bottom) * (height - 80)
@@ -72,8 +72,8 @@ def lines(results: Results) -> str:
     parts = [text(0, 18, "Milliseconds of a request, by the number of jobs (both logarithmic)", "title")]
     for power in range(bottom, top + 1):
         y = up(10**power)
-        parts.append(f'<path class="axis" d="M60 {y:.0f}H{right}" style="stroke-width:1"/>')
-        parts.append(text(52, y + 4, f"{10**power:g} ms", "soft", "end"))
+        parts.append(f'<path class="axis" d="M{AXIS} {y:.0f}H{right}" style="stroke-width:1"/>')
+        parts.append(text(AXIS - 8, y + 4, f"{10**power:,g} ms", "soft", "end"))
     parts += [text(across(size), height - 6, f"{size:,}", "soft", "middle") for size in sizes]
     labels = spread({name: up(list(ms.values())[-1]) for name, ms in rows.items()}, height - 20)
     for colour, (name, ms) in zip(COLOURS, rows.items(), strict=False):

@@ -7,6 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from database import database
+from repos import JobRepository
+from settings import Settings
+from tests.conftest import on_sqlite
 from tests.service import ROOT
 
 
@@ -82,6 +86,18 @@ def test_the_load_generator_ends_at_a_status_that_is_not_expected(bench: None) -
 
     with pytest.raises(SystemExit, match="expected status 200"):
         complete_body(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", b"200")
+
+
+@on_sqlite
+@pytest.mark.parametrize("operation", ["create", "update", "get", "list of 50"])
+def test_every_way_into_the_database_can_be_measured(bench: None, ledger: Settings, operation: str) -> None:
+    import in_process
+
+    JobRepository().create(job_id=in_process.job_id(1), prompt="p")
+    sql, values = in_process.STATEMENTS[operation](1)
+    assert database.connection().execute(sql, values).fetchall()
+    for calls in (in_process.repository_calls(), in_process.json_calls()):
+        assert calls[operation](1)
 
 
 def test_the_page_has_the_marks_of_the_results(bench: None) -> None:
