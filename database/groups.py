@@ -1,6 +1,6 @@
 """Group commit for SQLite: the transactions of several threads share one commit, and so one write to the disk.
 
-The threads take turns on one connection. Each transaction is a savepoint: if it is rolled back, the others stay. A
+The threads take turns on one connection. A transaction is a savepoint: if it is rolled back, the others stay. A
 thread that ends its transaction while another waits for its turn leaves the commit to that one. The last one commits.
 So nobody waits for company: a single writer commits at once. Measured with 16 writers: three times the commits.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import peewee
 
 MOST = 32  # transactions that share one commit
+ONE_STATEMENT = "one statement"  # in place of a lock type: a transaction that needs no savepoint
 TURN_SECONDS = 30
 
 
@@ -61,18 +62,24 @@ class Groups:
         self._connection: Any = None
         self._group = Group()
         self._turn = threading.Lock()  # who holds it uses the connection
+        self._has_savepoint = False  # the transaction of the thread that has the turn
         self._waiting = 0
         self._count = threading.Lock()  # protects _waiting, and the decision to leave the commit to another
 
-    def begin(self) -> Any:
-        """Wait for the turn of this thread, and begin its transaction. Returns the connection, until end()."""
+    def begin(self, needs_savepoint: bool = True) -> Any:
+        """Wait for the turn of this thread, and begin its transaction. Returns the connection, until end().
+
+        A transaction of one statement that writes needs no savepoint: SQLite undoes a statement that fails.
+        """
         self._take_turn()
         try:
             if self._connection is None:
                 self._connection = self._connect()
             if not self._connection.in_transaction:
                 self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute("SAVEPOINT one")
+            self._has_savepoint = needs_savepoint
+            if needs_savepoint:
+                self._connection.execute("SAVEPOINT one")
         except BaseException:
             self._pass_on()
             raise
@@ -83,7 +90,8 @@ class Groups:
         group = self._group
         group.size += is_kept
         try:
-            if self._connection.in_transaction:  # a full disk, for example, has rolled everything back
+            # A full disk, for example, has rolled everything back.
+            if self._has_savepoint and self._connection.in_transaction:
                 if not is_kept:
                     self._connection.execute("ROLLBACK TO one")
                 self._connection.execute("RELEASE one")

@@ -7,7 +7,7 @@ import peewee
 from peewee import __exception_wrapper__ as exceptions_of_peewee  # type: ignore[attr-defined]
 from playhouse.cysqlite_ext import CySqliteDatabase
 
-from database.groups import Groups, acknowledge
+from database.groups import ONE_STATEMENT, Groups, acknowledge
 from database.letters import has_words
 from database.text import TolerantCursor
 from database.threads import PerThread
@@ -44,14 +44,14 @@ class Sqlite(PerThread, CySqliteDatabase):
         own = self.connection()  # the first one brings the schema up to date, which writes
         if self._groups is not None:
             with exceptions_of_peewee:
-                self._state.conn = self._groups.begin()
+                self._state.conn = self._groups.begin(needs_savepoint=lock_type != ONE_STATEMENT)
             _thread.own = own
             return
         if not _writer.acquire(timeout=WRITER_SECONDS):
             raise peewee.OperationalError("database is locked by another thread")
         _thread.is_writer = True
         try:
-            super().begin(lock_type)
+            super().begin(None if lock_type == ONE_STATEMENT else lock_type)
         except BaseException:
             self._let_others_write()
             raise

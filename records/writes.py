@@ -7,15 +7,18 @@ is put together from a few clauses, so the driver finds its statement in its cac
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from peewee import JSONField
 
 from database import database, is_postgresql, to_column
+from database.groups import ONE_STATEMENT
 from models import microseconds
 from records import rows
 from records.rows import Row
 
+KEPT_INSERTS = 256  # for as many sets of fields
 Clause = tuple[str, tuple[Any, ...]]  # SQL with a ? for each value, and the values
 
 
@@ -24,18 +27,15 @@ def transaction() -> AbstractContextManager[Any]:
 
     A statement that fails undoes itself: on SQLite in an open transaction, and on PostgreSQL outside of one.
     """
-    is_enough = database.in_transaction() != is_postgresql()
-    return nullcontext() if is_enough else database.atomic()
+    if is_postgresql():
+        return database.atomic() if database.in_transaction() else nullcontext()
+    return nullcontext() if database.in_transaction() else database.transaction(ONE_STATEMENT)
 
 
 def insert(model: Any, values: dict[str, Any]) -> Row | None:
     """Create a record from the values of its fields. Returns its row, or None if its id is taken."""
-    places, stored = zip(*(_assignment(model, name, value) for name, value in values.items()), strict=True)
-    fields = model._meta.fields
-    names = ", ".join(fields[name].column_name for name in values)
-    table, key = model._meta.table_name, model._meta.primary_key.column_name
-    sql = f"INSERT INTO {table} ({names}) VALUES ({', '.join(places)}) ON CONFLICT ({key}) DO NOTHING"
-    return _returned(model, sql, stored)
+    stored = [_stored(model, name, value) for name, value in values.items()]
+    return _returned(model, _insert(model, tuple(values), is_postgresql()), stored)
 
 
 def update(model: Any, changes: Sequence[Clause], guards: Sequence[Clause]) -> Row | None:
@@ -59,8 +59,7 @@ def delete(model: Any, guards: Sequence[Clause]) -> bool:
 
 def assign(model: Any, name: str, value: Any) -> Clause:
     """The assignment of a value to a field."""
-    place, stored = _assignment(model, name, value)
-    return f"{model._meta.fields[name].column_name} = {place}", (stored,)
+    return f"{model._meta.fields[name].column_name} = {_place(model, name)}", (_stored(model, name, value),)
 
 
 def touched(now: datetime) -> Clause:
@@ -74,12 +73,25 @@ def is_one_of(column: str, values: Sequence[Any]) -> Clause:
     return (f"{column} IN ({', '.join('?' * len(values))})" if values else "1 = 0"), tuple(values)
 
 
-def _assignment(model: Any, name: str, value: Any) -> tuple[str, Any]:
-    """The placeholder for a value of a field, and the value as the database stores it."""
+@lru_cache(KEPT_INSERTS)
+def _insert(model: Any, names: tuple[str, ...], on_postgresql: bool) -> str:
+    columns = ", ".join([model._meta.fields[name].column_name for name in names])
+    places = ", ".join([_place(model, name) for name in names])
+    table, key = model._meta.table_name, model._meta.primary_key.column_name
+    return f"INSERT INTO {table} ({columns}) VALUES ({places}) ON CONFLICT ({key}) DO NOTHING"
+
+
+def _place(model: Any, name: str) -> str:
+    """The placeholder for a value of a field."""
+    return "?::jsonb" if is_postgresql() and isinstance(model._meta.fields[name], JSONField) else "?"
+
+
+def _stored(model: Any, name: str, value: Any) -> Any:
+    """The value of a field as the database stores it."""
     field = model._meta.fields[name]
-    if not isinstance(field, JSONField):
-        return "?", field.db_value(value)
-    return "?::jsonb" if is_postgresql() else "?", None if value is None else to_column(value)
+    if isinstance(field, JSONField):
+        return None if value is None else to_column(value)
+    return field.db_value(value)
 
 
 def _returned(model: Any, sql: str, values: Sequence[Any]) -> Row | None:

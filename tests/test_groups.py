@@ -11,6 +11,7 @@ import pytest
 
 from database import commit_in_groups, database, groups, release_connection
 from database.groups import committing_later
+from errors import Invalid
 from models import Job
 from repos import JobRepository
 from settings import Settings
@@ -68,6 +69,13 @@ def test_a_refused_write_leaves_the_others_of_its_group(pool: ThreadPoolExecutor
 
     first, refused, last = begin_together(pool, lambda: create("a"), break_rule, lambda: create("b"))
     assert first.result(10) == "a" and last.result(10) == "b" and isinstance(refused.exception(10), KeyError)
+    assert ids() == ["a", "b"]
+
+
+def test_a_statement_that_breaks_a_rule_undoes_only_itself(pool: ThreadPoolExecutor) -> None:
+    tasks = [lambda: create("a"), lambda: jobs.create(job_id="x", job_type="no word"), lambda: create("b")]
+    first, refused, last = begin_together(pool, *tasks)
+    assert first.result(10) == "a" and last.result(10) == "b" and isinstance(refused.exception(10), Invalid)
     assert ids() == ["a", "b"]
 
 
