@@ -82,7 +82,7 @@ class Sqlite(PerThread, CySqliteDatabase):
         self._state.conn = own
         with exceptions_of_peewee:
             group = groups.end(is_kept)
-        if is_kept:
+        if is_kept or group.size:  # a refusal may be about a change in the group that is not committed yet
             acknowledge(group)
 
     def _let_others_write(self) -> None:

@@ -49,7 +49,8 @@ def is_of_status(condition: Expression) -> bool:
 
 def key_columns(model: Any, sort: str) -> str:
     """The columns of a Key, for SELECT."""
-    return f'"{model._meta.primary_key.column_name}", "updated_at", "{model._meta.fields[sort].column_name}"'
+    key, by = model._meta.primary_key.column_name, model._meta.fields[sort].column_name
+    return f'"{key}", "updated_at" AS "version", "{by}"'
 
 
 def keys_of(model: Any, sort: str, read: Iterable[Row]) -> list[Key]:

@@ -32,8 +32,12 @@ class SQLite(Dialect):
         return f"{column} NOT GLOB '*[^{ID_CHARACTERS}]*' AND length({column}) BETWEEN 1 AND 64"
 
     def is_object(self, column: str) -> str:
-        """Valid JSON, and an object. Most objects are empty, or begin as JSON objects do: that costs less to see."""
-        return f"{column} = '{{}}' OR json_valid({column}) AND ltrim({column}, ' \t\n\r') GLOB '{{*'"
+        """Valid JSON, and an object. Most objects are empty, or begin as JSON objects do: that costs less to see.
+
+        json_valid() reads only up to a NUL.
+        """
+        is_whole = f"instr({column}, char(0)) = 0"
+        return f"{column} = '{{}}' OR json_valid({column}) AND ltrim({column}, ' \t\n\r') GLOB '{{*' AND {is_whole}"
 
     def flag(self, table: str, column: str) -> str:
         """A boolean, by default false."""
