@@ -48,7 +48,7 @@ def dump(value: object, **options: Any) -> str:
 def from_json(text: str | bytes) -> Any:
     """The value of JSON text of any writer, read so that it can be written again.
 
-    A number that does not fit a float is None, a lone surrogate is U+FFFD, and what is nested too deeply is TOO_DEEP.
+    A number too large for a float is None, a lone surrogate is U+FFFD, and text that is nested too deeply is TOO_DEEP.
     """
     text = text.decode() if isinstance(text, bytes) else text
     if _is_plain(text):

@@ -26,7 +26,7 @@ AHEAD = timedelta(days=1)  # rows from so far in the future were written while t
 LARGE = 10_000  # jobs
 DELIVERY_DAYS = 1.0  # webhooks.py gives up after the same time
 BATCH, BATCHES = 500, 20  # rows in a batch; batches in a round
-INDEX_BATCHES = 100  # so many batches of jobs are indexed in a round
+INDEX_BATCHES = 100  # batches of jobs that a round indexes, at most
 BREATH_SECONDS = 0.05  # a pause between two batches, in which other connections write
 REPOS = (JobRepository(), LoopRepository())
 

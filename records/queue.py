@@ -7,7 +7,7 @@ from database import database, is_postgresql
 from records.writes import placed
 
 ORDER = "priority DESC, created_at, {0}"
-NEAR = 100  # so many of the best records are read: more than there are transactions that claim at the same moment
+NEAR = 100  # records to choose from: more than there are transactions that claim at the same moment
 
 
 def has_head(model: Any, types: tuple[str, ...]) -> bool:

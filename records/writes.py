@@ -18,7 +18,7 @@ from models import microseconds
 from records import rows
 from records.rows import Row
 
-KEPT_INSERTS = 256  # the SQL for so many sets of fields is cached
+KEPT_INSERTS = 256  # sets of fields whose SQL is cached, at most
 Clause = tuple[str, tuple[Any, ...]]  # SQL with a ? for each value, and the values
 
 

@@ -43,7 +43,7 @@ URLS = {
 SOUNDS = {Job: (), Track: ("file_path_wav", "file_path_mp3"), Loop: ("result_path",)}
 NEED_SOUND = ("audio", "waveform")  # the URLs that only a record with a sound has
 PARENTS = {Job: "job_id", Track: "job", Loop: "track"}
-SECONDS = 4096  # the text of so many seconds is cached: the records of a page often have times in the same seconds
+SECONDS = 4096  # seconds whose text is cached, at most: the records of a page often have times in the same seconds
 
 
 class Shape:

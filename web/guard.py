@@ -14,7 +14,7 @@ from settings import Settings, is_address
 
 COOKIE = "ledger"
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?")
-HOSTS = 256  # so many values of the Host header are cached, with the result of their check
+HOSTS = 256  # values of the Host header whose check is cached, at most
 READING = {"GET", "HEAD", "OPTIONS"}
 
 

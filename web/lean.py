@@ -16,8 +16,8 @@ from werkzeug.sansio.utils import get_host
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-HOSTS = 256  # so many values of the Host header are cached, with the host that they mean
-ROUTES, LONGEST_PATH = 1000, 200  # so many paths are cached with their routes; a longer path is not cached
+HOSTS = 256  # values of the Host header that are cached, at most
+ROUTES, LONGEST_PATH = 1000, 200  # paths whose routes are cached, at most; and the length of the longest path
 
 
 class NoSessions(SessionInterface):

@@ -14,7 +14,7 @@ from web import guard
 from web.operations import Operation
 from web.reading import BODY_BYTES, STRANGER_BYTES
 
-THREADS = 4  # so many threads call the app for reads, and as many for writes. More threads make reads slower
+THREADS = 4  # threads that call the app for reads, and the same number for writes. More threads make reads slower
 OTHERS = 6  # other threads that use a connection: uploads (2), waits, housekeeping, webhooks, events
 WAITS = 5000  # requests that wait until a job has finished or work is pending
 MEGABYTE = 1_000_000

@@ -14,7 +14,7 @@ from web import schemas
 from web.strict_json import read_json
 
 ETAG = re.compile("([0-9]{1,18})(-[0-9a-f]{16})?")  # a version, with a digest of the children when they are nested
-KEPT_QUERIES, KEPT_LENGTH = 256, 200  # so many query strings, at most so long, are cached with their schema objects
+KEPT_QUERIES, KEPT_LENGTH = 256, 200  # query strings that are cached, at most; and the length of the longest one
 BODY_BYTES = 1024 * 1024
 STRANGER_BYTES = 64 * 1024  # for a client that has not signed in, although API_TOKEN is set
 # Messages for clients, by the type of an error and by the pattern that does not match.
