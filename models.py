@@ -47,7 +47,7 @@ def iso(moment: datetime) -> str:
 
 
 def microseconds(moment: datetime) -> int:
-    """A moment as the database stores it: whole microseconds since 1970. A naive one is taken as UTC."""
+    """A moment as the database stores it: whole microseconds since 1970. A time without a zone is UTC."""
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) // MICROSECOND
 
 

@@ -1,8 +1,8 @@
 """Group commit for SQLite: the transactions of several threads share one commit, and so one write to the disk.
 
-The threads take turns on one connection. A transaction is a savepoint: if it is rolled back, the others stay. A
-thread that ends its transaction while another waits for its turn leaves the commit to that one. The last one commits.
-So nobody waits for company: a single writer commits at once. Measured with 16 writers: three times the commits.
+The threads take turns on one connection. A transaction is a savepoint: if one is rolled back, the others are kept. A
+thread that ends its transaction while another waits for its turn does not commit; the last thread commits for all. No
+thread waits for others to come: a single writer commits at once. Measured with 16 writers: three times the commits.
 """
 
 import logging
@@ -18,11 +18,11 @@ from peewee import __exception_wrapper__ as exceptions_of_peewee  # type: ignore
 
 log = logging.getLogger("ledger.database")
 
-MOST = 32  # transactions that share one commit
+MOST = 32  # the most transactions that share one commit
 # After a large group, the database is free for a moment. Other processes look for it only now and then (SQLite's busy
 # handler sleeps up to 100 ms); without the pause, one UPDATE of a worker waited 1.4 s in one of ten cases.
 LARGE, PAUSE_SECONDS = 4, 0.0015
-ONE_STATEMENT = "one statement"  # in place of a lock type: a transaction that needs no savepoint
+ONE_STATEMENT = "one statement"  # passed instead of a lock type: such a transaction needs no savepoint
 TURN_SECONDS = 30
 
 
@@ -32,12 +32,12 @@ class Group:
     def __init__(self) -> None:
         self.size = 0
         self.is_done = False
-        self.error: BaseException | None = None  # why nothing of it was committed
+        self.error: BaseException | None = None  # why the commit failed
         self._calls: list[Callable[[], object]] = []
         self._lock = threading.Lock()
 
     def then(self, call: Callable[[], object]) -> None:
-        """Call this function when the group is committed or has failed; at once if it is over already."""
+        """Call this function when the group is committed or has failed; at once if the group has ended already."""
         with self._lock:
             if not self.is_done:
                 self._calls.append(call)
@@ -45,7 +45,7 @@ class Group:
         call()
 
     def wait(self) -> None:
-        """Wait for the commit. Raises OperationalError if it failed; its cause is the error."""
+        """Wait for the commit. Raises OperationalError if it failed; the original error is its __cause__."""
         if not self.is_done:
             waiting = threading.Lock()
             waiting.acquire()
@@ -72,10 +72,10 @@ class Groups:
         self._connect = connect
         self._connection: Any = None
         self._group = Group()
-        self._turn = threading.Lock()  # who holds it uses the connection
+        self._turn = threading.Lock()  # the thread that holds it uses the connection
         self._has_savepoint, self._changes = False, 0  # of the transaction of the thread that has the turn
         self._waiting = 0
-        self._count = threading.Lock()  # protects _waiting, and the decision to leave the commit to another
+        self._count = threading.Lock()  # protects _waiting and the decision who commits
 
     def begin(self, needs_savepoint: bool = True) -> Any:
         """Wait for the turn of this thread, and begin its transaction. Returns the connection, until end().
@@ -101,7 +101,7 @@ class Groups:
         group = self._group
         group.size += is_kept
         try:
-            if self._connection.in_transaction:  # a full disk, for example, has rolled everything back
+            if self._connection.in_transaction:  # for example, a full disk makes SQLite roll everything back
                 self._end_one(is_kept)
         except BaseException:
             self._roll_back()
@@ -142,7 +142,7 @@ class Groups:
             self._connection.execute("ROLLBACK")
 
     def _pass_on(self) -> None:
-        """Let the next thread take its turn. Commit, unless that thread will."""
+        """Let the next thread take its turn. Commit, unless a later thread will do it."""
         with self._count:
             is_open = self._connection is not None and self._connection.in_transaction
             if is_open and self._waiting and self._group.size < MOST:
@@ -179,10 +179,10 @@ _deferral = _Deferral()
 
 @contextmanager
 def committing_later() -> Iterator[Callable[[], Group | None]]:
-    """A block whose transactions may be committed after it. What it did must not be acknowledged before.
+    """In this block, a transaction may be committed after the block. Acknowledge nothing before that commit.
 
-    Yields a function that returns the group to wait for, or None if everything is committed. In the block, what was
-    written cannot be read outside of its transaction.
+    Yields a function that returns the group to wait for; None if all is committed. Inside the block, statements outside
+    of the transaction do not see the new data.
     """
     _deferral.is_allowed = True
     try:
