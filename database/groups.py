@@ -19,9 +19,9 @@ from peewee import __exception_wrapper__ as exceptions_of_peewee  # type: ignore
 log = logging.getLogger("ledger.database")
 
 MOST = 32  # the most transactions that share one commit
-# After a large group, the database is free for a moment. Other processes look for it only now and then (SQLite's busy
-# handler sleeps up to 100 ms); without the pause, one UPDATE of a worker waited 1.4 s in one of ten cases.
-LARGE, PAUSE_SECONDS = 4, 0.0015
+# After a large group, the database is free for a moment if other processes write, too: SQLite's busy handler tries only
+# now and then (it sleeps up to 100 ms). Without the pause, one in ten updates of a worker waited for 1.4 s.
+LARGE, PAUSE_SECONDS, OTHERS_SECONDS = 4, 0.0015, 60.0
 ONE_STATEMENT = "one statement"  # passed instead of a lock type: such a transaction needs no savepoint
 TURN_SECONDS = 30
 
@@ -74,6 +74,7 @@ class Groups:
         self._group = Group()
         self._turn = threading.Lock()  # the thread that holds it uses the connection
         self._has_savepoint, self._changes = False, 0  # of the transaction of the thread that has the turn
+        self._version, self._others_until = None, 0.0  # of the commits of other connections
         self._waiting = 0
         self._count = threading.Lock()  # protects _waiting and the decision who commits
 
@@ -86,6 +87,7 @@ class Groups:
         try:
             if self._connection is None:
                 self._connection = self._connect()
+                self._version = self._data_version()
             if not self._connection.in_transaction:
                 self._connection.execute("BEGIN IMMEDIATE")
             self._has_savepoint, self._changes = needs_savepoint, self._connection.total_changes()
@@ -151,9 +153,22 @@ class Groups:
         group, self._group = self._group, Group()
         error = self._commit(group)
         group.end(error)
-        if group.size >= LARGE:
-            time.sleep(PAUSE_SECONDS)
-        self._turn.release()
+        try:
+            if error is None and group.size >= LARGE and self._do_others_write():
+                time.sleep(PAUSE_SECONDS)
+        finally:
+            self._turn.release()
+
+    def _do_others_write(self) -> bool:
+        """True if another connection has committed in the last minute."""
+        now, version = time.monotonic(), self._data_version()
+        if version != self._version:
+            self._version, self._others_until = version, now + OTHERS_SECONDS
+        return now < self._others_until
+
+    def _data_version(self) -> Any:
+        """A number that changes when another connection commits."""
+        return self._connection.execute("PRAGMA data_version").fetchone()
 
     def _commit(self, group: Group) -> BaseException | None:
         """Commit the transactions of the group. Returns the error if that fails."""

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from types import SimpleNamespace
 from typing import Any
 
 import cysqlite
@@ -175,6 +177,29 @@ def test_a_group_has_a_size(pool: ThreadPoolExecutor, commits: list[None], monke
     started = begin_together(pool, *[lambda name=name: create(name) for name in "abcdef"])
     assert [future.result(10) for future in started] == list("abcdef")
     assert len(commits) == 4  # the one that had the turn and the first, then two by two
+
+
+@pytest.mark.parametrize(("do_write", "pauses"), [(True, 1), (False, 0)])
+def test_after_a_large_group_other_processes_can_write(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, do_write: bool, pauses: int
+) -> None:
+    paused: list[float] = []
+    monkeypatch.setattr(groups, "time", SimpleNamespace(sleep=paused.append))
+    monkeypatch.setattr(database.obj._groups, "_do_others_write", lambda: do_write)
+    started = begin_together(pool, *[lambda name=name: create(name) for name in "abcd"])
+    assert [future.result(10) for future in started] == list("abcd")
+    assert paused == [groups.PAUSE_SECONDS] * pauses
+
+
+def test_the_commits_of_other_processes_are_noticed_for_a_while(pool: ThreadPoolExecutor, ledger: Settings) -> None:
+    create("a")
+    shared = database.obj._groups
+    assert not shared._do_others_write()
+    with closing(cysqlite.Connection(str(ledger.sqlite_path))) as other:
+        other.execute("UPDATE job SET message = 'other'")
+    assert shared._do_others_write() and shared._do_others_write()
+    shared._others_until = 0.0
+    assert not shared._do_others_write()
 
 
 def test_a_block_that_commits_later_does_not_wait(pool: ThreadPoolExecutor) -> None:
