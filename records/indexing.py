@@ -29,7 +29,8 @@ READ = f"""SELECT due.value, {PROMPT}, min(length(metadata), {SEARCHED} + 1)
     FROM json_each(?) AS due LEFT JOIN job ON job.rowid = due.value ORDER BY due.id"""
 FIELDS = f"""SELECT job.rowid, tree.id, tree.parent, tree.key, tree.type, tree.atom
     FROM job, json_tree(job.metadata) AS tree
-    WHERE job.rowid IN (SELECT value FROM json_each(?)) AND length(job.metadata) <= {SEARCHED} ORDER BY job.rowid"""
+    WHERE job.rowid IN (SELECT value FROM json_each(?)) AND length(job.metadata) <= {SEARCHED}
+    ORDER BY job.rowid, tree.id"""
 
 
 def jobs_behind() -> int:

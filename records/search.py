@@ -166,8 +166,11 @@ def one_snapshot() -> Iterator[None]:
     database.execute_sql("BEGIN")
     try:
         yield
-    finally:
         database.execute_sql("COMMIT")
+    except BaseException:
+        with suppress(peewee.DatabaseError):  # an error of SQLite may have ended the transaction
+            database.execute_sql("ROLLBACK")
+        raise
 
 
 def catch_up() -> None:

@@ -196,3 +196,10 @@ def test_a_search_takes_no_lock(job: Job) -> None:
     assert ids("rain", genre="Ambient") == ["job-1"]
     database.query_hooks.remove(seen.append)
     assert {event.sql.split()[0] for event in seen} == {"SELECT", "BEGIN", "COMMIT"}
+
+
+def test_an_error_that_ends_the_transaction_of_a_search_is_raised_as_it_is(job: Job) -> None:
+    with pytest.raises(OperationalError, match="disk I/O error"), search.one_snapshot():
+        database.execute_sql("ROLLBACK")  # as SQLite does after some errors
+        raise OperationalError("disk I/O error")
+    assert ids("rain") == ["job-1"]
