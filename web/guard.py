@@ -14,7 +14,7 @@ from settings import Settings, is_address
 
 COOKIE = "ledger"
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?")
-HOSTS = 256  # spellings of the Host header whose check is kept
+HOSTS, LONGEST_HOST = 256, 300  # spellings of the Host header whose check is kept, and their longest length
 READING = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -29,7 +29,7 @@ class Guard:
     def refusal(self, environ: dict[str, Any]) -> LedgerError | None:
         """Why the request with this environ of WSGI is refused; None if it is allowed."""
         host = environ.get("HTTP_HOST", "")
-        if not self._is_allowed(host):
+        if len(host) > LONGEST_HOST or not self._is_allowed(host):
             name = f"This service is not reached by the name {host[:100]!r}: add it to ALLOWED_HOSTS."
             return ForbiddenOrigin(name)
         if environ["REQUEST_METHOD"] not in READING and not _is_own_page(environ.get("HTTP_ORIGIN"), host):
