@@ -81,12 +81,13 @@ class WorkRepository(Repository[W]):
         chosen = [condition for condition in where if is_of_status(condition)]
         others = [condition for condition in where if not is_of_status(condition)]
         if chosen:
-            statuses = tuple(dict.fromkeys(cast(Plain, chosen[0]).values))
+            every = [cast(Plain, condition).values for condition in chosen]
+            statuses = tuple(status for status in dict.fromkeys(every[0]) if all(status in values for values in every))
         elif page.sort in ("updated_at", "priority") and not any(map(self._is_of_parent, where)):
             statuses = self.statuses.all
         else:
-            return [where]
-        return [(Plain(self.model.status, "=", status), *others) for status in statuses]
+            statuses = ()
+        return [(Plain(self.model.status, "=", status), *others) for status in statuses] or [where]
 
     def _is_of_parent(self, condition: Expression) -> bool:
         return any(getattr(condition, "lhs", None) is field for field in self.model._meta.refs)

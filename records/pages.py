@@ -38,6 +38,8 @@ class Plain(Expression):
 
     def text(self, param: str) -> str:
         """The condition as SQL."""
+        if not self.values:
+            return "1 = 0"
         places = f"({', '.join([param] * len(self.values))})" if self.has_many else param
         return f'"{self.column}" {self.operator} {places}'
 
