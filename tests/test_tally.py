@@ -147,6 +147,16 @@ def test_folding_leaves_one_row_for_each_number(kind: str, monkeypatch: pytest.M
 
 
 @on_postgresql
+def test_a_script_without_housekeeping_folds_when_it_counts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally_module, "ROWS", 3)
+    monkeypatch.setattr(tally_module, "MANY_ROWS", 5)
+    for number in range(10):
+        jobs.create(job_id=f"j{number}", prompt="p")
+        assert jobs.count() == number + 1
+        assert database.execute_sql("SELECT count(*) FROM tally").fetchone()[0] <= 6
+
+
+@on_postgresql
 def test_processes_that_write_and_fold_at_once_lose_no_count(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally_module, "ROWS", 3)
 
