@@ -15,7 +15,7 @@ from database.refusals import rules_named
 from errors import Conflict, Invalid, LedgerError, Stale
 from models import Record, new_id, utc_now
 from records import rows, writes
-from records.pages import Key, Page, Plain, in_order, is_of_status, key_columns, keys_of, plain_list
+from records.pages import Key, Page, Plain, in_order, is_of_status, key_columns, keys_of, merged, plain_list
 from records.rows import Row
 from records.session import Session
 from records.tally import tally
@@ -124,18 +124,12 @@ class Repository(Generic[R]):
         return [where]
 
     def _merged(self, columns: str, page: Page, where: Sequence[Expression]) -> list[Any]:
-        """A page of several lists together. The database reads each list in the order of an index.
-
-        PostgreSQL does so only if each list has an order and a limit itself; SQLite allows that only to the whole.
-        """
+        """A page of several lists together."""
         order, lists = in_order(self.model, page), self._lists(page, where)
         parts = [self._list(columns, page, *conditions) for conditions in lists]
-        if is_postgresql() and len(parts) > 1:
-            most = min(page.limit + page.offset, MOST_ROWS)
-            parts = [(f"({sql} {order})", [*values, most, 0]) for sql, values in parts]
-        values = [value for _, values in parts for value in values]
-        sql = f"{' UNION ALL '.join([sql for sql, _ in parts])} {order}"
-        return self._read(sql, [*values, page.limit, page.offset])
+        inner = [min(page.limit + page.offset, MOST_ROWS), 0] if is_postgresql() and len(parts) > 1 else []
+        values = [value for _, values in parts for value in (*values, *inner)]
+        return self._read(merged([sql for sql, _ in parts], order), [*values, page.limit, page.offset])
 
     def _list(self, columns: str, page: Page, *where: Expression) -> tuple[str, list[Any]]:
         """The SQL of a list without its order, and its parameters."""

@@ -16,7 +16,7 @@ from werkzeug.sansio.utils import get_host
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-HOSTS, LONGEST_HOST = 256, 300  # spellings of the Host header that are kept, and their longest length
+HOSTS, LONGEST_HOST = 256, 300  # kept spellings of the Host header, and their longest length
 ROUTES, LONGEST_PATH = 1000, 200  # addresses whose routes are kept, and their longest length
 
 

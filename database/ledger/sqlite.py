@@ -7,12 +7,12 @@ from database.ledger.tables import (
     DATA,
     DELIVER,
     FINAL,
-    HIDDEN,
     ID_CHARACTERS,
     JOB_STATUSES,
     LOOP_STATUSES,
     PREFIXES,
     SHOWN,
+    SILENT,
     STATUS,
     Dialect,
 )
@@ -50,7 +50,7 @@ class SQLite(Dialect):
             if table in FINAL:
                 yield f"""CREATE TRIGGER {table}_counted AFTER UPDATE OF status ON {table}
                     WHEN OLD.status <> NEW.status BEGIN {less} {more} END"""
-            yield f"""CREATE TRIGGER {table}_touched AFTER UPDATE OF {shown}{HIDDEN[table]} ON {table}
+            yield f"""CREATE TRIGGER {table}_touched AFTER UPDATE OF {shown}{SILENT[table]} ON {table}
                 WHEN NEW.updated_at <= OLD.updated_at BEGIN
                 UPDATE {table} SET updated_at = max({self.now}, OLD.updated_at + 1)
                 WHERE {table}_id = NEW.{table}_id; END"""
