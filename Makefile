@@ -28,7 +28,7 @@ check: setup-dev ## the checks of CI: lint, types, tests with coverage
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" --cov --cov-report=term-missing
 
-bench: setup-dev .venv-rivals/.ready ## measure speed beside other software: 10 minutes; QUICK=1: 1 minute, as information
+bench: setup-dev .venv-rivals/.ready ## compare the speed with other software: 10 minutes; QUICK=1: a short form, 1 minute
 	$(BIN)/python bench $(if $(QUICK),--quick)
 
 .venv-rivals/.ready: bench/requirements.txt requirements.txt requirements-postgresql.txt

@@ -1,7 +1,7 @@
-"""Measures everything, and compares it with other software: make bench. QUICK=1 is the short form, as information.
+"""Measures everything, and compares it with other software: make bench. make bench QUICK=1 is the short form.
 
-python bench [--quick] [requests queues streams in_process growth footprint]. A run that is not quick writes its parts
-into docs/benchmarks.json, and then the tables and pictures of docs/benchmarks.md.
+python bench [--quick] [requests queues streams in_process growth footprint]. A quick run only prints the tables. A
+whole run writes its parts into docs/benchmarks.json, and then the tables and pictures of docs/benchmarks.md.
 """
 
 import json
@@ -35,7 +35,7 @@ class Extent:
 
     plan: rates.Plan
     jobs: int  # in the databases of the contestants
-    seconds: float  # for a queue, for open streams, and for an operation in process
+    seconds: float  # for each queue, each number of streams, and each operation in one process
     streams: tuple[int, ...]
     sizes: tuple[int, ...]  # of the databases that grow
 
@@ -120,7 +120,7 @@ PARTS: dict[str, Callable[[Extent], dict[str, Any]]] = {
 
 
 def machine() -> dict[str, Any]:
-    """What the run ran on."""
+    """The machine and the versions of this run."""
     import cysqlite
 
     connection = cysqlite.connect(":memory:")

@@ -1,6 +1,6 @@
 """The floor: a Flask app that sends the same bytes as this service, on the same server, with the same settings.
 
-It answers without a database, a check or a schema. What this service adds to it is its own cost.
+It answers without a database, a check or a schema. The difference to it is the cost of this service itself.
 """
 
 import sys

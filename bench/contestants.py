@@ -1,6 +1,6 @@
-"""The contestants: every one is a real server with a database of its own, filled with the same jobs.
+"""The contestants. All but raw SQLite are real servers. Those with a database have the same jobs in it.
 
-Each runs on one core, on which it is fastest, except where its name says otherwise. The load comes from other cores.
+Each runs on one core, because that is fastest, unless its name says otherwise. The load comes from other cores.
 """
 
 import http.client
@@ -24,7 +24,7 @@ from operations import SEEN, WAV_BYTES
 from service import ROOT, Service, free_port, running, serving
 
 RIVALS = ROOT / ".venv-rivals" / "bin" / "python"
-PAGE, DEEP = 20, 1000  # jobs on a page, and the number of the page that is far away
+PAGE, DEEP = 20, 1000  # jobs on a page, and the number of a page far from the first
 OURS, REPLACED, CONSTANT, RAW = "ours", "replaced service", "Flask constant", "raw SQLite"
 GRANIAN, GRANIAN_FREE = "granian, one core", "granian, all cores"
 OPERATIONS = {
@@ -40,7 +40,7 @@ Figures = dict[str, float]
 
 @dataclass
 class Contestant:
-    """A running server, and the numbers of the requests that it has had."""
+    """A running server, and the number of the next request of each operation."""
 
     name: str
     service: Service
@@ -48,7 +48,7 @@ class Contestant:
     used: dict[str, int] = field(default_factory=dict)
 
     def run(self, operation: str, connections: int, seconds: float) -> Figures:
-        """Drive one operation for so long. Returns operations per second, and milliseconds."""
+        """Send the requests of one operation for these seconds. Returns operations per second, and milliseconds."""
         task = {
             "name": self.name,
             "port": self.service.port,
@@ -73,7 +73,7 @@ class Raw:
     used: dict[str, int] = field(default_factory=dict)
 
     def run(self, operation: str, connections: int, seconds: float) -> Figures:
-        """Run the statements of one operation for so long, on one connection."""
+        """Run the statements of one operation for these seconds, on one connection."""
         first = self.used.get(operation, 1)
         command = [sys.executable, str(ROOT / "bench" / "raw.py"), str(self.path), operation, str(seconds), str(first)]
         figures = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
@@ -83,7 +83,7 @@ class Raw:
 
 @contextmanager
 def contestants(folder: Path, jobs: int) -> Iterator[list[Contestant | Raw]]:
-    """All contestants, during the block; the databases have this many jobs more than those that are read."""
+    """All contestants, during the block. The databases have these jobs, and those that the load reads and changes."""
     filled = folder / "filled.db"
     fill(f"sqlite:///{filled}", range(1, SEEN + 1), RUNNING)
     fill(f"sqlite:///{filled}", range(1, jobs + 1))
@@ -128,7 +128,7 @@ def constant(folder: Path) -> Iterator[Contestant]:
 
 @contextmanager
 def granian(folder: Path, filled: Path, name: str) -> Iterator[Contestant]:
-    """This service behind granian with 80 blocking threads, as it was served before the server of its own."""
+    """This service behind granian with 80 blocking threads, as it was served before it had a server of its own."""
     copied(filled, folder)
     port = free_port()
     options = "--interface wsgi --workers 1 --blocking-threads 80 --backpressure 1000 --http 1 --no-ws --factory"

@@ -162,7 +162,7 @@ class Crowd:
         return client
 
     async def drip(self) -> None:
-        """Every second, send a byte of each slow body, and open again what the server has ended."""
+        """Every second, send a byte of each slow body, and replace the connections that the server has ended."""
         while True:
             await asyncio.sleep(1)
             for client in self.clients.get("slow", []):

@@ -33,7 +33,7 @@ class Rates:
     def ratio(
         self, operation: str, one: str, other: str, connections: int = 16, base: str | None = None
     ) -> float | None:
-        """The rate of one contestant as a multiple of that of another, which may have another operation as base."""
+        """The rate of one contestant as a multiple of the rate of another. base: the operation of the other."""
         return ratio(self.rate(operation, one, connections), self.rate(base or operation, other, connections))
 
     def _figures(self, operation: str, contestant: str, connections: int, name: str) -> list[float]:
@@ -42,7 +42,7 @@ class Rates:
 
 
 def queue_rate(results: Results, database: str, workers: int, contestant: str, kind: str) -> float | None:
-    """The median of jobs a second of a queue; kind is put, take, or both: a job put, taken and finished."""
+    """The median of jobs a second of a queue. kind: put; take, which also finishes the job; or both together."""
     for row in results.get("queues", []):
         if (row["database"], row["workers"], row["contestant"]) == (database, workers, contestant):
             put, take = statistics.median(row["put"]), statistics.median(row["take"])
@@ -51,13 +51,13 @@ def queue_rate(results: Results, database: str, workers: int, contestant: str, k
 
 
 def stream_ratio(results: Results, number: int) -> float | None:
-    """The request rate with so many open streams, as a part of the rate without."""
+    """The request rate with this number of open streams, divided by the rate without streams."""
     rates = results.get("streams", {}).get("rates", {})
     return ratio(middle(rates.get(str(number), [])), middle(rates.get("0", [])))
 
 
 def in_process(results: Results, operation: str, way: str) -> float | None:
-    """The time of one way in, as a multiple of SQLite's own."""
+    """The CPU time of one way, as a multiple of the time that SQLite itself needs."""
     rows = {row["operation"]: row for row in results.get("in_process", [])}
     return ratio(rows[operation][way], rows[operation]["sqlite"]) if operation in rows else None
 

@@ -35,7 +35,7 @@ class Kind:
 
 
 MIXED = Kind("fill", "CASE i - i / 5 * 5 WHEN 0 THEN 'pending' ELSE 'completed' END", 1_704_067_200)
-RUNNING = Kind("load", "'generating_audio'", 1_704_000_000)  # those that are read and changed; older than the others
+RUNNING = Kind("load", "'generating_audio'", 1_704_000_000)  # the load reads and changes these oldest jobs
 OURS = {
     "job (job_id, prompt, metadata, status, priority, created_at, updated_at, started_at, finished_at)": (
         f"SELECT {ID}, {PROMPT}, CAST({METADATA} AS {{json}}), {{status}}, "
@@ -64,7 +64,7 @@ def fill(url: str, numbers: range, kind: Kind = MIXED) -> None:
     init_database(Settings(_env_file=None, database_url=url))
     name, json = ("postgresql", "jsonb") if is_postgresql() else ("sqlite", "text")
     if name == "sqlite":
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -500000"):  # only now
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -500000"):  # the schema exists
             database.execute_sql(f"PRAGMA {pragma}")
     with database.atomic():
         for statement in statements(OURS, name, numbers, kind):

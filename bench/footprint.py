@@ -19,7 +19,7 @@ MEGABYTE = 1_000_000
 
 
 def measure(repeats: int) -> dict[str, float]:
-    """All figures: seconds, megabytes. Imports and starts are the medians of so many repeats."""
+    """All figures, in seconds and megabytes. Imports and starts are the medians of these repeats."""
     rest, ready = at_rest(repeats)
     return {
         "import_seconds": import_seconds("from models import Job", repeats),
@@ -32,7 +32,7 @@ def measure(repeats: int) -> dict[str, float]:
 
 
 def import_seconds(code: str, repeats: int) -> float:
-    """The median seconds of new processes that run this, without the start of Python."""
+    """The median seconds that a new process needs for this code, without the start of Python."""
 
     def seconds(code: str) -> float:
         began = time.perf_counter()
@@ -64,7 +64,7 @@ def needs(path: Path) -> list[str]:
 
 
 def installed_mb(requirements: list[str]) -> float:
-    """The size of the files of these distributions and of all that they need, as their RECORD files say."""
+    """The size of the files of these distributions and of all distributions that they need, by their RECORD files."""
     folder = next((RIVALS.parent.parent / "lib").glob("python*/site-packages"))
     installed = {plain(package.metadata["Name"]): package for package in distributions(path=[str(folder)])}
     chosen: dict[str, Distribution] = {}

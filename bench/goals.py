@@ -1,4 +1,4 @@
-"""The goals for speed, and what a run has measured."""
+"""The goals for speed, and the values that a run has measured."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Measures how the time of a request grows with the number of jobs; each has a track and a loop.
+"""Measures how the time of a request grows with the number of jobs. Each job has a track and a loop.
 
-As a program (make bench-growth): on SQLite and on PostgreSQL, with 1,000 and with 250,000 jobs, the pages of the
-dashboard too.
+make bench-growth runs this file: on SQLite and on PostgreSQL, with 1,000 and with 250,000 jobs, and with the pages of
+the dashboard.
 """
 
 import itertools
@@ -110,7 +110,7 @@ def row(name: str, path: str, clients: dict[int, Client], middles: dict[int, str
 
 
 def changes() -> dict[str, Make]:
-    """Requests by id, and changes. Every change is a new one."""
+    """Rows for requests by id, and for requests that change something. No change is made twice."""
     return {
         "GET job": lambda number: request("GET", f"/api/jobs/fill-{number + 1}"),
         "POST job": lambda number: request("POST", "/api/jobs", json.dumps({"prompt": f"folk, take {number}"})),

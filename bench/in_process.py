@@ -1,8 +1,8 @@
-"""What the code of this service adds to SQLite's own CPU time, in one process, without a server and without fsync.
+"""Measures the CPU time that this service adds to that of SQLite, in one process, without a server and without fsync.
 
-Four ways in take turns on one file: the statements alone; the repositories, which return models; what a REST request
-does with the database, from values to the JSON of rows; and the whole view of a REST request, from the parsed head to
-the response, without what Flask needs to call a view. Run: in_process.py FILE SECONDS
+Four ways take turns on one file: the SQL statements alone; the repositories, which return models; rows that are written
+as JSON, as REST does it; and the whole view of a REST request, without the time that Flask needs to call the view. Run:
+in_process.py FILE SECONDS
 """
 
 import json
@@ -28,7 +28,7 @@ from web.fragments import array, fragment  # noqa: E402
 from web.kept import Kept  # noqa: E402
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = 1", "recursive_triggers = 1")
-TURN = 20  # operations of one way before it is the turn of the next
+TURN = 20  # operations of one way; then the next way has its turn
 PROMPT, METADATA = "folk, electronic guitar, soft piano, take 1", {"genre": "genre-1", "mood": "calm"}
 
 
@@ -59,7 +59,7 @@ def repository_calls() -> dict[str, Callable[[int], object]]:
 
 
 def json_calls() -> dict[str, Callable[[int], object]]:
-    """The operations as a REST request does them: rows of the repository, written as JSON."""
+    """The operations as REST does them: the repository returns rows, and they are written as JSON."""
     jobs, kept = JobRepository(), Kept(Job)
     fields = {"prompt": PROMPT, "metadata": METADATA}
     return {
@@ -71,7 +71,7 @@ def json_calls() -> dict[str, Callable[[int], object]]:
 
 
 def newest_as_json(jobs: JobRepository, kept: Kept) -> bytes:
-    """A list of 50 jobs, the text of which is often kept."""
+    """A list of 50 jobs, whose JSON is often kept."""
     keys, read = jobs.page_keys(Page(limit=51))
     texts = kept.of_rows(read) if read else kept.of_keys(keys, jobs.get_rows)
     return array(texts.values())
@@ -119,7 +119,7 @@ def timed(steps: list[Callable[[], object]]) -> list[float]:
 
 
 def timed_views(app: Flask, requests: list[dict[str, Any]]) -> list[float]:
-    """The same of the views of these requests."""
+    """The same for the views of these requests."""
     taken = []
     for parts in requests:
         with app.test_request_context(**parts):
@@ -128,7 +128,7 @@ def timed_views(app: Flask, requests: list[dict[str, Any]]) -> list[float]:
 
 
 def measure(path: str, seconds: float) -> list[dict[str, Any]]:
-    """A row for each operation: the median microseconds of each way in."""
+    """A row for each operation: the median microseconds of each way."""
     real = create_app(Settings(_env_file=None, database_url=f"sqlite:///{path}", sqlite_synchronous="NORMAL"))
     try:
         return [row(name, real, path, seconds) for name in STATEMENTS]
@@ -137,7 +137,7 @@ def measure(path: str, seconds: float) -> list[dict[str, Any]]:
 
 
 def row(operation: str, real: Flask, path: str, seconds: float) -> dict[str, Any]:
-    """The figures of one operation. The ways in take turns."""
+    """The figures of one operation. The ways take turns."""
     run, constant = connect(path).execute, constant_app()
     calls = {"repository": repository_calls()[operation], "json": json_calls()[operation]}
     taken: dict[str, list[float]] = {"sqlite": [], "repository": [], "json": [], "view": [], "constant": []}

@@ -1,7 +1,7 @@
 """Generates load in a process of its own: many connections, each of which sends its next request after a response.
 
-It reads prebuilt or cheaply built bytes and looks only at the status and the length of a response, so it needs less
-CPU time for a request than any server in Python does.
+The requests are prepared or easy to build, and it reads only the status and the length of a response. So it needs less
+CPU time for a request than any server in Python.
 """
 
 import json
@@ -32,12 +32,12 @@ class Run:
         self.operation = operation
         self.began = time.perf_counter()
         self.until = self.began + seconds
-        self.ended = self.began  # the last end in time
+        self.ended = self.began  # when the last operation in time ended
         self.taken: list[float] = []
         self.in_time = 0  # operations
 
     def rate(self) -> float:
-        """Operations a second. Those that end too late do not count, unless all do."""
+        """Operations a second. Operations that end too late do not count, unless all end too late."""
         if self.in_time:
             return self.in_time / (self.ended - self.began)
         return len(self.taken) / (time.perf_counter() - self.began)

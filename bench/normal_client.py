@@ -16,7 +16,7 @@ PART_BYTES = 64 * 1024
 
 
 def run_normal_client(port: int, seconds: float) -> dict[str, Any]:
-    """Run a normal client for so long, in a process of its own."""
+    """Run a normal client for these seconds, in a process of its own."""
     arguments = [sys.executable, __file__, str(port), str(seconds)]
     return cast(dict[str, Any], json.loads(subprocess.run(arguments, check=True, capture_output=True).stdout))
 

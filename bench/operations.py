@@ -1,4 +1,4 @@
-"""The requests that the load consists of. Each operation makes the requests of one connection, one after another."""
+"""The requests of the load. Each operation yields the requests of one connection, one after another."""
 
 import json
 from collections.abc import Callable, Generator, Iterator
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 Requests = Generator[bytes, bytes, None]  # yields a request, and receives the body of its response
 Numbers = Iterator[int]  # shared by all connections of one run, so that every request is a new one
-Values = dict[str, str]  # what only the running service knows: an ETag, cursors
+Values = dict[str, str]  # values from the running service: an ETag, cursors
 
-SEEN = 1000  # the jobs that are read and changed: load-1 to load-1000
+SEEN = 1000  # the load reads and changes the jobs load-1 to load-1000
 PART_BYTES = 64 * 1024
 WAV_BYTES = 20_000_000
 LISTS = {
@@ -88,7 +88,7 @@ def claim_and_complete(numbers: Numbers, values: Values) -> Requests:
 
 
 def read_part(numbers: Numbers, values: Values) -> Requests:
-    """Read 64 KB of a track, each time another part."""
+    """Read 64 KB of a track: another part each time."""
     template = request("GET", "/api/tracks/song/audio", "", "Range: bytes=%d-%d")
     for number in numbers:
         start = number * PART_BYTES % (WAV_BYTES - PART_BYTES)
@@ -96,7 +96,7 @@ def read_part(numbers: Numbers, values: Values) -> Requests:
 
 
 def read_path(path: str) -> Callable[[Numbers, Values], Requests]:
-    """An operation that reads the same address again and again."""
+    """An operation that always reads the same address."""
 
     def make(numbers: Numbers, values: Values) -> Requests:
         one = request("GET", path.format(**values))

@@ -1,4 +1,4 @@
-"""Draws the results as SVG: bars of requests a second, and lines of growth. Light and dark follow the reader."""
+"""Draws the results as SVG: bars of requests a second, and lines of growth. Their colours suit light and dark pages."""
 
 import math
 from html import escape
@@ -86,7 +86,7 @@ def lines(results: Results) -> str:
 
 
 def spread(places: dict[str, float], bottom: float, gap: float = 16) -> dict[str, float]:
-    """The places of labels, moved so far apart that none covers another."""
+    """The places of the labels, moved apart so that no label covers another."""
     placed: dict[str, float] = {}
     last = -math.inf
     for name, y in sorted(places.items(), key=lambda item: item[1]):

@@ -1,8 +1,8 @@
 """One queue with its workers, in a process of its own.
 
 Run: queue_contestants.py NAME WORKERS SECONDS PLACE. Prints JSON: how many jobs a second the workers put into the
-queue, and how many they take out of it and finish. Work takes no time here, so the cost is that of the queue. Every
-queue is durable: each change is on disk before it returns.
+queue, and how many they take out of it and finish. The jobs do no work, so only the queue needs time. Every queue is
+durable: each change is on disk before its call returns.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ Worker = Callable[[], Step]  # makes the step of one worker, in the thread of th
 
 
 def rate(worker: Worker, workers: int, seconds: float) -> float:
-    """Steps a second of so many threads."""
+    """How many steps a second these threads do together."""
     began = time.perf_counter()
 
     def work(_: int) -> int:
@@ -38,7 +38,7 @@ def rate(worker: Worker, workers: int, seconds: float) -> float:
 
 
 def in_threads(put: Worker, take: Worker, workers: int, seconds: float) -> dict[str, float]:
-    """Put for so long, then take for half as long, so that the queue does not run empty."""
+    """Put jobs for these seconds. Then take jobs for half of them, so that the queue does not become empty."""
     return {"put": rate(put, workers, seconds), "take": rate(take, workers, seconds / 2)}
 
 
@@ -65,7 +65,7 @@ def huey(workers: int, seconds: float, place: str) -> dict[str, float]:
 
 
 def ours(workers: int, seconds: float, place: str) -> dict[str, float]:
-    """This service by its repositories: create a job; complete one with its lease and claim the next, at once.
+    """This service by its repositories: create a job; complete a job and claim the next one in one transaction.
 
     Several workers share commits, as the threads of the web process do.
     """

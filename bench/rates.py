@@ -11,7 +11,7 @@ USUAL = 16  # connections
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to measure: repeats of so many seconds, with these numbers of connections."""
+    """How much to measure: the repeats, the seconds of each, and the numbers of connections."""
 
     repeats: int
     seconds: float
@@ -29,14 +29,14 @@ def measure(servers: list[Contestant | Raw], plan: Plan) -> list[dict[str, Any]]
 
 
 def takes_part(name: str, operation: str, connections: int) -> bool:
-    """Whether this contestant has the operation. Some are compared only with the usual number of connections."""
+    """True if this contestant has the operation. Some contestants run only with the usual number of connections."""
     if name == OURS:
         return True
     return operation in OPERATIONS[name] and (connections == USUAL or name not in (RAW, GRANIAN, GRANIAN_FREE))
 
 
 def compare(participants: list[Contestant | Raw], operation: str, connections: int, plan: Plan) -> list[dict[str, Any]]:
-    """The rows of one operation. The contestants take turns, so that all meet the same moments of the machine."""
+    """The rows of one operation. The contestants take turns, so that other load on the machine slows all of them."""
     rows: dict[str, dict[str, Any]] = {
         contestant.name: {
             "operation": operation,

@@ -50,14 +50,14 @@ STATEMENTS: dict[str, Callable[[int], Statement]] = {
 
 
 def batches(make: Callable[[int], Statement], first: int, size: int = 500) -> Iterator[list[Statement]]:
-    """Statements, prepared in batches: to build them does not count."""
+    """Statements in batches. Building a batch is not measured."""
     while True:
         yield [make(number) for number in range(first, first + size)]
         first += size
 
 
 def measure(operation: str, seconds: float, first: int) -> dict[str, float]:
-    """Run statements for so long. Returns the rate, the median and p99 in milliseconds, and the numbers used."""
+    """Run statements for these seconds. Returns the rate, the median and p99 in milliseconds, and the number used."""
     run, taken = database.connection().execute, []
     for batch in batches(STATEMENTS[operation], first):
         for sql, values in batch:

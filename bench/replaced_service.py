@@ -128,7 +128,7 @@ class NewLoop(BaseModel):
 
 
 class Out(BaseModel):
-    """What all responses have."""
+    """The fields of all responses."""
 
     model_config = ConfigDict(from_attributes=True, validate_by_name=True, serialize_by_alias=True)
     created_at: datetime
@@ -331,7 +331,7 @@ def create_loop(track_id: str, body: NewLoop, session: SessionDep) -> Loop:
 
 def connect(path: str) -> Engine:
     """The engine for an SQLite file with WAL, synchronous FULL and foreign keys."""
-    # A connection for each request: with the default of 15, 64 requests at once wait for each other and get 500.
+    # One connection for each request. With the default of 15, 64 requests at once wait for a connection and end in 500.
     engine = create_engine(f"sqlite:///{path}", pool_size=128, connect_args={"timeout": 30})
 
     @event.listens_for(engine, "connect")

@@ -1,4 +1,4 @@
-"""Writes the tables and pictures of docs/benchmarks.md again, from docs/benchmarks.json."""
+"""Writes the tables and pictures of docs/benchmarks.md from docs/benchmarks.json."""
 
 import json
 import re
@@ -66,7 +66,7 @@ def markdown(table: Table) -> str:
 
 
 def requests(results: Results) -> Table:
-    """Each operation at 16 connections: ours, and the multiples of the others."""
+    """Each operation at 16 connections: our rate, and its ratio to the rates of the others."""
     rates = Rates(results)
     table = [["16 connections", "requests/s", "lowest–highest", "p99 ms"]]
     table[0] += ["× replaced service", "its p99 ms", "× Flask constant", "× raw SQLite"]
@@ -121,7 +121,7 @@ def server(results: Results) -> Table:
 
 
 def queues(results: Results) -> Table:
-    """Jobs a second, put into the queue, and taken out and finished."""
+    """Jobs a second: put into the queue; taken out and finished; both together."""
     table = [["jobs/s", "ours", "Huey or Procrastinate", "ratio"]]
     kinds = {
         "put": "create · enqueue",
@@ -138,7 +138,7 @@ def queues(results: Results) -> Table:
 
 
 def streams(results: Results) -> Table:
-    """What open streams cost, and how late events are."""
+    """The request rate with open streams, and how late events arrive."""
     table = [["open streams", "GET job/s", "× without streams", "commit to stream, median ms", "95 % ms"]]
     figures = results.get("streams", {"rates": {}})
     for name, rates in figures["rates"].items():
@@ -150,7 +150,7 @@ def streams(results: Results) -> Table:
 
 
 def in_process(results: Results) -> Table:
-    """Microseconds, and the multiples of SQLite's own."""
+    """Microseconds of CPU, and their ratio to the time that SQLite itself needs."""
     table = [
         ["µs of CPU", "SQLite", "repository, with models", "×", "rows to JSON", "×", "view of a REST request", "×"]
     ]

@@ -1,4 +1,4 @@
-"""Starts the servers to measure, on a free port each, and sends requests to them."""
+"""Starts the servers that are measured, each on a free port, and sends requests to them."""
 
 import http.client
 import os

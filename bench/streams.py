@@ -1,6 +1,7 @@
-"""Event streams: what many open streams cost other requests, how soon events arrive, and how soon a claim that waits.
+"""Event streams: how many requests a second the service answers beside them, and how late events arrive.
 
-The load reads jobs, while a job changes 20 times a second. Every stream gets every change.
+The load reads jobs while another job changes 20 times a second. Every stream gets every change. It also measures how
+soon a claim that waits gets a new job.
 """
 
 import statistics
@@ -95,7 +96,7 @@ def claim_latency() -> float:
 def one_claim(worker: Client, client: Client, pool: ThreadPoolExecutor) -> float:
     """The milliseconds of one claim."""
     answer = pool.submit(worker.ask, CLAIM)
-    time.sleep(0.2)  # the claim waits by then
+    time.sleep(0.2)  # after this time, the claim waits
     began = time.perf_counter()
     client.ask(request("POST", "/api/jobs", '{"prompt": "p"}'))
     answer.result(30)

@@ -28,7 +28,7 @@ class BoundDatabase(DatabaseProxy):
 
 database = BoundDatabase()
 _settings: Settings
-_is_postgresql: bool  # of these settings: each request needs it several times
+_is_postgresql: bool  # copied from the settings, because every request reads it several times
 
 
 def is_postgresql() -> bool:
@@ -70,7 +70,7 @@ def bound_settings() -> Settings:
 
 
 def release() -> None:
-    """Close this thread's connection, and the one that threads share: the pool, or the connection of the groups."""
+    """Close the connection of this thread, and those that threads share: the pool, or the connection of the groups."""
     if isinstance(database.obj, PooledPostgresqlDatabase):
         database.close_all()
     elif database.obj is not None:
@@ -94,7 +94,7 @@ def give_back_connection() -> None:
 
 
 def commit_in_groups() -> None:
-    """Let the threads of this process share commits, if the database is SQLite. PostgreSQL does so by itself."""
+    """From now on, the threads of this process share commits on SQLite. PostgreSQL itself groups commits."""
     if not is_postgresql():
         database.commit_in_groups()
 

@@ -1,7 +1,7 @@
 """The rule for words of prompts: which characters separate words, and how letters are folded, on both databases.
 
 A word is a run of letters, digits and their marks; everything else separates words. A Chinese character, a
-kana, a symbol such as a star, and an emoji are a word each. Words are compared without case and without accents: a
+kana, a symbol such as a star, and an emoji are one word each. Words are compared without case and without accents: a
 letter is decomposed (NFD), the accents U+0300 to U+036F are dropped, and the rest is composed again (NFC).
 
 A text matches a prompt if every word of the text is a word of the prompt or the beginning of one. Single-character
@@ -68,7 +68,7 @@ _separators = re.compile(f"[{SEPARATORS}\\0]+")
 
 def words(text: str) -> list[str]:
     """The words of a folded text, in order; [] if it has none."""
-    if text.isascii():  # the same rule, in a tenth of the time
+    if text.isascii():  # the same rule; this needs a tenth of the time
         return [word[:WORD_LENGTH] for word in _ascii_word.findall(text)]
     return [word[:WORD_LENGTH] for word in _separators.sub(" ", _single.sub(r" \1 ", text)).split(" ") if word]
 
@@ -84,9 +84,9 @@ def phrases(text: str) -> list[list[str]]:
 
 
 def has_words(prompt: bytes, text: str) -> bool:
-    """True if the text matches the prompt; False if it has no word. SQLite calls this for prompts without an index.
+    """True if the text matches the prompt. A text without a word matches no prompt.
 
-    prompt: UTF-8. Bytes that are not valid are read as U+FFFD.
+    SQLite calls this for jobs that are not in the search index. prompt: UTF-8; invalid bytes are read as U+FFFD.
     """
     in_prompt, in_text = words(fold(prompt.decode("utf-8", "replace"))), _phrases_once(text)
     return bool(in_text) and all(_has_phrase(in_prompt, phrase) for phrase in in_text)

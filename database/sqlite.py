@@ -41,7 +41,7 @@ class Sqlite(PerThread, CySqliteDatabase):
 
     def begin(self, lock_type: str | None = None) -> None:
         """Wait for the writers of this process, then for the writers of other processes, and begin."""
-        own = self.connection()  # the first one brings the schema up to date, which writes
+        own = self.connection()  # the first connection of a process migrates the schema, which needs a write
         if self._groups is not None:
             with exceptions_of_peewee:
                 self._state.conn = self._groups.begin(needs_savepoint=lock_type != ONE_STATEMENT)
@@ -75,14 +75,17 @@ class Sqlite(PerThread, CySqliteDatabase):
             self._let_others_write()
 
     def _leave(self, groups: Groups, is_kept: bool) -> None:
-        """End the transaction of this thread in its group, if it has not ended; its own connection is used again."""
+        """End the transaction of this thread in its group; then the thread uses its own connection again.
+
+        Does nothing if the transaction has ended.
+        """
         own, _thread.own = getattr(_thread, "own", None), None
         if own is None:
             return
         self._state.conn = own
         with exceptions_of_peewee:
             group = groups.end(is_kept)
-        if is_kept:
+        if is_kept or group.size:  # a refusal may be about a change in the group that is not committed yet
             acknowledge(group)
 
     def _let_others_write(self) -> None:

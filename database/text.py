@@ -43,7 +43,7 @@ class TolerantCursor:
         return list(self)
 
     def _start_again(self) -> Iterator[Any]:
-        """The rows that are left, from a second run. Raises the error that is being handled if rows were changed."""
+        """Run the query again. Returns the rows that are left. A statement that changes rows raises the error."""
         if not self._sql.lstrip().startswith(("SELECT", "WITH")):
             raise
         self._rows = self._decoded_rows()

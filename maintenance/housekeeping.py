@@ -26,7 +26,7 @@ AHEAD = timedelta(days=1)  # rows from so far in the future were written while t
 LARGE = 10_000  # jobs
 DELIVERY_DAYS = 1.0  # webhooks.py gives up after the same time
 BATCH, BATCHES = 500, 20  # rows in a batch; batches in a round
-INDEX_BATCHES = 100  # of jobs for the search, in a round
+INDEX_BATCHES = 100  # batches of jobs that a round indexes, at most
 BREATH_SECONDS = 0.05  # a pause between two batches, in which other connections write
 REPOS = (JobRepository(), LoopRepository())
 
@@ -93,7 +93,7 @@ class Housekeeping:
 
 
 def index_jobs(stopping: threading.Event) -> None:
-    """Bring SQLite's search index up to date, but for less than a batch: a search reads so few jobs one by one."""
+    """Add jobs to SQLite's search index, until less than a batch is missing. A search reads so few jobs one by one."""
     for _ in range(0 if is_postgresql() else INDEX_BATCHES):
         if jobs_behind() < JOBS or stopping.is_set():
             return

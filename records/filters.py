@@ -61,7 +61,7 @@ def _on_sqlite(model: Any, keys: list[str]) -> tuple[Any, Any, Any]:
 
 
 def may_have(path: str, text: str) -> Expression:
-    """Jobs that may have this value at a dotted path of the metadata, by PostgreSQL's index of the metadata."""
+    """The condition that a job may have this value at a dotted path. PostgreSQL has an index for this condition."""
     values = [json.dumps(text), *map(repr, equal_numbers(text)), *({text} & {"true", "false"})]
     keys = [f"{json.dumps(key)}: " for key in path.split(".")]
     objects = [f"{'{'.join(('', *keys))}{value}{'}' * len(keys)}" for value in values]
@@ -69,7 +69,7 @@ def may_have(path: str, text: str) -> Expression:
 
 
 def equal_numbers(text: str) -> list[int | float]:
-    """[the text as a JSON number]; [] if it is not a number or not finite."""
+    """[the text as a JSON number], or [] if it is not a finite number."""
     if not JSON_NUMBER.fullmatch(text) or not math.isfinite(float(text)):
         return []
     is_integer = text.lstrip("-").isdigit()
@@ -77,14 +77,14 @@ def equal_numbers(text: str) -> list[int | float]:
 
 
 def _numbers(text: str) -> list[Any]:
-    """The text as a JSON number, in the form that the database compares."""
+    """The same numbers, in the form that the database compares."""
     return [
         Cast(Value(repr(number)), "numeric") if is_postgresql() else Value(number) for number in equal_numbers(text)
     ]
 
 
 def equals(field: Any, value: Any) -> Expression:
-    """Records with this value in a column."""
+    """The condition that a column has this value."""
     return Plain(field, "=", value)
 
 

@@ -12,8 +12,8 @@ log = logging.getLogger("ledger.web")
 class Handover:
     """A body of one block for WSGI. close() calls take_back() unless the body was read to its end.
 
-    A server that supports this class first checks whether the client is still connected. Any other server reads again
-    after the block only when it has sent the block.
+    A server that supports this class first checks whether the client is still connected. Any other server first sends
+    the block, and then asks for the next one.
     """
 
     def __init__(self, block: bytes, take_back: Callable[[], object]) -> None:

@@ -29,7 +29,7 @@ class JobRepository(WorkRepository[Job]):
     def claim_of(
         self, types: Collection[str], worker: str, lease_seconds: float = 60, lease_token: str | None = None
     ) -> Job | None:
-        """claim() among the jobs of these types, in the order of the queue. None if none of them is pending."""
+        """The same as claim(), but only for jobs of these types. None if no such job is pending."""
         return self._claim(worker, lease_seconds, lease_token, tuple(sorted(set(types)))) if types else None
 
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
@@ -57,7 +57,7 @@ class JobRepository(WorkRepository[Job]):
 
 
 def _walk(next_after: Callable[[str], str | None], limit: int) -> list[str]:
-    """The first texts of an index, each once. next_after(text) returns the next one, or None."""
+    """The first different texts of an index. next_after(text) returns the text that follows, or None."""
     texts: list[str] = []
     while len(texts) < limit and (text := next_after(texts[-1] if texts else "")) is not None:
         texts.append(text)

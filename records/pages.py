@@ -1,6 +1,6 @@
-"""Pages of lists: which part of a list, and the SQL for it without Peewee, if the conditions are plain.
+"""Pages: parts of lists. Writes the SQL of a page without Peewee, if the conditions are plain.
 
-Peewee takes 150-300 µs to build the SQL of a page. The database takes 70 µs to run it.
+Peewee needs 150-300 µs to build the SQL of a page. The database needs 70 µs to run it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ Key = tuple[str, int, int]  # the id of a record, its version, and the value by 
 
 @dataclass(frozen=True)
 class Page:
-    """Which part of a list is wanted: a sort field, its direction, and where to begin."""
+    """The part of a list that a caller wants: the sort field, the direction, and where the part begins."""
 
     sort: str = "created_at"
     descending: bool = True
@@ -28,7 +28,7 @@ class Page:
 
 
 class Plain(Expression):
-    """A condition that compares one column with values: it is SQL already, and an expression of Peewee, too."""
+    """A condition that compares one column with values. It can write its own SQL, and Peewee can use it, too."""
 
     def __init__(self, field: Any, operator: str, value: Any) -> None:
         super().__init__(field, operator, value)
@@ -51,7 +51,8 @@ def is_of_status(condition: Expression) -> bool:
 
 def key_columns(model: Any, sort: str) -> str:
     """The columns of a Key, for SELECT."""
-    return f'"{model._meta.primary_key.column_name}", "updated_at", "{model._meta.fields[sort].column_name}"'
+    key, by = model._meta.primary_key.column_name, model._meta.fields[sort].column_name
+    return f'"{key}", "updated_at" AS "version", "{by}"'
 
 
 def keys_of(model: Any, sort: str, read: Iterable[Row]) -> list[Key]:
@@ -84,7 +85,7 @@ def merged(lists: Sequence[str], order: str) -> str:
 
 
 def in_order(model: Any, page: Page) -> str:
-    """The end of the SQL of a page: its order, and places for its limit and its offset."""
+    """The end of the SQL of a page: its order, and placeholders for its limit and its offset."""
     way, meta = "DESC" if page.descending else "ASC", model._meta
     order = f'"{meta.fields[page.sort].column_name}" {way}, "{meta.primary_key.column_name}" {way}'
     return f"ORDER BY {order} LIMIT {database.param} OFFSET {database.param}"

@@ -8,20 +8,20 @@ from records.pages import merged
 from records.writes import placed
 
 ORDER = "priority DESC, created_at, {0}"
-NEAR = 100  # the best records of several types: more than the transactions that claim at the same moment
+NEAR = 100  # records to choose from: more than there are transactions that claim at the same moment
 
 
 def has_head(model: Any, types: tuple[str, ...]) -> bool:
-    """True if a record of these types is pending, or of any type for (). Takes no lock."""
+    """True if a record of these types is pending; (): of any type. Takes no lock."""
     return database.execute_sql(placed(head(model, len(types), locks=False)), types).fetchone() is not None
 
 
 @cache
 def head(model: Any, types: int, locks: bool) -> str:
-    """A SELECT of the key of the best pending record. types: how many types to choose from, each a ?; 0 for any.
+    """A SELECT for the key of the best pending record. types: the number of types, each with a ?; 0 for any type.
 
-    It reads few index entries of each type, however long the queue is. locks: PostgreSQL skips the records that other
-    transactions have locked, and locks this one. SQLite is alone in a transaction that writes.
+    It reads few index entries of each type, even if the queue is long. locks: PostgreSQL skips the records that other
+    transactions have locked, and locks this one. SQLite needs no such lock: only one transaction writes at a time.
     """
     key = model._meta.primary_key.column_name
     order, lock = ORDER.format(key), "FOR UPDATE SKIP LOCKED" if locks else ""
@@ -32,14 +32,14 @@ def head(model: Any, types: int, locks: bool) -> str:
 
 
 def next_waiting_type(model: Any, last: str) -> str | None:
-    """The next type after this one in the alphabet that has pending records, or None."""
+    """The first type after this one, in alphabetical order, that has pending records; or None."""
     sql = f"SELECT min(job_type) FROM {_pending(model, 'queue')} AND job_type > ?"
     (following,) = database.execute_sql(placed(sql), (last,)).fetchone()
     return following  # type: ignore[no-any-return]
 
 
 def count_waiting(model: Any, job_type: str, most: int) -> int:
-    """The number of pending records of a type; counts at most so many."""
+    """The number of pending records of a type. most: the count stops there."""
     waiting = f"SELECT 1 FROM {_pending(model, 'queue')} AND job_type = ? LIMIT ?"
     (number,) = database.execute_sql(
         placed(f"SELECT count(*) FROM ({waiting}) AS waiting"), (job_type, most)
@@ -48,7 +48,7 @@ def count_waiting(model: Any, job_type: str, most: int) -> int:
 
 
 def _merged(model: Any, types: int, limit: int) -> str:
-    """The best pending records of several types. No index has them in the order of the queue, so lists are merged."""
+    """The best pending records of several types. No index sorts several types together, so this merges their lists."""
     key = model._meta.primary_key.column_name
     order = f"ORDER BY {ORDER.format(key)} LIMIT {limit}"
     one = f"SELECT {key}, priority, created_at FROM {_pending(model, 'queue')} AND job_type = ?"
@@ -56,7 +56,7 @@ def _merged(model: Any, types: int, limit: int) -> str:
 
 
 def _locked_of_types(model: Any, types: int) -> str:
-    """PostgreSQL cannot lock a row of a UNION: this joins it with its table, and checks the status after the lock."""
+    """The same with locks, for PostgreSQL. A row of a UNION cannot be locked, so this joins it with its table again."""
     table, key = model._meta.table_name, model._meta.primary_key.column_name
     still = f"{table}.{key} = queue.{key} AND {table}.status = '{model.statuses.pending}'"
     queue = f"({_merged(model, types, NEAR)}) AS queue JOIN {table} ON {still}"
@@ -65,9 +65,10 @@ def _locked_of_types(model: Any, types: int) -> str:
 
 
 def _pending(model: Any, index: str) -> str:
-    """The pending records: a table and its condition. index: queue for one type at a time, claim for any type.
+    """The pending records, as SQL: the table and the condition. index: "queue" for one type, "claim" for any type.
 
-    SQLite uses an index of pending records only if the statement has the status itself. It may still prefer another.
+    SQLite can use an index of pending records only if the status is in the text of the statement. Even then it may
+    choose another index: INDEXED BY prevents this.
     """
     table = model._meta.table_name
     hint = "" if is_postgresql() else f" INDEXED BY {table}_{index}"

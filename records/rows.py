@@ -1,7 +1,7 @@
-"""Rows: the columns of a record in a fixed order, as a hot statement reads or returns them, and the record of a row.
+"""Rows: the columns of a record in a fixed order, as the frequent statements return them. Makes records of rows.
 
-Peewee builds the SQL of a query anew for each call, and its models set each field by a function call. A list of columns
-that is built once, and a record that is filled at once, take a tenth of that time.
+Peewee builds the SQL of a query again for each call, and its models set each field by a function call. Here the list of
+columns is built once, and one call fills a record. This needs a tenth of the time.
 """
 
 from functools import cache
@@ -24,10 +24,10 @@ def columns(model: Any) -> str:
 
 
 def returned(model: Any) -> str:
-    """The columns for RETURNING; then decoded() makes a row of each result.
+    """The columns for RETURNING. decoded() makes a row of each result.
 
-    SQLite returns text as bytes: its driver raises an error for text that is not valid UTF-8, and the statement, which
-    has changed something, cannot run again.
+    On SQLite, text is returned as bytes. For text that is not valid UTF-8, the driver would raise an error, and a
+    statement that has changed something cannot run again.
     """
     return columns(model) if is_postgresql() else _columns_as_bytes(model)
 
@@ -68,7 +68,7 @@ def record(model: Any, row: Row) -> Any:
     for name, convert in conversions:
         if data[name] is not None:
             data[name] = convert(data[name])
-    made = model.__new__(model)  # what Model.__init__() does, without a call for each field
+    made = model.__new__(model)  # does the same as Model.__init__(), without a call for each field
     made.__data__, made.__rel__, made._dirty = data, {}, set()
     return made
 
@@ -100,7 +100,7 @@ def _columns_as_bytes(model: Any) -> str:
 
 @cache
 def _conversions(model: Any) -> tuple[list[str], list[tuple[str, Any]]]:
-    """The names of the fields, and those whose values differ from what the driver returns, with a function for each."""
+    """(the names of all fields, (name, function) for each field whose value the function must convert)."""
     converted = [(field.name, _conversion(field)) for field in fields(model)]
     return [name for name, _ in converted], [(name, convert) for name, convert in converted if convert]
 

@@ -9,7 +9,7 @@ from records.commits import newest
 from records.events import Feed, Message, newest_event
 
 BEAT_SECONDS = 10.0  # a comment this often: proxies then keep the connection open
-NOTICE_SECONDS = 2.0  # without the front, only a write shows that a client has left
+NOTICE_SECONDS = 2.0  # another server notices only by a write that a client has left
 STREAM_SECONDS = 15 * 60.0
 RETRY = b"retry: 1000\n\n"
 BEAT = b":\n\n"

@@ -1,4 +1,4 @@
-"""The tally: the numbers of jobs and loops by status, and of tracks, which triggers keep exact for every writer."""
+"""The tally: the number of jobs and of loops in each status, and of tracks. Triggers keep it exact for all writers."""
 
 from contextlib import suppress
 
@@ -21,10 +21,10 @@ def tally(entity: str) -> dict[str, int]:
 
 
 def fold_tally() -> None:
-    """Replace the rows of PostgreSQL's tally by one row for each number, if there are many.
+    """Replace many rows of PostgreSQL's tally by one row for each number.
 
-    It is one statement: every reader sees the rows from before or from after it. No writer waits for it. Two processes
-    may fold at once: each row is deleted and added up by one of them.
+    It is one statement, so a reader sees either all old rows or all new rows. No writer waits for it. Several processes
+    may fold at the same time: only one of them deletes a row and adds it to a sum.
     """
     if not is_postgresql():
         return

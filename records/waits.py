@@ -1,4 +1,4 @@
-"""Responses that a server must hold back: what they wait for, and what to do then."""
+"""Responses that are not ready to send: what a server must wait for, and what it must do then."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -31,14 +31,14 @@ class Wait:
     future: Future[Any] | None = None
 
 
-# The key in an environ of WSGI by which the app says that its response must wait for a Commit. Only a server that sets
-# HAS_LEFT gets it.
+# If a response must wait for a Commit, the app stores the Commit in the environ of WSGI under this key. It does so only
+# for a server that sets HAS_LEFT.
 COMMIT = "ledger.commit"
 
 
 @dataclass(frozen=True)
 class Commit:
-    """What a response acknowledges is committed with this group. If that fails, refusal(error) is the response."""
+    """A response may be sent only after the commit of this group. If that fails, refusal(error) is the response."""
 
     group: Group
     refusal: Callable[[BaseException], Any]

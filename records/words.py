@@ -1,4 +1,4 @@
-"""Builds queries of the search indexes from the words of a text and values of metadata, for FTS5 and for PostgreSQL.
+"""Builds queries for the search indexes (FTS5 and PostgreSQL) from the words of a text and from values of metadata.
 
 database/letters.py defines what a word is, and which prompts a text matches.
 """
@@ -10,10 +10,10 @@ from records.indexing import UNREAD, field_token
 
 
 def fts5_query(text: str | None, metadata: dict[str, str], is_wide: bool = False) -> str:
-    """The FTS5 query for the words of a text and for texts by dotted path. Without a word it matches nothing.
+    """The FTS5 query for the words of a text and for values by dotted path. A text without a word matches nothing.
 
-    is_wide: search for the longest beginning of each word that has an index. FTS5 finds the newest of these matches at
-    once. For any other beginning, it first reads all matches.
+    is_wide: shorten each word to its longest prefix that has an index. The query then matches the same jobs or more.
+    For such prefixes FTS5 returns the newest matches at once. For other prefixes it first reads all matches.
     """
     cut = _indexed if is_wide else list
     has_words = [] if text is None else [" AND ".join(f'"{" ".join(cut(part))}" *' for part in phrases(text)) or '""']
@@ -23,7 +23,7 @@ def fts5_query(text: str | None, metadata: dict[str, str], is_wide: bool = False
 
 
 def tsquery(text: str) -> str:
-    """The tsquery (PostgreSQL) for a text. Without a word it matches nothing."""
+    """The tsquery (PostgreSQL) for the words of a text; '' if it has none."""
     quoted = (" <-> ".join(f"'{word}':*" for word in phrase) for phrase in phrases(text))
     return " & ".join(f"({phrase})" for phrase in quoted)
 

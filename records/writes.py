@@ -1,7 +1,7 @@
-"""The statements that create and change a record: one for each change, which also returns the row as it is then.
+"""The statements that create, change and delete a record. One statement makes the change and returns the new row.
 
-Peewee builds the SQL of a query anew for each call, which takes longer than the database needs to run it. Here the text
-is put together from a few clauses, so the driver finds its statement in its cache.
+Peewee builds the SQL of a query again for each call, which takes longer than running it. Here the SQL is joined from a
+few clauses. Its text is often the same, so the driver has the prepared statement in its cache.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,15 @@ from models import microseconds
 from records import rows
 from records.rows import Row
 
-KEPT_INSERTS = 256  # for as many sets of fields
+KEPT_INSERTS = 256  # sets of fields whose SQL is cached, at most
 Clause = tuple[str, tuple[Any, ...]]  # SQL with a ? for each value, and the values
 
 
 def transaction() -> AbstractContextManager[Any]:
-    """A transaction for one statement that writes; reads may follow it.
+    """A transaction for one statement that writes. Statements that read may follow it.
 
-    A statement that fails undoes itself: on SQLite in an open transaction, and on PostgreSQL outside of one.
+    SQLite itself undoes a statement that fails, so it needs no savepoint. PostgreSQL needs a savepoint in an open
+    transaction; outside of one, each statement is a transaction already.
     """
     if is_postgresql():
         return database.atomic() if database.in_transaction() else nullcontext()
@@ -39,9 +40,10 @@ def insert(model: Any, values: dict[str, Any]) -> Row | None:
 
 
 def update(model: Any, changes: Sequence[Clause], guards: Sequence[Clause]) -> Row | None:
-    """Change the one record that meets every guard. Returns its row as it is then, or None if no record meets them.
+    """Change the one record that meets every guard. Returns its new row, or None if no record meets them.
 
-    The changes must raise updated_at, as touched() does: SQLite returns the row before the triggers have run.
+    The changes must set updated_at to a later time, as touched() does. Otherwise a trigger sets it, but SQLite returns
+    the row before its triggers run.
     """
     assignments = ", ".join([sql for sql, _ in changes])
     conditions = " AND ".join([sql for sql, _ in guards])
@@ -72,7 +74,7 @@ def assign(model: Any, name: str, value: Any) -> Clause:
 
 
 def touched(now: datetime) -> Clause:
-    """The assignment of this time to updated_at, or of the moment after the last change if that is later."""
+    """The assignment to updated_at: this time, or one microsecond after the last change if that is later."""
     greatest = "greatest" if is_postgresql() else "max"
     return f"updated_at = {greatest}(?, updated_at + 1)", (microseconds(now),)
 
@@ -104,7 +106,7 @@ def _stored(model: Any, name: str, value: Any) -> Any:
 
 
 def _returned(model: Any, sql: str, values: Sequence[Any]) -> Row | None:
-    """Run a statement that changes at most one record. Returns the row of that record."""
+    """Run a statement that changes at most one record. Returns the new row of that record, or None."""
     returned = list(database.execute_sql(placed(f"{sql} RETURNING {rows.returned(model)}"), values))
     return rows.decoded(returned[0]) if returned else None
 

@@ -68,7 +68,8 @@ def claim() -> Delivery | None:
 
 def done(delivery: Delivery) -> None:
     """Delete a delivery that has arrived or is given up."""
-    Delivery.delete().where(Delivery.event_id == delivery.event_id).execute()
+    with database.atomic():
+        Delivery.delete().where(Delivery.event_id == delivery.event_id).execute()
 
 
 def put_off(delivery: Delivery, failure: str) -> None:
@@ -81,7 +82,8 @@ def put_off(delivery: Delivery, failure: str) -> None:
         log.error("%s: %s; given up after %s attempts", name, failure, delivery.attempts)
         return
     mine = (Delivery.event_id == delivery.event_id, Delivery.attempts == delivery.attempts)
-    Delivery.update(due_at=database_now(seconds)).where(*mine).execute()
+    with database.atomic():
+        Delivery.update(due_at=database_now(seconds)).where(*mine).execute()
     log.warning("%s: %s; attempt %s, next in %.0f s", name, failure, delivery.attempts, seconds)
 
 

@@ -113,7 +113,7 @@ class Worker:
         return record
 
     def put_back(self) -> None:
-        """Release what was claimed for the next tick(). If the database does not answer, the lease expires."""
+        """Release the record of the next tick(), if any. If the database does not answer, the lease expires."""
         record, self.claimed = self.claimed, None
         with suppress(LedgerError, *AWAY):
             if record is not None:
@@ -144,7 +144,7 @@ class JobWorker(Worker):
         return self.repo.claim_of(self.generators, self.name, self.settings.lease_seconds, token)
 
     def look(self, now: float) -> Any:
-        """The same as in Worker. If nothing is pending, check now and then for pending jobs of other types."""
+        """The same as in Worker. If it returns None, it checks now and then for pending jobs of other types."""
         job = super().look(now)
         if job is None and now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now

@@ -13,6 +13,7 @@ from database import commit_in_groups, database, groups, release_connection
 from database.groups import committing_later
 from errors import Invalid
 from models import Job
+from records import rows
 from repos import JobRepository
 from settings import Settings
 from tests.conftest import on_sqlite
@@ -77,6 +78,44 @@ def test_a_statement_that_breaks_a_rule_undoes_only_itself(pool: ThreadPoolExecu
     first, refused, last = begin_together(pool, *tasks)
     assert first.result(10) == "a" and last.result(10) == "b" and isinstance(refused.exception(10), Invalid)
     assert ids() == ["a", "b"]
+
+
+def test_a_change_whose_caller_fails_is_undone(pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    create("a")
+    monkeypatch.setattr(rows, "decoded", lambda _: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        create("b")
+    monkeypatch.undo()
+    assert create("c") == "c" and ids() == ["a", "c"]
+
+
+@pytest.mark.parametrize("failing", ["RELEASE one", "ROLLBACK TO one"])
+def test_a_group_whose_savepoint_cannot_end_is_undone(pool: ThreadPoolExecutor, failing: str) -> None:
+    create("a")
+    shared = database.obj._groups
+    connection = shared._connection
+    shared._connection = Failing(connection, failing)
+    with pytest.raises((cysqlite.OperationalError, peewee.OperationalError)), database.atomic():
+        create("b")
+        assert failing == "RELEASE one" or 1 // 0
+    shared._connection = connection
+    assert create("c") == "c" and ids() == ["a", "c"]
+
+
+class Failing:
+    """A connection on which one statement fails."""
+
+    def __init__(self, connection: Any, failing: str) -> None:
+        self._connection, self._failing = connection, failing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, *values: Any) -> Any:
+        """Run another statement."""
+        if sql == self._failing:
+            raise cysqlite.OperationalError("disk I/O error")
+        return self._connection.execute(sql, *values)
 
 
 def test_no_write_is_acknowledged_before_the_commit_of_its_group(pool: ThreadPoolExecutor) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import cysqlite
 import pytest
 from flask import Flask
 from peewee import OperationalError
 
 from database import commit_in_groups, database
-from models import Loop, Track
+from database.groups import committing_later
+from models import Job, Loop, Track
 from records.waits import HAS_LEFT
 from repos import JobRepository
 from server import bridge
@@ -127,3 +129,46 @@ def run_until(loop: asyncio.AbstractEventLoop, condition: Callable[[], bool]) ->
             await asyncio.sleep(0.001)
 
     loop.run_until_complete(asyncio.wait_for(wait(), 10))
+
+
+class FullDisk:
+    """A connection to SQLite whose commits find no room, as it looks with WAL."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, *values: Any) -> Any:
+        """Run a statement other than COMMIT."""
+        if sql == "COMMIT":
+            raise cysqlite.OperationalError("database or disk is full (code=13, ext=13)")
+        return self._connection.execute(sql, *values)
+
+
+def test_a_disk_that_is_full_at_the_commit_is_answered_507(app: Flask) -> None:
+    jobs.create(job_id="first", prompt="p")
+    database.obj._groups._connection = FullDisk(database.obj._groups._connection)
+    answer, sent = create(app), []
+    assert isinstance(answer, Uncommitted)
+    answer.then(sent.append)
+    assert sent[0].status == "507 INSUFFICIENT STORAGE" and jobs.get_by_id("a") is None
+
+
+def test_a_refusal_waits_for_the_commit_of_what_it_is_about(app: Flask, job: Job) -> None:
+    with another_waits():
+        with committing_later():
+            jobs.delete("job-1")
+        answer = ask(app, "POST", "/api/tracks", {"job_id": "job-1"})
+    jobs.create(prompt="p")
+    assert isinstance(answer, Uncommitted) and answer.answer.status[:3] == "422"
+
+
+def test_a_callback_that_fails_does_not_stop_the_others(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    with another_waits(), committing_later() as group:
+        jobs.create(job_id="b", prompt="p")
+        pending, called = group(), []
+    pending.then(lambda: 1 // 0)
+    pending.then(lambda: called.append(True))
+    assert jobs.create(job_id="c", prompt="p") and called == [True] and "ZeroDivisionError" in caplog.text

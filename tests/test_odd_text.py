@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 
+import cysqlite
 import pytest
 from flask.testing import FlaskClient
 
@@ -11,6 +13,7 @@ from errors import Invalid
 from models import Job
 from repos import JobRepository
 from server import webhooks
+from settings import Settings
 
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])  # PostgreSQL refuses such text
 
@@ -105,3 +108,10 @@ def test_metadata_that_is_nested_too_deeply_is_refused_and_breaks_no_list(client
     [shown] = client.get("/api/jobs").json["items"]
     assert "nested" in shown["metadata"]["unreadable"]
     assert JobRepository().claim("w").job_id == "job-1"
+
+
+@on_sqlite
+def test_json_with_text_after_an_end_of_text_is_refused(ledger: Settings) -> None:
+    shell = cysqlite.Connection(str(ledger.sqlite_path))
+    with closing(shell), pytest.raises(cysqlite.IntegrityError):
+        shell.execute("""INSERT INTO job (job_id, metadata) VALUES ('a', '{"a":1}' || char(0) || 'junk')""")

@@ -40,9 +40,9 @@ def record(record: Record | None) -> Response:
 
 
 def one(repo: Repository[Any], record_id: str, expand: str | None = None) -> Response:
-    """A response with a record and its ETag. With children, the ETag is a digest of them, too.
+    """A response with a record and its ETag. With children, the ETag also has a digest of all of it.
 
-    304 if the client has this version: then only the version is read. Raises NotFound.
+    304 if the client has this version; then this reads only the version. Raises NotFound.
     """
     sent = None if expand or "HTTP_IF_MATCH" in request.environ else request.environ.get("HTTP_IF_NONE_MATCH")
     if sent and sent == f'"{require(repo.get_value(record_id, "updated_at"))}"':
@@ -54,7 +54,7 @@ def one(repo: Repository[Any], record_id: str, expand: str | None = None) -> Res
 
 
 def of_row(model: Any, row: Row | None) -> Response:
-    """A response with the record of a row, which need not be committed yet, and its ETag. Raises NotFound for None."""
+    """A response with the record of a row and its ETag. The row may be uncommitted. Raises NotFound for None."""
     return _conditional(json_response(fragment(model, require(row))), str(rows.version(model, require(row))))
 
 
@@ -74,7 +74,7 @@ def leased(record: Any, release: Callable[[str, str], object]) -> Response:
 
 
 def created(model: Any, row: Row, is_new: bool) -> Response:
-    """201 with the record of a row and its Location; 200 if the same request had created it before."""
+    """201 with the record of a row and its Location; 200 if the same request has created it before."""
     answer = json_response(fragment(model, row), 201 if is_new else 200)
     answer.headers["Location"] = URLS[model]["self"].format(id=row[rows.key(model)])
     answer.set_etag(str(rows.version(model, row)))
@@ -124,7 +124,7 @@ def part(repo: Repository[Any], query: schemas.List, *where: Expression) -> tupl
 
 
 def _one_more(query: schemas.List) -> Page:
-    """The page of a query, and one record more, which says whether there is a next page."""
+    """The page of a query with one more record. If that record exists, there is a next page."""
     sort = str(query.sort)  # type: ignore[attr-defined]
     after = _position(query.cursor, sort)
     return Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after)
@@ -145,7 +145,7 @@ def _keys_and_texts(repo: Repository[Any], one_more: Page, *where: Expression) -
 
 
 def _nested(model: Any, texts: dict[str, bytes], expand: str | None) -> dict[str, bytes]:
-    """The JSON of these records with their tracks, loops or tracks.loops. One statement reads each level."""
+    """The JSON of these records with their tracks, loops or tracks.loops. It needs one statement for each level."""
     if not expand:
         return texts
     name, _, deeper = expand.partition(".")

@@ -32,8 +32,8 @@ class Background(Protocol):
 class Services:
     """The services of one app. create_app() makes them and stores them as app.extensions["ledger"].
 
-    stopping is set when the process must end. background is empty if the app runs without a server. kept is the JSON of
-    often-read records.
+    stopping is set when the process must end. background is empty if the app runs without a server. kept has the JSON
+    of records that are often read.
     """
 
     settings: Settings

@@ -1,6 +1,6 @@
-"""Writes rows of the database as JSON, without models: this takes a twentieth of the time.
+"""Writes rows of the database as JSON, without models, which needs much less time.
 
-A fragment is the JSON object of one record, as bytes. A response is a fragment, or a list of fragments.
+A fragment is the JSON object of one record, as bytes. A response is a fragment, or has a list of fragments.
 """
 
 from collections.abc import Callable, Iterable
@@ -43,11 +43,11 @@ URLS = {
 SOUNDS = {Job: (), Track: ("file_path_wav", "file_path_mp3"), Loop: ("result_path",)}
 NEED_SOUND = ("audio", "waveform")  # the URLs that only a record with a sound has
 PARENTS = {Job: "job_id", Track: "job", Loop: "track"}
-SECONDS = 4096  # the seconds whose text is kept: the records of a page are often of the same seconds
+SECONDS = 4096  # seconds whose text is cached, at most: the records of a page often have times in the same seconds
 
 
 class Shape:
-    """How the rows of a model are written: a template for all columns, and functions for the columns that need one."""
+    """How to write the rows of a model: a template for all columns, and functions for the columns that need one."""
 
     def __init__(self, model: Any) -> None:
         fields = [field for field in rows.fields(model) if field.name not in HIDDEN]
@@ -75,7 +75,7 @@ def fragment(model: Any, row: Row) -> bytes:
 
 
 def with_member(fragment: bytes, name: str, value: bytes) -> bytes:
-    """The fragment with one more member at its end. value: JSON text."""
+    """The fragment with one more member at the end of the object. value: JSON text."""
     return b'%b,"%b":%b}' % (fragment[:-1], name.encode(), value)
 
 
@@ -94,7 +94,7 @@ def _urls(urls: dict[str, str]) -> str:
 
 
 def _form(field: Any) -> str:
-    """The place of a column in the template. JSON writes an id as it is, in quotes."""
+    """The placeholder of a column in the template. An id needs no escapes in JSON, only quotes."""
     return '"%s"' if _is_id(field) else "%s"
 
 
@@ -103,7 +103,7 @@ def _is_id(field: Any) -> bool:
 
 
 def _writer(field: Any) -> Callable[[Any], str] | None:
-    """The function that writes a value as JSON; None for ids and integers, which the template alone writes."""
+    """The function that writes a value as JSON. None for ids and integers: for these the template is enough."""
     if isinstance(field, JSONField):
         return stored_json
     if isinstance(field, UtcField):

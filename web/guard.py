@@ -43,7 +43,10 @@ class Guard:
         return not self._token or _has_token(environ, self._token) or is_signed_in(environ, self._token)
 
     def _is_allowed_host(self, host: str) -> bool:
-        """True for our names and any IP address. An attacker can make a name point here, but not an address."""
+        """True for the names of this service and for any IP address.
+
+        An attacker can make a host name point to this machine, but cannot do this with an address.
+        """
         match = HOST.fullmatch(host.lower())
         if match is None:
             return False

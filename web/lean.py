@@ -1,6 +1,6 @@
-"""Flask without what this service does not use. Flask takes half the time of a small request; this saves a third of it.
+"""Flask without the parts that this service does not use. A small request spends half of its time in Flask.
 
-Guards, blueprints, error handlers and the test client work as in any Flask app.
+This saves a third of that time. Guards, blueprints, error handlers and the test client work as in any Flask app.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,15 +16,15 @@ from werkzeug.sansio.utils import get_host
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-HOSTS, LONGEST_HOST = 256, 300  # kept spellings of the Host header, and their longest length
-ROUTES, LONGEST_PATH = 1000, 200  # addresses whose routes are kept, and their longest length
+HOSTS, LONGEST_HOST = 256, 300  # values of the Host header that are cached, at most; and the length of the longest one
+ROUTES, LONGEST_PATH = 1000, 200  # paths whose routes are cached, at most; and the length of the longest path
 
 
 class NoSessions(SessionInterface):
-    """Sessions are not used: sign-in has a cookie of its own. All requests share one empty session."""
+    """This service has no sessions: sign-in has a cookie of its own. All requests share one empty session."""
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin:
-        """The empty session. Whoever writes to it gets an error."""
+        """The empty session. Writing to it raises an error."""
         return NO_SESSION
 
 
@@ -32,12 +32,12 @@ NO_SESSION: SessionMixin = SessionInterface().make_null_session(Flask(__name__))
 
 
 class Router(MapAdapter):
-    """Finds the route of a request. Clients read the same addresses again and again: their routes are kept."""
+    """Finds the route of a request. Clients often request the same paths, so this caches their routes."""
 
     routes: dict[tuple[str, str], tuple[Any, Mapping[str, Any]]]
 
     def match(self, *arguments: Any, **options: Any) -> Any:
-        """The rule and the arguments of the view, as Flask wants them. Raises the same errors as MapAdapter."""
+        """(the rule, the arguments of the view), as Flask expects. Raises the same errors as MapAdapter."""
         if arguments or options != {"return_rule": True}:
             return super().match(*arguments, **options)
         place = self.default_method, self.path_info
@@ -52,7 +52,7 @@ class Router(MapAdapter):
 
 
 class LeanFlask(Flask):
-    """A Flask app with plain views only: none is async, there are no sessions, and routes do not depend on the host."""
+    """A Flask app without async views and without sessions. Its routes do not depend on the host."""
 
     session_interface = NoSessions()
 
@@ -61,11 +61,11 @@ class LeanFlask(Flask):
         self._routes: dict[tuple[str, str], tuple[Any, Mapping[str, Any]]] = {}
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function itself. Flask inspects it three times in a request."""
+        """The function itself. Flask would check three times in each request whether a function is async."""
         return func
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """What finds the route of a request. Flask reads the host, the port and the subdomain twice for it."""
+        """The Router of a request. Flask would read the host, the port and the subdomain twice for it."""
         environ = {} if request is None else request.environ
         if request is None or "HTTP_HOST" not in environ:
             return super().create_url_adapter(request)
@@ -79,7 +79,7 @@ class LeanFlask(Flask):
 
 
 class LeanResponse(Response):
-    """One block of bytes with headers that are final. Making and sending a plain Response takes six times as long."""
+    """A response with one block of bytes and final headers. Making and sending a Response takes six times as long."""
 
     def __init__(self, body: bytes, status: int, *headers: tuple[str, str]) -> None:
         self.headers = Headers()
@@ -89,7 +89,7 @@ class LeanResponse(Response):
         self.response, self.direct_passthrough, self._on_close = [body], False, []
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Send the response. What is unusual is left to Flask: HEAD, a 304 that has a body, and work at the end."""
+        """Send the response. Flask does the rare cases: HEAD, a 304 with a body, and functions to call at the end."""
         if environ["REQUEST_METHOD"] == "HEAD" or self.status_code == 304 and self.data or self._on_close:
             return super().__call__(environ, start_response)
         start_response(self.status, self.headers.to_wsgi_list())

@@ -14,7 +14,7 @@ from web import guard
 from web.operations import Operation
 from web.reading import BODY_BYTES, STRANGER_BYTES
 
-THREADS = 4  # that call the app for reads, and as many for writes; more threads make reads slower
+THREADS = 4  # threads that call the app for reads, and the same number for writes. More threads make reads slower
 OTHERS = 6  # other threads that use a connection: uploads (2), waits, housekeeping, webhooks, events
 WAITS = 5000  # requests that wait until a job has finished or work is pending
 MEGABYTE = 1_000_000
@@ -22,7 +22,7 @@ MEGABYTE = 1_000_000
 
 @dataclass
 class Limits:
-    """One semaphore for each kind of request that stays open. If it is used up, a request does not wait."""
+    """One semaphore for each kind of request that stays open. If all places are taken, a request does not wait."""
 
     streams: BoundedSemaphore
     waits: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(WAITS))

@@ -16,7 +16,7 @@ from web.operations import Operation
 
 VERSION = "0.1.0"
 REF, PROBLEM_REF = "#/components/schemas/{model}", "#/components/responses/{status}"
-ALWAYS = (400, 403, 408, 414, 429, 431, 503)  # on any address; 408, 414, 429 and 431 come from the server itself
+ALWAYS = (400, 403, 408, 414, 429, 431, 503)  # for every operation; the server itself sends 408, 414, 429 and 431
 WITH_BODY = (411, 413, 415, 422, 507)
 WITH_FILE = (411, 413, 507)
 BYTES, PROBLEM_TYPE = "application/octet-stream", "application/problem+json"
@@ -101,7 +101,7 @@ def _operation(operation: Operation, secured: bool) -> dict[str, Any]:
     with_body = WITH_BODY if operation.body else WITH_FILE if operation.upload else ()
     problems = {*ALWAYS, *operation.problems, *with_body, *((401,) if secured else ())}
     for status in sorted(problems):
-        if status in operation.answers:  # this status has an answer of the operation, or a problem
+        if status in operation.answers:  # this status can have the answer of the operation or a problem
             described["responses"][str(status)]["content"] |= _json(schemas.Problem, PROBLEM_TYPE)
         else:
             described["responses"][str(status)] = {"$ref": PROBLEM_REF.format(status=status)}

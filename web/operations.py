@@ -62,11 +62,11 @@ class Operation:
         return self.view(**arguments)
 
     def _commit_later(self, arguments: dict[str, Any]) -> Response:
-        """Call the view. The server sends the response after the commit, and this thread does not wait for it."""
+        """Call the view. This thread does not wait for the commit; the server sends the response after the commit."""
         with committing_later() as uncommitted:
             try:
                 return self.view(**arguments)
-            finally:  # an error, too, may be about a record that is not committed yet
+            finally:  # an error must wait, too: it may come from a record that is not committed yet
                 group = uncommitted()
                 if group is not None:
                     request.environ[COMMIT] = Commit(group, problems.answer)
@@ -91,8 +91,8 @@ class Operations:
     ) -> Callable[[View], View]:
         """A decorator for a view. Its arguments query, body, upload, if_match and lease_token come from the request.
 
-        headers: the names of the request headers that the view itself reads. commits_later: the view does nothing after
-        its one transaction but make its response.
+        headers: the names of the request headers that the view itself reads. commits_later: the view has one
+        transaction, and after it the view only makes the response.
         """
 
         def declare(view: View) -> View:

@@ -14,7 +14,7 @@ from web import schemas
 from web.strict_json import read_json
 
 ETAG = re.compile("([0-9]{1,18})(-[0-9a-f]{16})?")  # a version, with a digest of the children when they are nested
-KEPT_QUERIES, KEPT_LENGTH = 256, 200  # short query strings whose schema object is kept
+KEPT_QUERIES, KEPT_LENGTH = 256, 200  # query strings that are cached, at most; and the length of the longest one
 BODY_BYTES = 1024 * 1024
 STRANGER_BYTES = 64 * 1024  # for a client that has not signed in, although API_TOKEN is set
 # Messages for clients, by the type of an error and by the pattern that does not match.
@@ -38,7 +38,7 @@ def read_query(schema: type[schemas.Query]) -> Any:
 
 
 def _parse_query(schema: type[schemas.Query], query: bytes) -> Any:
-    """Read the query string of the current request, which is this one."""
+    """Read the query string into the schema. query: the query string of the current request."""
     if not query and schema is schemas.NoQuery:
         return None
     parameters: dict[str, Any] = {}
@@ -55,7 +55,7 @@ def _parse_query(schema: type[schemas.Query], query: bytes) -> Any:
     return validate_query(schema, parameters)
 
 
-# Clients send the same short queries again and again. An error is not kept.
+# Clients often send the same short query strings. Errors are not cached.
 _kept_query = lru_cache(KEPT_QUERIES)(_parse_query)
 
 
@@ -72,7 +72,7 @@ def read_body(schema: type[schemas.Body]) -> Any:
 
     Raises UnsupportedMediaType, and the errors of raw_body(), read_json() and validate_body().
     """
-    environ = request.environ  # the headers of a Request cost more than the parser
+    environ = request.environ  # reading a header of a Request takes longer than parsing the body
     if environ.get("CONTENT_TYPE") != "application/json" and request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
     if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":

@@ -55,7 +55,7 @@ def answer_when(
 def when_finished(job_id: str, answer: Callable[[bool], Response]) -> Response:
     """The response for a job when it has finished, or when the seconds of `Prefer: wait=n` have passed.
 
-    answer gets True if this has waited: then the job may have changed, or may be deleted.
+    This calls answer(True) if it has waited: then the job may have changed, or may be deleted. Else answer(False).
     """
     seconds = preferred_seconds()
     if seconds is None or jobs.get_value(job_id, "status") is None:

@@ -65,14 +65,15 @@ class PostgreSQL(Dialect):
         yield from self.search()
 
     def tally(self) -> Iterator[str]:
-        """The numbers of jobs and loops by status, and of tracks, as rows to add up.
+        """The same as in Dialect. The number of a status is the sum of its rows.
 
-        A writer adds rows, because writers that change one row wait for each other. records/tally.py folds the rows.
+        Triggers only insert rows, because writers that change the same row wait for each other. fold_tally() in
+        records/tally.py replaces the rows by their sums.
         """
         yield "CREATE TABLE tally (entity TEXT NOT NULL, status TEXT NOT NULL, number BIGINT NOT NULL)"
 
     def counted(self, table: str, row: str, step: int) -> str:
-        """The statement of a trigger that counts a record, which is OLD or NEW."""
+        """The statement with which a trigger adds a step to the number of a record. row: OLD or NEW; step: 1 or -1."""
         values = f"'{table}', {STATUS[table].format(row)}, {step}"
         return f"INSERT INTO tally (entity, status, number) VALUES ({values});"
 

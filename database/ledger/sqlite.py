@@ -32,8 +32,12 @@ class SQLite(Dialect):
         return f"{column} NOT GLOB '*[^{ID_CHARACTERS}]*' AND length({column}) BETWEEN 1 AND 64"
 
     def is_object(self, column: str) -> str:
-        """Valid JSON, and an object. Most objects are empty, or begin as JSON objects do: that costs less to see."""
-        return f"{column} = '{{}}' OR json_valid({column}) AND ltrim({column}, ' \t\n\r') GLOB '{{*'"
+        """The condition that a column has a JSON object. Most objects are empty, so it first compares with {}.
+
+        json_valid() reads only up to a NUL.
+        """
+        is_whole = f"instr({column}, char(0)) = 0"
+        return f"{column} = '{{}}' OR json_valid({column}) AND ltrim({column}, ' \t\n\r') GLOB '{{*' AND {is_whole}"
 
     def flag(self, table: str, column: str) -> str:
         """A boolean, by default false."""
@@ -64,7 +68,7 @@ class SQLite(Dialect):
         yield from self.search()
 
     def tally(self) -> Iterator[str]:
-        """The numbers of jobs and loops by status, and of tracks: one row for each number, which triggers change."""
+        """The same as in Dialect. Each number has one row, and triggers change it."""
         yield """CREATE TABLE tally (entity TEXT NOT NULL, status TEXT NOT NULL, number INTEGER NOT NULL,
             PRIMARY KEY (entity, status)) STRICT, WITHOUT ROWID"""
         for entity, statuses in (("job", JOB_STATUSES), ("track", "''"), ("loop", LOOP_STATUSES)):
@@ -74,12 +78,12 @@ class SQLite(Dialect):
             record_rowid INTEGER NOT NULL, PRIMARY KEY (entity, entity_id)) STRICT, WITHOUT ROWID"""
 
     def counted(self, table: str, row: str, step: int) -> str:
-        """The statement of a trigger that counts a record, which is OLD or NEW."""
+        """The statement with which a trigger adds a step to the number of a record. row: OLD or NEW; step: 1 or -1."""
         place = f"entity = '{table}' AND status = {STATUS[table].format(row)}"
         return f"UPDATE tally SET number = number + {step} WHERE {place};"
 
     def event_data(self, row: str) -> str:
-        """The same as in Dialect. Without a message and an error, joining text takes half the time of json_object()."""
+        """The same as in Dialect. If message and error are NULL, joining text needs half the time of json_object()."""
         short = f"""'{{"status":"' || {row}.status || '","progress":' || {row}.progress"""
         return f"""CASE WHEN coalesce({row}.message, {row}.error) IS NULL
             THEN {short} || ',"message":null,"error":null}}' ELSE json_object({DATA.format(row)}) END"""
@@ -127,11 +131,11 @@ class SQLite(Dialect):
             BEGIN DELETE {old}; END"""
 
     def search(self) -> Iterator[str]:
-        """The FTS5 index, and what says which jobs it does not have yet: records/indexing.py adds them in batches.
+        """The FTS5 index, and two tables that say which jobs are not in the index. records/indexing.py adds these jobs.
 
-        Jobs with a rowid above search_mark are not in the index yet. search_stale has those below it that have changed
-        or are gone. The triggers write nothing else, as a job in the index costs more than the job itself. The words
-        come folded and separated by spaces (database/letters.py), so the simplest tokenizer will do.
+        Jobs with a rowid above search_mark are not in the index yet. search_stale has the other jobs that have changed
+        or have been deleted. The triggers do not write to the index: indexing a job takes longer than writing the job.
+        The words are folded already and separated by spaces (database/letters.py), so the simplest tokenizer is enough.
         """
         options = f"tokenize='ascii', prefix='{' '.join(map(str, PREFIXES))}', content='', contentless_delete=1"
         yield f"CREATE VIRTUAL TABLE job_search USING fts5(words, fields, {options})"

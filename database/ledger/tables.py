@@ -9,7 +9,7 @@ from collections.abc import Iterator
 ID_CHARACTERS = "A-Za-z0-9._-"
 LONGEST = 1_000_000  # seconds; an upper bound keeps infinity and NaN out
 SEARCHED = 10_000  # characters of a prompt
-PREFIXES = (1, 2, 3, 5)  # lengths of beginnings that FTS5 indexes; all lengths would double the time that a job takes
+PREFIXES = (1, 2, 3, 5)  # the lengths of prefixes that FTS5 indexes. With all lengths, adding a job takes twice as long
 LAST_MOMENT = 253402300799999999  # the end of the year 9999, in microseconds since 1970
 
 JOB_STATUSES = (
@@ -30,10 +30,10 @@ ORIGIN = ", created_at, fingerprint"
 LEASE = ", lease_token, lease_seconds, lease_expires_at"
 SILENT = {"job": ORIGIN + LEASE, "track": ORIGIN, "loop": ORIGIN + LEASE}
 DATA = "'status', {0}.status, 'progress', {0}.progress, 'message', {0}.message, 'error', {0}.error"
-STATUS = {"job": "{}.status", "track": "''", "loop": "{}.status"}  # the row of the tally that counts a record
+STATUS = {"job": "{}.status", "track": "''", "loop": "{}.status"}  # the status in the tally under which a record counts
 CHANGES = ("created", "updated", "deleted")
 PENDING = {"job": "'pending'", "loop": "'PENDING'"}
-# Lists in the order of updated_at or priority merge one list for each status, so these need no index of their own.
+# A list sorted by updated_at or priority is merged from one list for each status. So it needs no index of its own.
 INDEXES = {
     "job_claim": f"job (priority DESC, created_at, job_id) WHERE status = {PENDING['job']}",
     "job_queue": f"job (job_type, priority DESC, created_at, job_id) WHERE status = {PENDING['job']}",
@@ -196,7 +196,7 @@ class Dialect:
             due_at {self.integer} NOT NULL) {self.ending}"""
 
     def tally(self) -> Iterator[str]:
-        """The table with the numbers of jobs and loops by status, and of tracks."""
+        """The table with the number of jobs and of loops in each status, and the number of tracks."""
         raise NotImplementedError
 
     def event_data(self, row: str) -> str:

@@ -66,7 +66,7 @@ def get_job_log(job_id: str, query: schemas.LogQuery) -> Response:
 
 
 def matching_jobs(query: schemas.JobList) -> JobRepository:
-    """The repository for a list: all jobs, or the jobs with the words of q and the values of metadata."""
+    """The repository for a list: of all jobs, or of the jobs with the words of q and these values of metadata."""
     return JobSearch(query.q or None, query.metadata) if query.q or query.metadata else jobs
 
 
