@@ -3,7 +3,7 @@
 A list of fifty takes half the time when its fragments are kept.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from records import rows
@@ -38,17 +38,16 @@ class Kept:
         key, version = self._key, self._version
         return {row[key]: self._find(row[key], row[version]) or self._write(row) for row in read}
 
-    def of_keys(self, keys: Iterable[Key], read: Callable[[list[str]], list[Row]]) -> dict[str, bytes] | None:
+    def of_keys(self, keys: Sequence[Key], read: Callable[[list[str]], list[Row]]) -> dict[str, bytes] | None:
         """The fragments of the records with these keys, in this order, by id; read() reads the rows of those not kept.
 
         None if one of these rows has changed or was deleted after its key was read: it may not belong to the list.
         """
-        versions = {record_id: version for record_id, version, _ in keys}
-        texts = {record_id: self._find(record_id, version) for record_id, version in versions.items()}
-        missing = [record_id for record_id, text in texts.items() if text is None]
+        texts = {record_id: self._find(record_id, version) for record_id, version, _ in keys}
+        missing = {record_id: version for record_id, version, _ in keys if texts[record_id] is None}
         if missing:
-            rows_read = read(missing)
-            if {row[self._key]: row[self._version] for row in rows_read} != {key: versions[key] for key in missing}:
+            rows_read = read(list(missing))
+            if {row[self._key]: row[self._version] for row in rows_read} != missing:
                 return None
             texts |= self.of_rows(rows_read)
         return cast("dict[str, bytes]", texts)
