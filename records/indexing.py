@@ -21,20 +21,21 @@ BATCH_CHARACTERS = 200_000  # a batch with more ends early, so that other writer
 TOKEN_BITS, TOKEN_START = 15, 0xF0000
 UNREAD = chr(TOKEN_START)  # the token of a job whose metadata is too long for the index
 
-BEHIND = """SELECT max(coalesce((SELECT max(rowid) FROM job), 0) - job_rowid, 0) + (SELECT count(*) FROM search_stale)
-    FROM search_mark"""
-WAITING = "SELECT rowid FROM job WHERE rowid > (SELECT job_rowid FROM search_mark) ORDER BY rowid LIMIT ?"
+COUNT_BEHIND = """SELECT max(coalesce((SELECT max(rowid) FROM job), 0) - job_rowid, 0)
+    + (SELECT count(*) FROM search_stale) FROM search_mark"""
+NEXT_WAITING = "SELECT rowid FROM job WHERE rowid > (SELECT job_rowid FROM search_mark) ORDER BY rowid LIMIT ?"
 PROMPT = f"CAST(substr(prompt, 1, {SEARCHED}) AS BLOB)"  # bytes, as it may be no valid UTF-8
 READ = f"""SELECT due.value, {PROMPT}, min(length(metadata), {SEARCHED} + 1)
     FROM json_each(?) AS due LEFT JOIN job ON job.rowid = due.value ORDER BY due.id"""
 FIELDS = f"""SELECT job.rowid, tree.id, tree.parent, tree.key, tree.type, tree.atom
     FROM job, json_tree(job.metadata) AS tree
-    WHERE job.rowid IN (SELECT value FROM json_each(?)) AND length(job.metadata) <= {SEARCHED} ORDER BY job.rowid"""
+    WHERE job.rowid IN (SELECT value FROM json_each(?)) AND length(job.metadata) <= {SEARCHED}
+    ORDER BY job.rowid, tree.id"""
 
 
 def jobs_behind() -> int:
     """At most so many jobs are not in the index yet, or are there with old words. On SQLite alone."""
-    (number,) = database.execute_sql(BEHIND).fetchone()
+    (number,) = database.execute_sql(COUNT_BEHIND).fetchone()
     return int(number)
 
 
@@ -42,7 +43,7 @@ def index_batch(limit: int = BATCH) -> None:
     """Add the next jobs to the index, and correct jobs that have changed; at most `limit` of both. On SQLite alone."""
     with database.atomic():
         stale = _column("SELECT job_rowid FROM search_stale ORDER BY job_rowid LIMIT ?", limit)
-        due = json.dumps(stale + _column(WAITING, limit))
+        due = json.dumps(stale + _column(NEXT_WAITING, limit))
         rows = _short(database.execute_sql(READ, [due]).fetchall())
         for rowid in stale[: len(rows)]:
             database.execute_sql("DELETE FROM job_search WHERE rowid = ?", [rowid])

@@ -26,9 +26,11 @@ class JobRepository(WorkRepository[Job]):
         """Change a job. Returns it, or None if it does not exist. Raises WrongStatus, LeaseLost, Invalid, Stale."""
         return self._update(job_id, changes, if_match, lease_token)
 
-    def claim_of(self, types: Collection[str], worker: str, lease_seconds: float = 60) -> Job | None:
+    def claim_of(
+        self, types: Collection[str], worker: str, lease_seconds: float = 60, lease_token: str | None = None
+    ) -> Job | None:
         """The same as claim(), but only for jobs of these types. None if no such job is pending."""
-        return self._claim(worker, lease_seconds, tuple(sorted(set(types)))) if types else None
+        return self._claim(worker, lease_seconds, lease_token, tuple(sorted(set(types)))) if types else None
 
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
         """Create the tracks of a job and complete it, in one transaction. Returns it, or None if it was deleted.

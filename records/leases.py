@@ -81,19 +81,23 @@ class WorkRepository(Repository[W]):
         chosen = [condition for condition in where if is_of_status(condition)]
         others = [condition for condition in where if not is_of_status(condition)]
         if chosen:
-            statuses = tuple(dict.fromkeys(cast(Plain, chosen[0]).values))
+            every = [cast(Plain, condition).values for condition in chosen]
+            statuses = tuple(status for status in dict.fromkeys(every[0]) if all(status in values for values in every))
         elif page.sort in ("updated_at", "priority") and not any(map(self._is_of_parent, where)):
             statuses = self.statuses.all
         else:
-            return [where]
-        return [(Plain(self.model.status, "=", status), *others) for status in statuses]
+            statuses = ()
+        return [(Plain(self.model.status, "=", status), *others) for status in statuses] or [where]
 
     def _is_of_parent(self, condition: Expression) -> bool:
         return any(getattr(condition, "lhs", None) is field for field in self.model._meta.refs)
 
-    def claim(self, worker: str, lease_seconds: float = 60) -> W | None:
-        """Lease the best pending record to a worker: highest priority, then oldest. None if nothing is pending."""
-        return self._claim(worker, lease_seconds)
+    def claim(self, worker: str, lease_seconds: float = 60, lease_token: str | None = None) -> W | None:
+        """Lease the best pending record to a worker: highest priority, then oldest. None if nothing is pending.
+
+        lease_token: a new token of the caller, which can release_token() if it gets no answer. None: any token.
+        """
+        return self._claim(worker, lease_seconds, lease_token)
 
     def end_and_claim(self, end: Callable[[], W | None], claim: Callable[[], W | None]) -> tuple[W | None, W | None]:
         """Record the end of an attempt and lease the next record, in one transaction: with one write to the disk.
@@ -114,8 +118,11 @@ class WorkRepository(Repository[W]):
 
         Work whose cancel was requested ends as cancelled.
         """
-        pending, cancelled, now = self.statuses.pending, self.statuses.cancelled, microseconds(utc_now())
-        return self._change_leased(record_id, lease_token, [(RELEASE, (cancelled, pending, now, now))])
+        return self._change_leased(record_id, lease_token, [self._release()])
+
+    def release_token(self, lease_token: str) -> W | None:
+        """The same as release() for the work that has this lease. None if no work has it."""
+        return self._write([self._release()], [("lease_expires_at > 0 AND lease_token = ?", (lease_token,))])
 
     def cancel(self, record_id: str) -> W | None:
         """Cancel work. Leased work ends when its worker reads cancel_requested. Finished work is not changed."""
@@ -176,7 +183,9 @@ class WorkRepository(Repository[W]):
         """The tokens of all leases. This includes expired leases whose work is not in the queue again yet."""
         return [token for (token,) in self.model.select(self.model.lease_token).where(self._is_leased()).tuples()]
 
-    def _claim(self, worker: str, lease_seconds: float, types: tuple[str, ...] = ()) -> W | None:
+    def _claim(
+        self, worker: str, lease_seconds: float, lease_token: str | None, types: tuple[str, ...] = ()
+    ) -> W | None:
         """The same as claim(), among jobs of these types; () for any. If nothing is pending, it takes no lock."""
         if not is_postgresql() and not database.in_transaction() and not queue.has_head(self.model, types):
             return None
@@ -184,7 +193,7 @@ class WorkRepository(Repository[W]):
         lease = {
             "status": self.statuses.steps[1],
             "worker": worker,
-            "lease_token": uuid.uuid4().hex,
+            "lease_token": lease_token or uuid.uuid4().hex,
             "lease_seconds": lease_seconds,
             "lease_expires_at": now + timedelta(seconds=lease_seconds),
             "started_at": now,
@@ -192,6 +201,10 @@ class WorkRepository(Repository[W]):
         changes = [writes.assign(self.model, name, value) for name, value in lease.items()]
         best = f"{self.key.column_name} = ({queue.head(self.model, len(types), is_postgresql())})"
         return self._write([*changes, ("attempts = attempts + 1", ())], [(best, types)])
+
+    def _release(self) -> Clause:
+        pending, cancelled, now = self.statuses.pending, self.statuses.cancelled, microseconds(utc_now())
+        return RELEASE, (cancelled, pending, now, now)
 
     def _change_leased(self, record_id: str, lease_token: str, changes: list[Clause]) -> W | None:
         """Change leased work. None if it was deleted. Raises LeaseLost."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from peewee import Expression
 
-from database import database
+from database import database, is_postgresql
 from records import rows
 from records.rows import Row
 
@@ -38,6 +38,8 @@ class Plain(Expression):
 
     def text(self, param: str) -> str:
         """The condition as SQL."""
+        if not self.values:
+            return "1 = 0"
         places = f"({', '.join([param] * len(self.values))})" if self.has_many else param
         return f'"{self.column}" {self.operator} {places}'
 
@@ -70,6 +72,16 @@ def plain_list(model: Any, columns: str, page: Page, where: Sequence[Plain]) -> 
         values += [sort.db_value(page.after[0]), page.after[1]]
     condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {columns} FROM {meta.table_name}{condition}", values
+
+
+def merged(lists: Sequence[str], order: str) -> str:
+    """The SQL of several lists together. order: ORDER BY with LIMIT. The database reads each list by an index.
+
+    PostgreSQL does so only if each list has the order and the limit itself; SQLite allows that only to the whole.
+    """
+    if is_postgresql() and len(lists) > 1:
+        lists = [f"({sql} {order})" for sql in lists]
+    return f"{' UNION ALL '.join(lists)} {order}"
 
 
 def in_order(model: Any, page: Page) -> str:

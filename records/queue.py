@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 from database import database, is_postgresql
+from records.pages import merged
 from records.writes import placed
 
 ORDER = "priority DESC, created_at, {0}"
@@ -51,7 +52,7 @@ def _merged(model: Any, types: int, limit: int) -> str:
     key = model._meta.primary_key.column_name
     order = f"ORDER BY {ORDER.format(key)} LIMIT {limit}"
     one = f"SELECT {key}, priority, created_at FROM {_pending(model, 'queue')} AND job_type = ?"
-    return f"{' UNION ALL '.join([f'({one} {order})' if is_postgresql() else one] * types)} {order}"
+    return merged([one] * types, order)
 
 
 def _locked_of_types(model: Any, types: int) -> str:

@@ -15,7 +15,7 @@ from database.refusals import rules_named
 from errors import Conflict, Invalid, LedgerError, Stale
 from models import Record, new_id, utc_now
 from records import rows, writes
-from records.pages import Key, Page, Plain, in_order, is_of_status, key_columns, keys_of, plain_list
+from records.pages import Key, Page, Plain, in_order, is_of_status, key_columns, keys_of, merged, plain_list
 from records.rows import Row
 from records.session import Session
 from records.tally import tally
@@ -23,6 +23,7 @@ from records.writes import Clause
 
 R = TypeVar("R", bound=Record)
 MOST_ROWS = 2**63 - 1  # that a limit may have
+TRIES = 2  # of a change
 
 
 class Repository(Generic[R]):
@@ -123,18 +124,12 @@ class Repository(Generic[R]):
         return [where]
 
     def _merged(self, columns: str, page: Page, where: Sequence[Expression]) -> list[Any]:
-        """A page of several lists together. The database reads each list in the order of an index.
-
-        PostgreSQL does so only if each list has an order and a limit itself; SQLite allows that only to the whole.
-        """
+        """A page of several lists together."""
         order, lists = in_order(self.model, page), self._lists(page, where)
         parts = [self._list(columns, page, *conditions) for conditions in lists]
-        if is_postgresql() and len(parts) > 1:
-            most = min(page.limit + page.offset, MOST_ROWS)
-            parts = [(f"({sql} {order})", [*values, most, 0]) for sql, values in parts]
-        values = [value for _, values in parts for value in values]
-        sql = f"{' UNION ALL '.join([sql for sql, _ in parts])} {order}"
-        return self._read(sql, [*values, page.limit, page.offset])
+        inner = [min(page.limit + page.offset, MOST_ROWS), 0] if is_postgresql() and len(parts) > 1 else []
+        values = [value for _, values in parts for value in (*values, *inner)]
+        return self._read(merged([sql for sql, _ in parts], order), [*values, page.limit, page.offset])
 
     def _list(self, columns: str, page: Page, *where: Expression) -> tuple[str, list[Any]]:
         """The SQL of a list without its order, and its parameters."""
@@ -161,7 +156,7 @@ class Repository(Generic[R]):
         return str(self.model._meta.table_name)
 
     def _is_plain(self, where: Sequence[Expression]) -> bool:
-        """True if plain_query() can write the SQL for these conditions."""
+        """True if plain_list() can write the SQL for these conditions."""
         return all(isinstance(condition, Plain) for condition in where)
 
     def _selected(self, page: Page, *where: Expression) -> Any:
@@ -191,21 +186,35 @@ class Repository(Generic[R]):
         Raises Invalid, MissingParent, WrongStatus, LeaseLost, and Stale when its version is none of if_match.
         """
         changes = self._row(changes)
+        if changes:
+            return self._change_row(record_id, changes, if_match, lease_token)
+        with rules_named(self.model):
+            row = self.get_row(record_id)
+        if row is not None:
+            self._require_version(row, if_match)
+        return row
+
+    def _change_row(
+        self, record_id: str, changes: dict[str, Any], if_match: Sequence[int] | None, lease_token: str | None
+    ) -> Row | None:
+        """Change a record, or raise why it is not allowed. None if there is none.
+
+        On PostgreSQL, another transaction may change the record after the statement did not: then it runs once more.
+        """
         with rules_named(self.model), writes.transaction():
-            if changes:
-                guards = [self._is(record_id), *self._unchanged(if_match), *self._allowed(changes, lease_token)]
-                assignments = [writes.touched(utc_now()), *self._assignments(changes, lease_token)]
-                row = writes.update(self.model, assignments, guards)
+            key, guards = self._is(record_id), [*self._unchanged(if_match), *self._allowed(changes, lease_token)]
+            assignments = [writes.touched(utc_now()), *self._assignments(changes, lease_token)]
+            for _ in range(TRIES):
+                row = writes.update(self.model, assignments, [key, *guards])
                 if row is not None:
                     return row
-            row = self.get_row(record_id)
+                row, is_allowed = writes.check(self.model, key, guards)
+                if not is_allowed:
+                    break
         if row is None:
             return None
-        if if_match is not None and rows.version(self.model, row) not in if_match:
-            raise self._stale(record_id)
-        if changes:
-            raise self._refusal(rows.record(self.model, row), changes, lease_token)
-        return row
+        self._require_version(row, if_match)
+        raise self._refusal(rows.record(self.model, row), changes, lease_token)
 
     def _update(self, *arguments: Any) -> R | None:
         """The same as update_row(), with the record."""
@@ -221,6 +230,11 @@ class Repository(Generic[R]):
 
     def _unchanged(self, versions: Sequence[int] | None) -> list[Clause]:
         return [] if versions is None else [writes.is_one_of("updated_at", versions)]
+
+    def _require_version(self, row: Row, versions: Sequence[int] | None) -> None:
+        """Raise Stale if the version of the row is none of these; None: any version will do."""
+        if versions is not None and rows.version(self.model, row) not in versions:
+            raise self._stale(row[rows.key(self.model)])
 
     def _stale(self, record_id: str) -> Stale:
         return Stale(f"{self.name} {record_id} changed since it was read: read it again")

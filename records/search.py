@@ -22,7 +22,7 @@ FEW = 2  # times a page: so many of the newest matches are sorted
 MANY = 4000  # matches; with fewer, sorting them is faster than walking the list until enough of it match
 MARGIN = 30  # rowids: jobs that are made at the same time need not be numbered in the order of their times
 WALKED = 4  # times a page: so many of the newest jobs are looked at one by one, on PostgreSQL
-BEHIND, BATCHES = 2000, 5  # with so many jobs that are not in the index, a search adds so many batches of them
+FAR_BEHIND, BATCHES = 2000, 5  # with so many jobs that are not in the index, a search adds so many batches of them
 LAST = 2**63 - 1
 rowid: Any = Column(Job._meta.table, "rowid")
 
@@ -166,8 +166,11 @@ def one_snapshot() -> Iterator[None]:
     database.execute_sql("BEGIN")
     try:
         yield
-    finally:
         database.execute_sql("COMMIT")
+    except BaseException:
+        with suppress(peewee.DatabaseError):  # an error of SQLite may have ended the transaction
+            database.execute_sql("ROLLBACK")
+        raise
 
 
 def catch_up() -> None:
@@ -175,7 +178,7 @@ def catch_up() -> None:
 
     It adds some batches only, so no search takes long. If it cannot write, searches stay correct and become slow.
     """
-    if jobs_behind() > BEHIND and not database.in_transaction():
+    if jobs_behind() > FAR_BEHIND and not database.in_transaction():
         with suppress(peewee.OperationalError):
             for _ in range(BATCHES):
                 index_batch()

@@ -1,14 +1,23 @@
 """The tally: the number of jobs and of loops in each status, and of tracks. Triggers keep it exact for all writers."""
 
+from contextlib import suppress
+
+from peewee import DatabaseError
+
 from database import database, is_postgresql
 
 ROWS = 1000  # with more rows, PostgreSQL's tally is folded
+MANY_ROWS = 20_000  # with more, whoever reads the tally folds it, because no process has done housekeeping
 
 
 def tally(entity: str) -> dict[str, int]:
     """The numbers of 'job' or 'loop' by status; of 'track' under ''. A status without records may be missing."""
-    numbers = f"SELECT status, sum(number) FROM tally WHERE entity = {database.param} GROUP BY status"
-    return {status: int(number) for status, number in database.execute_sql(numbers, (entity,)).fetchall()}
+    numbers = f"SELECT status, sum(number), count(*) FROM tally WHERE entity = {database.param} GROUP BY status"
+    read = database.execute_sql(numbers, (entity,)).fetchall()
+    if sum(rows for _, _, rows in read) > MANY_ROWS and not database.in_transaction():
+        with suppress(DatabaseError):
+            fold_tally()
+    return {status: int(number) for status, number, _ in read}
 
 
 def fold_tally() -> None:

@@ -51,6 +51,15 @@ def update(model: Any, changes: Sequence[Clause], guards: Sequence[Clause]) -> R
     return _returned(model, f"UPDATE {model._meta.table_name} SET {assignments} WHERE {conditions}", values)
 
 
+def check(model: Any, key: Clause, guards: Sequence[Clause]) -> tuple[Row | None, bool]:
+    """(the row of the record with this key, True if it meets every guard); (None, False) if there is no such record."""
+    conditions = " AND ".join([f"({sql})" for sql, _ in guards]) or "1 = 1"
+    sql = f"SELECT {rows.columns(model)}, {conditions} FROM {model._meta.table_name} WHERE {key[0]}"
+    values = [value for _, values in (*guards, key) for value in values]
+    row = database.execute_sql(placed(sql), values).fetchone()
+    return (None, False) if row is None else (row[:-1], bool(row[-1]))
+
+
 def delete(model: Any, guards: Sequence[Clause]) -> bool:
     """Delete the one record that meets every guard. Returns False if no record meets them."""
     conditions = " AND ".join([sql for sql, _ in guards])

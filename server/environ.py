@@ -3,7 +3,6 @@
 import ipaddress
 import sys
 from functools import lru_cache
-from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -13,7 +12,7 @@ Environ = dict[str, Any]
 HeaderLine = tuple[bytes, bytes]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 WITHOUT_PREFIX = {"HTTP_CONTENT_TYPE": "CONTENT_TYPE", "HTTP_CONTENT_LENGTH": "CONTENT_LENGTH"}
-EMPTY = BytesIO()
+LONGEST_NAME = 64  # bytes of a header name that is kept
 
 
 class BadRequest(ValueError):
@@ -46,7 +45,7 @@ class Environs:
             environ["SERVER_PROTOCOL"] = f"HTTP/{version}"
         environ["REQUEST_URI"] = url.decode("latin-1")
         for name, value in headers:
-            key = _key(name)
+            key = (_kept_key if len(name) <= LONGEST_NAME else _key)(name)
             if not key:
                 continue
             text = value.decode("latin-1")
@@ -107,7 +106,6 @@ class Environs:
         return any(parsed in network for network in self.trusted_proxies)
 
 
-@lru_cache(256)
 def _key(name: bytes) -> str:
     """The name of a header in an environ; '' if the header is left out.
 
@@ -117,3 +115,6 @@ def _key(name: bytes) -> str:
         return ""
     key = f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
     return WITHOUT_PREFIX.get(key, key)
+
+
+_kept_key = lru_cache(256)(_key)

@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -46,10 +47,22 @@ class Worker:
         self.storage.root.mkdir(parents=True, exist_ok=True)
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.claimed: Any = None
+        self.unanswered: str | None = None  # the token of a claim that may be committed without an answer
 
     def claim(self) -> Any:
-        """Lease the next record to this worker; None if nothing is pending."""
-        return self.repo.claim(self.name, self.settings.lease_seconds)
+        """Lease the next record to this worker; None if nothing is pending.
+
+        Until the commit is answered, its token is in `unanswered`.
+        """
+        self.unanswered = uuid.uuid4().hex
+        record = self.lease(self.unanswered)
+        if record is None:
+            self.unanswered = None
+        return record
+
+    def lease(self, token: str) -> Any:
+        """Lease the next record with this token, or return None."""
+        return self.repo.claim(self.name, self.settings.lease_seconds, token)
 
     def attempt(self, record: Any) -> Attempt:
         """The attempt at a claimed record."""
@@ -87,6 +100,7 @@ class Worker:
             outcome = attempt.run()
         finally:
             self.claimed = attempt.next_record
+            self.unanswered = self.unanswered if self.claimed is None else None
         display.show(attempt.name, outcome, 100 if outcome == self.repo.statuses.completed else 0)
         return True
 
@@ -94,14 +108,23 @@ class Worker:
         """Lease the next record; None if nothing is pending. Raises OSError if the disk is full."""
         if self.storage.is_full():
             raise OSError(ENOSPC, FULL_DISK)
-        return self.claim()
+        self.release_unanswered()
+        record, self.unanswered = self.claim(), None
+        return record
 
     def put_back(self) -> None:
         """Release the record of the next tick(), if any. If the database does not answer, the lease expires."""
         record, self.claimed = self.claimed, None
-        if record is not None:
-            with suppress(LedgerError, *AWAY):
+        with suppress(LedgerError, *AWAY):
+            if record is not None:
                 self.repo.release(record.record_id, record.lease_token)
+            self.release_unanswered()
+
+    def release_unanswered(self) -> None:
+        """Release what an earlier claim has leased if its commit was not answered. Raises AWAY."""
+        if self.unanswered is not None:
+            self.repo.release_token(self.unanswered)
+            self.unanswered = None
 
 
 class JobWorker(Worker):
@@ -116,9 +139,9 @@ class JobWorker(Worker):
         self._logged_types: set[str] = set()
         log.info("worker %s makes jobs of type %s", self.name, ", ".join(sorted(self.generators)))
 
-    def claim(self) -> Any:
-        """Lease a job of a type that this worker makes, or None."""
-        return self.repo.claim_of(self.generators, self.name, self.settings.lease_seconds)
+    def lease(self, token: str) -> Any:
+        """Lease a job of a type that this worker makes, or return None."""
+        return self.repo.claim_of(self.generators, self.name, self.settings.lease_seconds, token)
 
     def look(self, now: float) -> Any:
         """The same as in Worker. If it returns None, it checks now and then for pending jobs of other types."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from peewee import IntegrityError
+from peewee import IntegrityError, OperationalError
 
 from database import database
 from errors import LeaseLost
@@ -152,3 +152,34 @@ def test_a_next_job_that_the_database_refuses_costs_no_result(
 
     monkeypatch.setattr(worker, "claim", refused)
     assert worker.tick(0) and statuses() == ["completed", "pending"]
+
+
+def lose_the_answer(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """The next call of this method is committed, and its answer is lost."""
+    act = getattr(JobRepository, method)
+
+    def unanswered(*arguments: Any) -> None:
+        monkeypatch.undo()
+        act(*arguments)
+        raise OperationalError("the connection dropped before the answer")
+
+    monkeypatch.setattr(JobRepository, method, unanswered)
+
+
+def test_a_next_job_whose_claim_was_not_answered_is_claimed_again(
+    worker: JobWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_the_answer(monkeypatch, "end_and_claim")
+    assert worker.tick(0) and statuses() == ["completed", "loading_model"] and worker.claimed is None
+    assert worker.tick(0) and statuses() == ["completed", "completed"]
+    assert jobs.get_by_id("job-2").attempts == 1 and worker.unanswered is None
+
+
+def test_a_claim_that_was_not_answered_is_put_back(worker: JobWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_the_answer(monkeypatch, "claim_of")
+    with pytest.raises(OperationalError):
+        worker.tick(0)
+    assert statuses() == ["loading_model", "pending"]
+    worker.put_back()
+    assert statuses() == ["pending", "pending"] and jobs.get_by_id("job-1").attempts == 0
+    assert jobs.release_token("no-token") is None and worker.unanswered is None

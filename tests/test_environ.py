@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from server import environ
 from server.environ import BadRequest, Environs
 
 PROXIES = frozenset(map(ipaddress.ip_network, ("127.0.0.1", "10.0.0.0/8", "::1")))
@@ -25,6 +26,13 @@ def test_a_header_that_comes_twice_is_joined() -> None:
 def test_a_name_with_an_underscore_cannot_pass_for_another() -> None:
     made = make(b"/", (b"Lease_Token", b"stolen"), (b"Content_Length", b"5"))
     assert "HTTP_LEASE_TOKEN" not in made and "CONTENT_LENGTH" not in made
+
+
+def test_a_long_header_name_is_read_and_not_kept() -> None:
+    kept = environ._kept_key.cache_info().currsize
+    made = make(b"/", (b"x" * 65, b"1"), (b"x" * 60_000, b"2"))
+    assert (made["HTTP_" + "X" * 65], made["HTTP_" + "X" * 60_000]) == ("1", "2")
+    assert environ._kept_key.cache_info().currsize <= max(kept, 1)  # Host
 
 
 def test_the_path_is_decoded_once_and_kept_as_it_came() -> None:

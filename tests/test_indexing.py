@@ -101,7 +101,7 @@ def test_housekeeping_indexes_full_batches(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_search_indexes_jobs_when_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "BEHIND", 3)
+    monkeypatch.setattr(search, "FAR_BEHIND", 3)
     for number in range(5):
         jobs.create(job_id=f"j{number}", prompt="rain")
         assert len(ids("rain")) == number + 1
@@ -112,7 +112,7 @@ def test_a_search_that_cannot_write_finds_all(monkeypatch: pytest.MonkeyPatch, j
     def locked() -> None:
         raise OperationalError("database is locked")
 
-    monkeypatch.setattr(search, "BEHIND", 0)
+    monkeypatch.setattr(search, "FAR_BEHIND", 0)
     monkeypatch.setattr(search, "index_batch", locked)
     assert ids("rain") == ["job-1"] and in_index("rain") == 0
 
@@ -196,3 +196,10 @@ def test_a_search_takes_no_lock(job: Job) -> None:
     assert ids("rain", genre="Ambient") == ["job-1"]
     database.query_hooks.remove(seen.append)
     assert {event.sql.split()[0] for event in seen} == {"SELECT", "BEGIN", "COMMIT"}
+
+
+def test_an_error_that_ends_the_transaction_of_a_search_is_raised_as_it_is(job: Job) -> None:
+    with pytest.raises(OperationalError, match="disk I/O error"), search.one_snapshot():
+        database.execute_sql("ROLLBACK")  # as SQLite does after some errors
+        raise OperationalError("disk I/O error")
+    assert ids("rain") == ["job-1"]

@@ -34,10 +34,27 @@ def test_only_rows_whose_fragments_are_not_kept_are_read(ledger: object, job: Jo
         jobs.create(job_id=name, prompt="p")
     fragments.of_rows(jobs.get_rows(["a", "c"]))
     keys, _ = jobs.page_keys(Page())
-    jobs.update("c", message="changed"), jobs.delete("b")
     missing: list[str] = []
     texts = fragments.of_keys(keys, lambda ids: missing.extend(ids) or jobs.get_rows(ids))
-    assert missing == ["b", "job-1"] and list(texts) == ["c", "a", "job-1"]
+    assert missing == ["b", "job-1"] and texts is not None and list(texts) == ["c", "b", "a", "job-1"]
+
+
+@pytest.mark.parametrize("change", ["end", "delete"])
+def test_a_list_has_only_records_that_meet_its_filter(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    for name in ("a", "b", "c"):
+        jobs.create(job_id=name, prompt="p")
+    read = JobRepository.get_rows
+
+    def change_first(self: Any, ids: Any) -> Any:
+        jobs.delete("b") if change == "delete" else jobs.update("b", status="completed")
+        return read(self, ids)
+
+    monkeypatch.setattr(JobRepository, "get_rows", change_first)
+    page = client.get("/api/jobs?status=pending&limit=2").json
+    assert [(job["job_id"], job["status"]) for job in page["items"]] == [("c", "pending"), ("a", "pending")]
+    assert page["next"] is None
 
 
 def test_lists_show_what_any_writer_has_committed(client: FlaskClient, job: Job) -> None:

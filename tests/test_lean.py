@@ -5,8 +5,10 @@ from flask import Flask, Response, request, session
 from flask.testing import FlaskClient
 
 from models import Job
+from settings import Settings
 from tests.conftest import on_sqlite
 from web import lean
+from web.guard import Guard
 from web.lean import LeanFlask, json_response
 
 PLACES = [
@@ -34,6 +36,22 @@ def test_routes_are_looked_for_where_flask_looks_for_them(place: dict[str, objec
 def test_the_session_that_all_requests_share_cannot_be_written() -> None:
     with LeanFlask(__name__).test_request_context(), pytest.raises(RuntimeError):
         session["user"] = "x"
+
+
+def test_a_long_host_is_refused_and_not_kept(app: Flask) -> None:
+    lean._kept_host.cache_clear()
+    for _ in range(2):
+        answer = app.test_client().get("/api/jobs", headers={"Host": "a" * 301})
+        assert answer.status_code == 403 and answer.json["code"] == "forbidden_origin"
+    assert lean._kept_host.cache_info().currsize == 0
+
+
+def test_a_guard_keeps_no_long_host() -> None:
+    guard = Guard(Settings(_env_file=None, allowed_hosts="studio.lan"))
+    head = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
+    answers = [guard.refusal({**head, "HTTP_HOST": host}) for host in ("studio.lan", "a" * 301, "b" * 60_000)]
+    assert [answer is None for answer in answers] == [True, False, False]
+    assert guard._is_allowed.cache_info().currsize == 1
 
 
 @on_sqlite

@@ -8,6 +8,7 @@ import pytest
 from database import database
 from errors import Conflict, Invalid, MissingParent, Stale, WrongStatus
 from models import JOB_STATUSES, LOOP_STATUSES, Event, Job, Loop, Track
+from records import writes
 from repos import JobRepository, LoopRepository, Page, TrackRepository, get_session, stats
 
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
@@ -171,6 +172,33 @@ def test_a_stale_change_is_refused(job: Job) -> None:
     with pytest.raises(Stale):
         jobs.update("job-1", if_match=[job.version])
     assert jobs.get_by_id("job-1").message == "changed"
+
+
+def test_a_change_that_becomes_allowed_before_it_is_refused_is_made(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    update, calls = writes.update, []
+
+    def too_early(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return None if len(calls) == 1 else update(*arguments)
+
+    monkeypatch.setattr(writes, "update", too_early)
+    assert jobs.update("job-1", if_match=[job.version], status="exporting").status == "exporting"
+    with pytest.raises(WrongStatus, match="it cannot become pending"):
+        jobs.update("job-1", status="pending")
+    assert len(calls) == 3 and jobs.update("no-job", status="exporting") is None
+
+
+def test_a_list_with_two_status_conditions_meets_both(job: Job) -> None:
+    jobs.create(job_id="job-2", prompt="p", status="failed")
+    for first, second, ids in (
+        (("pending", "failed"), ("failed", "completed"), ["job-2"]),
+        (("pending",), ("failed",), []),
+        ((), ("failed",), []),
+    ):
+        both = jobs.in_status(*first), jobs.in_status(*second)
+        for sort in ("created_at", "priority"):
+            assert [job.job_id for job in jobs.page(Page(sort), *both)] == ids
+        assert jobs.count(*both) == len(ids)
 
 
 @pytest.mark.parametrize("sort", ["created_at", "updated_at", "priority"])

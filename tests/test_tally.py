@@ -1,7 +1,10 @@
 """The tally: the numbers of jobs and loops by status, and of tracks, exact after every commit by any writer."""
 
 import random
+import sqlite3
 import threading
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +13,11 @@ from database import database, is_postgresql
 from models import Job, Loop, Track
 from records import tally as tally_module
 from records.filters import equals
+from records.indexing import index_batch, jobs_behind
+from records.search import JobSearch
 from records.tally import fold_tally, tally
 from repos import JobRepository, LoopRepository, TrackRepository, stats
+from settings import Settings
 from tests.conftest import on_postgresql, on_sqlite
 
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
@@ -100,6 +106,37 @@ def test_a_replaced_job_is_counted_once(kind: str) -> None:
         assert jobs.count(jobs.in_status(status)) == jobs.count() == 1
 
 
+def replace_all(path: Path) -> None:
+    """What a shell does that replaces rows without running the triggers of their deletion."""
+    with closing(sqlite3.connect(path)) as shell, shell:
+        shell.execute("REPLACE INTO job (job_id, prompt, status) SELECT job_id, 'thunder', 'failed' FROM job")
+        shell.execute("REPLACE INTO track (track_id, job_id) SELECT track_id, job_id FROM track")
+        shell.execute("REPLACE INTO loop (loop_id, track_id, duration) SELECT loop_id, track_id, 9 FROM loop")
+
+
+@on_sqlite
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_a_shell_that_replaces_rows_keeps_the_numbers(ledger: Settings, loop: Loop, is_indexed: bool) -> None:
+    for _ in range(3):
+        while is_indexed and jobs_behind():
+            index_batch()
+        replace_all(ledger.sqlite_path)
+        assert is_exact() and [repo.count() for repo in (jobs, tracks, loops)] == [1, 1, 1]
+        assert (JobSearch("rain").count(), JobSearch("thunder").count()) == (0, 1)
+    assert jobs.count(jobs.in_status("failed")) == 1
+
+
+@on_sqlite
+def test_a_request_that_is_sent_again_is_no_replacement(ledger: Settings, job: Job) -> None:
+    for status in ("exporting", "completed"):
+        Job.insert(job_id=job.job_id, prompt="p").on_conflict_ignore().execute()
+        jobs.update(job.job_id, status=status)
+    jobs.delete(job.job_id)
+    for _ in range(2):
+        Job.insert(job_id=job.job_id, prompt="p").on_conflict_ignore().execute()
+        assert is_exact() and jobs.count() == 1
+
+
 @on_postgresql
 def test_folding_leaves_one_row_for_each_number(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally_module, "ROWS", 3)
@@ -107,6 +144,16 @@ def test_folding_leaves_one_row_for_each_number(kind: str, monkeypatch: pytest.M
         jobs.create(job_id=f"j{number}", prompt="p")
     fold_tally()
     assert database.execute_sql("SELECT * FROM tally").fetchall() == [("job", "pending", 10)]
+
+
+@on_postgresql
+def test_a_script_without_housekeeping_folds_when_it_counts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally_module, "ROWS", 3)
+    monkeypatch.setattr(tally_module, "MANY_ROWS", 5)
+    for number in range(10):
+        jobs.create(job_id=f"j{number}", prompt="p")
+        assert jobs.count() == number + 1
+        assert database.execute_sql("SELECT count(*) FROM tally").fetchone()[0] <= 6
 
 
 @on_postgresql

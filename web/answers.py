@@ -106,11 +106,9 @@ def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand:
     Raises Malformed for a cursor of another list.
     """
     one_more = _one_more(query)
-    keys, read = repo.page_keys(one_more, *where)
+    keys, texts = _keys_and_texts(repo, one_more, *where)
     url = _next_url(keys, one_more)
     total = b',"total":%d' % repo.count(*where) if query.count else b""
-    kept, keys = _kept(repo.model), keys[: query.limit]
-    texts = kept.of_rows(read[: query.limit]) if read else kept.of_keys(keys, repo.get_rows)
     items = array(_nested(repo.model, texts, expand).values())
     answer = json_response(b'{"items":%b,"next":%b%b}' % (items, to_json(url).encode(), total))
     if url:
@@ -130,6 +128,20 @@ def _one_more(query: schemas.List) -> Page:
     sort = str(query.sort)  # type: ignore[attr-defined]
     after = _position(query.cursor, sort)
     return Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after)
+
+
+def _keys_and_texts(repo: Repository[Any], one_more: Page, *where: Expression) -> tuple[list[Key], dict[str, bytes]]:
+    """(the keys of a page and one more, the JSON of the records of the page by id).
+
+    Reads the rows that are not kept in a second statement. If they have changed meanwhile, one statement reads all.
+    """
+    keys, read = repo.page_keys(one_more, *where)
+    kept, limit = _kept(repo.model), one_more.limit - 1
+    texts = None if read else kept.of_keys(keys[:limit], repo.get_rows)
+    if texts is None:
+        read = read or repo.page_rows(one_more, *where)
+        keys, texts = keys_of(repo.model, one_more.sort, read), kept.of_rows(read[:limit])
+    return keys, texts
 
 
 def _nested(model: Any, texts: dict[str, bytes], expand: str | None) -> dict[str, bytes]:

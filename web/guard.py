@@ -11,11 +11,11 @@ from werkzeug.http import parse_cookie
 
 from errors import ForbiddenOrigin, LedgerError, Unauthorized
 from settings import Settings, is_address
+from web.lean import HOSTS, LONGEST_HOST
 
 COOKIE = "ledger"
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?")
-HOSTS = 256  # values of the Host header whose check is cached, at most
-READING = {"GET", "HEAD", "OPTIONS"}
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 class Guard:
@@ -29,10 +29,10 @@ class Guard:
     def refusal(self, environ: dict[str, Any]) -> LedgerError | None:
         """Why the request with this environ of WSGI is refused; None if it is allowed."""
         host = environ.get("HTTP_HOST", "")
-        if not self._is_allowed(host):
+        if len(host) > LONGEST_HOST or not self._is_allowed(host):
             name = f"This service is not reached by the name {host[:100]!r}: add it to ALLOWED_HOSTS."
             return ForbiddenOrigin(name)
-        if environ["REQUEST_METHOD"] not in READING and not _is_own_page(environ.get("HTTP_ORIGIN"), host):
+        if environ["REQUEST_METHOD"] not in SAFE_METHODS and not _is_own_page(environ.get("HTTP_ORIGIN"), host):
             return ForbiddenOrigin("A page of another site may not change anything here.")
         if environ["PATH_INFO"].startswith("/api/") and not self.knows(environ):
             return Unauthorized("Send the service's token as Authorization: Bearer <API_TOKEN>.")

@@ -3,8 +3,8 @@
 A list of fifty takes half the time when its fragments are kept.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
 from records import rows
 from records.pages import Key
@@ -38,16 +38,19 @@ class Kept:
         key, version = self._key, self._version
         return {row[key]: self._find(row[key], row[version]) or self._write(row) for row in read}
 
-    def of_keys(self, keys: Iterable[Key], read: Callable[[list[str]], list[Row]]) -> dict[str, bytes]:
+    def of_keys(self, keys: Sequence[Key], read: Callable[[list[str]], list[Row]]) -> dict[str, bytes] | None:
         """The fragments of the records with these keys, in this order, by id; read() reads the rows of those not kept.
 
-        A record that has changed since its key was read is as it is now. One that has been deleted is left out.
+        None if one of these rows has changed or was deleted after its key was read: it may not belong to the list.
         """
         texts = {record_id: self._find(record_id, version) for record_id, version, _ in keys}
-        missing = [record_id for record_id, text in texts.items() if text is None]
+        missing = {record_id: version for record_id, version, _ in keys if texts[record_id] is None}
         if missing:
-            texts |= self.of_rows(read(missing))
-        return {record_id: text for record_id, text in texts.items() if text is not None}
+            rows_read = read(list(missing))
+            if {row[self._key]: row[self._version] for row in rows_read} != missing:
+                return None
+            texts |= self.of_rows(rows_read)
+        return cast("dict[str, bytes]", texts)
 
     def _find(self, record_id: str, version: int) -> bytes | None:
         kept = self._new.get(record_id)

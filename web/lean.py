@@ -16,7 +16,7 @@ from werkzeug.sansio.utils import get_host
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-HOSTS = 256  # values of the Host header that are cached, at most
+HOSTS, LONGEST_HOST = 256, 300  # values of the Host header that are cached, at most; and the length of the longest one
 ROUTES, LONGEST_PATH = 1000, 200  # paths whose routes are cached, at most; and the length of the longest path
 
 
@@ -69,7 +69,8 @@ class LeanFlask(Flask):
         environ = {} if request is None else request.environ
         if request is None or "HTTP_HOST" not in environ:
             return super().create_url_adapter(request)
-        request.host = _host(request.scheme, environ["HTTP_HOST"])
+        header = environ["HTTP_HOST"]
+        request.host = (_kept_host if len(header) <= LONGEST_HOST else get_host)(request.scheme, header)
         query = request.query_string.decode(errors="replace")
         place = (request.host.lower(), f"{request.root_path}/", "", request.scheme)
         router = Router(self.url_map, *place, request.path, request.method, query)
@@ -105,6 +106,4 @@ def not_modified(etag: str) -> Response:
     return LeanResponse(b"", 304, ("ETag", etag))
 
 
-@lru_cache(HOSTS)
-def _host(scheme: str, header: str) -> str:
-    return get_host(scheme, header)
+_kept_host = lru_cache(HOSTS)(get_host)

@@ -7,10 +7,10 @@ from database.ledger.tables import (
     DATA,
     DELIVER,
     FINAL,
-    HIDDEN,
     ID_CHARACTERS,
     SEARCHED,
     SHOWN,
+    SILENT,
     STATUS,
     Dialect,
 )
@@ -55,7 +55,7 @@ class PostgreSQL(Dialect):
             )
             yield f"""CREATE TRIGGER {table}_event AFTER INSERT OR DELETE OR UPDATE OF {shown} ON {table}
                 FOR EACH ROW EXECUTE FUNCTION {table}_event()"""
-            yield f"""CREATE TRIGGER {table}_touched BEFORE UPDATE OF {shown}{HIDDEN[table]} ON {table}
+            yield f"""CREATE TRIGGER {table}_touched BEFORE UPDATE OF {shown}{SILENT[table]} ON {table}
                 FOR EACH ROW EXECUTE FUNCTION ledger_touch()"""
         # Loops are deleted before their track, while the track can still name their job.
         yield self.function("track_loops", "DELETE FROM loop WHERE track_id = OLD.track_id; RETURN OLD;")

@@ -7,12 +7,12 @@ from database.ledger.tables import (
     DATA,
     DELIVER,
     FINAL,
-    HIDDEN,
     ID_CHARACTERS,
     JOB_STATUSES,
     LOOP_STATUSES,
     PREFIXES,
     SHOWN,
+    SILENT,
     STATUS,
     Dialect,
 )
@@ -54,7 +54,7 @@ class SQLite(Dialect):
             if table in FINAL:
                 yield f"""CREATE TRIGGER {table}_counted AFTER UPDATE OF status ON {table}
                     WHEN OLD.status <> NEW.status BEGIN {less} {more} END"""
-            yield f"""CREATE TRIGGER {table}_touched AFTER UPDATE OF {shown}{HIDDEN[table]} ON {table}
+            yield f"""CREATE TRIGGER {table}_touched AFTER UPDATE OF {shown}{SILENT[table]} ON {table}
                 WHEN NEW.updated_at <= OLD.updated_at BEGIN
                 UPDATE {table} SET updated_at = max({self.now}, OLD.updated_at + 1)
                 WHERE {table}_id = NEW.{table}_id; END"""
@@ -63,6 +63,8 @@ class SQLite(Dialect):
         yield from self.family("track", "loop")
         yield """CREATE TRIGGER event_pruned AFTER DELETE ON event BEGIN
             UPDATE pruned SET event_id = OLD.event_id WHERE event_id < OLD.event_id; END"""
+        for table in SHOWN:
+            yield from self.replacement(table)
         yield from self.search()
 
     def tally(self) -> Iterator[str]:
@@ -72,6 +74,8 @@ class SQLite(Dialect):
         for entity, statuses in (("job", JOB_STATUSES), ("track", "''"), ("loop", LOOP_STATUSES)):
             rows = ", ".join(f"('{entity}', {status}, 0)" for status in statuses.split(", "))
             yield f"INSERT INTO tally (entity, status, number) VALUES {rows}"
+        yield """CREATE TABLE replaced (entity TEXT NOT NULL, entity_id TEXT NOT NULL, status TEXT NOT NULL,
+            record_rowid INTEGER NOT NULL, PRIMARY KEY (entity, entity_id)) STRICT, WITHOUT ROWID"""
 
     def counted(self, table: str, row: str, step: int) -> str:
         """The statement with which a trigger adds a step to the number of a record. row: OLD or NEW; step: 1 or -1."""
@@ -101,6 +105,30 @@ class SQLite(Dialect):
             yield f"""CREATE TRIGGER {child}_{verb}_for_{parent} BEFORE {event} ON {child}
                 WHEN NOT EXISTS (SELECT 1 FROM {parent} WHERE {key} = NEW.{key})
                 BEGIN SELECT RAISE(ABORT, 'FOREIGN KEY constraint failed'); END"""
+
+    def replacement(self, table: str) -> Iterator[str]:
+        """Triggers for INSERT OR REPLACE by shells: unless recursive_triggers is on, the old row is deleted silently.
+
+        An insertion of an id that exists notes the old row in `replaced`. A trigger that sees the deletion of that row
+        removes the note. If the note is still there after the insertion, the row was replaced. ON CONFLICT DO NOTHING
+        leaves the note, and the next insertion of the same id writes a new one. It adds 3 % to an insertion.
+        """
+        key, stale = f"{table}_id", ""
+        note = f"FROM replaced WHERE entity = '{table}' AND entity_id = {{}}.{key}"
+        new, old = note.format("NEW"), note.format("OLD")
+        if table == "job":
+            stale = f"""INSERT INTO search_stale (job_rowid) SELECT record_rowid {new}
+                AND record_rowid <= (SELECT job_rowid FROM search_mark)
+                AND record_rowid NOT IN (SELECT job_rowid FROM search_stale);"""
+        yield f"""CREATE TRIGGER {table}_exists BEFORE INSERT ON {table}
+            WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})
+            BEGIN DELETE {new}; INSERT INTO replaced (entity, entity_id, status, record_rowid)
+            SELECT '{table}', {key}, {STATUS[table].format(table)}, rowid FROM {table} WHERE {key} = NEW.{key}; END"""
+        yield f"""CREATE TRIGGER {table}_replaced AFTER INSERT ON {table} WHEN EXISTS (SELECT 1 {new})
+            BEGIN UPDATE tally SET number = number - 1
+            WHERE entity = '{table}' AND status = (SELECT status {new}); {stale} DELETE {new}; END"""
+        yield f"""CREATE TRIGGER {table}_not_replaced AFTER DELETE ON {table} WHEN EXISTS (SELECT 1 {old})
+            BEGIN DELETE {old}; END"""
 
     def search(self) -> Iterator[str]:
         """The FTS5 index, and two tables that say which jobs are not in the index. records/indexing.py adds these jobs.

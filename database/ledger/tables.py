@@ -25,10 +25,10 @@ SHOWN = {
     "track": "job_id, duration, metadata, file_path_wav, file_path_mp3",
     "loop": f"track_id, status, progress, duration, fade_in_out, format, result_url, result_path, analysis, {WORK}",
 }
-# What moves updated_at besides: readers go by it, and it is the ETag.
+# A change of these columns moves updated_at, which is the ETag, and is no event.
 ORIGIN = ", created_at, fingerprint"
 LEASE = ", lease_token, lease_seconds, lease_expires_at"
-HIDDEN = {"job": ORIGIN + LEASE, "track": ORIGIN, "loop": ORIGIN + LEASE}
+SILENT = {"job": ORIGIN + LEASE, "track": ORIGIN, "loop": ORIGIN + LEASE}
 DATA = "'status', {0}.status, 'progress', {0}.progress, 'message', {0}.message, 'error', {0}.error"
 STATUS = {"job": "{}.status", "track": "''", "loop": "{}.status"}  # the status in the tally under which a record counts
 CHANGES = ("created", "updated", "deleted")
