@@ -1,5 +1,8 @@
 """Repositories: create, read, list, change and delete, each on SQLite and on PostgreSQL."""
 
+import random
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +13,7 @@ from errors import Conflict, Invalid, MissingParent, Stale, WrongStatus
 from models import JOB_STATUSES, LOOP_STATUSES, Event, Job, Loop, Track
 from records import writes
 from repos import JobRepository, LoopRepository, Page, TrackRepository, get_session, stats
+from tests.conftest import ROOT
 
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -58,6 +62,20 @@ def test_the_same_request_twice_makes_one_record() -> None:
         jobs.create(job_id="x", prompt="other")
     assert changes_of("x") == ["created", "updated"]
     assert first == again
+
+
+def test_ids_differ_also_if_a_script_seeds_its_random_numbers() -> None:
+    ids = set()
+    for _ in range(2):
+        random.seed(1)
+        ids.add(jobs.create(prompt="p").job_id)
+    assert len(ids) == 2
+
+
+def test_ids_differ_in_forked_processes() -> None:
+    fork = "import os; from models import new_id; new_id(); os.fork(); print(new_id())"
+    printed = subprocess.run([sys.executable, "-c", fork], cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
+    assert len(set(printed.split())) == 2
 
 
 def test_create_raises_for_an_id_that_is_taken(job: Job) -> None:
