@@ -4,8 +4,6 @@ What a value may be, what a deletion takes along, `updated_at` and the events ar
 database/migrations/ has the constraints and triggers, so that every writer is held to them.
 """
 
-import os
-import random
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,13 +30,10 @@ MICROSECOND = timedelta(microseconds=1)
 ID_LENGTH = 64
 ID_PATTERN = r"^(?:\.{0,2}[A-Za-z0-9_-]|\.{3})[A-Za-z0-9._-]*$"  # neither . nor .., which URLs swallow
 
-_ids = random.Random()  # of its own: a script may seed the one of `random`, and would get the same ids in each run
-os.register_at_fork(after_in_child=_ids.seed)
-
 
 def new_id() -> str:
-    """A new uuid4 as text. It is no secret, so it needs no system call, which would let another thread run."""
-    return str(uuid.UUID(int=_ids.getrandbits(128), version=4))
+    """A fresh uuid4 as text."""
+    return str(uuid.uuid4())
 
 
 def utc_now() -> datetime:

@@ -1,8 +1,8 @@
 """Adds jobs to job_search, SQLite's index of the words of prompts and the values of metadata.
 
-Housekeeping adds them in batches, because a job alone costs ten times as much. Until then, a search reads these jobs
-one by one. A batch and the mark behind it are one transaction, so any number of processes may do this, and may be
-killed. PostgreSQL indexes each job when it is written.
+Housekeeping adds them in batches, because adding one job alone takes ten times as long per job. Until then, a search
+reads these jobs one by one. One transaction adds a batch and moves the mark. So several processes may do this at the
+same time, and kill -9 does no harm. PostgreSQL indexes each job when it is written.
 """
 
 import hashlib
@@ -34,13 +34,13 @@ FIELDS = f"""SELECT job.rowid, tree.id, tree.parent, tree.key, tree.type, tree.a
 
 
 def jobs_behind() -> int:
-    """At most so many jobs are not in the index yet, or are there with old words. On SQLite alone."""
+    """The largest possible number of jobs that are not in the index, or have changed since. Only for SQLite."""
     (number,) = database.execute_sql(COUNT_BEHIND).fetchone()
     return int(number)
 
 
 def index_batch(limit: int = BATCH) -> None:
-    """Add the next jobs to the index, and correct jobs that have changed; at most `limit` of both. On SQLite alone."""
+    """Add the next jobs to the index, and correct jobs that have changed; at most `limit` of each. Only for SQLite."""
     with database.atomic():
         stale = _column("SELECT job_rowid FROM search_stale ORDER BY job_rowid LIMIT ?", limit)
         due = json.dumps(stale + _column(NEXT_WAITING, limit))
@@ -54,7 +54,10 @@ def index_batch(limit: int = BATCH) -> None:
 
 
 def field_token(path: str, value: str | float) -> str:
-    """The token of a value at a dotted path. Equal numbers have the same token; so may, by chance, two other values."""
+    """The token of a value at a dotted path.
+
+    Equal numbers have the same token. Two different values may have the same token by chance.
+    """
     text = f"{path}\0{value}" if isinstance(value, str) else f"{path}\1{float(value) + 0.0!r}"
     digest = int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=6).digest())
     return "".join(chr(TOKEN_START + (digest >> shift) % 2**TOKEN_BITS) for shift in (0, TOKEN_BITS, 2 * TOKEN_BITS))

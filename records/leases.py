@@ -38,7 +38,7 @@ RELEASE = """
     started_at = CASE WHEN cancel_requested THEN started_at END,
     finished_at = CASE WHEN cancel_requested THEN CASE WHEN started_at > ? THEN started_at ELSE ? END END,
     message = NULL, lease_token = NULL, lease_seconds = NULL, lease_expires_at = NULL"""
-# How the times of work are set: only once, and the end is never before the start, as the clock may be set back.
+# Both times are set only once. The end is never before the start, because the clock may be set back.
 ONCE = {
     "started_at": "started_at = COALESCE(started_at, ?)",
     "finished_at": "finished_at = CASE WHEN started_at > COALESCE(finished_at, ?) THEN started_at "
@@ -62,7 +62,8 @@ class WorkRepository(Repository[W]):
     def in_status(self, *statuses: str) -> Expression:
         """The condition that the status is one of these, for page() and count(). Raises Invalid for any other.
 
-        As many records are active as there are workers. No index has several statuses in the order of a list.
+        Only as many records are active as there are workers, so these are few. No index has several statuses in the
+        order of a list.
         """
         for status in statuses:
             self._require_status(status)
@@ -100,10 +101,10 @@ class WorkRepository(Repository[W]):
         return self._claim(worker, lease_seconds, lease_token)
 
     def end_and_claim(self, end: Callable[[], W | None], claim: Callable[[], W | None]) -> tuple[W | None, W | None]:
-        """Record the end of an attempt and lease the next record, in one transaction: with one write to the disk.
+        """Record the end of an attempt and lease the next record, in one transaction with one write to the disk.
 
         end() and claim() are calls of this repository. Returns their records. If end() returns None, because the record
-        was deleted, nothing is claimed. If one raises an error, nothing has changed.
+        was deleted, nothing is claimed. If one of them raises an error, nothing is changed.
         """
         with database.atomic():
             ended = end()
@@ -298,7 +299,7 @@ class WorkRepository(Repository[W]):
         return {**fields, "progress": 100} if status == self.statuses.completed else fields
 
     def _assignments(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
-        """Also renew the lease. A start and an end are recorded once, and the end is never before the start."""
+        """The changes, and the renewal of the lease. The start and the end are recorded only once."""
         implied = self._implied(changes)
         once = {name: microseconds(implied.pop(name)) for name in ONCE if implied.get(name) is not None}
         clauses = [writes.assign(self.model, name, value) for name, value in implied.items()]

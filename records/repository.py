@@ -1,4 +1,4 @@
-"""The verbs all records share: create, read, list, change and delete, one statement where one will do."""
+"""The methods that all records have: create, read, list, change and delete, each with one statement if possible."""
 
 import hashlib
 import json
@@ -22,12 +22,12 @@ from records.tally import tally
 from records.writes import Clause
 
 R = TypeVar("R", bound=Record)
-MOST_ROWS = 2**63 - 1  # that a limit may have
+MOST_ROWS = 2**63 - 1  # the largest limit
 TRIES = 2  # of a change
 
 
 class Repository(Generic[R]):
-    """The verbs all records share; made with or without a session."""
+    """The methods that all records have. Works with or without a session."""
 
     model: ClassVar[Any]
 
@@ -58,14 +58,14 @@ class Repository(Generic[R]):
         return self.page(Page(limit=limit, offset=offset))
 
     def create(self, **fields: Any) -> R:
-        """The new record, durable when this returns. Raises Conflict for a taken id, Invalid, MissingParent."""
+        """Create a record. Returns it when it is on disk. Raises Conflict for a taken id, Invalid, MissingParent."""
         record, created = self.create_once(**fields)
         if not created:
             raise Conflict(f"{self.name} {record.record_id} exists already")
         return record
 
     def create_once(self, **fields: Any) -> tuple[R, bool]:
-        """(record, True) when made now, (record, False) when the same request made it before.
+        """(record, True) if this call created the record; (record, False) if the same request had created it before.
 
         Raises Conflict when the id is taken by another request, Invalid, MissingParent.
         """
@@ -90,7 +90,7 @@ class Repository(Generic[R]):
         return row, False
 
     def delete(self, record_id: str, if_match: Sequence[int] | None = None) -> bool:
-        """True when it was there and is gone, and what belonged to it too. Raises Stale."""
+        """Delete a record and its children. Returns False if there is none. Raises Stale."""
         with writes.transaction():
             gone = writes.delete(self.model, [self._is(record_id), *self._unchanged(if_match)])
             kept = None if gone or if_match is None else self.get_row(record_id)
@@ -109,7 +109,7 @@ class Repository(Generic[R]):
         return self._merged(rows.columns(self.model), page, where)
 
     def page_keys(self, page: Page, *where: Expression) -> tuple[list[Key], list[Row]]:
-        """(the keys of these records, the rows of all of them or of none). Rows are read if that takes no longer."""
+        """(the keys of these records, their rows). Without rows if only the keys were read: for plain conditions."""
         if self._is_plain(where):
             return self._merged(key_columns(self.model, page.sort), page, where), []
         read = self.page_rows(page, *where)
@@ -120,11 +120,11 @@ class Repository(Generic[R]):
         return self._read(_select_where_in(self.model, self.key.column_name, len(record_ids)), record_ids)
 
     def _lists(self, page: Page, where: Sequence[Expression]) -> list[Sequence[Expression]]:
-        """The conditions of the lists that a page is merged from."""
+        """The lists that are merged into a page, as conditions."""
         return [where]
 
     def _merged(self, columns: str, page: Page, where: Sequence[Expression]) -> list[Any]:
-        """A page of several lists together."""
+        """One page, merged from several lists."""
         order, lists = in_order(self.model, page), self._lists(page, where)
         parts = [self._list(columns, page, *conditions) for conditions in lists]
         inner = [min(page.limit + page.offset, MOST_ROWS), 0] if is_postgresql() and len(parts) > 1 else []
@@ -181,7 +181,7 @@ class Repository(Generic[R]):
         if_match: Sequence[int] | None = None,
         lease_token: str | None = None,
     ) -> Row | None:
-        """Change a record. Returns its row as it is then, or None if there is none. One statement decides and changes.
+        """Change a record. Returns its new row, or None if there is none. One statement checks and changes it.
 
         Raises Invalid, MissingParent, WrongStatus, LeaseLost, and Stale when its version is none of if_match.
         """
@@ -240,7 +240,7 @@ class Repository(Generic[R]):
         return Stale(f"{self.name} {record_id} changed since it was read: read it again")
 
     def _allowed(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
-        """What must hold for these changes, besides the rules the database keeps."""
+        """The conditions that these changes need, in addition to the rules of the database."""
         return []
 
     def _implied(self, fields: dict[str, Any]) -> dict[str, Any]:
@@ -248,11 +248,11 @@ class Repository(Generic[R]):
         return fields
 
     def _refusal(self, record: Any, changes: dict[str, Any], lease_token: str | None) -> LedgerError:
-        """Why _allowed() did not hold for this record."""
+        """The error if the record did not meet _allowed()."""
         return Conflict(f"{self.name} {record.record_id} does not allow this change")
 
     def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Column names and values; a foreign key may be given as job_id, job or a record."""
+        """Column names and values; a foreign key may be passed as job_id, job or a record."""
         columns = self.model._meta.combined
         unknown = [name for name in fields if name not in columns]
         if unknown:
@@ -268,7 +268,7 @@ def fingerprint(fields: dict[str, Any]) -> str:
 
 
 def _shortest(digits: str) -> float | int:
-    """30.0 is 30: JSON knows one kind of number."""
+    """30.0 becomes 30, because JSON has only one kind of number."""
     number = float(digits)
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 

@@ -87,7 +87,7 @@ class JobSearch(JobRepository):
         return False
 
     def _among_newest(self, page: Page, *where: Expression) -> list[Row] | None:
-        """The page out of the newest jobs; None when too few of these match."""
+        """The page out of the newest jobs; None if too few of them match."""
         oldest = self._selected(replace(page, limit=1, offset=WALKED * page.limit), *where).select(Job.created_at)
         near = (Job.created_at >= oldest, *map(unindexed, self._by_index()))
         jobs = super().page_rows(page, *near, *where)
@@ -159,7 +159,7 @@ class JobSearch(JobRepository):
 
 @contextmanager
 def one_snapshot() -> Iterator[None]:
-    """A block whose statements all read the same state of SQLite, also while jobs are added to the index."""
+    """A block whose statements all read the same state of SQLite, even if another process adds jobs to the index."""
     if database.in_transaction():
         yield
         return

@@ -29,7 +29,7 @@ LOOK_SECONDS = 0.5
 REPORT_SECONDS = 0.5
 UNKNOWN = "unknown"
 ERROR_CHARACTERS = 4000
-# The database answers with these errors, and would answer the same again.
+# The database refuses with these errors. A second attempt would get the same error.
 REFUSALS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 FULL = (ENOSPC, EDQUOT)
 FULL_DISK = "the disk of the storage folder is full; make room and it goes on"
@@ -277,7 +277,7 @@ class Attempt:
         return self.repo.statuses.completed if recorded else "lost"
 
     def _end_and_claim(self, record: Callable[[], Any]) -> tuple[Any, Any]:
-        """Record the result, and claim the next record in the same transaction unless the worker must not go on.
+        """Record the result, and claim the next record in the same transaction if the worker may go on.
 
         If the database refuses that, record the result alone: the reason may be the next record.
         """

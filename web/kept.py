@@ -1,6 +1,6 @@
-"""Keeps the JSON of rows that are often read, by id and version, so that it is written once for each version.
+"""Caches the JSON of records by id and version, so that each version is written as JSON only once.
 
-A list of fifty takes half the time when its fragments are kept.
+With the cache, a list of fifty takes half the time.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,8 +19,8 @@ LARGEST = 16 * 1024  # bytes of a fragment; a larger one is written each time
 class Kept:
     """Fragments of one model, in two generations: when the new one is full, it replaces the old one.
 
-    So a fragment that is not read for a whole generation is dropped. A lock is not needed: the worst that two threads
-    can do is to write a fragment twice.
+    So a fragment that is not read for a whole generation is dropped. It needs no lock: at worst, two threads write the
+    same fragment twice.
     """
 
     def __init__(self, model: Any) -> None:
