@@ -139,7 +139,8 @@ class Settings(BaseSettings):
             return None
         if job_type == "diffrhythm":
             return "no worker here runs DiffRhythm; set DIFFRHYTHM_COMMAND and start the service again"
-        return f"no worker here has a generator for {job_type}; there are generators for diffrhythm and synth"
+        present = " and ".join(sorted(self.job_types))
+        return f"no worker here has a generator for {job_type}; there is one for {present}"
 
     @property
     def is_postgresql(self) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from errno import ENOSPC
+from types import FrameType
 from typing import Any, ClassVar
 
 from database import AWAY, init_database, release_connection
@@ -181,8 +182,7 @@ def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> 
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     settings, shutdown = get_settings(), threading.Event()
     init_database(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: shutdown.set())
+    stop_at_signals(shutdown)
     if parent is not None:
         on_death_of_parent(parent, shutdown.set)
     house = housekeeping.start(Storage(settings), shutdown)
@@ -191,6 +191,23 @@ def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> 
     house.join(JOIN_SECONDS)  # so that the process does not end during a statement of housekeeping
     for worker in running:
         worker.result()
+
+
+def stop_at_signals(shutdown: threading.Event) -> None:
+    """Set shutdown at the first SIGTERM or Ctrl-C, and ignore the following ones.
+
+    Ctrl-C in a terminal sends SIGINT to a worker, and then its parent sends SIGTERM. A second handler inside of set()
+    would wait for ever for the lock that the first one holds.
+    """
+    signals = (signal.SIGTERM, signal.SIGINT)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for one in signals:
+            signal.signal(one, signal.SIG_IGN)
+        shutdown.set()
+
+    for number in signals:
+        signal.signal(number, stop)
 
 
 def _run(worker: Worker) -> None:

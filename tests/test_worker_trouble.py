@@ -1,5 +1,7 @@
 """What goes wrong while a job is made: the generator, the disk, a cancel, a deletion."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from models import Job, Track
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio.worker import JobWorker
-from tests.conftest import wait_for
+from tests.conftest import ROOT, wait_for
 from tests.workers import make, named, running_in, stored
 
 jobs, tracks = JobRepository(), TrackRepository()
@@ -161,3 +163,26 @@ def test_what_a_killed_attempt_left_is_removed_by_the_next(studio: Settings) -> 
     tracks.create(track_id="by-hand", job_id=job.job_id, file_path_wav=f"jobs/{job.job_id}/ba9876543210/song.wav")
     assert JobWorker(studio).tick(0)
     assert "left" in (folder / "song.wav").read_text() and not folder.with_name("0123456789ab").exists()
+
+
+NESTED = """
+import os, signal, threading
+from studio.worker import stop_at_signals
+
+class Slow(threading.Event):
+    def set(self):
+        with self._cond:
+            os.kill(os.getpid(), signal.SIGTERM)  # as the parent does just after Ctrl-C
+            sum(range(1000))
+            self._flag = True
+
+shutdown = Slow()
+stop_at_signals(shutdown)
+os.kill(os.getpid(), signal.SIGINT)
+print(shutdown.is_set())
+"""
+
+
+def test_a_second_stop_signal_during_the_first_does_not_stop_the_worker_for_ever() -> None:
+    done = subprocess.run([sys.executable, "-c", NESTED], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert done.stdout == "True\n"
