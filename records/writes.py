@@ -45,27 +45,22 @@ def update(model: Any, changes: Sequence[Clause], guards: Sequence[Clause]) -> R
     The changes must set updated_at to a later time, as touched() does. Otherwise a trigger sets it, but SQLite returns
     the row before its triggers run.
     """
-    assignments = ", ".join([sql for sql, _ in changes])
-    conditions = " AND ".join([sql for sql, _ in guards])
-    values = [value for _, values in (*changes, *guards) for value in values]
-    return _returned(model, f"UPDATE {model._meta.table_name} SET {assignments} WHERE {conditions}", values)
+    sql = f"UPDATE {model._meta.table_name} SET {_joined(', ', changes)} WHERE {_joined(' AND ', guards)}"
+    return _returned(model, sql, _values(*changes, *guards))
 
 
 def check(model: Any, key: Clause, guards: Sequence[Clause]) -> tuple[Row | None, bool]:
     """(the row of the record with this key, True if it meets every guard); (None, False) if there is no such record."""
     conditions = " AND ".join([f"({sql})" for sql, _ in guards]) or "1 = 1"
     sql = f"SELECT {rows.columns(model)}, {conditions} FROM {model._meta.table_name} WHERE {key[0]}"
-    values = [value for _, values in (*guards, key) for value in values]
-    row = database.execute_sql(placed(sql), values).fetchone()
+    row = database.execute_sql(placed(sql), _values(*guards, key)).fetchone()
     return (None, False) if row is None else (row[:-1], bool(row[-1]))
 
 
 def delete(model: Any, guards: Sequence[Clause]) -> bool:
     """Delete the one record that meets every guard. Returns False if no record meets them."""
-    conditions = " AND ".join([sql for sql, _ in guards])
-    values = [value for _, values in guards for value in values]
-    sql = placed(f"DELETE FROM {model._meta.table_name} WHERE {conditions}")
-    return bool(database.execute_sql(sql, values).rowcount)
+    sql = placed(f"DELETE FROM {model._meta.table_name} WHERE {_joined(' AND ', guards)}")
+    return bool(database.execute_sql(sql, _values(*guards)).rowcount)
 
 
 def assign(model: Any, name: str, value: Any) -> Clause:
@@ -82,6 +77,15 @@ def touched(now: datetime) -> Clause:
 def is_one_of(column: str, values: Sequence[Any]) -> Clause:
     """The condition that the column has one of these values."""
     return (f"{column} IN ({', '.join('?' * len(values))})" if values else "1 = 0"), tuple(values)
+
+
+def _joined(separator: str, clauses: Sequence[Clause]) -> str:
+    return separator.join([sql for sql, _ in clauses])
+
+
+def _values(*clauses: Clause) -> list[Any]:
+    """The values of all clauses, in the order of their placeholders."""
+    return [value for _, values in clauses for value in values]
 
 
 @lru_cache(KEPT_INSERTS)

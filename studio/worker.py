@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from errno import ENOSPC
 from types import FrameType
@@ -33,6 +33,7 @@ IDLE_SECONDS = 0.2
 LOOK_SECONDS = 30.0
 LONGEST_PAUSE = 30.0
 JOIN_SECONDS = 3.0
+WAKE_SECONDS = 0.5
 
 
 class Worker:
@@ -188,6 +189,8 @@ def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> 
     house = housekeeping.start(Storage(settings), shutdown)
     with ThreadPoolExecutor() as pool:
         running = [pool.submit(_run, WORKERS[kind](settings, shutdown)) for kind in kinds]
+        while wait(running, WAKE_SECONDS).not_done:
+            pass  # Python handles a signal when this thread wakes up
     house.join(JOIN_SECONDS)  # so that the process does not end during a statement of housekeeping
     for worker in running:
         worker.result()

@@ -73,7 +73,7 @@ def test_ids_differ_also_if_a_script_seeds_its_random_numbers() -> None:
 
 
 def test_ids_differ_in_forked_processes() -> None:
-    fork = "import os; from models import new_id; new_id(); os.fork(); print(new_id())"
+    fork = "import os; from models import new_id; new_id(); os.fork(); os.write(1, f'{new_id()} '.encode())"
     printed = subprocess.run([sys.executable, "-c", fork], cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
     assert len(set(printed.split())) == 2
 
