@@ -11,7 +11,8 @@ from flask import Flask
 import commands
 import models
 import repos
-from database import commit_in_groups, give_back_connection, init_database, release
+from commands.failures import exit_with_sentence, is_lookup
+from database import commit_in_groups, give_back_connection, init_at_first_use, init_database, release
 from errors import CannotStart
 from files.derived import Derivatives
 from files.storage import Storage, make_storage_folder
@@ -30,16 +31,16 @@ from web.operations import IdConverter
 UNDELIVERED = 1000  # without WEBHOOK_URL, this many of the newest webhooks are kept, in case it is set later
 
 
-@commands.exit_with_sentence()
+@exit_with_sentence()
 def create_app(settings: Settings | None = None) -> Flask:
     """Create the Flask app for these settings; by default, for the settings of the environment.
 
-    Brings the schema of the database up to date. Raises CannotStart with a sentence that says what to do. In a command
-    of `flask`, this error ends the command.
+    Brings the schema of the database up to date; while `flask` looks for a command, only the first statement does this.
+    Raises CannotStart with a sentence that says what to do. In a command of `flask`, this error ends the command.
     """
     settings = settings or get_settings()
     make_storage_folder(settings)
-    init_database(settings)
+    (init_at_first_use if is_lookup() else init_database)(settings)
 
     app = LeanFlask(__name__, static_folder=None)
     app.extensions[current.NAME] = make_services(settings)

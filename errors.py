@@ -1,6 +1,6 @@
 """The errors of the service. The text of each is a sentence that says what to do.
 
-web/problems.py turns them into problem+json. app.py and commands.py print them as one line on stderr.
+web/problems.py turns them into problem+json. app.py and commands/ print them as one line on stderr.
 """
 
 
@@ -9,7 +9,7 @@ class LedgerError(Exception):
 
 
 class CannotStart(LedgerError):
-    """The service cannot start. app.py and commands.py print the sentence and exit."""
+    """The service cannot start. app.py and commands/ print the sentence and exit."""
 
 
 class SettingsError(CannotStart):

@@ -105,12 +105,17 @@ def server_version() -> str:
     return f"{kind} {database.execute_sql(query).fetchone()[0]}"
 
 
-def _bind_for_script() -> None:
-    """Bind the database of the environment's settings; its first connection brings the schema up to date."""
+def init_at_first_use(settings: Settings) -> None:
+    """Bind the database of these settings; its first connection brings the schema up to date. Raises SettingsError."""
     from database.schema import init_database
 
-    bind(get_settings())
+    bind(settings)
     database.obj.prepare = init_database
+
+
+def _bind_for_script() -> None:
+    """Bind the database of the environment."""
+    init_at_first_use(get_settings())
 
 
 def _open(settings: Settings) -> peewee.Database:

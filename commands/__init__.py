@@ -1,0 +1,13 @@
+"""The commands of `flask`. Each is thin and calls maintenance, studio or repos. A failure ends it with one sentence."""
+
+from flask import Flask
+
+from commands.worker import worker
+
+COMMANDS = (worker,)
+
+
+def register(app: Flask) -> None:
+    """Add the commands to an app."""
+    for command in COMMANDS:
+        app.cli.add_command(command)

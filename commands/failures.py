@@ -1,0 +1,40 @@
+"""Ends a command with one sentence and exit code 1, and says whether a command of this service is being looked up."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from database import AWAY
+from errors import LedgerError
+
+
+@contextmanager
+def exit_with_sentence() -> Iterator[None]:
+    """Turn an error of this service into one line on stderr and exit code 1 in a command; raise it everywhere else."""
+    try:
+        yield
+    except (LedgerError, *AWAY, OSError) as error:
+        if click.get_current_context(silent=True) is None:
+            raise
+        sys.exit(_sentence(error))
+
+
+def is_lookup() -> bool:
+    """True while `flask` looks for a command of this service in the app; False in `flask run`, and in a server.
+
+    Some commands work without the database, or when it is damaged. So the lookup must not open it.
+    """
+    context = click.get_current_context(silent=True)
+    return context is not None and context.parent is None
+
+
+def _sentence(error: Exception) -> str:
+    """The error in one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, LedgerError):
+        return text
+    if isinstance(error, OSError):
+        return f"A file cannot be used ({text}): give this user the right to it, or make room on the disk."
+    return f"The database cannot be used ({text}): see that it is running and not locked, then repeat the command."

@@ -1,0 +1,72 @@
+"""What a command prints: JSON or a table on stdout, progress on stderr (a bar on a terminal, lines elsewhere)."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from database import to_json
+from maintenance.reports import Report
+
+LINE_SECONDS = 10.0  # between two lines about the same work
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+@contextmanager
+def progress() -> Iterator[Report]:
+    """A Report that draws a bar for each kind of work on a terminal, and prints lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    from rich.console import Console  # only commands load rich
+    from rich.progress import MofNCompleteColumn, Progress, TaskID, TimeRemainingColumn
+
+    tasks: dict[str, TaskID] = {}
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+
+        def draw(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield draw
+
+
+class Lines:
+    """A Report that prints a line when work begins, every ten seconds, and when it is done."""
+
+    def __init__(self) -> None:
+        self._printed: dict[str, float] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Print a line, if it is time for one."""
+        now = time.monotonic()
+        if what not in self._printed or done >= total or now - self._printed[what] >= LINE_SECONDS:
+            self._printed[what] = now
+            click.echo(f"{what}: {done} of {total}", err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as one line of JSON."""
+    click.echo(to_json(value))
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows as a table: framed and fitted to a terminal, and as tab-separated text elsewhere."""
+    if not sys.stdout.isatty():
+        for row in [headings, *rows]:
+            click.echo("\t".join(str(value).replace("\t", " ").replace("\n", " ") for value in row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headings)
+    for row in rows:
+        table.add_row(*(Text(str(value)) for value in row))
+    Console().print(table)
