@@ -15,10 +15,18 @@ from settings import Settings, get_settings
 AWAY = (peewee.PeeweeException, MaxConnectionsExceeded)
 
 sql_log = logging.getLogger("ledger.sql")
+# A proxy looks up every other attribute by a function call, and its own transactions do so ten times. So these methods
+# are copied to it: 5 of the 14 microseconds of an empty transaction.
+FREQUENT = ("execute_sql", "in_transaction", "atomic", "transaction")
 
 
 class BoundDatabase(DatabaseProxy):
     """The database of this process. If none is bound at its first use, it binds the database of the environment."""
+
+    def initialize(self, obj: Any) -> None:
+        """Bind a database."""
+        super().initialize(obj)
+        self.__dict__.update({name: getattr(obj, name) for name in FREQUENT if obj is not None})
 
     def __getattr__(self, name: str) -> Any:
         if self.obj is None:
