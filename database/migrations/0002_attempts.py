@@ -8,18 +8,17 @@ KINDS = ("job", "loop")
 def up(migrator: object, db: Database) -> None:
     """Add the numbers, which begin at 0, and the triggers that count attempts. records/tally.py counts the leases."""
     for kind in KINDS:
-        for entity in ("attempt", "expiry"):
-            db.execute_sql(f"INSERT INTO tally (entity, status, number) VALUES ('{entity}', '{kind}', 0)")
         for statement in postgresql(kind) if isinstance(db, PostgresqlDatabase) else sqlite(kind):
             db.execute_sql(statement)
 
 
 def sqlite(kind: str) -> list[str]:
-    """The trigger for SQLite. Each number has one row."""
+    """The rows of the numbers and the trigger, for SQLite."""
     return [
+        f"INSERT INTO tally (entity, status, number) VALUES ('attempt', '{kind}', 0), ('expiry', '{kind}', 0)",
         f"""CREATE TRIGGER {kind}_attempted AFTER UPDATE OF attempts ON {kind} WHEN NEW.attempts > OLD.attempts
         BEGIN UPDATE tally SET number = number + NEW.attempts - OLD.attempts
-        WHERE entity = 'attempt' AND status = '{kind}'; END"""
+        WHERE entity = 'attempt' AND status = '{kind}'; END""",
     ]
 
 
