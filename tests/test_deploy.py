@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
-from flask.testing import FlaskClient
 
 from settings import Settings
-from tests.conftest import Server, on_sqlite
+from tests.conftest import Server
 from tests.documents import BLOCK, links
 from tests.service import ROOT, UNMEASURED
 
@@ -112,12 +111,15 @@ def test_docker_reads_the_compose_file() -> None:
     subprocess.run(command, check=True, env={**os.environ, **secrets})
 
 
-@on_sqlite
-def test_every_metric_of_an_alert_exists(client: FlaskClient) -> None:
-    named = set(re.findall(r"\bledger_\w+", " ".join(rule["expr"] for rule in ALERTS)))
-    present = set(re.findall(r"^# TYPE (\w+)", client.get("/metrics").text, re.M))
-    missing = {SUFFIX.sub("", name) for name in named} - {SUFFIX.sub("", name) for name in present}
-    assert missing - WITH_BACKUPS == set()
+def test_every_metric_and_label_of_an_alert_exists(service: Server) -> None:
+    assert service.call("GET", "/api/jobs")[0] == 200
+    text = service.call("GET", "/metrics")[1].decode()
+    present = {SUFFIX.sub("", name) for name in re.findall(r"^# TYPE (\w+)", text, re.M)}
+    expressions = " ".join(rule["expr"] for rule in ALERTS)
+    named = {SUFFIX.sub("", name) for name in re.findall(r"\bledger_\w+", expressions)}
+    labels = set(re.findall(r'\b(?:route|file)="[^"]+"', expressions))
+    assert len(named) > 10 and named - present - WITH_BACKUPS == set()
+    assert len(labels) == 2 and all(label in text for label in labels)
 
 
 def test_the_alerts_fire_when_they_must(tmp_path: Path) -> None:
@@ -135,16 +137,11 @@ def test_the_documents_explain_every_alert() -> None:
 def test_the_documents_link_every_file_of_deploy_and_copy_none() -> None:
     linked = {Path(link).name for link in links(OPERATIONS) if link.startswith("../deploy/")}
     assert {path.name for path in DEPLOY.iterdir()} - linked == {"Dockerfile.dockerignore"}
-    assert {match[1] for match in BLOCK.finditer(OPERATIONS.read_text())} & {
-        "nginx",
-        "caddy",
-        "yaml",
-        "dockerfile",
-    } == set()
+    languages = {match[1] for match in BLOCK.finditer(OPERATIONS.read_text())}
+    assert languages & {"nginx", "caddy", "dockerfile"} == set()
 
 
 def test_the_documents_say_what_a_disaster_loses() -> None:
     seconds = re.findall(r"^\s+\w+-interval: (\d+)s$", (DEPLOY / "litestream.yml").read_text(), re.M)
-    assert (
-        len(seconds) == 2 and f"at most {sum(map(int, seconds))} seconds after their commit" in OPERATIONS.read_text()
-    )
+    promise = f"at most {sum(map(int, seconds))} seconds after their commit"
+    assert len(seconds) == 2 and promise in OPERATIONS.read_text()
