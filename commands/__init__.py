@@ -2,9 +2,10 @@
 
 from flask import Flask
 
+from commands.transfer import export, import_
 from commands.worker import worker
 
-COMMANDS = (worker,)
+COMMANDS = (export, import_, worker)
 
 
 def register(app: Flask) -> None:
