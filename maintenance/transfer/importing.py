@@ -19,11 +19,8 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-import peewee
-
 from database import database, is_postgresql
-from database.snapshot import allow_pauses
-from errors import Busy, Invalid
+from errors import Invalid
 from maintenance.reports import Report, silent
 from maintenance.transfer import loading
 from maintenance.transfer.form import MODELS, RECORDS, shown, stored
@@ -35,8 +32,6 @@ from records.tally import fold_tally
 from records.writes import placed
 
 CLOCK_SLACK = 1_000_000  # microseconds between the clock of a program and that of the database
-LOCK = "LOCK TABLE job, track, loop, event, delivery IN SHARE ROW EXCLUSIVE MODE"
-LOCK_MILLISECONDS = 900  # less than deadlock_timeout, so this process gives up first and no writer fails
 
 
 def import_file(file: BinaryIO, report: Report = silent) -> dict[str, int]:
@@ -47,7 +42,7 @@ def import_file(file: BinaryIO, report: Report = silent) -> dict[str, int]:
     with _whole(file) as (whole, size):
         lines = Lines(whole, size, report)
         with database.atomic():
-            _lock()
+            loading.keep_writers_out()
             load = Load(lines.header)
             for kind, batch in lines.batches():
                 load.add(kind, batch)
@@ -160,18 +155,6 @@ def _whole(file: BinaryIO) -> Generator[tuple[BinaryIO, int]]:
         size = copy.tell()
         copy.seek(0)
         yield copy, size
-
-
-def _lock() -> None:
-    """Keep other writers out until the end of the transaction. On SQLite they are out already."""
-    if not is_postgresql():
-        return
-    allow_pauses()
-    database.execute_sql(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
-    try:
-        database.execute_sql(LOCK)
-    except peewee.OperationalError:
-        raise Busy("Another program writes to the database: stop the service, then import again.") from None
 
 
 def _raise_sequence(event_id: int) -> None:

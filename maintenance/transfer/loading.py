@@ -4,13 +4,30 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from database import database
+import peewee
+
+from database import database, is_postgresql
 from database.refusals import rules_named
-from errors import Invalid
+from database.snapshot import allow_pauses
+from errors import Busy, Invalid
 from records import rows
 from records.writes import placed
 
+LOCK = "LOCK TABLE job, track, loop, event, delivery IN SHARE ROW EXCLUSIVE MODE"
+LOCK_MILLISECONDS = 900  # less than deadlock_timeout, so this process gives up first and no writer fails
 Values = tuple[Any, ...]
+
+
+def keep_writers_out() -> None:
+    """Let no other process write until the end of this transaction. On SQLite this is so already. Raises Busy."""
+    if not is_postgresql():
+        return
+    allow_pauses()
+    database.execute_sql(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
+    try:
+        database.execute_sql(LOCK)
+    except peewee.OperationalError:
+        raise Busy("Another program writes to the database: stop the service, then repeat the command.") from None
 
 
 def insert(model: Any, batch: Sequence[Values]) -> Iterator[tuple[Values, Invalid]]:
