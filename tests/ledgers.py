@@ -15,8 +15,9 @@ from settings import Settings
 
 START = 1_700_000_000_000_000
 # Numbers and keys that PostgreSQL stores in another way than they were written.
-METADATA = """{"z": 1, "a": {"Ё": 1.50, "b": -0.0}, "n": [1e16, 1E-7, 1e300, 9300000000000000000, 1.2345678901234567e17,
-    12345678901234567890, 20.0, 1e2, 5e-324], "s": "\\u00e9 🎵 \\\\", "t": [true, null, {}, []]}"""
+METADATA = """{"z": 1, "x": 9.3e18, "a": {"Ё": 1.50, "b": -0.0}, "n": [1e16, 1E-7, 1e300, 9300000000000000000,
+    1.2345678901234567e17, 12345678901234567890, 20.0, 1e2, 5e-324],
+    "s": "\\u00e9 🎵 \\\\", "t": [true, null, {}, []]}"""
 
 
 def fill(number: int) -> None:

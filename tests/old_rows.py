@@ -28,6 +28,12 @@ ODD: list[tuple[str, str, Any, str]] = [
         "NaN",
     ),
     ("job", r"""job_metadata = '{"a":"\ud800"}'""", ("metadata", {"a": "\ufffd"}), ""),
+    (
+        "job",
+        """job_metadata = '{"legacy":1}', progress = -1""",
+        ("metadata", {"legacy": 1, "legacy_": {"progress": -1}}),
+        "-1",
+    ),
     ("job", "created_at = NULL, updated_at = '2024-05-01 12:00:01'", ("version", SECOND), ""),
     ("job", "created_at = NULL, updated_at = NULL, prompt = 'timeless'", ("prompt", "timeless"), "is no time"),
     ("job", "created_at = 'yesterday', updated_at = '2024-05-01T14:00:01+02:00'", ("version", SECOND), "is no time"),
@@ -53,5 +59,6 @@ LEFT_OUT = [
     ("loops", "UPDATE loops SET track_id = '' WHERE loop_id = 'loop-0'", "it has no track_id"),
     ("tracks", "UPDATE tracks SET job_id = 'nobody' WHERE track_id = 'track-0'", "its job 'nobody' is not here"),
     ("tracks", "DELETE FROM jobs WHERE job_id = 'job-0'", "its job 'job-0' is not here"),
+    ("jobs", "UPDATE jobs SET job_id = CAST('job-1' AS BLOB) WHERE job_id = 'job-0'", "the id job-1 is there twice"),
     ("jobs", "UPDATE jobs SET job_id = '' WHERE job_id = 'job-0'", "it has no id"),
 ]

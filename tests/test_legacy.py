@@ -25,6 +25,7 @@ from tests.ledgers import counts
 from tests.old_rows import LEFT_OUT, ODD
 from tests.old_service import at, fill_old, micros, old_job, old_loop, old_track, run_sql
 from tests.service import ROOT, clean_environment
+from tests.test_commands import flask
 
 MEANS = {"queued": "pending", "processing": "pending", "generating": "pending"}
 KILLS = thorough(20, 3)
@@ -205,12 +206,21 @@ def test_a_file_that_is_no_database_is_refused(
         (tmp_path / "x.db").write_bytes(text)
     with pytest.raises(Invalid, match=sentence):
         take_over(tmp_path / "x.db", store)
+    with pytest.raises(Invalid, match="is no folder"):
+        take_over(tmp_path / "x.db", store, tmp_path / "nowhere")
+
+
+def test_the_old_file_is_not_changed_if_it_is_at_db_path(old: Path) -> None:
+    before = old.read_bytes()
+    answer = flask(old.parent, "import-legacy", "old.db", DB_PATH=str(old))
+    assert answer.returncode == 1 and "set DB_PATH to another file" in answer.stderr
+    assert old.read_bytes() == before
 
 
 @on_sqlite
-def test_a_database_of_another_program_is_refused(store: Storage, ledger: Settings, old: Path) -> None:
+def test_a_database_of_another_program_is_refused(store: Storage, template: Path, old: Path) -> None:
     with pytest.raises(Invalid, match="it has no table jobs with job_id"):
-        take_over(ledger.sqlite_path, store)
+        take_over(template, store)
     run_sql(old, "ALTER TABLE jobs DROP COLUMN error")  # an older version of the old service
     assert take_over(old, store).tables["jobs"]["added"] == 3
 
@@ -225,12 +235,28 @@ def test_the_audio_is_copied_once_and_each_track_has_its_own(store: Storage, old
     assert take_over(old, store, output).files == {"copied": 0, "missing": 0}
 
 
+def test_a_file_that_is_in_the_storage_folder_already_is_used(store: Storage, old: Path) -> None:
+    (store.root / "song.wav").write_bytes(b"sound")
+    run_sql(old, f"UPDATE tracks SET file_path_wav = '{store.root / 'song.wav'}' WHERE track_id = 'track-0'")
+    assert take_over(old, store).odd == []
+    assert Track.get_by_id("track-0").file_path_wav == "song.wav"
+
+
 @pytest.mark.parametrize(
-    "path", ["output/missing.wav", "output/link.wav", "output/../secret.wav", "output", "/etc/hosts"]
+    "path",
+    [
+        "output/missing.wav",
+        "output/link.wav",
+        "output/folder/secret.wav",
+        "output/../secret.wav",
+        "output",
+        "/etc/hosts",
+    ],
 )
 def test_nothing_outside_the_folder_is_copied(store: Storage, old: Path, output: Path, path: str) -> None:
     (output.parent / "secret.wav").write_bytes(b"secret")
     (output / "link.wav").symlink_to(output.parent / "secret.wav")
+    (output / "folder").symlink_to(output.parent)
     run_sql(old, f"UPDATE tracks SET file_path_wav = '{path}' WHERE track_id = 'track-0'")
     result = take_over(old, store, output)
     assert result.files == {"copied": 2, "missing": 1}

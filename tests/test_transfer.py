@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from database import database, init_database, release
-from errors import Invalid, Pruned
+from errors import Busy, Invalid, Pruned
 from maintenance import housekeeping
 from maintenance.transfer import exporting
 from models import Delivery, Event, Job, Loop, Track, utc_now
@@ -19,7 +19,7 @@ from records.commits import newest
 from records.tally import tally
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
-from tests.conftest import matching_ids, on_sqlite, thorough
+from tests.conftest import matching_ids, on_postgresql, on_sqlite, thorough
 from tests.ledgers import another, counts, exported, fill, import_bytes, live, now, parse
 
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
@@ -243,6 +243,25 @@ def test_an_increment_leaves_later_versions_alone(ledger: Settings) -> None:
     assert tracks.get_by_id("done-1") is not None and exported() != before
 
 
+@pytest.mark.parametrize(
+    ("what", "fields", "sentence"),
+    [
+        ("job", {"prompt": "another"}, "exists here and differs"),
+        ("job", {"progress": 101, "updated_at": "2999-01-01T00:00:00Z"}, "progress must be an integer from 0 to 100"),
+        ("event", {"change": "deleted"}, "exists here and differs"),
+        ("deleted", {"entity": "song"}, "a deletion must have"),
+    ],
+)
+def test_a_wrong_increment_is_refused(ledger: Settings, what: str, fields: dict[str, Any], sentence: str) -> None:
+    live()
+    increment = exported(0)
+    number = [line["kind"] for line in parse(increment)].index(what) + 1
+    before = exported()
+    with pytest.raises(Invalid, match=f"Line {number}: .*{sentence}"):
+        import_bytes(changed(increment, number, **fields))
+    assert exported() == before
+
+
 def test_an_increment_from_before_the_oldest_event_is_refused(ledger: Settings) -> None:
     live()
     moment = now()
@@ -280,6 +299,36 @@ def test_an_export_is_one_moment_and_holds_up_no_writer(ledger: Settings, monkey
 
     monkeypatch.setattr(exporting, "_header", write_then_header)
     assert exported() == before and written and jobs.get_by_id("late")
+
+
+def test_a_field_that_an_older_schema_lacks_has_its_default(ledger: Settings, file: bytes) -> None:
+    lines = [json.loads(line) for line in file.splitlines()]
+    lines[0]["schema"] = "0000_earlier"
+    older = [{name: value for name, value in line.items() if name not in ("priority", "analysis")} for line in lines]
+    import_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in older))
+    assert {job.priority for job in Job.select()} == {0} and Loop.get_by_id("done-1-a").analysis == {}
+    assert counts()["event"] == Event.select().count() > 30
+
+
+def test_an_event_that_an_earlier_export_missed_brings_its_webhook(ledger: Settings) -> None:
+    live()
+    increment = exported(0)
+    last_but_one = Delivery.select().order_by(Delivery.event_id.desc()).offset(1).get().event_id
+    for model in (Event, Delivery):
+        model.delete().where(model.event_id == last_but_one).execute()
+    database.execute_sql("UPDATE pruned SET event_id = 0")
+    import_bytes(increment)
+    assert Delivery.get_by_id(last_but_one) and exported(0) == increment
+
+
+@on_postgresql
+def test_an_import_gives_up_while_a_writer_is_busy_and_the_writer_goes_on(ledger: Settings, file: bytes) -> None:
+    with psycopg.connect(ledger.database_url) as writer:
+        writer.execute("INSERT INTO job (job_id) VALUES ('busy')")
+        with pytest.raises(Busy, match="stop the service"):
+            import_bytes(file)
+        writer.execute("INSERT INTO track (track_id, job_id) VALUES ('busy-1', 'busy')")
+    assert counts() == {"job": 1, "track": 1, "loop": 0, "event": 2}
 
 
 def test_housekeeping_and_workers_go_on_after_an_import(app: Any, file: bytes) -> None:

@@ -22,7 +22,7 @@ from tests.ledgers import another, exported, fill, live
 from tests.service import ROOT, clean_environment
 from tests.test_commands import flask
 
-KILLS = thorough(20, 4)
+KILLS = thorough(20, 3)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def run(command: str, folder: Path, **environment: str) -> subprocess.CompletedP
 
 @on_postgresql
 def test_the_documented_move_to_postgresql_works(source: Settings, database_url: str, tmp_path: Path) -> None:
-    [block] = [block.text for block in blocks("sh") if "flask import" in block.text]
+    [block] = [block.text for block in blocks("sh") if "flask import ledger" in block.text]
     commands = re.sub("postgresql://[^']*", database_url, block)
     answer = run(commands, tmp_path, DB_PATH=str(source.sqlite_path))
     assert answer.returncode == 0, answer.stderr

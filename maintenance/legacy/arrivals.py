@@ -1,7 +1,6 @@
 """Makes a record of each old row. What had to change is kept in its metadata (of a loop: analysis), under `legacy`."""
 
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from database import to_column
@@ -9,8 +8,8 @@ from errors import Invalid
 from maintenance.legacy import values
 from maintenance.legacy.source import Old
 from maintenance.legacy.values import Convert
+from maintenance.transfer.form import defaults
 from models import Job, Loop, Statuses, Track
-from records import rows
 
 MODELS: dict[str, Any] = {"jobs": Job, "tracks": Track, "loops": Loop}
 NOTES = "legacy"
@@ -55,7 +54,7 @@ class Arrival:
         """The values of all columns, in the order of rows.fields()."""
         model = MODELS[self.table]
         notes = "analysis" if model is Loop else "metadata"
-        columns = {**_defaults(model), **self.fields, notes: _with_notes(self.fields.get(notes, {}), self.originals)}
+        columns = {**defaults(model), **self.fields, notes: _with_notes(self.fields.get(notes, {}), self.originals)}
         return tuple(to_column(value) if isinstance(value, dict) else value for value in columns.values())
 
 
@@ -143,11 +142,3 @@ def _with_notes(column: dict[str, Any], originals: dict[str, Any]) -> dict[str, 
     while name in column:
         name += "_"
     return {**column, name: originals}
-
-
-@cache
-def _defaults(model: Any) -> dict[str, Any]:
-    return {
-        field.column_name: {} if field.default is dict else None if callable(field.default) else field.default
-        for field in rows.fields(model)
-    }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from database import database
+from database import bound_settings, database, is_postgresql
 from errors import Invalid
 from files.storage import Storage
 from maintenance.legacy.arrivals import MODELS, Arrival, arrive
@@ -59,6 +59,9 @@ def take_over(path: Path, storage: Storage, files: Path | None = None, report: R
     """
     if files is not None and not files.is_dir():
         raise Invalid(f"{files} is no folder.")
+    ours = bound_settings().sqlite_path
+    if not is_postgresql() and ours.exists() and path.exists() and ours.samefile(path):
+        raise Invalid(f"{path} is the database of this service, too: set DB_PATH to another file.")
     with open_old(path) as old:
         takeover = Takeover(old, Audio(storage, files), report)
         if files is not None:

@@ -4,7 +4,7 @@ An export has everything that a ledger must keep when it moves:
 
 - Records with all their columns. A lease moves with its token. If its worker does not go on, housekeeping puts the work
   back into the queue when the lease ends, and finds the files of the lost attempt by the token.
-- Events with their ids, the highest id that was ever given, and the highest id that was deleted. So clients that resume
+- Events with their ids, the highest id so far, and the highest id that was deleted. So clients that resume
   with Last-Event-ID miss nothing.
 - Deliveries with their webhook_id, so no webhook is lost. A receiver that gets one twice knows it by this id.
 

@@ -48,17 +48,29 @@ def shown(model: Any, row: rows.Row) -> Fields:
     }
 
 
-def stored(model: Any, fields: Fields) -> tuple[Any, ...]:
+def stored(model: Any, fields: Fields, is_older: bool = False) -> tuple[Any, ...]:
     """The values of these fields as the database stores them, in the order of rows.fields().
 
-    Raises Invalid if a field is missing, unknown or of another type.
+    is_older: they come from an older schema, and a field that is missing has its default. Raises Invalid if a field is
+    missing, unknown or of another type.
     """
     columns = _stored(model)
+    if is_older:
+        fields = {**defaults(model), **fields}
     if fields.keys() != columns.keys():
         missing, unknown = sorted(columns.keys() - fields.keys()), sorted(fields.keys() - columns.keys())
         wrong = f"it has no {missing[0]}" if missing else f"{unknown[0]} is no field of this version"
         raise Invalid(wrong)
     return tuple([store(fields[name]) for name, store in columns.items()])
+
+
+@cache
+def defaults(model: Any) -> Fields:
+    """The default of each column in the order of rows.fields(); None for one that is computed, such as an id."""
+    return {
+        field.column_name: {} if field.default is dict else None if callable(field.default) else field.default
+        for field in rows.fields(model)
+    }
 
 
 def canonical(value: Any) -> Any:

@@ -57,15 +57,18 @@ class Load:
         self.header, self.numbers = header, Counter[str]()
         newest_id, self.pruned = newest()
         self.newest = self._removed = max(newest_id, self.pruned)
+        self._late: set[int] = set()  # added events with lower ids: their transactions ended after an earlier export
 
     def add(self, kind: str, batch: list[Line]) -> None:
         """Add lines of one kind. Raises Invalid."""
         if kind == "deleted":
             self._delete(batch)
         elif kind == "event":
-            self._insert(Event, self._new(Event, [line for line in batch if key(Event, line) > self.pruned]))
+            lines = self._new(Event, [line for line in batch if key(Event, line) > self.pruned])
+            self._insert(Event, lines)
+            self._late |= {key(Event, line) for line in lines if key(Event, line) <= self.newest}
         elif kind == "delivery":
-            self._insert(Delivery, [line for line in batch if key(Delivery, line) > self.newest])
+            self._insert(Delivery, [line for line in batch if self._is_new(key(Delivery, line))])
         else:
             self._insert(MODELS[kind], self._new(MODELS[kind], batch))
         if kind not in ("event", "delivery"):
@@ -76,6 +79,10 @@ class Load:
         _execute("UPDATE pruned SET event_id = ?", max(self.pruned, self.header["pruned_event"]))
         _raise_sequence(max(self.newest, self.header["newest_event"], newest()[0]))
         fold_tally()
+
+    def _is_new(self, event_id: int) -> bool:
+        """True if this import has added the event with this id, or the event was deleted before it was exported."""
+        return event_id > self.newest or event_id in self._late
 
     def _new(self, model: Any, batch: list[Line]) -> list[Line]:
         """The lines whose rows do not exist here. Changes the rows that an increment has a later version of."""

@@ -45,6 +45,7 @@ class Lines:
         self._number, self._read = 0, 0
         self._counts = dict.fromkeys(KINDS, 0)
         self.header = self._read_header()
+        self._is_older = self.header["schema"] < schema()
 
     def batches(self) -> Iterator[tuple[str, list[Line]]]:
         """(kind, up to BATCH lines of this kind), in the order of the file. Raises Invalid."""
@@ -94,7 +95,7 @@ class Lines:
 
     def _values(self, kind: str, fields: Fields) -> tuple[Any, ...]:
         try:
-            return _deletion(fields) if kind == "deleted" else stored(MODELS[kind], fields)
+            return _deletion(fields) if kind == "deleted" else stored(MODELS[kind], fields, self._is_older)
         except Invalid as error:
             raise wrong(self._number, str(error)) from None
 
