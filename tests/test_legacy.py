@@ -1,18 +1,13 @@
 """Taking over the old service: every row arrives, arrives changed, or is listed with its reason."""
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from database import init_database
 from errors import Invalid, StorageFull
 from files.storage import Storage
 from maintenance.legacy.takeover import Result, take_over
@@ -21,10 +16,10 @@ from records.tally import tally
 from repos import JobRepository
 from settings import Settings
 from tests.conftest import on_sqlite, thorough
+from tests.killing import kill_at_work, seconds_of_work, start
 from tests.ledgers import counts
 from tests.old_rows import LEFT_OUT, ODD
 from tests.old_service import at, fill_old, micros, old_job, old_loop, old_track, run_sql
-from tests.service import ROOT, clean_environment
 from tests.test_commands import flask
 
 MEANS = {"queued": "pending", "processing": "pending", "generating": "pending"}
@@ -283,39 +278,20 @@ def test_a_full_disk_is_named_and_no_record_is_added(
     assert take_over(old, store, output).files["copied"] == 3
 
 
-def command(old: Path, ledger: Settings, *options: str) -> subprocess.Popen[str]:
-    """`flask import-legacy` as a process."""
-    arguments = [sys.executable, "-m", "flask", "--app", str(ROOT / "app.py"), "import-legacy", str(old), *options]
-    env = clean_environment(DATABASE_URL=ledger.database_url, STORAGE_DIR=str(ledger.storage_dir))
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        arguments, cwd=old.parent, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True
-    )
-
-
 def test_the_command_counts_and_lists_odd_rows(ledger: Settings, old: Path) -> None:
     run_sql(old, "UPDATE jobs SET progress = 500 WHERE job_id = 'job-1'")
-    out, errors = command(old, ledger, "--json").communicate(timeout=60)
+    out, errors = start(ledger, old.parent, "import-legacy", str(old), "--json").communicate(timeout=60)
     result = Result(**json.loads(out))
     assert result.tables["jobs"] == {"rows": 3, "added": 3, "changed": 1, "present": 0, "left_out": 0}, errors
-    out, errors = command(old, ledger).communicate(timeout=60)
+    out, errors = start(ledger, old.parent, "import-legacy", str(old)).communicate(timeout=60)
     assert "jobs\t3\t0\t0\t3\t0" in out.splitlines() and "taking over loops: 3 of 3" in errors
 
 
 def test_a_killed_takeover_has_added_all_or_nothing(ledger: Settings, tmp_path: Path, output: Path) -> None:
-    number = thorough(600, 200)
-    old = tmp_path / "old.db"
-    fill_old(old, number)
-    began = time.monotonic()
-    command(old, ledger, "--files", str(output)).communicate(timeout=100)
-    duration, rng = time.monotonic() - began, random.Random(7)
+    number, arguments = thorough(600, 200), ("import-legacy", "old.db", "--files", str(output))
+    fill_old(tmp_path / "old.db", number)
+    duration, rng = seconds_of_work(ledger, tmp_path, *arguments), random.Random(7)
     for _ in range(KILLS):
         Job.delete().execute()
-        process = command(old, ledger, "--files", str(output))
-        with suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=duration * rng.uniform(0.3, 1.1))
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=20)
-        init_database(ledger)
+        kill_at_work(ledger, tmp_path, *arguments, seconds=duration * rng.uniform(0, 1.2))
         assert Job.select().count() == Track.select().count() == Loop.select().count() in (0, number)

@@ -3,11 +3,8 @@
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ from repos import JobRepository
 from settings import Settings
 from tests.conftest import on_postgresql, thorough
 from tests.documents import blocks
+from tests.killing import kill_at_work, seconds_of_work
 from tests.ledgers import another, exported, fill, live
 from tests.service import ROOT, clean_environment
 from tests.test_commands import flask
@@ -111,30 +109,16 @@ def empty() -> None:
     database.execute_sql("UPDATE pruned SET event_id = 0")
 
 
-def import_and_kill(file: Path, settings: Settings, seconds: float) -> None:
-    """Run `flask import` and kill it after these seconds, unless it has ended."""
-    command = [sys.executable, "-m", "flask", "--app", str(ROOT / "app.py"), "import", str(file)]
-    env = clean_environment(DATABASE_URL=settings.database_url, STORAGE_DIR=str(file.parent / "output"))
-    process = subprocess.Popen(command, cwd=file.parent, env=env, stdout=-3, stderr=-3, start_new_session=True)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(20)
-
-
 def test_a_killed_import_has_done_all_or_nothing(template: Path, ledger: Settings, tmp_path: Path) -> None:
     another(template, tmp_path / "source")
     fill(thorough(600, 200))
     file = tmp_path / "x.jsonl"
     file.write_bytes(exported())
     init_database(ledger)
-    began = time.monotonic()
-    import_and_kill(file, ledger, 100)
-    duration, rng = time.monotonic() - began, random.Random(5)
+    duration, rng = seconds_of_work(ledger, tmp_path, "import", str(file)), random.Random(5)
     assert records(exported()) == records(file.read_bytes())
     for _ in range(KILLS):
         empty()
-        import_and_kill(file, ledger, duration * rng.uniform(0.2, 1.1))
+        kill_at_work(ledger, tmp_path, "import", str(file), seconds=duration * rng.uniform(0, 1.2))
         assert records(exported()) in ([], records(file.read_bytes()))
     assert JobRepository().count() == Job.select().count()

@@ -103,6 +103,7 @@ class Takeover:
 
     def _batches(self, what: str, table: str, only_children: bool = False) -> Iterator[list[Old]]:
         done, total = 0, self.old.count(table)
+        self.report(f"{what} {table}", done, total)
         for batch in self.old.batches(table, only_children):
             yield batch
             done += len(batch)

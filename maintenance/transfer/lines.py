@@ -44,6 +44,7 @@ class Lines:
         self.size, self._file, self._report = size, file, report
         self._number, self._read = 0, 0
         self._counts = dict.fromkeys(KINDS, 0)
+        report("importing", 0, size)
         self.header = self._read_header()
         self._is_older = self.header["schema"] < schema()
 
