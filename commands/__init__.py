@@ -2,9 +2,11 @@
 
 from flask import Flask
 
+from commands.legacy import import_legacy
+from commands.transfer import export, import_
 from commands.worker import worker
 
-COMMANDS = (worker,)
+COMMANDS = (export, import_, import_legacy, worker)
 
 
 def register(app: Flask) -> None:
