@@ -2,9 +2,10 @@
 
 from flask import Flask
 
+from commands.migrate import migrate
 from commands.worker import worker
 
-COMMANDS = (worker,)
+COMMANDS = (migrate, worker)
 
 
 def register(app: Flask) -> None:
