@@ -2,10 +2,13 @@
 
 from flask import Flask
 
+from commands.jobs import jobs
+from commands.loops import loops
 from commands.migrate import migrate
+from commands.tracks import tracks
 from commands.worker import worker
 
-COMMANDS = (migrate, worker)
+COMMANDS = (jobs, loops, migrate, tracks, worker)
 
 
 def register(app: Flask) -> None:

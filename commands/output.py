@@ -2,6 +2,7 @@
 
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -60,13 +61,20 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
     """Print rows as a table: framed and fitted to a terminal, and as tab-separated text elsewhere."""
     if not sys.stdout.isatty():
         for row in [headings, *rows]:
-            click.echo("\t".join(str(value).replace("\t", " ").replace("\n", " ") for value in row))
+            click.echo("\t".join(map(printable, row)))
         return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(*headings)
+    table.columns[0].no_wrap = True  # an id that is broken into two lines cannot be copied
     for row in rows:
-        table.add_row(*(Text(str(value)) for value in row))
+        table.add_row(*(Text(printable(value)) for value in row))
     Console().print(table)
+
+
+def printable(value: object) -> str:
+    """The value in one line, without control characters: a terminal would obey those in a prompt of somebody else."""
+    text = "".join(" " if unicodedata.category(character) == "Cc" else character for character in str(value))
+    return text.encode("utf-8", "replace").decode()
