@@ -8,6 +8,10 @@ from typing import Any
 from database.connection import database, is_postgresql
 from errors import MigrationFailed
 
+# How long a statement waits for the lock of a table, on PostgreSQL. All readers wait behind it meanwhile.
+LOCK_SECONDS = 10
+LOCKED = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
+
 
 def apply_migrations(folder: Path, history: str, names: list[str]) -> None:
     """Apply these migrations of a folder in this order. history: the table with the names of the applied ones.
@@ -36,14 +40,16 @@ def purpose(script: Path) -> str:
 def _apply(runner: Any, migration: Any) -> None:
     """Apply a migration and write its row. Any error undoes both, because the caller has begun a transaction."""
     before = _orphans()
+    if is_postgresql():
+        database.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
     try:
         migration.load().up(runner.migrator, database.obj)
         runner.History.create(name=migration.name)
     except Exception as error:
-        raise MigrationFailed(_failure(migration.name, " ".join(str(error).split()) or repr(error))) from error
+        raise _failure(migration.name, error) from error
     if orphans := _orphans() - before:
         children = ", ".join(f"{number} rows of {table}" for table, number in orphans.items())
-        raise MigrationFailed(_failure(migration.name, f"{children} would lose their parent"))
+        raise _failure(migration.name, f"{children} would lose their parent")
 
 
 def _orphans() -> Counter[str]:
@@ -53,8 +59,15 @@ def _orphans() -> Counter[str]:
     return Counter(table for table, *_ in database.execute_sql("PRAGMA foreign_key_check").fetchall())
 
 
-def _failure(name: str, reason: str) -> str:
-    return (
-        f"The migration {name} failed ({reason}). It has changed nothing: "
+def _failure(name: str, reason: Exception | str) -> MigrationFailed:
+    """The error for a migration that is undone now."""
+    if getattr(getattr(reason, "orig", None), "sqlstate", None) in LOCKED:
+        return MigrationFailed(
+            f"The migration {name} has to wait for another program that uses the same tables. It has changed nothing: "
+            "end that program or its transaction, then start again."
+        )
+    text = " ".join(str(reason).split()) or repr(reason)
+    return MigrationFailed(
+        f"The migration {name} failed ({text}). It has changed nothing: "
         "start the version of this program that you had before, and report the error."
     )

@@ -5,16 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
+import psycopg
 import pytest
 from peewee import IntegrityError
 
-from database import database, init_database, is_postgresql, plan, release, schema, schema_state
+from database import database, init_database, is_postgresql, migrating, plan, release, schema, schema_state
 from database.altering import quietly, rebuild_table
 from errors import DatabaseUnusable, MigrationFailed, SchemaTooNew
 from models import Event, Job, Loop, Track
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
-from tests.conftest import ROOT, matching_ids, on_sqlite
+from tests.conftest import ROOT, matching_ids, on_postgresql, on_sqlite
 from tests.migrations import folder_with, read, snapshot
 
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -91,6 +92,18 @@ def test_the_migrations_before_a_failed_one_stay(migrate: Migrate, loop: Loop) -
         migrate(title=TITLE, wrong=BROKEN.replace("title", "artist"))
     assert "title" in columns("track") and "artist" not in columns("track")
     assert schema_state()[0] == ["0003_wrong"]
+
+
+@on_postgresql
+def test_a_migration_does_not_wait_long_for_a_program_that_reads(
+    migrate: Migrate, kind: str, track: Track, ledger: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrating, "LOCK_SECONDS", 0.1)
+    with psycopg.connect(ledger.database_url) as reader:
+        reader.execute("SELECT * FROM track")
+        with pytest.raises(MigrationFailed, match="0002_title has to wait for another program"):
+            migrate(title=TITLE)
+    assert init_database(ledger) == ["0002_title"]
 
 
 def columns(table: str) -> set[str]:
@@ -197,6 +210,6 @@ def example() -> tuple[str, str]:
 def fill(number: int) -> None:
     """Insert so many jobs, many-1 and so on; the last but one has priority 1."""
     numbers = f"WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < {number})"
-    row = f"'many-' || n, 'rain', CASE WHEN n = {number - 1} THEN 1 ELSE 0 END"
+    row = f"'many-' || n, CASE WHEN n = {number - 1} THEN 1 ELSE 0 END"
     with database.atomic(), quietly(database.obj, "job"):
-        database.execute_sql(f"INSERT INTO job (job_id, prompt, priority) {numbers} SELECT {row} FROM many")
+        database.execute_sql(f"INSERT INTO job (job_id, priority) {numbers} SELECT {row} FROM many")
