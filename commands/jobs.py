@@ -37,6 +37,7 @@ KIND = Kind(
     select=lambda query: (matching_jobs(query), conditions(query)),
     delete=deletion.delete_job,
     columns=("job_id", "status", "progress", "job_type", "created_at", "prompt"),
+    columns_if_wide=("job_type", "created_at"),
 )
 
 

@@ -10,7 +10,7 @@ import click
 from peewee import Expression
 
 from commands.failures import exit_with_sentence
-from commands.output import json_option, print_json, print_table, printable
+from commands.output import is_narrow, json_option, print_json, print_table, printable
 from database import bound_settings
 from errors import CannotStart, Invalid, LedgerError, NotFound
 from files.storage import Storage
@@ -40,6 +40,7 @@ class Kind:
     select: Callable[[Any], tuple[Repository[Any], Sequence[Expression]]]
     delete: Delete
     columns: tuple[str, ...]
+    columns_if_wide: tuple[str, ...]  # a narrow terminal has no room for these
 
     def row(self, record_id: str) -> Row:
         """The row of a record. Raises NotFound."""
@@ -104,7 +105,8 @@ def list_command(kind: Kind) -> click.Command:
             following = json.dumps(cursor).encode()
             click.echo(b'{"items":%b,"next":%b%b}' % (array(map(kind.text, read)), following, ending))
             return
-        print_table(kind.columns, [_cells(kind, row) for row in read])
+        columns = [name for name in kind.columns if not (is_narrow() and name in kind.columns_if_wide)]
+        print_table(columns, [_cells(kind, row, columns) for row in read], is_list=True)
         _say_what_is_left(len(read), total, cursor)
 
     return list_
@@ -246,13 +248,13 @@ def _parameters(options: dict[str, Any]) -> dict[str, Any]:
     return {**lists, **plain, **({"metadata": metadata} if metadata else {})}
 
 
-def _cells(kind: Kind, row: Row) -> list[str]:
+def _cells(kind: Kind, row: Row, columns: Sequence[str]) -> list[str]:
     values = kind.values(row)
-    return [_cell(values[name]) for name in kind.columns]
+    return [_cell(values[name]) for name in columns]
 
 
 def _cell(value: Any) -> str:
-    """A value for people: times without fractions of a second, objects as JSON."""
+    """A value for people: nothing for null, JSON for numbers and objects."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

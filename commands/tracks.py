@@ -18,6 +18,7 @@ KIND = Kind(
     select=lambda query: (repo, conditions(query)),
     delete=deletion.delete_track,
     columns=("track_id", "job_id", "duration", "created_at", "file_path_wav", "file_path_mp3"),
+    columns_if_wide=("created_at", "file_path_mp3"),
 )
 
 

@@ -82,7 +82,7 @@ def says(state: State) -> str:
 
 
 class Bars:
-    """A bar for each record that has not finished, and a line above the bars for each one that has."""
+    """A bar for each record that is followed, and a line above the bars for each one that has ended."""
 
     def __init__(self, progress: Any, watcher: Watcher) -> None:
         self._progress, self._watcher = progress, watcher
@@ -91,10 +91,10 @@ class Bars:
     def __call__(self, states: list[State]) -> None:
         """Draw these states."""
         for state in states:
-            if self._watcher.is_final(state) or state.status == "pending" and not self._watcher.ids:
-                self._end(state)
-            else:
+            if self._watcher.is_followed(state):
                 self._draw(state)
+            else:
+                self._end(state)
 
     def _draw(self, state: State) -> None:
         if state.record_id not in self._tasks:

@@ -65,6 +65,10 @@ class Watcher:
         """True if the record will not change any more, unless somebody retries it."""
         return state.status in (*self._repo.statuses.final, DELETED)
 
+    def is_followed(self, state: State) -> bool:
+        """True if more changes are expected: the record is named and not final, or no record is named and it runs."""
+        return not self.is_final(state) if self.ids else self._repo.statuses.is_active(state.status)
+
     def _read_all(self) -> list[State]:
         """The states that differ from those noticed before. Named records that do not exist any more are deleted."""
         if self.ids:
@@ -81,11 +85,11 @@ class Watcher:
     def _notice(self, state: State) -> bool:
         """Keep a state. False if nothing has changed."""
         before = self.states.get(state.record_id)
-        is_other = not (self.ids or before or self._repo.statuses.is_active(state.status))
+        is_other = not (self.ids or before or self.is_followed(state))
         if before == state or is_other:
             return False
         self.states[state.record_id] = state
-        if not self.ids and not self._repo.statuses.is_active(state.status):
+        if not self.ids and not self.is_followed(state):
             del self.states[state.record_id]
         return True
 

@@ -44,7 +44,7 @@ def test_a_table_on_a_terminal_has_a_frame_and_whole_ids(kind: str, ledger: Sett
     with terminal(tmp_path, "jobs", "list") as running:
         assert running.exit_code() == 0
         assert job.job_id in running.printed() and "┃" in running.printed()
-        assert f"{ESCAPE}[2J" not in running.printed()
+        assert f"{ESCAPE}[2J" not in running.printed() and running.printed().count("\n") == 5
 
 
 @on_sqlite
