@@ -64,7 +64,7 @@ def rebuild_table(db: Database, table: str, change: Callable[[str], str]) -> Non
 def quietly(db: Database, table: str) -> Iterator[None]:
     """A block in which changes of job, track or loop write no events and leave updated_at as it is.
 
-    Do not insert or delete rows in it, and do not change status, prompt or metadata: the numbers of records and the
+    Do not insert or delete rows in it, and do not change status, attempts, prompt or metadata: the tally and the
     search index need the triggers.
     """
     if isinstance(db, PostgresqlDatabase):

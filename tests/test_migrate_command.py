@@ -10,8 +10,8 @@ FIRST = "0001_ledger\tThe ledger: every table, index and trigger of the first ve
 
 def test_migrate_shows_its_plan_then_runs_it_then_has_nothing_to_do(tmp_path: Path) -> None:
     planned = flask(tmp_path, "migrate", "--plan")
-    assert planned.stdout == f"migration\twould do\n{FIRST}" and not (tmp_path / "app.db").exists()
-    assert flask(tmp_path, "migrate").stdout == f"migration\tdid\n{FIRST}"
+    assert planned.stdout.startswith(f"migration\twould do\n{FIRST}") and not (tmp_path / "app.db").exists()
+    assert flask(tmp_path, "migrate").stdout == planned.stdout.replace("would do", "did", 1)
     assert json.loads(flask(tmp_path, "migrate", "--json").stdout) == []
     assert flask(tmp_path, "migrate", "--plan").stdout == "The schema is up to date.\n"
 

@@ -53,7 +53,7 @@ def migrate(ledger: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """Applies migrations of these texts, by name, after those of the program."""
 
     def run(**scripts: str) -> list[str]:
-        names = {f"000{number}_{name}": text for number, (name, text) in enumerate(scripts.items(), 2)}
+        names = {f"900{number}_{name}": text for number, (name, text) in enumerate(scripts.items(), 2)}
         monkeypatch.setattr(schema, "MIGRATIONS", folder_with(tmp_path, names))
         return init_database(ledger)
 
@@ -62,7 +62,7 @@ def migrate(ledger: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_added_column_is_an_event_when_it_changes(migrate: Migrate, track: Track, loop: Loop) -> None:
     before = read("SELECT count(*) FROM event")
-    assert migrate(title=TITLE) == ["0002_title"] and read("SELECT count(*) FROM event") == before
+    assert migrate(title=TITLE) == ["9002_title"] and read("SELECT count(*) FROM event") == before
     database.execute_sql("UPDATE track SET title = 'Night train'")
     [newest] = Event.select().order_by(Event.event_id.desc()).limit(1)
     assert (newest.entity, newest.change) == ("track", "updated")
@@ -81,17 +81,17 @@ def test_a_column_that_responses_do_not_show_moves_the_version_alone(migrate: Mi
 @pytest.mark.parametrize(("script", "reason"), [(FAILS, "no_such_column"), (BROKEN, "no such genre"), ("1/0", "zero")])
 def test_a_migration_that_fails_changes_nothing(migrate: Migrate, loop: Loop, script: str, reason: str) -> None:
     before = snapshot()
-    with pytest.raises(MigrationFailed, match=f"0002_wrong failed .*{reason}.*changed nothing"):
+    with pytest.raises(MigrationFailed, match=f"9002_wrong failed .*{reason}.*changed nothing"):
         migrate(wrong=script)
-    assert snapshot() == before and schema_state()[0] == ["0002_wrong"]
+    assert snapshot() == before and schema_state()[0] == ["9002_wrong"]
     assert not database.in_transaction()
 
 
 def test_the_migrations_before_a_failed_one_stay(migrate: Migrate, loop: Loop) -> None:
-    with pytest.raises(MigrationFailed, match="0003_wrong"):
+    with pytest.raises(MigrationFailed, match="9003_wrong"):
         migrate(title=TITLE, wrong=BROKEN.replace("title", "artist"))
     assert "title" in columns("track") and "artist" not in columns("track")
-    assert schema_state()[0] == ["0003_wrong"]
+    assert schema_state()[0] == ["9003_wrong"]
 
 
 @on_postgresql
@@ -101,9 +101,9 @@ def test_a_migration_does_not_wait_long_for_a_program_that_reads(
     monkeypatch.setattr(migrating, "LOCK_SECONDS", 0.1)
     with psycopg.connect(ledger.database_url) as reader:
         reader.execute("SELECT * FROM track")
-        with pytest.raises(MigrationFailed, match="0002_title has to wait for another program"):
+        with pytest.raises(MigrationFailed, match="9002_title has to wait for another program"):
             migrate(title=TITLE)
-    assert init_database(ledger) == ["0002_title"]
+    assert init_database(ledger) == ["9002_title"]
 
 
 def columns(table: str) -> set[str]:
@@ -145,7 +145,7 @@ def test_a_table_is_not_rebuilt_while_foreign_keys_are_on(kind: str, loop: Loop)
 @on_sqlite
 def test_a_migration_that_would_leave_orphans_is_refused(migrate: Migrate, kind: str, loop: Loop) -> None:
     before = snapshot()
-    with pytest.raises(MigrationFailed, match="0002_orphans failed .1 rows of loop would lose their parent"):
+    with pytest.raises(MigrationFailed, match="9002_orphans failed .1 rows of loop would lose their parent"):
         migrate(orphans=ORPHANS)
     assert snapshot() == before
 
@@ -169,7 +169,7 @@ def test_the_plan_names_what_would_run_and_runs_nothing(migrate: Migrate, tmp_pa
     before = snapshot()
     with pytest.raises(MigrationFailed):
         migrate(wrong=f'"""Gives tracks a title."""\n{FAILS}')
-    assert plan() == {"0002_wrong": "Gives tracks a title."} and snapshot() == before
+    assert plan() == {"9002_wrong": "Gives tracks a title."} and snapshot() == before
 
 
 def test_a_newer_schema_is_refused_untouched(ledger: Settings, loop: Loop) -> None:
@@ -191,7 +191,7 @@ def test_the_steps_of_contributing_add_a_column_to_100_000_jobs(migrate: Migrate
     fill(100_000)
     rows = read("SELECT job_id, updated_at, status FROM job WHERE job_id IN ('job-1', 'many-99999')")
     events = read("SELECT count(*) FROM event")
-    assert migrate(**{name: script}) == [f"0002_{name}"]
+    assert migrate(**{name: script}) == [f"9002_{name}"]
     assert read("SELECT count(*), min(rating), max(rating) FROM job") == [[100_001, 0, 0]]
     assert read("SELECT job_id, updated_at, status FROM job WHERE rating = 0 AND priority = 1") == rows[1:]
     assert read("SELECT count(*) FROM event") == events and Loop.select().count() == 1
@@ -202,7 +202,7 @@ def test_the_steps_of_contributing_add_a_column_to_100_000_jobs(migrate: Migrate
 def example() -> tuple[str, str]:
     """(the name of the migration in CONTRIBUTING.md, its text)."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    match = re.search(r"`0002_(\w+)\.py`.*?```python no-run\n(.*?)```", text, re.S)
+    match = re.search(r"`\d{4}_(\w+)\.py`.*?```python no-run\n(.*?)```", text, re.S)
     assert match is not None
     return match[1], dedent(match[2])
 

@@ -63,12 +63,12 @@ while fork(migrate) == -signal.SIGKILL:
 
 
 def test_a_migration_that_is_killed_changes_nothing(ledger: Settings, loop: Loop, tmp_path: Path) -> None:
-    folder, before = folder_with(tmp_path, {"0002_much": SCRIPT}), str(snapshot())
+    folder, before = folder_with(tmp_path, {"9002_much": SCRIPT}), str(snapshot())
     release()
     command = [sys.executable, "-c", KILLER, ledger.database_url, str(folder), str(EVERY)]
     ended = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, timeout=120)
     after = ended.stdout.splitlines()
     assert len(after) > 20 // EVERY and ended.stderr == ""
-    assert schema_state() == ([], ["0002_much"])
+    assert schema_state() == ([], ["9002_much"])
     assert [number for number, left in enumerate(after) if left not in (before, str(snapshot()))] == []
     assert after[0] == after[1] == before != str(snapshot())
