@@ -2,11 +2,15 @@
 
 from flask import Flask
 
+from commands.jobs import jobs
 from commands.legacy import import_legacy
+from commands.loops import loops
+from commands.migrate import migrate
+from commands.tracks import tracks
 from commands.transfer import export, import_
 from commands.worker import worker
 
-COMMANDS = (export, import_, import_legacy, worker)
+COMMANDS = (jobs, tracks, loops, worker, migrate, export, import_, import_legacy)
 
 
 def register(app: Flask) -> None:
