@@ -28,6 +28,10 @@ class SchemaTooNew(DatabaseUnusable):
     """The database was written by a newer version of this program."""
 
 
+class BackupFailed(LedgerError):
+    """A backup cannot be made or restored."""
+
+
 class Invalid(LedgerError):
     """A value breaks a rule. `errors` has a message for each wrong field; it is empty if no single field is wrong."""
 

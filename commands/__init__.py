@@ -2,9 +2,10 @@
 
 from flask import Flask
 
+from commands.backup import backup, restore
 from commands.worker import worker
 
-COMMANDS = (worker,)
+COMMANDS = (backup, restore, worker)
 
 
 def register(app: Flask) -> None:

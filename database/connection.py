@@ -41,7 +41,7 @@ def is_postgresql() -> bool:
 def bind(settings: Settings) -> None:
     """Point every model at the database of these settings; opens no connection. Raises SettingsError."""
     global _settings, _is_postgresql
-    release()
+    leave()
     database.initialize(_open(settings))
     _settings, _is_postgresql = settings, settings.is_postgresql
     if settings.sql_echo:
@@ -76,6 +76,13 @@ def release() -> None:
     elif database.obj is not None:
         database.close()
         database.end_groups()
+
+
+def leave() -> None:
+    """Do what release() does, and let a restore replace the SQLite file. The next statement opens it again."""
+    release()
+    if database.obj is not None:
+        database.let_go()
 
 
 def release_connection() -> None:

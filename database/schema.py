@@ -43,9 +43,14 @@ def prepare_database() -> None:
         init_database()
 
 
+def available_migrations() -> list[str]:
+    """The names of the migrations that this program has, sorted."""
+    return sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
+
+
 def schema_state() -> tuple[list[str], list[str]]:
     """(migrations that are not applied yet, applied migrations that this program does not have), as sorted names."""
-    available = sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
+    available = available_migrations()
     applied: list[str] = []
     if database.table_exists(HISTORY):
         applied = [name for (name,) in database.execute_sql(f"SELECT name FROM {HISTORY}").fetchall()]
