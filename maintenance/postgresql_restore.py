@@ -75,7 +75,7 @@ def _swap(server: Any, name: str, new: str) -> str | None:
     """Give the new database the name of the present one, in one transaction. Raises BackupFailed if that is in use."""
     from psycopg.errors import ObjectInUse
 
-    before = f"{_short(name)}_before_restore_{utc_now():%Y%m%dT%H%M%SZ}"
+    before = f"{_short(name)}_before_{utc_now():%Y%m%dT%H%M%S%fZ}"
     try:
         with server.transaction():
             is_there = server.execute(PRESENT, (name,)).fetchone() is not None

@@ -1,6 +1,6 @@
 """Kills an action by SIGKILL at each of its steps, in forks of this process: python -m tests.killed ACTION FOLDER.
 
-A step is a file that is opened, made, renamed, linked or removed. Each run is killed one step later than the one before,
+A step is a file that is opened, made, renamed, linked or removed. Each run is killed one step later than the last one,
 until one ends by itself. After each, another fork looks at what is there.
 """
 
@@ -117,8 +117,12 @@ class Place:
         """Make backups. Afterwards, a backup is complete, or there is none."""
         must(lambda: self.begin("present"))
         self.song.write_bytes(b"sound")
-        with_files = kill_at_every_step(self.forget, lambda: backup(self.settings, self.copy, True), self.look_at_backup)
-        return with_files + kill_at_every_step(self.forget, lambda: backup(self.settings, self.copy), self.look_at_backup)
+        with_files = kill_at_every_step(
+            self.forget, lambda: backup(self.settings, self.copy, True), self.look_at_backup
+        )
+        return with_files + kill_at_every_step(
+            self.forget, lambda: backup(self.settings, self.copy), self.look_at_backup
+        )
 
     def forget(self) -> None:
         """Remove all backups."""
