@@ -1,5 +1,6 @@
 """`flask backup` and `flask restore`."""
 
+import os
 from pathlib import Path
 
 import click
@@ -23,6 +24,7 @@ def backup(dest: Path | None, files: bool, as_json: bool) -> None:
     """
     from maintenance.backup import backup as make
 
+    os.nice(10)  # the service comes first
     with progress() as report:
         made = make(get_settings(), dest, files, report)
     assert made.manifest is not None

@@ -20,7 +20,7 @@ from settings import Settings, get_settings
 log = logging.getLogger("ledger.backup")
 ROOT = Path(__file__).parent.parent
 NAME = "backups"
-SECONDS = 5.0
+SECONDS = 2.0
 RETRY_SECONDS = 600.0
 LOCK = ".lock"
 
@@ -56,7 +56,6 @@ class Automatic:
         handle = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         with suppress(BlockingIOError), os.fdopen(handle):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            remove_surplus(self.settings)
             if is_due(self.settings):
                 self._process = _subprocess(handle)
 
@@ -70,6 +69,7 @@ class Automatic:
             self._try_later(output or f"exit code {process.returncode}")
         else:
             log.info("%s", output)
+            remove_surplus(self.settings)
 
     def _try_later(self, reason: str) -> None:
         self._next = monotonic() + RETRY_SECONDS

@@ -86,9 +86,9 @@ def good_backups(settings: Settings) -> Iterator[Backup]:
     """
     folder = settings.backup_dir
     for path in sorted(_named(folder), reverse=True) if folder else ():
-        with suppress(BackupFailed):  # it is damaged, or was deleted meanwhile
+        with suppress(BackupFailed, OSError):  # it is damaged, cannot be read, or was deleted meanwhile
             listed = Backup(path)
-            if listed.kind == _kind(settings) and listed.is_good():
+            if listed.is_good() and listed.kind == _kind(settings):
                 yield listed
 
 

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from database import HISTORY
@@ -39,15 +40,15 @@ def check_dump(path: Path) -> Contents:
     rows: dict[str, int] = {}
     migrations: list[str] = []
     command = [tool("pg_restore"), "--data-only", "--file=-", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None and process.stderr is not None
+    with TemporaryFile() as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
+        assert process.stdout is not None
         for table, line in _copied_rows(process.stdout):
             rows[table] = rows.get(table, 0) + 1
             if table == HISTORY:
                 migrations.append(line)
-        error = process.stderr.read()
-    if process.returncode:
-        raise BackupFailed(f"The dump {path.name} is damaged ({last_line(error)}): use another backup.")
+        if process.wait():
+            errors.seek(0)
+            raise BackupFailed(f"The dump {path.name} is damaged ({last_line(errors.read())}): use another backup.")
     names = sorted(field for row in migrations for field in row.split("\t") if re.fullmatch(r"\d+_\w+", field))
     return Contents(names, {key: rows.get(table, 0) for key, table in TABLES.items()})
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cysqlite
+import psutil
 import pytest
 
 from database import database, init_database, leave
@@ -191,6 +192,7 @@ def test_a_backup_of_the_other_kind_is_refused(
 
 def test_a_restore_is_refused_while_a_server_runs(server: Callable[..., Server], tmp_path: Path) -> None:
     running = server().start()
+    assert str(tmp_path / "app.db.lock") in {file.path for file in psutil.Process(running.process.pid).open_files()}
     made = flask(tmp_path, "backup", "copy", DB_PATH="app.db")
     refused = flask(tmp_path, "restore", "copy", DB_PATH="app.db")
     assert made.returncode == 0, made.stderr
