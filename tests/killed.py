@@ -105,6 +105,7 @@ class Place:
         """After a killed restore: one of the two databases, and the present one is not lost."""
         ids = self.ids()
         assert ids in (["present"], ["restored"]), ids
+        assert not (self.folder / "app.db.restored").exists(), "opening the database must finish the restore"
         if ids == ["restored"]:
             assert self.song.read_bytes() == b"sound"
             [before] = self.folder.glob("app.db.before-restore-*Z")
