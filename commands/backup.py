@@ -54,7 +54,7 @@ def restore(src: Path, as_json: bool) -> None:
     if as_json:
         print_json(outcome._asdict())
         return
-    click.echo(f"{src} is restored, with {outcome.files} files.")
+    click.echo(f"{src} is restored{f', with {outcome.files} files' if outcome.files else ''}.")
     for what, place in (("database before", outcome.database_before), ("other files", outcome.files_before)):
         if place:
             click.echo(f"The {what}: {place}")

@@ -43,6 +43,8 @@ def backup(settings: Settings, target: Path | None = None, files: bool = False, 
     now = utc_now()
     final = target or new_name(settings.backup_dir or DEFAULT_FOLDER, now, _kind(settings), files)
     refuse_existing(final)
+    if not _is_lone_manifest(manifest_beside(final)):
+        refuse_existing(manifest_beside(final))
     if final.resolve().is_relative_to(settings.storage_dir.resolve()):
         raise BackupFailed(f"{final} is in STORAGE_DIR: choose another folder, as that one is served to clients.")
     with workplace(final.parent) as work:
@@ -183,11 +185,16 @@ def _publish(made: Path, final: Path) -> None:
 
 def _remove_lone_manifests(final: Path) -> None:
     """Remove what killed backups left: the manifest for this name, and those in this folder that are an hour old."""
-    lone = {manifest_beside(final)} if not final.exists() and read_manifest(manifest_beside(final)) else set()
-    for path in final.parent.glob(f"ledger-*{SUFFIX}"):
-        database = path.with_name(path.name.removesuffix(SUFFIX))
+    chosen = (path for path in final.parent.glob(f"ledger-*{SUFFIX}") if NAME.fullmatch(path.name.removesuffix(SUFFIX)))
+    for path in [manifest_beside(final), *chosen]:
         with suppress(FileNotFoundError):
-            if NAME.fullmatch(database.name) and not database.exists() and is_old(path):
-                lone.add(path)
-    for path in lone:
-        path.unlink(missing_ok=True)
+            if _is_lone_manifest(path) and (path == manifest_beside(final) or is_old(path)):
+                path.unlink()
+
+
+def _is_lone_manifest(path: Path) -> bool:
+    """True for the manifest of a backup that does not exist."""
+    try:
+        return read_manifest(path) is not None and not path.with_name(path.name.removesuffix(SUFFIX)).exists()
+    except BackupFailed:
+        return False

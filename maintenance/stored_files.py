@@ -39,7 +39,7 @@ def copy_files(storage: Storage, target: Path, report: Report) -> Iterator[Copie
 
 def _stored(root: Path) -> Iterator[Path]:
     """The files below root, without those in hidden folders at the top and without names that are not valid Unicode."""
-    for place, folders, names in os.walk(root):
+    for place, folders, names in os.walk(root, onerror=_raise_unless_deleted):
         if place == str(root):
             folders[:] = [name for name in folders if not name.startswith(".")]
             names = [name for name in names if not name.startswith(".")]
@@ -52,6 +52,11 @@ def _stored(root: Path) -> Iterator[Path]:
                 yield path
 
 
+def _raise_unless_deleted(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
 def _bytes_of(path: Path) -> int:
     """The size of a regular file; 0 for anything else."""
     try:
@@ -62,8 +67,10 @@ def _bytes_of(path: Path) -> int:
 
 
 def _copy_file(path: Path, target: Path, name: str) -> Copied | None:
-    """Copy one file; None if it is no regular file, or was deleted meanwhile."""
+    """Copy one file; None if it is no regular file, or was deleted meanwhile. Raises BackupFailed."""
     source = open_file(path)
+    if source is None and is_file(path):
+        raise BackupFailed(f"The file {path} cannot be read: give this user the right to read it.")
     if source is None:
         return None
     target.parent.mkdir(parents=True, exist_ok=True)

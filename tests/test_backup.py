@@ -15,7 +15,7 @@ from database import database, init_database, leave
 from database.in_use import exclusive
 from errors import BackupFailed, DatabaseUnusable, SchemaTooNew
 from files.storage import Storage
-from maintenance import workplace
+from maintenance import stored_files, workplace
 from maintenance.backup import backup
 from maintenance.manifest import manifest_beside
 from maintenance.restore import restore
@@ -82,11 +82,33 @@ def test_a_file_that_differs_is_kept_aside(ledger: Settings, job: Job, tmp_path:
     assert song.read_bytes() == b"one" and same.stat().st_ino == before
 
 
-def test_an_existing_file_is_not_overwritten(ledger: Settings, tmp_path: Path) -> None:
-    (tmp_path / "copy").write_text("mine")
-    with pytest.raises(BackupFailed, match="exists already"):
+@on_sqlite
+@pytest.mark.parametrize("name", ["copy", "copy.json"])
+def test_an_existing_file_is_not_overwritten(name: str, ledger: Settings, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(BackupFailed, match=f"{name} exists already"):
         backup(ledger, tmp_path / "copy")
-    assert (tmp_path / "copy").read_text() == "mine"
+    assert (tmp_path / name).read_text() == "mine" and len(list(tmp_path.glob("copy*"))) == 1
+
+
+@on_sqlite
+def test_a_file_that_cannot_be_read_fails_the_backup(
+    ledger: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(ledger, "a.wav", b"one")
+    monkeypatch.setattr(stored_files, "open_file", lambda path: None)
+    with pytest.raises(BackupFailed, match="a.wav cannot be read"):
+        backup(ledger, tmp_path / "copies" / "one", files=True)
+    assert list((tmp_path / "copies").iterdir()) == []
+
+
+@on_sqlite
+def test_a_file_that_is_deleted_meanwhile_is_no_failure(
+    ledger: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = store(ledger, "a.wav", b"one")
+    monkeypatch.setattr(stored_files, "require_room", lambda *_: gone.unlink())
+    assert backup(ledger, tmp_path / "copy", files=True).manifest.files == []  # type: ignore[union-attr]
 
 
 @on_sqlite
