@@ -43,15 +43,25 @@ def restore(settings: Settings, source: Path, report: Report = silent) -> Restor
             "DATABASE_URL, or move the records with `flask export` and `flask import`."
         )
     files = StoredFiles(Storage(settings), backup, report)
-    files.check()
     if settings.is_postgresql:
-        before = postgresql_restore.restore(settings.database_url, backup, files.add_missing, report)
-    else:
-        before = _restore_sqlite(settings.sqlite_path.resolve(), backup, files, report)
-    return Restored(before, len(files.listed), files.replace_others())
+        return _replace_files(
+            files, postgresql_restore.restore(settings.database_url, backup, files.add_missing, report)
+        )
+    return _restore_sqlite(settings.sqlite_path.resolve(), backup, files, report)
 
 
-def _restore_sqlite(path: Path, backup: Backup, files: StoredFiles, report: Report) -> str | None:
+def _replace_files(files: StoredFiles, before: str | None) -> Restored:
+    """The last step, when the database is restored. Raises BackupFailed if a file cannot be replaced."""
+    try:
+        return Restored(before, len(files.listed), files.replace_others())
+    except OSError as error:
+        raise BackupFailed(
+            f"The database is restored, and the one before is {before}. A file cannot be replaced ({error}): see to "
+            "that, then repeat the command."
+        ) from None
+
+
+def _restore_sqlite(path: Path, backup: Backup, files: StoredFiles, report: Report) -> Restored:
     make_folder(path.parent)
     with exclusive(path):
         restored.put_in_place(path)  # an earlier restore may have been killed
@@ -62,7 +72,7 @@ def _restore_sqlite(path: Path, backup: Backup, files: StoredFiles, report: Repo
             files.add_missing()
             _give_owner(path, copy)
             sync(copy)
-            return _swap(path)
+            return _replace_files(files, _swap(path))
         finally:
             _remove(copy)
 

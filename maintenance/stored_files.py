@@ -92,16 +92,12 @@ class StoredFiles:
         self.listed: list[Copied] = (backup.manifest.files if backup.manifest else None) or []
         self._others: list[Copied] = []  # those whose place has another file
 
-    def check(self) -> None:
-        """Compare all files with the manifest. Raises BackupFailed if one is missing or damaged."""
-        for number, file in enumerate(self.listed, 1):
-            path = self.folder / file.path
-            if not is_file(path) or sha256(path) != file.sha256:
-                raise BackupFailed(f"The file {path} is missing or damaged: use another backup.")
-            self.report("checking files", number, len(self.listed))
-
     def add_missing(self) -> None:
-        """Add those that the storage folder does not have: no record names them yet, so this does no harm."""
+        """Check all files, then add those that the storage folder does not have.
+
+        No record of the present database names them, so this does no harm. Raises BackupFailed.
+        """
+        self._check()
         missing = []
         make_folder(self.storage.root)
         for file in self.listed:
@@ -128,6 +124,14 @@ class StoredFiles:
             sync((aside / file.path).parent)
             publish_file(part, place)
         return str(aside)
+
+    def _check(self) -> None:
+        """Compare all files with the manifest. Raises BackupFailed if one is missing or damaged."""
+        for number, file in enumerate(self.listed, 1):
+            path = self.folder / file.path
+            if not is_file(path) or sha256(path) != file.sha256:
+                raise BackupFailed(f"The file {path} is missing or damaged: use another backup.")
+            self.report("checking files", number, len(self.listed))
 
     def _place(self, file: Copied) -> Path:
         """Where a file belongs. Raises BackupFailed if a link in the storage folder leads out of it."""

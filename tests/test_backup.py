@@ -295,3 +295,30 @@ def test_without_pg_dump_a_sentence_says_what_to_install(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BackupFailed, match="pg_dump is not on PATH: install"):
         backup(ledger, tmp_path / "copy")
+
+
+def test_a_backup_with_a_damaged_file_changes_nothing(ledger: Settings, job: Job, tmp_path: Path) -> None:
+    song = store(ledger, "a.wav", b"one")
+    made = backup(ledger, tmp_path / "copy", files=True)
+    song.unlink()
+    (made.path / "files" / "a.wav").write_bytes(b"two")
+    jobs.create(job_id="later", prompt="x")
+    with pytest.raises(BackupFailed, match="a.wav is missing or damaged"):
+        restore(ledger, made.path)
+    assert ids(ledger) == ["job-1", "later"] and not song.exists()
+
+
+@on_sqlite
+def test_a_file_that_cannot_be_replaced_is_named_with_the_database_before(
+    ledger: Settings, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no right")
+
+    song = store(ledger, "a.wav", b"one")
+    made = backup(ledger, tmp_path / "copy", files=True)
+    song.write_bytes(b"two")
+    monkeypatch.setattr(stored_files.StoredFiles, "replace_others", fail)
+    with pytest.raises(BackupFailed, match="the one before is .*before-restore.*no right"):
+        restore(ledger, made.path)
+    assert song.read_bytes() == b"two"
