@@ -137,6 +137,7 @@ def test_the_page_says_when_the_newest_backup_is_too_old(regular: Settings, page
     assert "The newest backup is 49 hours old" in page.get("/").text
     age(Backup(path), 47)
     assert "backup" not in page.get("/").text
+    assert "ledger_backup_age_seconds 16" in page.get("/metrics").text
     assert 47 * 3600 <= page.get("/api/stats").json["backup_age"] < 47.1 * 3600
 
 
