@@ -3,9 +3,11 @@
 from flask import Flask
 
 from commands.backup import backup, restore
+from commands.legacy import import_legacy
+from commands.transfer import export, import_
 from commands.worker import worker
 
-COMMANDS = (backup, restore, worker)
+COMMANDS = (backup, restore, export, import_, import_legacy, worker)
 
 
 def register(app: Flask) -> None:

@@ -11,7 +11,7 @@ import cysqlite
 import psutil
 import pytest
 
-from database import database, init_database, leave
+from database import available_migrations, database, init_database, leave
 from database.in_use import exclusive
 from errors import BackupFailed, DatabaseUnusable, SchemaTooNew
 from files.storage import Storage
@@ -58,7 +58,7 @@ def test_the_manifest_says_what_the_backup_has(ledger: Settings, job: Job, tmp_p
     made = backup(ledger, tmp_path / "copy")
     manifest = json.loads(manifest_beside(made.path).read_text())
     assert manifest["counts"] == {"jobs": 1, "tracks": 0, "loops": 0, "events": 1}
-    assert manifest["migrations"] == ["0001_ledger"] and manifest["files"] is None
+    assert manifest["migrations"] == available_migrations() and manifest["files"] is None
     assert len(manifest["sha256"]) == 64 and manifest["size"] == made.path.stat().st_size
 
 
@@ -145,7 +145,7 @@ def test_a_backup_whose_content_is_not_that_of_the_manifest_is_refused(
 def test_a_backup_of_a_newer_version_is_refused(ledger: Settings, job: Job, tmp_path: Path) -> None:
     database.execute_sql("INSERT INTO schema_migration (name, applied) VALUES ('9999_future', '2030-01-01')")
     made = backup(ledger, tmp_path / "copy")
-    assert made.manifest and made.manifest.migrations == ["0001_ledger", "9999_future"]
+    assert made.manifest and made.manifest.migrations[-1] == "9999_future"
     database.execute_sql("DELETE FROM schema_migration WHERE name = '9999_future'")
     with pytest.raises(SchemaTooNew, match="9999_future"):
         restore(ledger, made.path)
