@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from commands.backup import backup, restore
 from commands.jobs import jobs
 from commands.legacy import import_legacy
 from commands.loops import loops
@@ -10,7 +11,7 @@ from commands.tracks import tracks
 from commands.transfer import export, import_
 from commands.worker import worker
 
-COMMANDS = (jobs, tracks, loops, worker, migrate, export, import_, import_legacy)
+COMMANDS = (jobs, tracks, loops, worker, backup, restore, migrate, export, import_, import_legacy)
 
 
 def register(app: Flask) -> None:
