@@ -132,7 +132,9 @@ def page(regular: Settings) -> Iterator[FlaskClient]:
 
 @on_sqlite
 def test_the_page_says_when_the_newest_backup_is_too_old(regular: Settings, page: FlaskClient) -> None:
-    assert "There is no backup yet" in page.get("/").text
+    assert (
+        "There is no backup yet" in page.get("/").text and "ledger_backup_age_seconds +Inf" in page.get("/metrics").text
+    )
     [path] = aged(regular, 49)
     assert "The newest backup is 49 hours old" in page.get("/").text
     age(Backup(path), 47)
@@ -145,3 +147,4 @@ def test_the_page_says_when_the_newest_backup_is_too_old(regular: Settings, page
 def test_without_a_folder_there_are_no_automatic_backups(client: FlaskClient, ledger: Settings) -> None:
     assert automatic.threads(ledger, threading.Event()) == []
     assert client.get("/api/stats").json["backup_age"] is None and "backup" not in client.get("/").text
+    assert "\nledger_backup_age_seconds " not in client.get("/metrics").text

@@ -21,13 +21,12 @@ def refusals() -> set[str]:
 
 
 def sentences(path: Path) -> Iterator[str]:
-    """The sentences of the refusals that a file raises; a value in one is …."""
+    """The sentences of the refusals that a file makes; a value in one is …."""
     tree = ast.parse(path.read_text())
     functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     for node in ast.walk(tree):
-        call = node.exc if isinstance(node, ast.Raise) else None
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in refusals():
-            yield from texts(call.args[0], functions)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in refusals():
+            yield from texts(node.args[0], functions)
 
 
 def texts(node: ast.expr | None, functions: dict[str, ast.FunctionDef]) -> Iterator[str]:

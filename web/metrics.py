@@ -3,6 +3,7 @@
 Every figure costs the same for ten records and for ten million: counts come from the tally and from memory.
 """
 
+import math
 import os
 import platform
 import re
@@ -124,9 +125,16 @@ def disks(settings: Settings) -> Iterator[Family]:
             path = Path(f"{settings.sqlite_path}{ending}")
             _add(size, (name,), lambda path=path: os.stat(path).st_size)  # type: ignore[misc]
         yield size
+    yield backups(settings)
+
+
+def backups(settings: Settings) -> Family:
+    """The age of the newest backup: infinite if BACKUP_DIR has none, so that the alert sees it. Nothing without it."""
+    family = GaugeMetricFamily("ledger_backup_age_seconds", "Age of the newest good backup in BACKUP_DIR", labels=())
     age = newest_backup_age(settings)
-    if age is not None:
-        yield GaugeMetricFamily("ledger_backup_age_seconds", "Age of the newest good backup in BACKUP_DIR", value=age)
+    if settings.backup_dir:
+        family.add_metric((), math.inf if age is None else age)
+    return family
 
 
 def records() -> Iterator[Family]:
