@@ -4,6 +4,7 @@ import base64
 import ipaddress
 import re
 import shlex
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,6 +20,8 @@ SECRETS = ("DATABASE_URL", "WEBHOOK_URL", "WEBHOOK_SECRET", "API_TOKEN")  # a UR
 HOST_NAME = re.compile("[a-z0-9._-]+")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 POSTGRESQL_SCHEMES = ("postgresql://", "postgres://")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+LONGEST = timedelta(days=36_500)
 
 
 class Settings(BaseSettings):
@@ -172,6 +175,15 @@ def split_names(hosts: str) -> frozenset[str]:
 def networks(proxies: str) -> frozenset[Network]:
     """The networks of a comma-separated list; an address is a network of one. Raises ValueError."""
     return frozenset(ipaddress.ip_network(name) for name in split_names(proxies))
+
+
+def duration(text: str) -> timedelta:
+    """The duration of a text such as 90s, 30m, 24h or 7d. Raises ValueError with a sentence."""
+    match = re.fullmatch("([0-9]{1,9})([smhd])", text.strip())
+    length = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else timedelta()
+    if not timedelta() < length <= LONGEST:
+        raise ValueError("expected a whole number and a unit (s, m, h or d), such as 24h or 7d, and at most 36500d")
+    return length
 
 
 def is_address(name: str) -> bool:

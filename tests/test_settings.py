@@ -1,11 +1,12 @@
 """Settings: read from the environment, refused in words; how a start refuses is in test_start.py."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from errors import SettingsError
-from settings import Settings, load_settings
+from settings import Settings, duration, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +53,17 @@ def test_the_database_is_sqlite_unless_a_url_says_otherwise(monkeypatch: pytest.
 def test_host_names_are_split_and_lower_cased(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOWED_HOSTS", "Studio.LAN, , music")
     assert load_settings().host_names == {"studio.lan", "music"}
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("90s", {"seconds": 90}), ("30m", {"minutes": 30}), (" 24h ", {"hours": 24}), ("36500d", {"days": 36500})],
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, length: dict[str, int]) -> None:
+    assert duration(text) == timedelta(**length)
+
+
+@pytest.mark.parametrize("text", ["", "24", "h", "0d", "-1d", "1.5h", "1 h", "1w", "36501d", "9999999999d", "٣d", "1D"])
+def test_any_other_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="such as 24h or 7d"):
+        duration(text)
