@@ -18,6 +18,7 @@ from files.derived import Derivatives
 from files.storage import Storage, make_storage_folder
 from files.tracks import TrackFiles
 from maintenance import housekeeping
+from maintenance.archive import regular
 from maintenance.periodic import Periodic
 from records.events import Feed
 from server import serving
@@ -88,15 +89,14 @@ def run_web(listener: socket.socket) -> None:
 
 
 def background(services: current.Services) -> list[Periodic]:
-    """Start the threads of a web process: housekeeping, and webhooks if there is a WEBHOOK_URL."""
-    if not services.settings.webhook_url:
-        return [housekeeping.start(services.storage, services.stopping, UNDELIVERED)]
+    """Start the threads of a web process: housekeeping, and webhooks and the archive if their settings are set."""
+    settings, stopping = services.settings, services.stopping
+    archive = [regular.start(stopping)] if settings.archive_after else []
+    if not settings.webhook_url:
+        return [housekeeping.start(services.storage, stopping, UNDELIVERED), *archive]
     from server import webhooks  # imported here, because it loads ssl, and no other module needs ssl
 
-    return [
-        housekeeping.start(services.storage, services.stopping),
-        webhooks.start(services.settings, services.stopping),
-    ]
+    return [housekeeping.start(services.storage, stopping), webhooks.start(settings, stopping), *archive]
 
 
 def main() -> None:

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(512, ge=1, le=100_000, description="the largest file that may be uploaded, in MB")
     event_retention_days: float = Field(7, gt=0, le=36_500, description="how long events can be read again")
     pin_web_process: bool = Field(True, description="keep the web process on one core")
+    archive_after: str = Field("", description="how long a finished job may be unchanged before it is archived")
     sse_limit: int = Field(1000, ge=1, le=10_000, description="event streams that may be open at once")
     webhook_url: str = Field("", description="where to POST that a job or a loop has ended")
     webhook_secret: str = Field("", validate_default=True, description="whsec_… to sign it with")
@@ -102,6 +103,13 @@ class Settings(BaseSettings):
             raise ValueError("expected letters, digits and signs of ASCII: a request cannot send others")
         return trimmed
 
+    @field_validator("archive_after")
+    @classmethod
+    def _check_archive_after(cls, text: str) -> str:
+        if text:
+            duration(text)
+        return text
+
     @field_validator("allowed_hosts")
     @classmethod
     def _check_hosts(cls, hosts: str) -> str:
@@ -125,6 +133,11 @@ class Settings(BaseSettings):
                 "STORAGE_DIR has the database in it: expected a folder of its own, as it is served to clients"
             )
         return self
+
+    @property
+    def archive_age(self) -> timedelta | None:
+        """The length of ARCHIVE_AFTER; None if jobs are never archived regularly."""
+        return duration(self.archive_after) if self.archive_after else None
 
     @property
     def webhook_key(self) -> bytes:

@@ -2,9 +2,10 @@
 
 from flask import Flask
 
+from commands.archive import archive, unarchive
 from commands.worker import worker
 
-COMMANDS = (worker,)
+COMMANDS = (worker, archive, unarchive)
 
 
 def register(app: Flask) -> None:
