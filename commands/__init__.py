@@ -3,9 +3,10 @@
 from flask import Flask
 
 from commands.archive import archive, unarchive
+from commands.check import check
 from commands.worker import worker
 
-COMMANDS = (worker, archive, unarchive)
+COMMANDS = (worker, archive, unarchive, check)
 
 
 def register(app: Flask) -> None:

@@ -95,7 +95,7 @@ class Storage:
     def files(self, kind: str, record_id: str) -> Iterator[Path]:
         """Every regular file in a record's folder."""
         folder = self.locate(self.folder(kind, record_id))
-        if folder is None or folder.is_symlink():
+        if folder is None or folder.is_symlink() or not folder.is_dir():
             return
         for place, _, names in os.walk(folder, onerror=_warn):
             yield from (path for name in names if is_file(path := Path(place, name)))

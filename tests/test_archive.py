@@ -15,6 +15,7 @@ from files.storage import Storage
 from maintenance.archive import ledger as ledger_part
 from maintenance.archive import notes, regular
 from maintenance.archive.database import archive_settings
+from maintenance.archive.files import ArchiveFiles
 from maintenance.archive.ledger import Rule
 from maintenance.archive.moves import archive, unarchive
 from models import Delivery, Event
@@ -172,6 +173,20 @@ def test_a_file_is_never_overwritten(storage: Storage, path: Path) -> None:
     other.write_text("another")
     assert set(archive(path, everyone(), files=True).refused) == {"a"} and ids() == {"a"}
     assert other.read_text() == "another" and stored(storage.root)["jobs/a/generator.log"] == b"generator.log of a"
+
+
+@on_sqlite
+def test_a_file_that_is_removed_meanwhile_is_left_out(
+    storage: Storage, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remove_first(self: ArchiveFiles, paths: set[Path]) -> None:
+        (storage.root / "jobs/a/generator.log").unlink()
+        copy_out(self, paths)
+
+    copy_out = ArchiveFiles.copy_out
+    monkeypatch.setattr(ArchiveFiles, "copy_out", remove_first)
+    assert archive(path, everyone(), files=True).moved == 3
+    assert len(stored(path.with_suffix(".files"))) == 8
 
 
 @on_sqlite

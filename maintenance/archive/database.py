@@ -169,6 +169,10 @@ class Archive:
         query = f"SELECT job_id FROM job WHERE job_id IN ({rows.marks(job_ids)})"
         return {job_id for (job_id,) in self._rows(query, *job_ids)}
 
+    def has(self, table: str, record_id: str) -> bool:
+        """True if the archive has this job, track or loop."""
+        return bool(self._rows(f"SELECT 1 FROM {table} WHERE {table}_id = ?", record_id))
+
     def named(self, names: Sequence[str]) -> set[str]:
         """Those of these names of files that a track or a loop of the archive has."""
         columns = (("track", "file_path_wav"), ("track", "file_path_mp3"), ("loop", "result_path"))

@@ -95,12 +95,17 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _copy(paths: Collection[Path], source: Path, target: Path) -> None:
+    """Copy files, unless they are there. A file that a client has removed meanwhile is left out."""
     folders = set()
     for path in paths:
         copy = target / path.relative_to(source)
-        if not _is_same(path, copy):
-            _place(path, copy)
-            folders.add(copy.parent)
+        try:
+            if not _is_same(path, copy):
+                _place(path, copy)
+                folders.add(copy.parent)
+        except FileNotFoundError:
+            if is_file(path):
+                raise
     for folder in folders:
         sync(folder)
 
