@@ -19,6 +19,7 @@ from files.storage import Storage, make_storage_folder
 from files.tracks import TrackFiles
 from maintenance import housekeeping
 from maintenance.archive import regular
+from maintenance.board import Board
 from maintenance.periodic import Periodic
 from records.events import Feed
 from server import serving
@@ -72,16 +73,18 @@ def make_services(settings: Settings) -> current.Services:
     return current.Services(settings, storage, track_files, feed, places, stopping)
 
 
-def run_web(listener: socket.socket) -> None:
-    """Serve the connections of this socket until SIGTERM: what a web process does."""
+def run_web(listener: socket.socket, board: Board, place: int) -> None:
+    """Serve the connections of this socket until SIGTERM: what a web process does. place: its place on the board."""
     settings = get_settings()
     reserved = web_process.prepare(settings)
     app = create_app(settings)
     commit_in_groups()
     services: current.Services = app.extensions[current.NAME]
+    services.traffic.share(board, place)
     services.background.extend(background(services))
     body_limit, is_upload = limits.body_limit(app, settings), partial(limits.is_upload, app)
-    site = Site(app.wsgi_app, body_limit, is_upload, services.storage.part, services.feed, limits.THREADS)
+    shared = (services.storage.part, services.feed, services.traffic)
+    site = Site(app.wsgi_app, body_limit, is_upload, *shared, limits.THREADS, settings.log_format == "json")
     with reserved or nullcontext():
         web_process.run(listener, settings, site, services.stopping)
         services.close()

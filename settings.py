@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     sse_limit: int = Field(1000, ge=1, le=10_000, description="event streams that may be open at once")
     webhook_url: str = Field("", description="where to POST that a job or a loop has ended")
     webhook_secret: str = Field("", validate_default=True, description="whsec_… to sign it with")
+    log_format: Literal["text", "json"] = Field("text", description="lines of text, or a JSON object in each line")
     api_token: str = Field("", description="when set, /api wants Authorization: Bearer <token>")
 
     @field_validator("db_path")

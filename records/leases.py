@@ -21,7 +21,7 @@ from models import EPOCH, Statuses, Work, microseconds, utc_now
 from records import queue, rows, writes
 from records.pages import Page, Plain, is_of_status
 from records.repository import Repository
-from records.tally import tally
+from records.tally import EXPIRIES, add_to_tally, tally
 from records.writes import Clause, is_one_of
 
 W = TypeVar("W", bound=Work)
@@ -169,6 +169,8 @@ class WorkRepository(Repository[W]):
             put_back = self._change_all(cancelled, expired_keys, expired, self._is_cancel_requested())
             put_back += self._change_all(failed, expired_keys, expired, model.attempts >= model.max_attempts)
             put_back += self._change_all(self._queued(), expired_keys, expired)
+            if put_back:
+                add_to_tally(EXPIRIES, self.name, len(put_back))
         for record in put_back:
             record.lease_token = tokens[record.record_id]
         return put_back

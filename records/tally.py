@@ -1,4 +1,7 @@
-"""The tally: the number of jobs and of loops in each status, and of tracks. Triggers keep it exact for all writers."""
+"""The tally: the number of jobs and of loops in each status, and of tracks. Triggers keep it exact for all writers.
+
+It also counts for jobs and loops the attempts that have begun (ATTEMPTS), and the leases that have expired (EXPIRIES).
+"""
 
 from contextlib import suppress
 
@@ -6,6 +9,7 @@ from peewee import DatabaseError
 
 from database import database, is_postgresql
 
+ATTEMPTS, EXPIRIES = "attempt", "expiry"  # entities of the tally; their status is job or loop
 ROWS = 1000  # with more rows, PostgreSQL's tally is folded
 MANY_ROWS = 20_000  # with more, whoever reads the tally folds it, because no process has done housekeeping
 
@@ -18,6 +22,15 @@ def tally(entity: str) -> dict[str, int]:
         with suppress(DatabaseError):
             fold_tally()
     return {status: int(number) for status, number, _ in read}
+
+
+def add_to_tally(entity: str, status: str, number: int) -> None:
+    """Add a number, in the transaction of the caller."""
+    if is_postgresql():
+        sql = "INSERT INTO tally (number, entity, status) VALUES (%s, %s, %s)"
+    else:
+        sql = "UPDATE tally SET number = number + ? WHERE entity = ? AND status = ?"
+    database.execute_sql(sql, (number, entity, status))
 
 
 def fold_tally() -> None:

@@ -23,14 +23,21 @@ class Answer(NamedTuple):
     body: Any
 
 
-def problem(status: int, code: str, detail: str) -> Answer:
-    """A problem+json answer of the server itself, for a request that does not reach the app."""
-    phrase = HTTPStatus(status).phrase
-    body = json.dumps({"title": phrase, "status": status, "detail": detail, "code": code}).encode()
-    headers = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))]
-    if status == 503:
-        headers.append(("Retry-After", RETRY_SECONDS))
-    return Answer(f"{status} {phrase}", headers, body)
+class Refusal(NamedTuple):
+    """Why the server itself refuses a request, which does not reach the app."""
+
+    status: int
+    code: str
+    detail: str
+
+    def answer(self, request_id: str) -> Answer:
+        """The answer, as problem+json."""
+        phrase = HTTPStatus(self.status).phrase
+        body = json.dumps({"title": phrase, **self._asdict(), "request_id": request_id}).encode()
+        headers = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))]
+        if self.status == 503:
+            headers.append(("Retry-After", RETRY_SECONDS))
+        return Answer(f"{self.status} {phrase}", headers, body)
 
 
 def check_headers(status: str, headers: list[tuple[str, str]]) -> None:
@@ -39,9 +46,10 @@ def check_headers(status: str, headers: list[tuple[str, str]]) -> None:
         raise ValueError("a header of the answer contains the end of a line, or a character outside Latin-1")
 
 
-def head(answer: Answer, keep_alive: bool) -> bytes:
+def head(answer: Answer, keep_alive: bool, request_id: str) -> bytes:
     """The status line and the headers."""
     fields = [f"{name}: {value}\r\n" for name, value in answer.headers]
+    fields.append(f"X-Request-Id: {request_id}\r\n")
     if all(name != "Date" for name, _ in answer.headers):
         fields.append(f"Date: {_now()}\r\n")
     if not keep_alive:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from files.spooled import SPOOLED, SpooledBody
-from server.answers import Answer, problem
+from server.answers import Refusal
 from server.environ import Environ
 from server.lanes import Lane
 
@@ -19,7 +19,7 @@ class Body:
     """A request without a body; and the interface of all kinds of bodies."""
 
     is_being_written = False
-    refusal: Answer | None = None  # the answer if the body cannot be kept; None if the app gives the answer
+    refusal: Refusal | None = None  # the answer if the body cannot be kept; None if the app gives the answer
     pause: Callable[[bool], None]
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class MemoryBody(Body):
     def add(self, data: bytes) -> bool:
         """Keep a part of the body. False if all bodies together have become too large."""
         if not self._budget.has_room(len(data)):
-            self.refusal = problem(503, "unavailable", FULL)
+            self.refusal = Refusal(503, "unavailable", FULL)
             return False
         self._data += data
         self.received += len(data)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from files.transfer import Transfer
+from maintenance.logs import request_id
+from maintenance.traffic import REQUEST_ID
 from records.handover import Handover
 from records.streams import EventStream
 from records.waits import COMMIT, Commit, Wait
-from server.answers import Answer, check_headers, has_no_body, problem
+from server.answers import Answer, Refusal, check_headers, has_no_body
 from server.environ import Environ
 
 WSGIApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -39,6 +41,7 @@ class Uncommitted(NamedTuple):
 
 def ask(app: WSGIApp, environ: Environ) -> Answer | Uncommitted:
     """Ask the app for its answer, which may have to wait for a commit."""
+    request_id.set(environ.get(REQUEST_ID))
     answer = call(app, environ)
     commit = environ.pop(COMMIT, None)
     return answer if commit is None else Uncommitted(answer, commit, environ)
@@ -50,7 +53,8 @@ def call(app: WSGIApp, environ: Environ) -> Answer:
         return _call(app, environ)
     except Exception:
         log.exception("%s %s: the app failed", environ["REQUEST_METHOD"], environ["PATH_INFO"])
-        return problem(500, "internal", "This is a defect of the service, not of the request; its log says more.")
+        detail = "This is a defect of the service, not of the request; its log says more."
+        return Refusal(500, "internal", detail).answer(environ.get(REQUEST_ID, ""))
 
 
 def _call(app: WSGIApp, environ: Environ) -> Answer:

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from maintenance.board import Board
 from server.stop import Signals
 
 log = logging.getLogger("ledger.crew")
@@ -18,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 STOP_SECONDS = 10.0
 LOOK_SECONDS = 1.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
+NAMES = {"web": "web process"}
 STEADY_SECONDS = 10.0  # after so long, the next restart is immediate again
 
 
@@ -37,10 +40,12 @@ class Process(Protocol):
 
 
 class Member:
-    """One place in the crew: a process that is replaced when it ends."""
+    """One place in the crew: a process that is replaced when it ends. kind: web, jobs or loops."""
 
-    def __init__(self, name: str, start: Callable[[], Process]) -> None:
-        self.name, self._start = name, start
+    def __init__(self, kind: str, start: Callable[[], Process]) -> None:
+        self.kind, self._start = kind, start
+        self.name = NAMES.get(kind, "worker")
+        self.restarts = 0
         self.process: Process | None = None
         self._started_at = self._due_at = self._pause = 0.0
 
@@ -50,6 +55,7 @@ class Member:
         if self.process is not None and self.process.poll() is not None:
             self._put_off(0.0 if now - self._started_at > STEADY_SECONDS else self._pause)
             ended = (self.name, self.process.pid, self.process.poll())
+            self.restarts += 1
             log.warning("%s %s ended with code %s; another starts in %.1f s", *ended, self._pause)
             self.process = None
         if self.process is None and now >= self._due_at:
@@ -77,13 +83,15 @@ class Member:
 class Crew:
     """All processes of the service.
 
-    WORKERS processes make jobs, and one more makes loops, so that a loop never waits for a song.
+    WORKERS processes make jobs, and one more makes loops, so that a loop never waits for a song. run_web(place) is what
+    a web process does. The crew has the last place of the board, and writes there how many processes run.
     """
 
-    def __init__(self, web_processes: int, workers: int, run_web: Callable[[], None]) -> None:
-        web = [Member("web process", lambda: Fork(run_web)) for _ in range(web_processes)]
+    def __init__(self, web_processes: int, workers: int, run_web: Callable[[int], None], board: Board) -> None:
+        web = [Member("web", lambda place=place: Fork(partial(run_web, place))) for place in range(web_processes)]  # type: ignore[misc]
         kinds = ["jobs"] * workers + ["loops"] * (workers > 0)
-        self.members = web + [Member("worker", lambda kind=kind: worker(kind)) for kind in kinds]  # type: ignore[misc]
+        self.members = web + [Member(kind, lambda kind=kind: worker(kind)) for kind in kinds]  # type: ignore[misc]
+        self._board = board
 
     def run(self, signals: Signals) -> None:
         """Keep every process running until a signal to stop; then stop them."""
@@ -91,8 +99,19 @@ class Crew:
             for member in self.members:
                 if not signals.must_stop:
                     member.look()
+            self._board.write(self._board.places - 1, {"processes": self.state()})
             signals.wait(min(member.seconds_until_due() for member in self.members))
         self.stop(signals)
+
+    def state(self) -> dict[str, dict[str, int]]:
+        """By kind of process: how many there must be ("wanted"), how many run, and how often one was replaced."""
+        state: dict[str, dict[str, int]] = {}
+        for member in self.members:
+            of_kind = state.setdefault(member.kind, {"wanted": 0, "running": 0, "restarts": 0})
+            of_kind["wanted"] += 1
+            of_kind["running"] += member.is_running()
+            of_kind["restarts"] += member.restarts
+        return state
 
     def stop(self, signals: Signals) -> None:
         """Send SIGTERM: each worker releases its lease and ends. Kill those that still run after ten seconds."""

@@ -2,13 +2,14 @@
 
 import time
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote
 
+from maintenance.traffic import REQUEST_ID
 from records.handover import Handover
 from records.waits import Wait
-from server.answers import Answer, head
+from server.answers import Answer, Refusal, head
 from server.bodies import Body
 from server.environ import Environ
+from server.logs import Entry
 
 if TYPE_CHECKING:
     from server.front import Front
@@ -37,7 +38,8 @@ class Exchange:
     def __init__(self, connection: "Connection", environ: Environ, front: "Front") -> None:
         self.connection, self.environ, self.front = connection, environ, front
         self.keep_alive = True
-        self.ready: Answer | None = None  # an answer that does not come from the app
+        self.request_id = environ[REQUEST_ID] = front.ids.of(environ)
+        self.ready: Answer | Refusal | None = None  # an answer that does not come from the app
         self.body: Body = front.no_body
         self.sender: Sender | None = None
         self._is_started = self._is_abandoned = False
@@ -80,8 +82,10 @@ class Exchange:
         else:
             self.front.call_app(self)
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: Answer | Refusal) -> None:
         """Send an answer. Its body is bytes, or something that the front sends."""
+        if isinstance(answer, Refusal):
+            answer = answer.answer(self.request_id)
         body: Any = answer.body
         if not isinstance(body, Wait):
             self._log(answer.status[:3])
@@ -89,7 +93,7 @@ class Exchange:
         if self._is_abandoned:
             self.front.drop(body)
         elif isinstance(body, bytes):
-            self.write(head(answer, self.keep_alive) + (b"" if self.environ["REQUEST_METHOD"] == "HEAD" else body))
+            self.write(self.head(answer) + (b"" if self.environ["REQUEST_METHOD"] == "HEAD" else body))
             self.finish()
         else:
             self.front.send(self, answer)
@@ -100,8 +104,12 @@ class Exchange:
             self.front.drop(claimed)
             self.keep_alive = False
         else:
-            self.write(head(answer, self.keep_alive) + b"".join(claimed))
+            self.write(self.head(answer) + b"".join(claimed))
         self.finish()
+
+    def head(self, answer: Answer) -> bytes:
+        """The head of the answer to this request."""
+        return head(answer, self.keep_alive, self.request_id)
 
     def write(self, data: bytes) -> None:
         """Send a part of the answer."""
@@ -133,11 +141,11 @@ class Exchange:
             self.sender.stop()
 
     def _log(self, code: str) -> None:
-        """Write the line of this request to the log."""
-        milliseconds = (time.perf_counter() - self._started_at) * 1000
-        method, path = self.environ["REQUEST_METHOD"], self.environ["PATH_INFO"]
-        shown = path if path.isascii() and path.isprintable() else quote(path, encoding="latin-1")
-        self.front.access_log.write(f"{self.environ['REMOTE_ADDR']} {method} {shown} {code} {milliseconds:.1f} ms")
+        """Count this request, and write its line to the log."""
+        environ, seconds = self.environ, time.perf_counter() - self._started_at
+        self.front.site.traffic.add(environ, code, seconds)
+        request = environ["REMOTE_ADDR"], environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        self.front.access_log.write(Entry(*request, code, seconds * 1000, self.request_id))
 
     def abandon(self) -> None:
         """Free everything: no answer can be sent. If the app is working, its answer is dropped later."""

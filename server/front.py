@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from maintenance.traffic import RequestIds, Traffic
 from records.events import Feed, Message
 from records.handover import Handover
 from records.streams import EventStream
 from records.waits import HAS_LEFT, Wait
 from server import bridge
-from server.answers import Answer, head, problem
+from server.answers import Answer, Refusal
 from server.bodies import FULL, Body, Budget, FileBody, MemoryBody
 from server.environ import Environ, Environs
 from server.exchange import Exchange
@@ -47,7 +48,8 @@ class Site(NamedTuple):
 
     body_limit says how many bytes the body of a request with this head may have. It is 0 if the app refuses the request
     by its head. is_upload says whether the app must decode the body, which takes long. part gives the path of a new
-    file for a body. threads: the number of threads that call the app for reads, and the same number for writes.
+    file for a body. traffic counts the requests. threads: the number of threads that call the app for reads, and the
+    same number for writes. logs_json: whether the log has JSON objects.
     """
 
     app: bridge.WSGIApp
@@ -55,7 +57,9 @@ class Site(NamedTuple):
     is_upload: Callable[[Environ], bool]
     part: Callable[[], Path]
     feed: Feed
+    traffic: Traffic
     threads: int
+    logs_json: bool = False
 
 
 class Front:
@@ -63,12 +67,13 @@ class Front:
 
     def __init__(self, site: Site, environs: Environs, loop: asyncio.AbstractEventLoop, most_connections: int) -> None:
         self.site, self.environs, self.loop = site, environs, loop
+        self.ids = RequestIds()
         self.most_connections = most_connections
         self.connections: set[Connection] = set()
         self.slow: dict[Connection, None] = {}  # clients that read slowly, in the order in which they became slow
         self.no_body = Body()
         self.is_stopping = False
-        self.access_log = AccessLog(loop)
+        self.access_log = AccessLog(loop, site.logs_json)
         self._memory, self._files = Budget(BODIES_BYTES), Budget(FILE_BODIES)
         self._read_lane = Lane("read", site.threads, QUEUE, loop)
         self._write_lane = Lane("write", site.threads, QUEUE, loop)  # a slow disk, or a lock, must not stop the reads
@@ -90,7 +95,7 @@ class Front:
         """True while a thread works, or a result of its work has not come back."""
         return any(lane.is_busy() for lane in self._lanes)
 
-    def body_for(self, environ: Environ) -> Body | Answer | None:
+    def body_for(self, environ: Environ) -> Body | Refusal | None:
         """Where to keep the body of a request; or None if the app refuses this request; or the refusal of the front."""
         length = int(environ.get("CONTENT_LENGTH") or 0)
         if "HTTP_TRANSFER_ENCODING" in environ or length > self.site.body_limit(environ):
@@ -100,7 +105,7 @@ class Front:
                 return FileBody(self.site.part(), self._disk_lane, self._files)
         elif self._memory.has_room(length):
             return MemoryBody(self._memory)
-        return problem(503, "unavailable", FULL)
+        return Refusal(503, "unavailable", FULL)
 
     def call_app(self, exchange: Exchange) -> None:
         """Let a thread call the app. If too many requests wait already, refuse this one at once."""
@@ -111,7 +116,7 @@ class Front:
         if self.site.is_upload(environ):
             lane = self._upload_lane
         if not lane.submit(partial(bridge.ask, self.site.app, environ), exchange.answer):
-            exchange.answer(problem(503, "unavailable", "The service is busy: send this again in a moment."))
+            exchange.answer(Refusal(503, "unavailable", "The service is busy: send this again in a moment."))
 
     def send(self, exchange: Exchange, answer: Answer) -> None:
         """Send an answer whose body is not just bytes."""
@@ -122,10 +127,10 @@ class Front:
             exchange.sender = self._waits.add(exchange, body)
         elif isinstance(body, EventStream):
             exchange.keep_alive = False  # the end of the connection is the end of the stream
-            exchange.write(head(answer, exchange.keep_alive))
+            exchange.write(exchange.head(answer))
             exchange.sender = self._streams.add(exchange, body)
         else:
-            exchange.write(head(answer, exchange.keep_alive))
+            exchange.write(exchange.head(answer))
             exchange.sender = sender = FileSender(exchange, body, self._disk_lane)
             sender.resume()
         if self.is_stopping:
@@ -174,6 +179,12 @@ class Front:
         self._streams.publish(messages, position)
         self._waits.publish(messages, position)
 
+    def _count_open(self) -> None:
+        """Publish how many connections, streams and waits are open, with the counts of the requests."""
+        traffic = self.site.traffic
+        traffic.open = {"connections": len(self.connections), "streams": len(self._streams), "waits": len(self._waits)}
+        traffic.publish()
+
     def _check(self) -> None:
         self._timer = self.loop.call_later(CHECK_SECONDS, self._check)
         now = self.loop.time()
@@ -183,6 +194,7 @@ class Front:
             except Exception:
                 log.exception("a check of a connection failed")
         self.limit_unsent()
+        self._count_open()
         if now >= self._memory_due:
             self._memory_due = now + MEMORY_SECONDS
             self._disk_lane.submit(give_back_memory, lambda _: None)

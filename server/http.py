@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
-from server.answers import problem
+from server.answers import Refusal
 from server.environ import BadRequest, HeaderLine
 from server.exchange import Exchange
 
@@ -268,7 +268,7 @@ class Connection(asyncio.Protocol):
         arrived = exchange.body.received - self._received[0]
         if len(self._received) > RATE_SECONDS and arrived < LEAST_RATE * RATE_SECONDS:
             detail = f"The body must arrive with at least {LEAST_RATE} bytes a second: send it again."
-            exchange.ready = problem(408, "invalid", detail)
+            exchange.ready = Refusal(408, "invalid", detail)
             self._stop_reading(exchange)
 
     def _stop_reading(self, exchange: Exchange) -> None:
@@ -294,7 +294,7 @@ class Connection(asyncio.Protocol):
         environ: dict[str, Any] = {"REQUEST_METHOD": "-", "PATH_INFO": "-", "REMOTE_ADDR": self.peer}
         exchange = Exchange(self, environ, self.front)
         code = "unavailable" if status == 503 else "invalid"
-        exchange.ready = problem(status, code, detail)
+        exchange.ready = Refusal(status, code, detail)
         exchange.keep_alive = False
         if self._reading is not None:  # the rest of its body cannot be read
             self._exchanges.remove(self._reading)

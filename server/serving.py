@@ -5,15 +5,16 @@ from collections.abc import Callable
 from functools import partial
 
 from database import init_database, release, server_version
+from maintenance.board import Board
+from maintenance.logs import log_to_stderr
 from server.address import listen
 from server.crew import Crew
-from server.logs import log_to_stderr
 from server.stop import Signals
 from settings import Settings
 
 
-def serve(settings: Settings, run_web: Callable[[socket.socket], None]) -> None:
-    """Run the service; run_web(a listening socket) is what a web process does.
+def serve(settings: Settings, run_web: Callable[[socket.socket, Board, int], None]) -> None:
+    """Run the service. run_web(a listening socket, the board, a place on it) is what a web process does.
 
     Returns after SIGTERM or Ctrl-C, when all processes have ended. Raises SettingsError, DatabaseUnusable.
     """
@@ -26,5 +27,6 @@ def serve(settings: Settings, run_web: Callable[[socket.socket], None]) -> None:
         address = listener.getsockname()[0]
         url = f"http://{f'[{address}]' if ':' in address else address}:{settings.port}"
         print(f"DiffRhythm Ledger: {url}  database: {version}{place}  storage: {settings.storage_dir}", flush=True)
-        log_to_stderr()
-        Crew(settings.web_processes, settings.workers, partial(run_web, listener)).run(signals)
+        log_to_stderr(settings)
+        board = Board(settings.web_processes + 1)
+        Crew(settings.web_processes, settings.workers, partial(run_web, listener, board), board).run(signals)

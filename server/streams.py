@@ -36,6 +36,9 @@ class Streams:
         sender.begin()
         return sender
 
+    def __len__(self) -> int:
+        return len(self._senders)
+
     def remove(self, sender: "StreamSender") -> None:
         """Forget a stream that has ended."""
         self._senders.discard(sender)

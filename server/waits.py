@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from models import JOB_STATUSES, LOOP_STATUSES
 from records.events import Feed, Message
 from records.waits import Wait
-from server.answers import Answer, problem
+from server.answers import Answer, Refusal
 from server.bridge import call
 from server.lanes import Lane
 
@@ -47,6 +47,9 @@ class Waits:
             self._by_claim.setdefault(wait.claim_of, {})[waiter] = None
         waiter.begin()
         return waiter
+
+    def __len__(self) -> int:
+        return len(self._waiters)
 
     def remove(self, waiter: "Waiter") -> None:
         """Remove a request that waits no longer."""
@@ -139,7 +142,7 @@ class Waiter:
     def _tried(self, answer: Any) -> None:
         self._is_attempting = False
         if isinstance(answer, BaseException):
-            answer = problem(503, "unavailable", "The service cannot wait for this now: send this again in a moment.")
+            answer = Refusal(503, "unavailable", "The service cannot wait for this now: send this again in a moment.")
         if answer is not None:
             self._end()
             self.exchange.answer(answer)  # if the client has left, what was claimed is given back

@@ -19,6 +19,7 @@ from errors import LedgerError
 from files.child import on_death_of_parent
 from files.storage import Storage
 from maintenance import housekeeping
+from maintenance.logs import log_to_stderr
 from records.leases import WorkRepository
 from repos import JobRepository, LoopRepository
 from settings import Settings, get_settings
@@ -180,8 +181,8 @@ WORKERS: dict[str, type[Worker]] = {"jobs": JobWorker, "loops": LoopWorker}
 
 def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> None:
     """Run one worker of each kind in threads until SIGTERM or Ctrl-C, or until the parent process has ended."""
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     settings, shutdown = get_settings(), threading.Event()
+    log_to_stderr(settings)
     init_database(settings)
     stop_at_signals(shutdown)
     if parent is not None:

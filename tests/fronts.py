@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import uvloop
 from flask import Flask
 
+from maintenance.traffic import Traffic
 from records.events import Follower, Message
 from server.environ import Environs
 from server.front import Front, Site
@@ -117,7 +118,7 @@ def port_of(connection: Connection) -> int:
 def serving(app: Callable[..., Any]) -> Iterator[RunningFront]:
     """A front that serves a WSGI app, without a database."""
     feed: Any = StillFeed()
-    with running(Site(app, lambda _: 1_000_000, lambda _: False, Path, feed, 2)) as front:
+    with running(Site(app, lambda _: 1_000_000, lambda _: False, Path, feed, Traffic(), 2)) as front:
         yield front
 
 
@@ -126,7 +127,9 @@ def serving_flask(app: Flask) -> Iterator[RunningFront]:
     """A front that serves the Flask app as a web process does."""
     services = app.extensions["ledger"]
     body_limit, is_upload = limits.body_limit(app, services.settings), partial(limits.is_upload, app)
-    site = Site(app.wsgi_app, body_limit, is_upload, services.storage.part, services.feed, limits.THREADS)
+    site = Site(
+        app.wsgi_app, body_limit, is_upload, services.storage.part, services.feed, services.traffic, limits.THREADS
+    )
     with running(site) as front:
         yield front
         services.stopping.set()

@@ -234,7 +234,7 @@ def test_the_end_of_a_line_in_a_header_is_an_error(text: str) -> None:
 def test_a_header_that_cannot_be_sent_is_an_error() -> None:
     made = call(simple("200 OK", b"", ("X-Text", "\u2603")), environ())
     assert is_error(made)
-    head(made, True)
+    head(made, True, "id")
 
 
 @pytest.mark.parametrize("block", ["text", None, 7])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from maintenance.board import Board
 from server import crew
 from server.crew import Crew, Member
 from tests.conftest import wait_for
@@ -56,7 +57,7 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Crew]]:
     def run(start: Callable[[str], subprocess.Popen[bytes]]) -> Crew:
         monkeypatch.setattr(crew, "worker", start)
         monkeypatch.setattr(crew, "STOP_SECONDS", 0.1)
-        made = Crew(0, 1, lambda: None)
+        made = Crew(0, 1, print, Board(1))
         threads.append(threading.Thread(target=made.run, args=(signals,)))
         threads[-1].start()
         wait_for(lambda: all(member.is_running() for member in made.members), 30)
@@ -71,7 +72,7 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Crew]]:
 def test_processes_that_do_not_stop_are_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew, "worker", stubborn_process)
     monkeypatch.setattr(crew, "STOP_SECONDS", 0.1)
-    made, signals = Crew(0, 1, lambda: None), StubSignals()
+    made, signals = Crew(0, 1, print, Board(1)), StubSignals()
     for member in made.members:
         member.look()
     made.stop(signals)  # type: ignore[arg-type]
@@ -124,5 +125,5 @@ def test_each_pause_is_twice_as_long_as_the_one_before() -> None:
 
 
 def test_one_worker_makes_loops_beside_those_that_make_jobs() -> None:
-    assert [member.name for member in Crew(2, 3, lambda: None).members] == ["web process"] * 2 + ["worker"] * 4
-    assert [member.name for member in Crew(1, 0, lambda: None).members] == ["web process"]
+    assert [member.name for member in Crew(2, 3, print, Board(3)).members] == ["web process"] * 2 + ["worker"] * 4
+    assert [member.name for member in Crew(1, 0, print, Board(2)).members] == ["web process"]

@@ -26,7 +26,8 @@ def test_routes_are_looked_for_where_flask_looks_for_them(place: dict[str, objec
     for app in (Flask(__name__), LeanFlask(__name__)):
         with app.test_request_context(**place) as context:
             adapters.append(vars(context.url_adapter) | {"map": None})
-            adapters[-1].pop("routes", None)
+            for own in ("routes", "environ"):
+                adapters[-1].pop(own, None)
     plain, lean = adapters
     for adapter in adapters:
         adapter["path_info"] = "/" + adapter["path_info"].lstrip("/")

@@ -13,6 +13,7 @@ from settings import Settings
 from tests.conftest import on_sqlite
 from tests.contract import DOCUMENT, OPERATIONS
 from web import api, openapi
+from web.guard import SECURED
 
 
 @pytest.mark.parametrize("token", [False, True])
@@ -55,7 +56,7 @@ def test_every_problem_is_problem_json_and_some_operation_refers_to_it() -> None
 
 
 @on_sqlite
-def test_a_token_is_required_and_documented_by_every_operation_under_api(settings: Settings) -> None:
+def test_a_token_is_required_and_documented_by_every_secured_operation(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"api_token": "secret"}))
     app.extensions["ledger"].close()
     client = app.test_client()
@@ -63,4 +64,4 @@ def test_a_token_is_required_and_documented_by_every_operation_under_api(setting
     for verb, path in OPERATIONS:
         operation = document["paths"][path][verb]
         secured = client.open(path, method=verb).status_code == 401
-        assert secured == path.startswith("/api/") == ("401" in operation["responses"]) == ("security" in operation)
+        assert secured == path.startswith(SECURED) == ("401" in operation["responses"]) == ("security" in operation)

@@ -8,6 +8,7 @@ from flask import current_app
 
 from files.storage import Storage
 from files.tracks import TrackFiles
+from maintenance.traffic import Traffic
 from models import Job, Loop, Track
 from records.events import Feed
 from settings import Settings
@@ -33,7 +34,7 @@ class Services:
     """The services of one app. create_app() makes them and stores them as app.extensions["ledger"].
 
     stopping is set when the process must end. background is empty if the app runs without a server. kept has the JSON
-    of records that are often read.
+    of records that are often read. traffic counts requests.
     """
 
     settings: Settings
@@ -43,6 +44,7 @@ class Services:
     limits: Limits
     stopping: threading.Event
     background: list[Background] = field(default_factory=list)
+    traffic: Traffic = field(default_factory=Traffic)
     kept: dict[Any, Kept] = field(default_factory=lambda: {model: Kept(model) for model in (Job, Track, Loop)})
 
     def close(self) -> None:

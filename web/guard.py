@@ -14,6 +14,7 @@ from settings import Settings, is_address
 from web.lean import HOSTS, LONGEST_HOST
 
 COOKIE = "ledger"
+SECURED = ("/api/", "/metrics")
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?")
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
@@ -34,7 +35,7 @@ class Guard:
             return ForbiddenOrigin(name)
         if environ["REQUEST_METHOD"] not in SAFE_METHODS and not _is_own_page(environ.get("HTTP_ORIGIN"), host):
             return ForbiddenOrigin("A page of another site may not change anything here.")
-        if environ["PATH_INFO"].startswith("/api/") and not self.knows(environ):
+        if environ["PATH_INFO"].startswith(SECURED) and not self.knows(environ):
             return Unauthorized("Send the service's token as Authorization: Bearer <API_TOKEN>.")
         return None
 

@@ -13,6 +13,8 @@ from werkzeug.datastructures import Headers
 from werkzeug.routing import MapAdapter
 from werkzeug.sansio.utils import get_host
 
+from maintenance.traffic import ROUTE
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
@@ -35,6 +37,7 @@ class Router(MapAdapter):
     """Finds the route of a request. Clients often request the same paths, so this caches their routes."""
 
     routes: dict[tuple[str, str], tuple[Any, Mapping[str, Any]]]
+    environ: dict[str, Any]  # the environ of WSGI; match() adds the route, which /metrics counts
 
     def match(self, *arguments: Any, **options: Any) -> Any:
         """(the rule, the arguments of the view), as Flask expects. Raises the same errors as MapAdapter."""
@@ -48,6 +51,7 @@ class Router(MapAdapter):
                 if len(self.routes) >= ROUTES:
                     self.routes.clear()
                 self.routes[place] = route
+        self.environ[ROUTE] = route[0].rule
         return route[0], dict(route[1])
 
 
@@ -74,7 +78,7 @@ class LeanFlask(Flask):
         query = request.query_string.decode(errors="replace")
         place = (request.host.lower(), f"{request.root_path}/", "", request.scheme)
         router = Router(self.url_map, *place, request.path, request.method, query)
-        router.routes = self._routes
+        router.routes, router.environ = self._routes, environ
         return router
 
 

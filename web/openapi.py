@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from database import to_json
 from models import ID_LENGTH, ID_PATTERN
 from web import schemas
+from web.guard import SECURED
 from web.operations import Operation
 
 VERSION = "0.1.0"
@@ -59,7 +60,7 @@ def build(operations: list[Operation], token: bool = False) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for operation in operations:
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", operation.path)
-        secured = token and path.startswith("/api/")
+        secured = token and path.startswith(SECURED)
         paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, secured)
     document: dict[str, Any] = {
         "openapi": "3.1.0",

@@ -7,12 +7,13 @@ from http import HTTPStatus
 from typing import Any
 
 import peewee
-from flask import Flask, Response
+from flask import Flask, Response, has_request_context, request
 from playhouse.pool import MaxConnectionsExceeded
 from werkzeug.exceptions import HTTPException
 
 import errors
 from database.refusals import is_disk_full
+from maintenance.traffic import REQUEST_ID
 
 log = logging.getLogger("ledger.web")
 
@@ -49,6 +50,8 @@ def problem(status: int, code: str, detail: str, fields: list[dict[str, str]] | 
     body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail, "code": code}
     if fields:
         body["errors"] = fields
+    if has_request_context() and REQUEST_ID in request.environ:
+        body["request_id"] = request.environ[REQUEST_ID]
     # Plain ASCII, because the body may quote text from the client, such as a lone surrogate.
     return Response(json.dumps(body).encode(), status, content_type="application/problem+json")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from errors import Conflict
 from files.deletion import files_of_job, remove_unnamed
-from files.publishing import make_folder, sync
+from files.publishing import sync
 from files.removals import announce_removal, forget_removal
 from files.storage import Storage, is_file, sha256
 from maintenance.archive import rows
@@ -95,14 +95,17 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _copy(paths: Collection[Path], source: Path, target: Path) -> None:
-    """Copy files, unless they are there. A file that a client has removed meanwhile is left out."""
-    folders = set()
+    """Copy files, unless they are there. A file that a client has removed meanwhile is left out.
+
+    The folders are written to disk at the end, because then most of them cost no write of their own.
+    """
+    folders: set[Path] = set()
     for path in paths:
         copy = target / path.relative_to(source)
         try:
             if not _is_same(path, copy):
                 _place(path, copy)
-                folders.add(copy.parent)
+                folders.update(folder for folder in copy.parents if folder.is_relative_to(target.parent))
         except FileNotFoundError:
             if is_file(path):
                 raise
@@ -114,8 +117,7 @@ def _place(source: Path, target: Path) -> None:
     """Give a file a second place: a link, or a copy if the place is on another disk. Raises Conflict, OSError."""
     if os.path.lexists(target):
         raise Conflict(f"the file {target} exists already and is another one")
-    make_folder(target.parent)
-    sync(source)
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:

@@ -15,6 +15,7 @@ from records.indexing import index_batch, jobs_behind
 
 MODELS: list[Any] = [Job, Track, Loop, Event, Delivery]
 STATUS = {"job": "status", "track": "''", "loop": "status"}
+OF_RECORDS = "entity IN ('job', 'track', 'loop')"  # the other numbers of the tally count what has happened
 PARENTS = {"track": "job", "loop": "track"}
 RESTORE = "restore a backup with `flask restore`"
 # Jobs that are not in the index although they should be, and jobs that should not be there: (rowid, name).
@@ -72,7 +73,7 @@ def wrong_object(place: Place) -> Iterator[Fault]:
 
 def wrong_tally(place: Place) -> Iterator[Fault]:
     """Numbers of records by status that differ from a count. One statement reads both."""
-    both = f"{_counted()} UNION ALL SELECT entity, status, -number FROM tally"
+    both = f"{_counted()} UNION ALL SELECT entity, status, -number FROM tally WHERE {OF_RECORDS}"
     sums = f"SELECT entity, status, sum(number) FROM ({both}) AS both_numbers GROUP BY entity, status"
     for entity, status, more in database.execute_sql(sums).fetchall():
         if more:
@@ -91,9 +92,9 @@ def rebuild_tally() -> None:
     with database.atomic():
         if is_postgresql():
             database.execute_sql("LOCK TABLE tally IN EXCLUSIVE MODE")  # writers wait; the next statement sees them all
-            database.execute_sql("DELETE FROM tally")
+            database.execute_sql(f"DELETE FROM tally WHERE {OF_RECORDS}")
         else:
-            database.execute_sql("UPDATE tally SET number = 0")
+            database.execute_sql(f"UPDATE tally SET number = 0 WHERE {OF_RECORDS}")
         ending = "" if is_postgresql() else " WHERE true ON CONFLICT DO UPDATE SET number = excluded.number"
         database.execute_sql(
             f"INSERT INTO tally (entity, status, number) SELECT * FROM ({_counted()}) AS counted{ending}"

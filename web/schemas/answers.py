@@ -185,3 +185,4 @@ class Problem(Answer):
     detail: str
     code: str
     errors: list[FieldError] = Field([], description="for bad input")
+    request_id: str = Field("", description="the X-Request-Id of the answer; the log has it, too")

@@ -1,0 +1,52 @@
+"""The counts of requests, and their ids."""
+
+from maintenance.board import Board
+from maintenance.traffic import ROUTE, RequestIds, Traffic
+
+GET = {"REQUEST_METHOD": "GET", ROUTE: "/healthz"}
+
+
+def test_requests_are_counted_by_how_long_they_took() -> None:
+    traffic = Traffic()
+    for seconds in (0.001, 0.005, 0.006, 99.0):
+        traffic.add(GET, "200", seconds)
+    ((seconds_in_all, *numbers),) = traffic.counts().values()
+    assert round(seconds_in_all, 3) == 99.012
+    assert numbers == [2, 1, *[0] * 9, 1]
+
+
+def test_a_method_or_route_that_is_not_known_counts_as_other() -> None:
+    traffic = Traffic()
+    for number in range(100):
+        traffic.add({"REQUEST_METHOD": f"M{number}", "PATH_INFO": f"/{number}"}, "400", 0.1)
+    assert list(traffic.counts()) == [("other", "other", "400")]
+
+
+def test_processes_with_one_board_count_together() -> None:
+    board, first, second = Board(3), Traffic(), Traffic()
+    for place, traffic in enumerate((first, second)):
+        traffic.share(board, place)
+        traffic.add(GET, "200", 0.1)
+        traffic.open = {"streams": place + 1}
+        traffic.publish()
+    board.write(2, {"processes": {"web": {"running": 2}}})
+    for traffic in (first, second):
+        assert sum(next(iter(traffic.counts().values()))[1:]) == 2
+        assert traffic.open_everywhere() == {"streams": 3} and traffic.processes() == {"web": {"running": 2}}
+
+
+def test_a_process_goes_on_counting_where_the_one_before_it_ended() -> None:
+    board, first, second = Board(1), Traffic(), Traffic()
+    first.share(board, 0)
+    first.add(GET, "200", 0.1)
+    first.publish()
+    second.share(board, 0)
+    second.add(GET, "200", 0.1)
+    assert sum(next(iter(second.counts().values()))[1:]) == 2
+
+
+def test_an_id_that_was_sent_is_used_if_it_is_a_word() -> None:
+    ids = RequestIds()
+    assert ids.of({"HTTP_X_REQUEST_ID": "abc-1.2_3"}) == "abc-1.2_3"
+    odd = [ids.of({"HTTP_X_REQUEST_ID": sent}) for sent in ("", "a b", "a\nb", "x" * 65, 'a"b', "ä")]
+    assert len({*odd, ids.of({}), ids.of({})}) == 8 and all(one.startswith(ids._process) for one in odd)
