@@ -9,7 +9,7 @@ import cysqlite
 from database import AWAY, bound_settings, prepare_database
 from errors import LedgerError
 from files.storage import Storage
-from maintenance.archive.moves import finish_unfinished
+from maintenance.archive.moves import finish_unfinished, require_ledger
 from maintenance.checks import archives, database, files, work
 from maintenance.checks.faults import Fault, Find, Place
 from maintenance.reports import Report, silent
@@ -37,10 +37,12 @@ RECHECK_SECONDS = 2.0  # what a running service is doing at the first look is do
 def check(report: Report = silent) -> list[Fault]:
     """The faults of the bound database and of its storage folder; at most 1000 of a kind.
 
-    A fault counts only if a second look, a moment later, finds it again: the service may be at work meanwhile.
+    A fault counts only if a second look, a moment later, finds it again: the service may be at work meanwhile. Raises
+    Invalid if the bound database is an archive, as it does not know which files its ledger needs.
     """
     settings = bound_settings()
     place = Place(settings, Storage(settings))
+    require_ledger(place.storage)
     try:
         prepare_database()
     except LedgerError as error:

@@ -18,7 +18,9 @@ from maintenance.archive.database import archive_settings
 from maintenance.archive.files import ArchiveFiles
 from maintenance.archive.ledger import Rule
 from maintenance.archive.moves import archive, unarchive
+from maintenance.check import check
 from models import Delivery, Event
+from records.commits import newest
 from records.tally import tally
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
@@ -64,7 +66,7 @@ def test_the_models_read_an_archive(storage: Storage, ledger: Settings, path: Pa
     init_database(archive_settings(ledger, path))
     assert values() == before and events() == history and schema_state() == ([], [])
     assert tally("job") == {**tally("job"), "completed": 1, "failed": 1, "cancelled": 1}
-    assert matching_ids("雨") == ["a", "b", "c"] and not Delivery.select().exists()
+    assert newest()[1] == 0 and matching_ids("雨") == ["a", "b", "c"] and not Delivery.select().exists()
     bind(ledger)
     assert stored(storage.root) and matching_ids("雨") == [] and set(tally("job").values()) <= {0}
 
@@ -167,6 +169,18 @@ def test_a_file_that_another_job_names_stays(storage: Storage, path: Path) -> No
     assert stored(storage.root)["song.wav"] == b"shared" and stored(folder) == {}
 
 
+@on_sqlite
+def test_a_file_that_two_archived_jobs_name_stays_until_both_are_back(storage: Storage, path: Path) -> None:
+    (storage.root / "song.wav").write_bytes(b"shared")
+    for name in ("a", "b"):
+        tracks.create(track_id=f"{name}-2", job_id=name, file_path_wav="song.wav")
+    archive(path, everyone(), files=True)
+    for name, files_left in (("a", {"song.wav"}), ("b", set())):
+        unarchive(path, [name])
+        assert {file for file in stored(path.with_suffix(".files")) if file == "song.wav"} == files_left
+        assert stored(storage.root)["song.wav"] == b"shared"
+
+
 def test_a_file_is_never_overwritten(storage: Storage, path: Path) -> None:
     other = path.with_suffix(".files") / "jobs" / "a" / "generator.log"
     other.parent.mkdir(parents=True)
@@ -213,6 +227,20 @@ def test_an_archive_in_the_wrong_place_is_refused(storage: Storage, ledger: Sett
     with pytest.raises(NotFound):
         unarchive(tmp_path / "nothing.db")
     assert ids() == NAMES and not (tmp_path / "nothing.db").exists()
+
+
+@on_sqlite
+def test_an_archive_is_not_taken_for_the_ledger_of_its_storage_folder(
+    storage: Storage, ledger: Settings, path: Path
+) -> None:
+    archive(path, everyone())
+    bind(archive_settings(ledger, path))
+    with pytest.raises(Invalid, match="is an archive"):
+        archive(ledger.sqlite_path, everyone())
+    with pytest.raises(Invalid, match="is an archive"):
+        check()
+    bind(ledger)
+    assert check() == [] and ids(path) == NAMES
 
 
 @on_sqlite

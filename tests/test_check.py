@@ -53,6 +53,9 @@ def healthy(ledger: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     if not is_postgresql():
         index_batch()
     storage.part().write_bytes(b"unfinished")
+    published = storage.folder("job", "c") / "cccccccccccc" / "s.wav"  # the worker is about to name it
+    published.parent.mkdir(parents=True)
+    published.write_bytes(b"new")
     tracks.create(track_id="elsewhere", job_id="a", file_path_wav="/mnt/songs/s.wav", file_path_mp3="song://x")
     return Healthy(storage, tmp_path)
 
@@ -177,8 +180,8 @@ def test_fix_repairs_what_it_can_and_deletes_nothing(healthy: Healthy) -> None:
         if name in ("wrong_tally", "unnamed_file", "old_part", "stuck_lease"):
             plant(*healthy)
     files = stored(healthy.storage.root)
-    assert len(fix(check())) == 5 and check() == []
-    assert jobs.get_by_id("c").status == "pending"
+    assert len(fix(check())) == 5 and jobs.get_by_id("c").status == "pending"
+    assert found("unnamed_file") == ["jobs/c/cccccccccccc/s.wav"] and fix(check()) and check() == []
     moved = stored(healthy.storage.root / QUARANTINE)
     assert {**stored(healthy.storage.root), **{name: moved[name] for name in moved if name in files}} == files
 

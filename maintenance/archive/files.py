@@ -97,7 +97,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _copy(paths: Collection[Path], source: Path, target: Path) -> None:
     """Copy files, unless they are there. A file that a client has removed meanwhile is left out.
 
-    The folders are written to disk at the end, because then most of them cost no write of their own.
+    The folders are written to disk at the end.
     """
     folders: set[Path] = set()
     for path in paths:

@@ -83,7 +83,7 @@ def finish_unfinished(storage: Storage) -> bool:
     Does nothing if a process is moving jobs now. Raises DatabaseUnusable.
     """
     path = notes.unfinished(storage)
-    if path is None or not path.is_file() or path == _own_path():
+    if path is None or not path.is_file() or path == own_path():
         return False
     with suppress(Busy), notes.only_mover(storage), open_archive(path) as opened:
         if move := opened.begun():
@@ -260,16 +260,23 @@ class Mover:
             raise
 
 
-def _own_path() -> Path | None:
+def own_path() -> Path | None:
     """The path of the ledger; None for a PostgreSQL server."""
     settings = bound_settings()
     return None if settings.is_postgresql else settings.sqlite_path.absolute()
+
+
+def require_ledger(storage: Storage) -> None:
+    """Raise Invalid if the bound database is an archive, and the storage folder is that of its ledger."""
+    if own_path() in notes.archives(storage):
+        raise Invalid(f"{own_path()} is an archive of the ledger of this storage folder: set DB_PATH to the ledger.")
 
 
 def _require_place(storage: Storage, path: Path) -> None:
     """Raise Invalid for an archive that is the ledger, or that clients could download."""
     if path.resolve().is_relative_to(storage.root):
         raise Invalid(f"{path} is in the storage folder, which clients can read: choose another place for the archive.")
-    own = _own_path()
+    own = own_path()
+    require_ledger(storage)
     if own is not None and (path == own or (path.exists() and own.exists() and path.samefile(own))):
         raise Invalid(f"{path} is the database of this ledger: choose another file for the archive.")
