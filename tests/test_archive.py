@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from database import bind, init_database, schema_state
+from database import bind, database, init_database, schema_state
 from errors import Busy, DatabaseUnusable, Invalid, NotFound
 from files.storage import Storage
 from maintenance.archive import ledger as ledger_part
@@ -25,7 +25,7 @@ from records.tally import tally
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
 from tests.archives import events, everyone, execute, ids, make_job, stored, values
-from tests.conftest import matching_ids, on_sqlite, wait_for
+from tests.conftest import matching_ids, on_sqlite, thorough, wait_for
 from tests.service import clean_environment
 from tests.test_commands import flask
 
@@ -58,6 +58,19 @@ def test_jobs_leave_and_come_back_with_equal_values(storage: Storage, path: Path
     assert values() == before and stored(storage.root) == files
     assert {number: event for number, event in events().items() if number in history} == history
     assert stored(path.with_suffix(".files")) == {} and notes.archives(storage) == []
+
+
+@pytest.mark.timeout(1800)
+def test_many_jobs_leave_and_come_back_in_batches(storage: Storage, path: Path) -> None:
+    number = thorough(10_000, 60)
+    for start in range(0, number, 50):
+        with database.atomic():
+            for name in range(start, min(start + 50, number)):
+                make_job(storage, f"n{name}")
+    before, files = values(), stored(storage.root)
+    assert archive(path, everyone(), files=True).moved == number + 3 and not ids()
+    assert unarchive(path).moved == number + 3 and not ids(path)
+    assert values() == before and stored(storage.root) == files
 
 
 def test_the_models_read_an_archive(storage: Storage, ledger: Settings, path: Path) -> None:

@@ -63,24 +63,27 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, is_after: bo
     monkeypatch.setattr(owner, name, killed)
 
 
-STEPS: list[tuple[Any, str]] = [
+STEPS: list[tuple[Any, str, bool]] = [
+    (Archive, "stage", True),
+    (Archive, "stage_return", True),
+    (Archive, "hide", True),
+    (ledger_part, "take_out", False),
+    (ledger_part, "take_out", True),
+    (ledger_part, "put_in", True),
+    (moves.ArchiveFiles, "copy_back", True),
+    (moves.ArchiveFiles, "tidy", False),
+]
+MORE: list[tuple[Any, str]] = [
     (Archive, "show"),
-    (Archive, "hide"),
     (Archive, "clear"),
-    (Archive, "stage"),
-    (Archive, "stage_return"),
-    (ledger_part, "take_out"),
-    (ledger_part, "put_in"),
     (moves.ArchiveFiles, "copy_out"),
-    (moves.ArchiveFiles, "copy_back"),
-    (moves.ArchiveFiles, "tidy"),
     (moves.ArchiveFiles, "remove"),
 ]
+STEPS += [(owner, name, is_after) for owner, name in MORE[: thorough(4, 0)] for is_after in (False, True)]
 
 
 @on_sqlite
-@pytest.mark.parametrize("is_after", [False, True])
-@pytest.mark.parametrize(("owner", "name"), STEPS, ids=[name for _, name in STEPS])
+@pytest.mark.parametrize(("owner", "name", "is_after"), STEPS)
 def test_a_move_that_is_killed_at_a_step_is_finished_later(
     storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, is_after: bool
 ) -> None:
