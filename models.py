@@ -4,6 +4,8 @@ What a value may be, what a deletion takes along, `updated_at` and the events ar
 database/migrations/ has the constraints and triggers, so that every writer is held to them.
 """
 
+import os
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,8 +34,13 @@ ID_PATTERN = r"^(?:\.{0,2}[A-Za-z0-9_-]|\.{3})[A-Za-z0-9._-]*$"  # neither . nor
 
 
 def new_id() -> str:
-    """A fresh uuid4 as text."""
-    return str(uuid.uuid4())
+    """A new UUID of version 7 as text (RFC 9562): milliseconds since 1970 and 74 random bits.
+
+    New records are at the end of every index of ids, so several share its last page. With the random ids of version 4,
+    each record changes pages of its own, and creating one needs a third more CPU time.
+    """
+    number = (time.time_ns() // 1_000_000) % 2**48 << 80 | int.from_bytes(os.urandom(10))
+    return str(uuid.UUID(int=number & ~(0xF << 76 | 0x3 << 62) | 0x7 << 76 | 0x2 << 62))
 
 
 def utc_now() -> datetime:
@@ -63,6 +70,29 @@ class UtcField(BigIntegerField):
     def python_value(self, value: Any) -> Any:
         """An aware datetime, or None."""
         return None if value is None else EPOCH + value * MICROSECOND
+
+
+class JsonField(JSONField):
+    """A JSON column. Peewee builds its conditions for the kind of the bound database, so the first one binds it."""
+
+    FOR_DATABASE = ("_helper", "_wrap", "_read")  # Peewee sets them to None while no database is bound
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(dumps=to_column, loads=from_json, **options)
+
+    def _db_hook(self, database: Any) -> None:
+        if database is not None:
+            super()._db_hook(database)  # type: ignore[misc]
+            return
+        for name in self.FOR_DATABASE:
+            self.__dict__.pop(name, None)
+
+    def __getattr__(self, name: str) -> Any:
+        """Bind the database of the environment, because no database is bound. Raises SettingsError."""
+        if name not in self.FOR_DATABASE:
+            raise AttributeError(name)
+        bind_default()
+        return self.__dict__[name]
 
 
 class Statuses:
@@ -143,8 +173,8 @@ class Job(Work):
     job_type = CharField(ID_LENGTH, default="diffrhythm")
     status = CharField(default=JOB_STATUSES.pending)
     prompt = TextField(null=True)
-    metadata = JSONField(default=dict, dumps=to_column, loads=from_json, help_text="language, genre, mood, …")
-    file_manifest = JSONField(default=dict, dumps=to_column, loads=from_json, help_text="paths and URLs")
+    metadata = JsonField(default=dict, help_text="language, genre, mood, …")
+    file_manifest = JsonField(default=dict, help_text="paths and URLs")
 
     class Meta:
         indexes = (
@@ -162,9 +192,7 @@ class Track(Record):
     track_id = CharField(ID_LENGTH, primary_key=True, default=new_id)
     job = ForeignKeyField(Job, backref="tracks", on_delete="CASCADE", index=False)
     duration = FloatField(null=True, help_text="seconds")
-    metadata = JSONField(
-        default=dict, dumps=to_column, loads=from_json, help_text="artist, album, genre, track_name, …"
-    )
+    metadata = JsonField(default=dict, help_text="artist, album, genre, track_name, …")
     file_path_wav = TextField(null=True)
     file_path_mp3 = TextField(null=True)
 
@@ -189,7 +217,7 @@ class Loop(Work):
     format = CharField(default="MP3", help_text="MP3 or WAV")
     result_url = TextField(null=True)
     result_path = TextField(null=True)
-    analysis = JSONField(default=dict, dumps=to_column, loads=from_json, help_text="what the looper found")
+    analysis = JsonField(default=dict, help_text="what the looper found")
 
     class Meta:
         indexes = (
@@ -208,7 +236,7 @@ class Change(Model):
     entity_id = CharField(ID_LENGTH)
     job_id = CharField(ID_LENGTH)
     change = CharField(help_text="created, updated or deleted")
-    data = JSONField(dumps=to_column, loads=from_json, help_text="status, progress, message and error at that moment")
+    data = JsonField(help_text="status, progress, message and error at that moment")
     created_at = UtcField(default=utc_now)
 
     class Meta:
@@ -237,6 +265,3 @@ class Delivery(Change):
     webhook_id = CharField(help_text="the same at every attempt")
     attempts = IntegerField(default=0)
     due_at = UtcField(index=True, help_text="not before then")
-
-
-bind_default()

@@ -23,7 +23,7 @@ def measure(repeats: int) -> dict[str, float]:
     rest, ready = at_rest(repeats)
     return {
         "import_seconds": import_seconds("from models import Job", repeats),
-        "peewee_import_seconds": import_seconds("import peewee, pydantic_settings", repeats),
+        "peewee_import_seconds": import_seconds("import peewee, pydantic_core", repeats),
         "ready_seconds": ready,
         "rest_mb": rest,
         "installed_mb": installed_mb(needs(ROOT / "requirements.txt")),

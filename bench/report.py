@@ -184,7 +184,7 @@ def footprint(results: Results) -> Table:
 
 FIGURES = {
     "import_seconds": ("`from models import Job`", 2, "s"),
-    "peewee_import_seconds": ("the packages that it imports, peewee and pydantic-settings", 2, "s"),
+    "peewee_import_seconds": ("the packages that it imports, peewee and pydantic-core", 2, "s"),
     "ready_seconds": ("`python app.py` answers `/healthz`", 2, "s"),
     "rest_mb": ("memory of the web process at rest", 0, "MB"),
     "installed_mb": ("installed packages of this service, with those for sound", 0, "MB"),

@@ -4,9 +4,11 @@ from flask import Flask
 
 from commands.archive import archive, unarchive
 from commands.check import check
+from commands.legacy import import_legacy
+from commands.transfer import export, import_
 from commands.worker import worker
 
-COMMANDS = (worker, archive, unarchive, check)
+COMMANDS = (export, import_, import_legacy, worker, archive, unarchive, check)
 
 
 def register(app: Flask) -> None:

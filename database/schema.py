@@ -1,16 +1,21 @@
 """Creates and migrates the schema under a lock, so that any number of processes may start at the same moment."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import peewee
 
 from database.connection import bind, bound_settings, database
 from errors import DatabaseUnusable, SchemaTooNew, SchemaTooOld
-from settings import Settings
+
+if TYPE_CHECKING:
+    from settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HISTORY = "schema_migration"

@@ -5,10 +5,11 @@ it, and every change renews the lease. When a lease expires, the work goes back 
 refused.
 """
 
-import uuid
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from peewee import SQL, Case, Cast, Expression, Value, fn
@@ -17,18 +18,21 @@ from database import database, is_postgresql
 from database.hints import few_rows, skip_locked, wait_for_lock
 from database.refusals import rules_named
 from errors import Invalid, LeaseLost, LedgerError, WrongStatus
-from models import EPOCH, Statuses, Work, microseconds, utc_now
+from models import EPOCH, MICROSECOND, Statuses, Work, microseconds, utc_now
 from records import queue, rows, writes
 from records.pages import Page, Plain, is_of_status
 from records.repository import Repository
 from records.tally import EXPIRIES, add_to_tally, tally
-from records.writes import Clause, is_one_of
+from records.writes import Clause
 
 W = TypeVar("W", bound=Work)
 
 LEASED = {"status", "progress", "message", "error", "file_manifest", "result_url", "result_path", "analysis"}
 FREE = {"lease_token": None, "lease_seconds": None, "lease_expires_at": None}
 CLOCK_SLACK_SECONDS = 5.0  # the clocks of several machines may differ this much
+LEASE = """
+    status = ?, worker = ?, lease_token = ?, lease_seconds = ?, lease_expires_at = ?, started_at = ?,
+    attempts = attempts + 1"""
 RENEWAL = "lease_expires_at = ? + CAST(COALESCE(lease_seconds, 0.0) * 1000000 AS BIGINT)"
 RELEASE = """
     status = CASE WHEN cancel_requested THEN ? ELSE ? END,
@@ -192,18 +196,10 @@ class WorkRepository(Repository[W]):
         """The same as claim(), among jobs of these types; () for any. If nothing is pending, it takes no lock."""
         if not is_postgresql() and not database.in_transaction() and not queue.has_head(self.model, types):
             return None
-        now = utc_now()
-        lease = {
-            "status": self.statuses.steps[1],
-            "worker": worker,
-            "lease_token": lease_token or uuid.uuid4().hex,
-            "lease_seconds": lease_seconds,
-            "lease_expires_at": now + timedelta(seconds=lease_seconds),
-            "started_at": now,
-        }
-        changes = [writes.assign(self.model, name, value) for name, value in lease.items()]
-        best = f"{self.key.column_name} = ({queue.head(self.model, len(types), is_postgresql())})"
-        return self._write([*changes, ("attempts = attempts + 1", ())], [(best, types)])
+        token, now = lease_token or os.urandom(16).hex(), microseconds(utc_now())
+        end = now + timedelta(seconds=lease_seconds) // MICROSECOND
+        lease = (self.statuses.steps[1], worker, token, lease_seconds, end, now)
+        return self._write([(LEASE, lease)], [(queue.is_head(self.model, len(types), is_postgresql()), types)])
 
     def _release(self) -> Clause:
         pending, cancelled, now = self.statuses.pending, self.statuses.cancelled, microseconds(utc_now())
@@ -281,10 +277,9 @@ class WorkRepository(Repository[W]):
     def _allowed(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
         guards = super()._allowed(changes, lease_token)
         if "status" in changes:
-            guards.append(is_one_of("status", self.statuses.before[self._require_status(changes["status"])]))
+            guards.append(_has_status(self.statuses.before[self._require_status(changes["status"])]))
         if "progress" in changes and changes.get("status") != self.statuses.completed:
-            sql, final = is_one_of("status", self.statuses.final)
-            guards.append((f"NOT {sql}", final))
+            guards.append(_has_status(self.statuses.final, "NOT "))
         if lease_token is not None:
             guards.append(("lease_token = ?", (lease_token,)))
         elif LEASED & changes.keys():
@@ -322,6 +317,12 @@ class WorkRepository(Repository[W]):
         moved = "status" in changes and changes["status"] != record.status
         step = f"it cannot become {changes['status']}" if moved else "its progress is final"
         return WrongStatus(f"{self.name} {record.record_id} is {record.status}: {step}")
+
+
+@cache
+def _has_status(statuses: tuple[str, ...], negation: str = "") -> Clause:
+    """The condition that the status is one of these constants; negation: "NOT " for the opposite."""
+    return f"{negation}status IN ({', '.join(map(repr, statuses))})", ()
 
 
 def lease_lost(record: Any) -> LeaseLost:

@@ -31,6 +31,12 @@ def head(model: Any, types: int, locks: bool) -> str:
     return f"SELECT {key} FROM {pending} ORDER BY {order} LIMIT 1 {lock}"
 
 
+@cache
+def is_head(model: Any, types: int, locks: bool) -> str:
+    """The condition that a record is the best pending record. The arguments are those of head()."""
+    return f"{model._meta.primary_key.column_name} = ({head(model, types, locks)})"
+
+
 def next_waiting_type(model: Any, last: str) -> str | None:
     """The first type after this one, in alphabetical order, that has pending records; or None."""
     sql = f"SELECT min(job_type) FROM {_pending(model, 'queue')} AND job_type > ?"

@@ -4,10 +4,10 @@ Peewee builds the SQL of a query again for each call, which takes longer than ru
 few clauses. Its text is often the same, so the driver has the prepared statement in its cache.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from peewee import JSONField
@@ -18,7 +18,7 @@ from models import microseconds
 from records import rows
 from records.rows import Row
 
-KEPT_INSERTS = 256  # sets of fields whose SQL is cached, at most
+KEPT_STATEMENTS = 256  # sets of clauses whose SQL is cached, at most
 Clause = tuple[str, tuple[Any, ...]]  # SQL with a ? for each value, and the values
 
 
@@ -36,7 +36,7 @@ def transaction() -> AbstractContextManager[Any]:
 def insert(model: Any, values: dict[str, Any]) -> Row | None:
     """Create a record from the values of its fields. Returns its row, or None if its id is taken."""
     stored = [_stored(model, name, value) for name, value in values.items()]
-    return _returned(model, _insert(model, tuple(values), is_postgresql()), stored)
+    return _returned(_insert(model, tuple(values), is_postgresql()), stored)
 
 
 def update(model: Any, changes: Sequence[Clause], guards: Sequence[Clause]) -> Row | None:
@@ -45,8 +45,8 @@ def update(model: Any, changes: Sequence[Clause], guards: Sequence[Clause]) -> R
     The changes must set updated_at to a later time, as touched() does. Otherwise a trigger sets it, but SQLite returns
     the row before its triggers run.
     """
-    sql = f"UPDATE {model._meta.table_name} SET {_joined(', ', changes)} WHERE {_joined(' AND ', guards)}"
-    return _returned(model, sql, _values(*changes, *guards))
+    texts = tuple([sql for sql, _ in changes]), tuple([sql for sql, _ in guards])
+    return _returned(_update(model, *texts, is_postgresql()), _values(*changes, *guards))
 
 
 def check(model: Any, key: Clause, guards: Sequence[Clause]) -> tuple[Row | None, bool]:
@@ -59,19 +59,19 @@ def check(model: Any, key: Clause, guards: Sequence[Clause]) -> tuple[Row | None
 
 def delete(model: Any, guards: Sequence[Clause]) -> bool:
     """Delete the one record that meets every guard. Returns False if no record meets them."""
-    sql = placed(f"DELETE FROM {model._meta.table_name} WHERE {_joined(' AND ', guards)}")
+    sql = placed(f"DELETE FROM {model._meta.table_name} WHERE {' AND '.join([sql for sql, _ in guards])}")
     return bool(database.execute_sql(sql, _values(*guards)).rowcount)
 
 
 def assign(model: Any, name: str, value: Any) -> Clause:
     """The assignment of a value to a field."""
-    return f"{model._meta.fields[name].column_name} = {_place(model, name)}", (_stored(model, name, value),)
+    null, sql, stored = _assignment(model, name, is_postgresql())
+    return null if value is None else (sql, (stored(value),))
 
 
 def touched(now: datetime) -> Clause:
     """The assignment to updated_at: this time, or one microsecond after the last change if that is later."""
-    greatest = "greatest" if is_postgresql() else "max"
-    return f"updated_at = {greatest}(?, updated_at + 1)", (microseconds(now),)
+    return _touched(is_postgresql()), (microseconds(now),)
 
 
 def is_one_of(column: str, values: Sequence[Any]) -> Clause:
@@ -79,21 +79,39 @@ def is_one_of(column: str, values: Sequence[Any]) -> Clause:
     return (f"{column} IN ({', '.join('?' * len(values))})" if values else "1 = 0"), tuple(values)
 
 
-def _joined(separator: str, clauses: Sequence[Clause]) -> str:
-    return separator.join([sql for sql, _ in clauses])
-
-
 def _values(*clauses: Clause) -> list[Any]:
     """The values of all clauses, in the order of their placeholders."""
     return [value for _, values in clauses for value in values]
 
 
-@lru_cache(KEPT_INSERTS)
+@lru_cache(KEPT_STATEMENTS)
 def _insert(model: Any, names: tuple[str, ...], on_postgresql: bool) -> str:
     columns = ", ".join([model._meta.fields[name].column_name for name in names])
     places = ", ".join([_place(model, name) for name in names])
     table, key = model._meta.table_name, model._meta.primary_key.column_name
-    return f"INSERT INTO {table} ({columns}) VALUES ({places}) ON CONFLICT ({key}) DO NOTHING"
+    return _returning(model, f"INSERT INTO {table} ({columns}) VALUES ({places}) ON CONFLICT ({key}) DO NOTHING")
+
+
+@lru_cache(KEPT_STATEMENTS)
+def _update(model: Any, changes: tuple[str, ...], guards: tuple[str, ...], on_postgresql: bool) -> str:
+    return _returning(model, f"UPDATE {model._meta.table_name} SET {', '.join(changes)} WHERE {' AND '.join(guards)}")
+
+
+def _returning(model: Any, sql: str) -> str:
+    return placed(f"{sql} RETURNING {rows.returned(model)}")
+
+
+@cache
+def _assignment(model: Any, name: str, on_postgresql: bool) -> tuple[Clause, str, Callable[[Any], Any]]:
+    """(the assignment of NULL, the SQL of another assignment, the function that makes the value for the database)."""
+    field = model._meta.fields[name]
+    stored = to_column if isinstance(field, JSONField) else field.db_value
+    return (f"{field.column_name} = NULL", ()), f"{field.column_name} = {_place(model, name)}", stored
+
+
+@cache
+def _touched(on_postgresql: bool) -> str:
+    return f"updated_at = {'greatest' if on_postgresql else 'max'}(?, updated_at + 1)"
 
 
 def _place(model: Any, name: str) -> str:
@@ -109,9 +127,9 @@ def _stored(model: Any, name: str, value: Any) -> Any:
     return field.db_value(value)
 
 
-def _returned(model: Any, sql: str, values: Sequence[Any]) -> Row | None:
+def _returned(sql: str, values: Sequence[Any]) -> Row | None:
     """Run a statement that changes at most one record. Returns the new row of that record, or None."""
-    returned = list(database.execute_sql(placed(f"{sql} RETURNING {rows.returned(model)}"), values))
+    returned = database.execute_sql(sql, values).fetchall()
     return rows.decoded(returned[0]) if returned else None
 
 

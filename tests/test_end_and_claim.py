@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -43,6 +44,21 @@ def test_an_end_and_the_next_claim_are_one_transaction(token: str) -> None:
     assert (ended.status, claimed.job_id, claimed.status) == ("completed", "job-2", "loading_model")
     assert [ended.__data__, claimed.__data__] == [jobs.get_by_id(job.job_id).__data__ for job in (ended, claimed)]
     assert not any(sql.startswith("SELECT") for sql in begun), begun
+
+
+def test_the_sql_of_an_end_and_a_claim_is_built_once(token: str) -> None:
+    run: list[str] = []
+    database.query_hooks.append(lambda event: run.append(event.sql))
+    _, claimed = jobs.end_and_claim(
+        lambda: jobs.update("job-1", lease_token=token, status="completed"), partial(jobs.claim, "w")
+    )
+    jobs.create(**SYNTH)
+    jobs.end_and_claim(
+        lambda: jobs.update("job-2", lease_token=claimed.lease_token, status="completed"), partial(jobs.claim, "w")
+    )
+    database.query_hooks.pop()
+    updates = [sql for sql in run if sql.startswith("UPDATE")]
+    assert len(updates) == 4 and len(set(map(id, updates))) == 2
 
 
 def test_completed_is_the_last_event_of_the_job(token: str) -> None:

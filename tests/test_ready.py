@@ -62,7 +62,7 @@ def test_a_database_that_does_not_answer_is_named(client: FlaskClient, monkeypat
     def fail(*arguments: Any) -> None:
         raise health.peewee.OperationalError("gone")
 
-    monkeypatch.setattr(database.obj, "execute_sql", fail)
+    monkeypatch.setitem(vars(database), "execute_sql", fail)
     answer = client.get("/readyz")
     assert answer.status_code == 503 and answer.json["detail"].startswith(
         "database: the database does not answer: check that it runs"

@@ -3,6 +3,8 @@
 import random
 import subprocess
 import sys
+import time
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,6 +47,16 @@ def test_metadata_can_be_asked_for_in_python(job: Job) -> None:
 
 
 # --- repositories
+
+
+def test_the_id_of_a_new_record_is_a_uuid_that_begins_with_the_time() -> None:
+    before = time.time_ns() // 1_000_000
+    ids = [uuid.UUID(jobs.create(prompt="p").job_id) for _ in range(50)]
+    after = time.time_ns() // 1_000_000
+    assert {(number.version, number.variant) for number in ids} == {(7, uuid.RFC_4122)} and len(set(ids)) == 50
+    times = [number.int >> 80 for number in ids]
+    assert times == sorted(times) and before <= times[0] and times[-1] <= after
+    assert len({number.int & (2**62 - 1) for number in ids}) == 50
 
 
 def test_the_cascade_takes_tracks_and_loops_along(loop: Loop) -> None:

@@ -1,0 +1,1 @@
+"""Takes over the database and the audio of the SQLAlchemy service that this one replaces."""

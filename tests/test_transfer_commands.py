@@ -1,0 +1,124 @@
+"""`flask export` and `flask import` as commands: the move in the documents, pipes, failures, and SIGKILL."""
+
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from database import database, init_database, release
+from models import Delivery, Event, Job
+from repos import JobRepository
+from settings import Settings
+from tests.conftest import on_postgresql, thorough
+from tests.documents import blocks
+from tests.killing import kill_at_work, seconds_of_work
+from tests.ledgers import another, exported, fill, live
+from tests.service import ROOT, clean_environment
+from tests.test_commands import flask
+
+KILLS = thorough(20, 3)
+
+
+@pytest.fixture
+def source(template: Path, tmp_path: Path) -> Settings:
+    """An SQLite ledger with everything in it."""
+    settings = another(template, tmp_path / "source")
+    fill(40)
+    live()
+    release()
+    return settings
+
+
+def run(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run commands of a shell, with `flask` in its path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = clean_environment(PATH=path, FLASK_APP=str(ROOT / "app.py"), **environment)
+    return subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", command],
+        cwd=folder,
+        env=env,
+        text=True,
+        capture_output=True,
+        timeout=120,
+    )
+
+
+@on_postgresql
+def test_the_documented_move_to_postgresql_works(source: Settings, database_url: str, tmp_path: Path) -> None:
+    [block] = [block.text for block in blocks("sh") if "flask import ledger" in block.text]
+    commands = re.sub("postgresql://[^']*", database_url, block)
+    answer = run(commands, tmp_path, DB_PATH=str(source.sqlite_path))
+    assert answer.returncode == 0, answer.stderr
+    assert block.count("\n") <= 4 and database_url in commands
+    init_database(Settings(_env_file=None, database_url=database_url))
+    assert Job.select().count() == 44
+    release()
+
+
+def test_an_export_goes_through_a_pipe(source: Settings, settings: Settings, tmp_path: Path) -> None:
+    pipe = f"flask export | DATABASE_URL='{settings.database_url}' flask import --json -"
+    answer = run(pipe, tmp_path, DB_PATH=str(source.sqlite_path))
+    assert answer.returncode == 0, answer.stderr
+    assert '"unchanged":0' in answer.stdout and "Exported: 44 job" in answer.stderr
+    assert "--since 20" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("flask import x.jsonl", "Line 1: it is no JSON"),
+        ("flask export missing/x.jsonl", "A file cannot be used"),
+        ("flask export . ", "is a directory"),
+        ("flask export --since soon", "is no moment"),
+        ("flask export | true", "A file cannot be used"),
+    ],
+)
+def test_a_failure_is_one_line_and_leaves_nothing(
+    source: Settings, tmp_path: Path, command: str, sentence: str
+) -> None:
+    (tmp_path / "x.jsonl").write_text("junk\n")
+    answer = run(command, tmp_path, DB_PATH=str(source.sqlite_path))
+    assert answer.returncode != 0 and sentence in answer.stderr.splitlines()[-1]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix in (".jsonl", ".part")) == ["x.jsonl"]
+
+
+def test_an_export_replaces_an_older_file_only_when_it_is_complete(source: Settings, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text("old")
+    refused = flask(tmp_path, "export", "--since", "1970-01-01", "x.jsonl", DB_PATH=str(tmp_path / "x.jsonl"))
+    assert refused.returncode == 1 and (tmp_path / "x.jsonl").read_text() == "old"
+    flask(tmp_path, "export", "x.jsonl", DB_PATH=str(source.sqlite_path))
+    init_database(source)
+    assert (tmp_path / "x.jsonl").read_bytes() == exported()
+    release()
+
+
+def records(export: bytes) -> list[bytes]:
+    """The lines of an export between its header and its trailer."""
+    return export.splitlines()[1:-1]
+
+
+def empty() -> None:
+    """Delete everything, as if it had never been imported."""
+    Job.delete().execute()
+    Event.delete().execute()
+    Delivery.delete().execute()
+    database.execute_sql("UPDATE pruned SET event_id = 0")
+
+
+def test_a_killed_import_has_done_all_or_nothing(template: Path, ledger: Settings, tmp_path: Path) -> None:
+    another(template, tmp_path / "source")
+    fill(thorough(600, 200))
+    file = tmp_path / "x.jsonl"
+    file.write_bytes(exported())
+    init_database(ledger)
+    duration, rng = seconds_of_work(ledger, tmp_path, "import", str(file)), random.Random(5)
+    assert records(exported()) == records(file.read_bytes())
+    for _ in range(KILLS):
+        empty()
+        kill_at_work(ledger, tmp_path, "import", str(file), seconds=duration * rng.uniform(0, 1.2))
+        assert records(exported()) in ([], records(file.read_bytes()))
+    assert JobRepository().count() == Job.select().count()
