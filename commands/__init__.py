@@ -8,7 +8,7 @@ from commands.legacy import import_legacy
 from commands.transfer import export, import_
 from commands.worker import worker
 
-COMMANDS = (export, import_, import_legacy, worker, archive, unarchive, check)
+COMMANDS = (archive, check, export, import_, import_legacy, unarchive, worker)
 
 
 def register(app: Flask) -> None:

@@ -47,11 +47,12 @@ def archive(
 
     rule = ledger.Rule(microseconds(utc_now() - older_than), statuses or JOB_STATUSES.final)
     if dry_run:
-        _print(moves.Result(str(path.absolute()), ledger.count_leaving(rule)), "would move", as_json)
+        number = ledger.count_leaving(rule)
+        print_json({"would_move": number}) if as_json else click.echo(f"would move {number} jobs")
         return
     with progress() as report:
         result = moves.archive(path, rule, files, report)
-    _print(result, "moved", as_json)
+    _print(result, as_json)
 
 
 @click.command(epilog=EXAMPLES["unarchive"])
@@ -65,15 +66,15 @@ def unarchive(path: Path, job_ids: tuple[str, ...], as_json: bool) -> None:
 
     with progress() as report:
         result = moves.unarchive(path, job_ids, report)
-    _print(result, "moved", as_json)
+    _print(result, as_json)
 
 
-def _print(result: Any, verb: str, as_json: bool) -> None:
+def _print(result: Any, as_json: bool) -> None:
     """Print a result. Raises Conflict if some jobs stay."""
     if as_json:
         print_json(result.as_dict())
     else:
-        click.echo(f"{verb} {result.moved} jobs ({result.archive})")
+        click.echo(f"moved {result.moved} jobs ({result.archive})")
         if result.refused:
             print_table(["job", "why it stays"], list(result.refused.items()))
     if result.refused:
