@@ -267,6 +267,18 @@ def test_an_archive_that_is_removed_meanwhile_gets_nothing(
 
 
 @on_sqlite
+def test_a_note_that_is_right_is_not_written_again(
+    storage: Storage, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive(path, everyone())
+    with notes.only_mover(storage):
+        notes.begin(storage, path)
+        monkeypatch.setattr(Path, "write_bytes", lambda *_: pytest.fail("the note is empty for a moment"))
+        notes.begin(storage, path)
+    assert notes.archives(storage) == [path] and notes.unfinished(storage) == path
+
+
+@on_sqlite
 def test_only_one_process_moves_jobs(storage: Storage, path: Path) -> None:
     with notes.only_mover(storage), pytest.raises(Busy):
         archive(path, everyone())

@@ -39,8 +39,11 @@ def begin(storage: Storage, archive: Path) -> None:
     """Write the notes for an archive, before the first job moves. Only inside of only_mover()."""
     note = storage.root / ARCHIVES / hashlib.sha256(os.fsencode(archive)).hexdigest()[:16]
     for path in (note, _moving(storage)):
-        path.write_bytes(os.fsencode(archive))
-        sync(path)
+        if not path.exists() or path.read_bytes() != os.fsencode(
+            archive
+        ):  # a kill must not empty a note that is needed
+            path.write_bytes(os.fsencode(archive))
+            sync(path)
     sync(note.parent)
 
 
