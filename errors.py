@@ -28,6 +28,10 @@ class SchemaTooNew(DatabaseUnusable):
     """The database was written by a newer version of this program."""
 
 
+class MigrationFailed(DatabaseUnusable):
+    """A migration failed and was undone."""
+
+
 class Invalid(LedgerError):
     """A value breaks a rule. `errors` has a message for each wrong field; it is empty if no single field is wrong."""
 
@@ -38,6 +42,16 @@ class Invalid(LedgerError):
 
 class MissingParent(Invalid):
     """A record names a parent that does not exist."""
+
+
+class WrongLines(Invalid):
+    """Lines of a file are wrong. `lines` has the reason for each by its number; `errors` has the same for REST."""
+
+    def __init__(self, lines: dict[int, str]) -> None:
+        number = "One line is" if len(lines) == 1 else f"{len(lines)} lines are"
+        errors = [{"field": f"line {line}", "message": reason} for line, reason in sorted(lines.items())]
+        super().__init__(f"{number} wrong, so nothing was queued: mend the file and send it again.", errors=errors)
+        self.lines = lines
 
 
 class Conflict(LedgerError):

@@ -4,11 +4,15 @@ from flask import Flask
 
 from commands.archive import archive, unarchive
 from commands.check import check
+from commands.jobs import jobs
 from commands.legacy import import_legacy
+from commands.loops import loops
+from commands.migrate import migrate
+from commands.tracks import tracks
 from commands.transfer import export, import_
 from commands.worker import worker
 
-COMMANDS = (archive, check, export, import_, import_legacy, unarchive, worker)
+COMMANDS = (jobs, tracks, loops, worker, migrate, export, import_, import_legacy, archive, unarchive, check)
 
 
 def register(app: Flask) -> None:

@@ -15,6 +15,8 @@ def exit_with_sentence() -> Iterator[None]:
     """Turn an error of this service into one line on stderr and exit code 1 in a command; raise it everywhere else."""
     try:
         yield
+    except BrokenPipeError:  # `flask jobs list | head -1`: click ends the command in silence
+        raise
     except (LedgerError, *AWAY, OSError) as error:
         if click.get_current_context(silent=True) is None:
             raise

@@ -15,7 +15,7 @@ from database.connection import (
     server_version,
 )
 from database.json_text import from_json, to_column, to_json
-from database.schema import HISTORY, MIGRATIONS, init_database, prepare_database, schema_state
+from database.schema import HISTORY, MIGRATIONS, init_database, plan, prepare_database, schema_state
 
 __all__ = [
     "AWAY",
@@ -31,6 +31,7 @@ __all__ = [
     "init_at_first_use",
     "init_database",
     "is_postgresql",
+    "plan",
     "prepare_database",
     "release",
     "release_connection",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import peewee
 
 from database.connection import bind, bound_settings, database
+from database.migrating import apply_migrations, purpose
 from errors import DatabaseUnusable, SchemaTooNew, SchemaTooOld
 
 if TYPE_CHECKING:
@@ -24,22 +25,37 @@ MIGRATION_LOCK = 0x4C454447  # any number that nothing else on the server locks
 _prepared: Settings | None = None  # the settings whose database is up to date
 
 
-def init_database(settings: Settings | None = None) -> None:
+def init_database(settings: Settings | None = None) -> list[str]:
     """Create the database if it does not exist, and apply the migrations that are missing. It is safe to call it again.
 
-    With settings, it binds their database first. Raises DatabaseUnusable with a sentence that says what to do, or its
-    subclasses SchemaTooNew and SchemaTooOld.
+    With settings, it binds their database first. Returns the names of the migrations that it has applied. Raises
+    DatabaseUnusable with a sentence that says what to do, or its subclasses SchemaTooNew, SchemaTooOld and
+    MigrationFailed.
     """
     global _prepared
     if settings is not None:
         bind(settings)
     settings = bound_settings()
-    try:
-        with database.being_prepared(), _schema_lock(settings):
-            _migrate()
-    except peewee.DatabaseError as error:
-        raise DatabaseUnusable(_advice(settings, str(error))) from None
+    with _advice_for(settings), database.being_prepared(), _schema_lock(settings):
+        pending = _pending()
+        if pending:
+            apply_migrations(MIGRATIONS, HISTORY, pending)
     _prepared = settings
+    return pending
+
+
+def plan() -> dict[str, str]:
+    """The migrations that init_database() would apply now, in order: what each does, by its name. Changes no row.
+
+    Raises the same errors as init_database().
+    """
+    settings = bound_settings()
+    if not settings.is_postgresql and not settings.sqlite_path.exists():
+        names = _available()
+    else:
+        with _advice_for(settings), database.being_prepared(is_complete=False), database.connection_context():
+            names = _pending()
+    return {name: purpose(MIGRATIONS / f"{name}.py") for name in names}
 
 
 def prepare_database() -> None:
@@ -50,7 +66,7 @@ def prepare_database() -> None:
 
 def schema_state() -> tuple[list[str], list[str]]:
     """(migrations that are not applied yet, applied migrations that this program does not have), as sorted names."""
-    available = sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
+    available = _available()
     applied: list[str] = []
     if database.table_exists(HISTORY):
         applied = [name for (name,) in database.execute_sql(f"SELECT name FROM {HISTORY}").fetchall()]
@@ -90,7 +106,13 @@ def _folder_lock(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _migrate() -> None:
+def _available() -> list[str]:
+    """The names of all migrations of this program, in order."""
+    return sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
+
+
+def _pending() -> list[str]:
+    """The migrations that are not applied yet. Raises SchemaTooNew, SchemaTooOld."""
     pending, unknown = schema_state()
     if _is_of_development():
         raise SchemaTooOld(
@@ -102,10 +124,7 @@ def _migrate() -> None:
             f"The database was written by a newer version of this program (it has {unknown[-1]}): "
             "start that version, or choose another database."
         )
-    if pending:
-        from playhouse.migrations import Runner  # the import takes 60 ms, and only an old schema needs it
-
-        Runner(database.obj, str(MIGRATIONS), HISTORY).up()
+    return pending
 
 
 def _is_of_development() -> bool:
@@ -115,6 +134,15 @@ def _is_of_development() -> bool:
 
 def _place(settings: Settings) -> str:
     return "The PostgreSQL database" if settings.is_postgresql else f"The database {settings.sqlite_path}"
+
+
+@contextmanager
+def _advice_for(settings: Settings) -> Iterator[None]:
+    """A block in which an error of the database becomes DatabaseUnusable, with a sentence that says what to do."""
+    try:
+        yield
+    except peewee.DatabaseError as error:
+        raise DatabaseUnusable(_advice(settings, str(error))) from None
 
 
 def _advice(settings: Settings, reason: str) -> str:

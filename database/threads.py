@@ -39,13 +39,17 @@ class PerThread:
         return super().connect(reuse_if_open)  # type: ignore[misc]
 
     @contextmanager
-    def being_prepared(self) -> Iterator[None]:
-        """This thread connects and prepares the database; the first connections of other threads wait for it."""
+    def being_prepared(self, is_complete: bool = True) -> Iterator[None]:
+        """This thread connects and prepares the database; the first connections of other threads wait for it.
+
+        is_complete: False if the next connection must still prepare it.
+        """
         with self._preparing:
             outer, self._preparer = self._preparer, threading.get_ident()
             try:
                 yield
-                self.prepare = None
+                if is_complete:
+                    self.prepare = None
             finally:
                 self._preparer = outer
 

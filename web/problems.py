@@ -36,6 +36,7 @@ REFUSALS: dict[type[errors.LedgerError], tuple[int, str]] = {
     errors.StorageUnusable: (503, "unavailable"),
     errors.StorageFull: (507, "storage_full"),
     errors.MissingParent: (422, "invalid"),
+    errors.WrongLines: (422, "invalid"),
 }
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
 DETAILS = {

@@ -23,14 +23,14 @@ CREATED: dict[int, Any] = {201: schemas.Loop, 200: schemas.Loop}
 def list_loops_of_job(job_id: str, query: schemas.LoopsOf) -> Response:
     """The loops of all tracks of a job."""
     require_one(jobs, job_id)
-    return page(loops, query, filters.loops_of_job(job_id), *_conditions(query))
+    return page(loops, query, filters.loops_of_job(job_id), *conditions(query))
 
 
 @routes.route("GET", "/tracks/<id:track_id>/loops", answers={200: schemas.LoopPage}, problems=[404])
 def list_loops_of_track(track_id: str, query: schemas.LoopsOf) -> Response:
     """The loops of a track."""
     require_one(tracks, track_id)
-    return page(loops, query, filters.equals(Loop.track, track_id), *_conditions(query))
+    return page(loops, query, filters.equals(Loop.track, track_id), *conditions(query))
 
 
 @routes.route("POST", "/tracks/<id:track_id>/loops", answers=CREATED, problems=[404, 409], commits_later=True)
@@ -49,8 +49,7 @@ def create_loop(body: schemas.NewLoop) -> Response:
 @routes.route("GET", "/loops", answers={200: schemas.LoopPage})
 def list_loops(query: schemas.LoopList) -> Response:
     """Loops, newest first."""
-    of_track = [filters.equals(Loop.track, query.track_id)] if query.track_id is not None else []
-    return page(loops, query, *of_track, *_conditions(query))
+    return page(loops, query, *conditions(query))
 
 
 @routes.route("GET", "/loops/<id:loop_id>", answers={200: schemas.Loop, 304: None}, problems=[404])
@@ -71,8 +70,11 @@ def delete_loop(loop_id: str, query: schemas.Deletion, if_match: IfMatch) -> Res
     return deleted(deletion.delete_loop(services().storage, loop_id, if_match, query.files))
 
 
-def _conditions(query: schemas.LoopsOf) -> list[Expression]:
+def conditions(query: schemas.LoopsOf) -> list[Expression]:
+    """The conditions of a list of loops."""
     where = filters.created(Loop, query.created_after, query.created_before)
+    if isinstance(query, schemas.LoopList) and query.track_id is not None:
+        where.insert(0, filters.equals(Loop.track, query.track_id))
     if query.status:
         where.append(loops.in_status(*query.status))
     if query.format is not None:

@@ -20,7 +20,7 @@ jobs, tracks = JobRepository(), TrackRepository()
 def list_tracks_of_job(job_id: str, query: schemas.TracksOfJob) -> Response:
     """The tracks of a job."""
     require_one(jobs, job_id)
-    return page(tracks, query, filters.equals(Track.job, job_id), *_conditions(query), expand=query.expand)
+    return page(tracks, query, filters.equals(Track.job, job_id), *conditions(query), expand=query.expand)
 
 
 @routes.route(
@@ -45,8 +45,7 @@ def create_track(body: schemas.NewTrack) -> Response:
 @routes.route("GET", "/tracks", answers={200: schemas.TrackPage})
 def list_tracks(query: schemas.TrackList) -> Response:
     """Tracks, newest first."""
-    of_job = [filters.equals(Track.job, query.job_id)] if query.job_id is not None else []
-    return page(tracks, query, *of_job, *_conditions(query), expand=query.expand)
+    return page(tracks, query, *conditions(query), expand=query.expand)
 
 
 @routes.route("GET", "/tracks/<id:track_id>", answers={200: schemas.Track, 304: None}, problems=[404])
@@ -67,6 +66,9 @@ def delete_track(track_id: str, query: schemas.Deletion, if_match: IfMatch) -> R
     return deleted(deletion.delete_track(services().storage, track_id, if_match, query.files))
 
 
-def _conditions(query: schemas.TracksOfJob) -> list[Expression]:
+def conditions(query: schemas.TracksOfJob) -> list[Expression]:
+    """The conditions of a list of tracks."""
     where = filters.created(Track, query.created_after, query.created_before)
+    if isinstance(query, schemas.TrackList) and query.job_id is not None:
+        where.insert(0, filters.equals(Track.job, query.job_id))
     return where + filters.metadata_is(Track, query.metadata)

@@ -15,8 +15,8 @@ from web.answers import require
 from web.current import services
 from web.pages.pages import REPOS, home_of, job_page, jobs, loops, new_job_page, tracks
 from web.pages.routes import Routes
-from web.reading import BODY_BYTES, STRANGER_BYTES, raw_body, validate_body
-from web.strict_json import check_value
+from web.reading import BODY_BYTES, STRANGER_BYTES, raw_body
+from web.texts import fields_of
 
 routes = Routes()
 DELETE = {"job": deletion.delete_job, "track": deletion.delete_track, "loop": deletion.delete_loop}
@@ -30,7 +30,7 @@ def make_job() -> ResponseReturnValue:
     """Record the job of the form, or show the form with its errors."""
     form = read_form()
     try:
-        job, _ = jobs.create_once(**_read(schemas.NewJob, job_of(form)))
+        job, _ = jobs.create_once(**fields_of(schemas.NewJob, job_of(form)))
     except Invalid as error:
         return new_job_page(form, _by_field(error)), 422
     return redirect(url_for("pages.show_job", job_id=job.job_id), 303)
@@ -41,7 +41,7 @@ def make_loop(track_id: str) -> ResponseReturnValue:
     """Order the loop of the form, or show the form with its errors."""
     form, track = read_form(), require(tracks.get_by_id(track_id))
     try:
-        loops.create_once(track_id=track_id, **_read(schemas.LoopOfTrack, loop_of(form)))
+        loops.create_once(track_id=track_id, **fields_of(schemas.LoopOfTrack, loop_of(form)))
     except Invalid as error:
         return job_page(track.__data__["job"], track_id, _by_field(error)), 422
     return redirect(f"{home_of(track)}#track-{track_id}", 303)
@@ -134,12 +134,6 @@ def _number(form: dict[str, str], name: str) -> float:
     if not math.isfinite(number) or number <= 0:
         raise Invalid("expected a number of seconds above 0", name)
     return int(number) if number.is_integer() else number
-
-
-def _read(schema: type[schemas.Body], body: dict[str, Any]) -> dict[str, Any]:
-    check_value(body)
-    fields: dict[str, Any] = validate_body(schema, body).fields_set()
-    return fields
 
 
 def _by_field(error: Invalid) -> dict[str, str]:

@@ -1,0 +1,116 @@
+"""`flask jobs`: lists, shows, queues, cancels, retries, deletes and watches jobs."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.failures import exit_with_sentence
+from commands.output import json_option
+from commands.records import (
+    Kind,
+    add_one,
+    change_command,
+    delete_command,
+    list_command,
+    options_of,
+    print_created,
+    show_command,
+    texts_of,
+)
+from commands.watch import watch_command
+from errors import Invalid, WrongLines
+from files import deletion
+from repos import JobRepository
+from web import schemas
+from web.api.jobs import conditions, matching_jobs
+from web.texts import body_of
+
+SHOWN = 20  # wrong lines
+PROMPT_BYTES = 100_000  # of stdin; the schema refuses less
+KIND = Kind(
+    name="job",
+    repo=JobRepository(),
+    query=schemas.JobList,
+    body=schemas.NewJob,
+    select=lambda query: (matching_jobs(query), conditions(query)),
+    delete=deletion.delete_job,
+    columns=("job_id", "status", "progress", "job_type", "created_at", "prompt"),
+    columns_if_wide=("job_type", "created_at"),
+)
+
+
+@click.group()
+def jobs() -> None:
+    """List, show, queue, cancel, retry, delete and watch jobs.
+
+    Example: flask jobs add "ambient rain, soft piano" --type synth
+    """
+
+
+@click.command()
+@click.argument("prompt", required=False)
+@click.option("--from", "source", type=click.Path(path_type=Path), help="Queue all jobs of a .csv or .jsonl file.")
+@click.option("--type", "job_type", metavar="VALUE", help="The generator, such as diffrhythm or synth.")
+@options_of(schemas.NewJob, left_out=("prompt", "job_type"))
+@json_option
+@exit_with_sentence()
+def add(prompt: str | None, source: Path | None, as_json: bool, **options: Any) -> None:
+    """Queue a job and print its id. With - as PROMPT, read the prompt from stdin.
+
+    With --from, queue all jobs of a file, or none if a line is wrong. The first line of a .csv file names the fields,
+    such as prompt, job_type, priority and metadata.genre. Each line of a .jsonl file is the body of a request. Options
+    are for lines that do not have the field.
+
+    Example: flask jobs add --from prompts.csv --type synth
+    """
+    if (prompt is None) == (source is None):
+        raise click.UsageError("Write either a PROMPT or --from FILE.")
+    texts = texts_of(options)
+    if source is not None:
+        add_batch(source, body_of(schemas.NewJob, texts), as_json)
+        return
+    if prompt == "-":
+        prompt = sys.stdin.buffer.read(PROMPT_BYTES).decode(errors="surrogateescape").strip("\r\n")
+    add_one(KIND, {"prompt": str(prompt), **texts}, as_json)
+
+
+def add_batch(source: Path, defaults: dict[str, Any], as_json: bool) -> None:
+    """Queue all jobs of a file, or print what is wrong with it."""
+    from records.batches import create_jobs
+    from web.batches import MOST_BYTES, READERS, read_batch
+
+    kind = source.suffix.lower().removeprefix(".")
+    if kind not in READERS:
+        raise Invalid(f"{source} has another ending than .csv and .jsonl: rename it.")
+    with source.open("rb") as file:
+        raw = file.read(MOST_BYTES + 1)
+    try:
+        created = create_jobs(read_batch(raw, kind, defaults))
+    except WrongLines as error:
+        print_wrong_lines(source, error.lines)
+        raise
+    print_created(KIND, [row for row, _ in created], as_json)
+    old = sum(not is_new for _, is_new in created)
+    click.echo(f"{len(created) - old} jobs queued" + (f", {old} were there already" if old else ""), err=True)
+
+
+def print_wrong_lines(source: Path, lines: dict[int, str]) -> None:
+    """Print the first wrong lines with their reasons, and how many more there are."""
+    for number, reason in sorted(lines.items())[:SHOWN]:
+        click.echo(f"{source.name} line {number}: {reason}", err=True)
+    if len(lines) > SHOWN:
+        click.echo(f"and {len(lines) - SHOWN} more wrong lines", err=True)
+
+
+for command in (
+    list_command(KIND),
+    show_command(KIND),
+    add,
+    change_command(KIND, "cancel", "Cancel jobs. A job that is being made ends when its worker notices."),
+    change_command(KIND, "retry", "Queue failed and cancelled jobs again."),
+    delete_command(KIND),
+    watch_command(KIND),
+):
+    jobs.add_command(command)

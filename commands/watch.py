@@ -1,0 +1,112 @@
+"""`watch`: shows the progress of jobs or loops while they run; bars on a terminal, a line for each change elsewhere."""
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commands.failures import exit_with_sentence
+from commands.output import printable
+from database import bound_settings
+from records.events import Feed
+from records.watching import State, Watcher
+
+if TYPE_CHECKING:
+    from commands.records import Kind
+
+WAIT_SECONDS = 1.0
+INTERRUPTED = 130  # the exit code of a process that SIGINT has ended
+BARS = 20  # at most, so that they fit on a terminal
+Show = Callable[[list[State]], object]
+
+
+def watch_command(kind: "Kind") -> click.Command:
+    """`watch`: until the records with these ids have finished, or until Ctrl-C."""
+    help_ = (
+        f"Show the progress of {kind.name}s: of these, until all have finished; without an ID of all that run, until "
+        f"Ctrl-C. The exit code is 1 if one of these has failed or was cancelled or deleted.\n\n"
+        f"Example: flask {kind.name}s watch rain"
+    )
+
+    @click.command("watch", help=help_)
+    @click.argument("ids", metavar="[ID...]", nargs=-1)
+    @exit_with_sentence()
+    def watch(ids: tuple[str, ...]) -> None:
+        feed = Feed(bound_settings(), threading.Event())
+        watcher = Watcher(feed, kind.repo, ids)
+        try:
+            run(feed, watcher)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+        finally:
+            feed.close()
+        if any(state.status != kind.repo.statuses.completed for state in watcher.states.values()):
+            sys.exit(1)
+
+    return watch
+
+
+def run(feed: Feed, watcher: Watcher) -> None:
+    """Show every change until the named records have finished. Raises NotFound, KeyboardInterrupt."""
+    states = watcher.start()
+    with feed.watched():
+        if not sys.stdout.isatty():
+            follow(watcher, states, print_lines)
+            return
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # only commands load rich
+
+        plain: dict[str, Any] = {"markup": False}
+        columns = (TextColumn("{task.description}", **plain), BarColumn(), TaskProgressColumn())
+        with Progress(*columns, TextColumn("{task.fields[doing]}", **plain)) as progress:
+            follow(watcher, states, Bars(progress, watcher))
+
+
+def follow(watcher: Watcher, states: list[State], show: Show) -> None:
+    """Call show() with the states, and then with all changes, until the named records have finished."""
+    show(states)
+    while not watcher.is_over():
+        show(watcher.changes(WAIT_SECONDS))
+
+
+def print_lines(states: list[State]) -> None:
+    """Print a line for each state."""
+    for state in states:
+        click.echo(f"{state.record_id}\t{state.status}\t{state.progress}%\t{printable(says(state))}")
+
+
+def says(state: State) -> str:
+    """What it is doing, or why it has failed."""
+    return state.message or state.error or ""
+
+
+class Bars:
+    """A bar for each record that is followed, and a line above the bars for each one that has ended."""
+
+    def __init__(self, progress: Any, watcher: Watcher) -> None:
+        self._progress, self._watcher = progress, watcher
+        self._tasks: dict[str, Any] = {}
+
+    def __call__(self, states: list[State]) -> None:
+        """Draw these states."""
+        for state in states:
+            if self._watcher.is_followed(state):
+                self._draw(state)
+            else:
+                self._end(state)
+
+    def _draw(self, state: State) -> None:
+        if state.record_id not in self._tasks:
+            if len(self._tasks) >= BARS:
+                return
+            self._tasks[state.record_id] = self._progress.add_task(state.record_id, total=100, doing="")
+        doing = printable(f"{state.status}  {says(state)}")
+        self._progress.update(self._tasks[state.record_id], completed=state.progress, doing=doing)
+
+    def _end(self, state: State) -> None:
+        """Replace the bar by a line that stays."""
+        if state.record_id in self._tasks:
+            self._progress.remove_task(self._tasks.pop(state.record_id))
+        line = printable(f"{state.record_id}  {state.status}  {says(state)}").rstrip()
+        self._progress.console.print(line, markup=False, highlight=False)

@@ -1,0 +1,37 @@
+"""Migrations of a test's own: a folder with those of the program and more, and what a database looks like."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from database import MIGRATIONS, database, is_postgresql
+
+TABLES = ("job", "track", "loop", "event", "tally", "schema_migration")
+PARTS = {  # of the schema: every table, index and trigger
+    False: "SELECT type, name, sql FROM sqlite_schema ORDER BY name",
+    True: """SELECT 'column', table_name || '.' || column_name, data_type FROM information_schema.columns
+        WHERE table_schema = 'public' UNION ALL SELECT 'index', indexname, indexdef FROM pg_indexes
+        WHERE schemaname = 'public' UNION ALL SELECT 'trigger', tgname, pg_get_triggerdef(oid) || tgenabled::text
+        FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2, 3""",
+}
+
+
+def folder_with(folder: Path, scripts: dict[str, str]) -> Path:
+    """A folder with the migrations of this program and these, whose text is by name."""
+    target = folder / "migrations"
+    shutil.copytree(MIGRATIONS, target, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, text in scripts.items():
+        (target / f"{name}.py").write_text(text)
+    return target
+
+
+def snapshot() -> list[Any]:
+    """The whole schema and all rows of the bound database."""
+    parts = read(PARTS[is_postgresql()])
+    return [parts, *(sorted(read(f"SELECT * FROM {table}"), key=str) for table in TABLES)]
+
+
+def read(query: str, *values: Any) -> Sequence[Any]:
+    """The rows of a query with ? for values."""
+    return list(map(list, database.execute_sql(query.replace("?", database.param), values).fetchall()))
