@@ -17,7 +17,7 @@ from errors import CannotStart
 from files.derived import Derivatives
 from files.storage import Storage, make_storage_folder
 from files.tracks import TrackFiles
-from maintenance import housekeeping
+from maintenance import automatic, housekeeping
 from maintenance.archive import regular
 from maintenance.board import Board
 from maintenance.periodic import Periodic
@@ -92,14 +92,16 @@ def run_web(listener: socket.socket, board: Board, place: int) -> None:
 
 
 def background(services: current.Services) -> list[Periodic]:
-    """Start the threads of a web process: housekeeping, and webhooks and the archive if their settings are set."""
+    """Start the threads of a web process: housekeeping, and webhooks, backups and the archive if they are set."""
     settings, stopping = services.settings, services.stopping
-    archive = [regular.start(stopping)] if settings.archive_after else []
+    more = automatic.threads(settings, stopping)
+    if settings.archive_after:
+        more.append(regular.start(stopping))
     if not settings.webhook_url:
-        return [housekeeping.start(services.storage, stopping, UNDELIVERED), *archive]
+        return [housekeeping.start(services.storage, stopping, UNDELIVERED), *more]
     from server import webhooks  # imported here, because it loads ssl, and no other module needs ssl
 
-    return [housekeeping.start(services.storage, stopping), webhooks.start(settings, stopping), *archive]
+    return [housekeeping.start(services.storage, stopping), webhooks.start(settings, stopping), *more]
 
 
 def main() -> None:

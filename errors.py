@@ -32,6 +32,10 @@ class MigrationFailed(DatabaseUnusable):
     """A migration failed and was undone."""
 
 
+class BackupFailed(LedgerError):
+    """A backup cannot be made or restored."""
+
+
 class Invalid(LedgerError):
     """A value breaks a rule. `errors` has a message for each wrong field; it is empty if no single field is wrong."""
 

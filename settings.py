@@ -7,14 +7,15 @@ import shlex
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from errors import SettingsError
 
+VERSION = "0.1.0"
 SQLITE_SCHEME = "sqlite:///"
 SECRETS = ("DATABASE_URL", "WEBHOOK_URL", "WEBHOOK_SECRET", "API_TOKEN")  # a URL may contain a password or a key
 HOST_NAME = re.compile("[a-z0-9._-]+")
@@ -22,6 +23,18 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 POSTGRESQL_SCHEMES = ("postgresql://", "postgres://")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST = timedelta(days=36_500)
+
+
+def duration(text: str) -> timedelta:
+    """The duration of a text such as 90s, 30m, 24h or 7d. Raises ValueError with a sentence."""
+    match = re.fullmatch("([0-9]{1,9})([smhd])", text.strip())
+    length = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else timedelta()
+    if not timedelta() < length <= LONGEST:
+        raise ValueError("expected a whole number and a unit (s, m, h or d), such as 24h or 7d, and at most 36500d")
+    return length
+
+
+Duration = Annotated[timedelta, BeforeValidator(lambda value: duration(value) if isinstance(value, str) else value)]
 
 
 class Settings(BaseSettings):
@@ -52,6 +65,9 @@ class Settings(BaseSettings):
     event_retention_days: float = Field(7, gt=0, le=36_500, description="how long events can be read again")
     pin_web_process: bool = Field(True, description="keep the web process on one core")
     archive_after: str = Field("", description="how long a finished job may be unchanged before it is archived")
+    backup_dir: Path | None = Field(None, description="the folder of automatic backups; without it, none are made")
+    backup_every: Duration = Field(timedelta(hours=24), description="how often a backup is made")
+    backup_keep: int = Field(7, ge=1, le=10_000, description="how many automatic backups are kept")
     sse_limit: int = Field(1000, ge=1, le=10_000, description="event streams that may be open at once")
     webhook_url: str = Field("", description="where to POST that a job or a loop has ended")
     webhook_secret: str = Field("", validate_default=True, description="whsec_… to sign it with")
@@ -133,6 +149,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "STORAGE_DIR has the database in it: expected a folder of its own, as it is served to clients"
             )
+        if self.backup_dir and self.backup_dir.resolve().is_relative_to(self.storage_dir.resolve()):
+            raise ValueError("BACKUP_DIR is in STORAGE_DIR: expected another folder, as that one is served to clients")
         return self
 
     @property
@@ -189,15 +207,6 @@ def split_names(hosts: str) -> frozenset[str]:
 def networks(proxies: str) -> frozenset[Network]:
     """The networks of a comma-separated list; an address is a network of one. Raises ValueError."""
     return frozenset(ipaddress.ip_network(name) for name in split_names(proxies))
-
-
-def duration(text: str) -> timedelta:
-    """The duration of a text such as 90s, 30m, 24h or 7d. Raises ValueError with a sentence."""
-    match = re.fullmatch("([0-9]{1,9})([smhd])", text.strip())
-    length = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else timedelta()
-    if not timedelta() < length <= LONGEST:
-        raise ValueError("expected a whole number and a unit (s, m, h or d), such as 24h or 7d, and at most 36500d")
-    return length
 
 
 def is_address(name: str) -> bool:

@@ -10,17 +10,27 @@ from database.connection import (
     give_back_connection,
     init_at_first_use,
     is_postgresql,
+    leave,
     release,
     release_connection,
     server_version,
 )
 from database.json_text import from_json, to_column, to_json
-from database.schema import HISTORY, MIGRATIONS, init_database, plan, prepare_database, schema_state
+from database.schema import (
+    HISTORY,
+    MIGRATIONS,
+    available_migrations,
+    init_database,
+    plan,
+    prepare_database,
+    schema_state,
+)
 
 __all__ = [
     "AWAY",
     "HISTORY",
     "MIGRATIONS",
+    "available_migrations",
     "bind",
     "bind_default",
     "bound_settings",
@@ -31,6 +41,7 @@ __all__ = [
     "init_at_first_use",
     "init_database",
     "is_postgresql",
+    "leave",
     "plan",
     "prepare_database",
     "release",

@@ -84,6 +84,13 @@ def release() -> None:
         database.end_groups()
 
 
+def leave() -> None:
+    """Do what release() does, and let a restore replace the SQLite file. The next statement opens it again."""
+    release()
+    if database.obj is not None:
+        database.let_go()
+
+
 def release_connection() -> None:
     """Close this thread's connection; on PostgreSQL it goes back to the pool. The next statement opens one."""
     if not database.is_closed():
@@ -121,7 +128,7 @@ def init_at_first_use(settings: Settings) -> None:
 def _bind(settings: Settings, prepare: Callable[[], object] | None) -> None:
     """Bind a database. Other threads see it when it is complete."""
     global _settings, _is_postgresql
-    release()
+    leave()
     opened: Any = _open(settings)
     opened.prepare = prepare
     if settings.sql_echo:

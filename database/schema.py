@@ -51,7 +51,7 @@ def plan() -> dict[str, str]:
     """
     settings = bound_settings()
     if not settings.is_postgresql and not settings.sqlite_path.exists():
-        names = _available()
+        names = available_migrations()
     else:
         with _advice_for(settings), database.being_prepared(is_complete=False), database.connection_context():
             names = _pending()
@@ -64,9 +64,14 @@ def prepare_database() -> None:
         init_database()
 
 
+def available_migrations() -> list[str]:
+    """The names of the migrations that this program has, sorted."""
+    return sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
+
+
 def schema_state() -> tuple[list[str], list[str]]:
     """(migrations that are not applied yet, applied migrations that this program does not have), as sorted names."""
-    available = _available()
+    available = available_migrations()
     applied: list[str] = []
     if database.table_exists(HISTORY):
         applied = [name for (name,) in database.execute_sql(f"SELECT name FROM {HISTORY}").fetchall()]
@@ -104,11 +109,6 @@ def _folder_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _available() -> list[str]:
-    """The names of all migrations of this program, in order."""
-    return sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
 
 
 def _pending() -> list[str]:

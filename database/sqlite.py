@@ -1,6 +1,10 @@
 """The SQLite database: its pragmas, and a queue for the write transactions of one process."""
 
+import os
 import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import peewee
@@ -8,6 +12,7 @@ from peewee import __exception_wrapper__ as exceptions_of_peewee  # type: ignore
 from playhouse.cysqlite_ext import CySqliteDatabase
 
 from database.groups import ONE_STATEMENT, Groups, acknowledge
+from database.in_use import share
 from database.letters import has_words
 from database.text import TolerantCursor
 from database.threads import PerThread
@@ -24,6 +29,14 @@ class Sqlite(PerThread, CySqliteDatabase):
 
     _state: Any  # of this thread, by Peewee
     _groups: Groups | None = None
+    _in_use: Callable[[], object] | None = None  # ends the lock of this process
+    _locking = threading.Lock()
+
+    def let_go(self) -> None:
+        """Let other processes replace the file. The connections are closed; the next one locks the file again."""
+        if self._in_use is not None:
+            self._in_use()
+            self._in_use = None
 
     def commit_in_groups(self) -> None:
         """From now on, the write transactions of several threads share one commit."""
@@ -73,6 +86,17 @@ class Sqlite(PerThread, CySqliteDatabase):
             super().rollback()
         finally:
             self._let_others_write()
+
+    def _connect(self) -> Any:
+        """A new connection. The first one locks the file for this process, so that nobody replaces it meanwhile."""
+        with self._locking:
+            if self._in_use is None:
+                try:
+                    handle = share(Path(self.database).resolve())
+                except OSError as error:
+                    raise peewee.OperationalError(f"unable to lock the database file: {error.strerror}") from None
+                self._in_use = weakref.finalize(self, os.close, handle)
+        return super()._connect()
 
     def _leave(self, groups: Groups, is_kept: bool) -> None:
         """End the transaction of this thread in its group; then the thread uses its own connection again.

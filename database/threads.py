@@ -30,6 +30,9 @@ class PerThread:
     _preparing = threading.RLock()
     _preparer: int | None = None  # the thread that prepares
 
+    def let_go(self) -> None:
+        """Let others replace the database. Only SQLite needs to know."""
+
     def connect(self, reuse_if_open: bool = False) -> Any:
         """Open a connection of this thread; True when it was closed before."""
         if self.prepare is not None and self._preparer != threading.get_ident():

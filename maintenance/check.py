@@ -22,6 +22,7 @@ CHECKS: tuple[Find, ...] = (
     database.wrong_tally,
     database.incomplete_search,
     work.stuck_lease,
+    work.old_backup,
     files.missing_file,
     files.unnamed_file,
     files.old_part,

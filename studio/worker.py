@@ -18,7 +18,7 @@ from database import AWAY, init_database, release_connection
 from errors import LedgerError
 from files.child import on_death_of_parent
 from files.storage import Storage
-from maintenance import housekeeping
+from maintenance import automatic, housekeeping
 from maintenance.logs import log_to_stderr
 from records.leases import WorkRepository
 from repos import JobRepository, LoopRepository
@@ -187,12 +187,13 @@ def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> 
     stop_at_signals(shutdown)
     if parent is not None:
         on_death_of_parent(parent, shutdown.set)
-    house = housekeeping.start(Storage(settings), shutdown)
+    background = [housekeeping.start(Storage(settings), shutdown), *automatic.threads(settings, shutdown)]
     with ThreadPoolExecutor() as pool:
         running = [pool.submit(_run, WORKERS[kind](settings, shutdown)) for kind in kinds]
         while wait(running, WAKE_SECONDS).not_done:
             pass  # Python handles a signal when this thread wakes up
-    house.join(JOIN_SECONDS)  # so that the process does not end during a statement of housekeeping
+    for thread in background:
+        thread.join(JOIN_SECONDS)  # so that the process does not end during a statement of housekeeping
     for worker in running:
         worker.result()
 

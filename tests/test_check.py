@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from flask import Flask
 
-from database import database, is_postgresql
+from database import bind, database, is_postgresql
 from files.storage import Storage
 from maintenance import check as checking
 from maintenance.archive import ledger as ledger_part
@@ -203,6 +203,12 @@ def test_what_only_the_first_look_finds_is_no_fault(healthy: Healthy, monkeypatc
     make_old(healthy.storage.root / "going.wav")
     monkeypatch.setattr("time.sleep", lambda _: (healthy.storage.root / "going.wav").unlink())
     assert check() == []
+
+
+@on_sqlite
+def test_a_missing_backup_is_a_fault(healthy: Healthy, ledger: Settings) -> None:
+    bind(ledger.model_copy(update={"backup_dir": healthy.folder / "backups"}))
+    assert [fault.name for fault in check()] == ["old_backup"]
 
 
 @on_sqlite

@@ -69,7 +69,7 @@ def test_a_database_that_does_not_answer_is_named(client: FlaskClient, monkeypat
     )
 
 
-@pytest.mark.parametrize("name", ["housekeeping", "webhooks"])
+@pytest.mark.parametrize("name", ["housekeeping", "webhooks", "backups"])
 def test_a_background_thread_that_is_late_is_named(name: str, client: FlaskClient, app: Flask) -> None:
     threads = app.extensions["ledger"].background
     threads.append(Thread(name, late=False))

@@ -23,7 +23,7 @@ class Background(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of its work: 'housekeeping' or 'webhooks'."""
+        """The name of its work: 'housekeeping', 'webhooks' or 'backups'."""
 
     def is_late(self) -> bool:
         """True if it has not finished its work for three intervals."""

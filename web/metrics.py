@@ -18,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from database import AWAY, database, is_postgresql, server_version
+from maintenance.backup import newest_backup_age
 from maintenance.traffic import BUCKETS
 from models import Delivery, Job, Loop, microseconds, utc_now
 from records.tally import ATTEMPTS, EXPIRIES, tally
@@ -108,7 +109,7 @@ def processes(services: Services) -> Iterator[Family]:
 
 
 def disks(settings: Settings) -> Iterator[Family]:
-    """Free space, and the size of the SQLite files. A file or folder that is not there has no figure."""
+    """Free space, the size of the SQLite files, and the age of the newest backup. What is not there has no figure."""
     free = GaugeMetricFamily("ledger_disk_free_bytes", "Free space of a disk", labels=("folder",))
     folders = {
         "storage": settings.storage_dir,
@@ -123,6 +124,9 @@ def disks(settings: Settings) -> Iterator[Family]:
             path = Path(f"{settings.sqlite_path}{ending}")
             _add(size, (name,), lambda path=path: os.stat(path).st_size)  # type: ignore[misc]
         yield size
+    age = newest_backup_age(settings)
+    if age is not None:
+        yield GaugeMetricFamily("ledger_backup_age_seconds", "Age of the newest good backup in BACKUP_DIR", value=age)
 
 
 def records() -> Iterator[Family]:

@@ -11,11 +11,11 @@ from pydantic.json_schema import models_json_schema
 
 from database import to_json
 from models import ID_LENGTH, ID_PATTERN
+from settings import VERSION
 from web import schemas
 from web.guard import SECURED
 from web.operations import Operation
 
-VERSION = "0.1.0"
 REF, PROBLEM_REF = "#/components/schemas/{model}", "#/components/responses/{status}"
 ALWAYS = (400, 403, 408, 414, 429, 431, 503)  # for every operation; the server itself sends 408, 414, 429 and 431
 WITH_BODY = (411, 413, 415, 422, 507)

@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from database import MIGRATIONS, database, is_postgresql
+from database import available_migrations, database, is_postgresql
 from database.clock import database_now
 from database.snapshot import snapshot, stream
 from errors import Pruned
@@ -73,7 +73,7 @@ def export(out: BinaryIO, since: int | None = None, report: Report = silent) -> 
 
 def schema() -> str:
     """The name of the newest migration of this program: the version of the schema."""
-    return max(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
+    return available_migrations()[-1]
 
 
 def select(model: Any, condition: str = "") -> str:

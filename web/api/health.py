@@ -20,7 +20,7 @@ from web.operations import Operations
 
 routes = Operations("")
 MIN_FREE_BYTES = 100_000_000  # room for two WAV files of five minutes
-BACKGROUND = ("housekeeping", "webhooks")
+BACKGROUND = ("housekeeping", "webhooks", "backups")
 
 Check = dict[str, object]
 

@@ -2,8 +2,8 @@
 
 from flask import Response, request
 
+from settings import VERSION
 from web.current import services
-from web.openapi import VERSION
 from web.operations import Operations
 
 routes = Operations("")

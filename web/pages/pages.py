@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from flask import render_template, request, url_for
 
 from errors import NotFound
+from maintenance.backup import backup_warning
 from models import JOB_STATUSES, Job, Track
 from records import rows
 from repos import JobRepository, LoopRepository, Page, TrackRepository
@@ -55,6 +56,7 @@ def show_jobs() -> str:
         query=query,
         types=jobs.types(),
         tabs=_tabs(filters, show),
+        warning=backup_warning(services().settings),
     )
 
 

@@ -132,6 +132,7 @@ class Stats(Answer):
     queue_length: int = Field(description="pending jobs and loops")
     waiting_by_type: dict[str, int] = Field(description="pending jobs by job_type")
     mean_job_seconds: float | None = Field(description="of the last hundred completed jobs")
+    backup_age: float | None = Field(description="seconds since the newest good backup in BACKUP_DIR was made")
 
 
 class Waveform(Answer):
@@ -167,6 +168,7 @@ class Readiness(Answer):
     disk: Check
     housekeeping: Check
     webhooks: Check
+    backups: Check
     generators: Check
 
 

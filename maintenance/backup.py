@@ -1,0 +1,200 @@
+"""Makes backups, and lists those in BACKUP_DIR. A backup gets its name when it is complete, checked and on disk."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from database.in_use import shared
+from errors import BackupFailed
+from files.storage import Storage, is_old, sha256
+from maintenance import postgresql_copy, sqlite_copy
+from maintenance.manifest import (
+    DATABASES,
+    FILES,
+    IN_FOLDER,
+    SUFFIX,
+    Backup,
+    Contents,
+    Manifest,
+    manifest_beside,
+    read_manifest,
+)
+from maintenance.reports import Report, silent
+from maintenance.stored_files import copy_files
+from maintenance.workplace import publish_new, refuse_existing, require_room, workplace
+from models import utc_now
+from settings import VERSION, Settings
+
+AHEAD_SECONDS = 86_400.0
+DEFAULT_FOLDER = Path("backups")
+SUFFIXES = {"sqlite": ".db", "postgresql": ".dump"}
+NAME = re.compile(r"ledger-\d{8}T\d{6}Z(-\d+)?(\.db|\.dump)")
+
+
+def backup(settings: Settings, target: Path | None = None, files: bool = False, report: Report = silent) -> Backup:
+    """Copy the database, and with files also the storage folder, while the service runs. Returns the backup.
+
+    The default of target is a name with the time, in BACKUP_DIR or in ./backups. Raises BackupFailed and OSError; then
+    nothing of the backup stays.
+    """
+    now = utc_now()
+    final = target or new_name(settings.backup_dir or DEFAULT_FOLDER, now, _kind(settings), files)
+    refuse_existing(final)
+    if not _is_lone_manifest(manifest_beside(final)):
+        refuse_existing(manifest_beside(final))
+    if final.resolve().is_relative_to(settings.storage_dir.resolve()):
+        raise BackupFailed(f"{final} is in STORAGE_DIR: choose another folder, as that one is served to clients.")
+    with workplace(final.parent) as work:
+        made = work / "backup"
+        made.mkdir()
+        database = made / DATABASES[_kind(settings)]
+        contents = _copy_database(settings, database, report)
+        copied = list(copy_files(Storage(settings), made / FILES, report)) if files else None
+        report("checking the backup", 0, 1)
+        _check(settings, database, contents)
+        manifest = Manifest(
+            made_at=now,
+            program=VERSION,
+            database=_kind(settings),
+            size=database.stat().st_size,
+            sha256=sha256(database),
+            migrations=contents.migrations,
+            counts=contents.counts,
+            files=copied,
+        )
+        manifest.write(made / IN_FOLDER)
+        _publish(made, final)
+        report("checking the backup", 1, 1)
+    return Backup(final)
+
+
+def new_name(folder: Path, moment: datetime, kind: str, files: bool) -> Path:
+    """A path in this folder for a new backup, with the time in its name."""
+    stem, suffix, number = f"ledger-{moment:%Y%m%dT%H%M%SZ}", "" if files else SUFFIXES[kind], 1
+    path = folder / f"{stem}{suffix}"
+    while path.exists() or manifest_beside(path).exists():
+        number += 1
+        path = folder / f"{stem}-{number}{suffix}"
+    return path
+
+
+def good_backups(settings: Settings) -> Iterator[Backup]:
+    """The good backups of this kind of database in BACKUP_DIR, the newest name first; none without BACKUP_DIR.
+
+    Only backups of the database alone, with a name that this program has chosen.
+    """
+    folder = settings.backup_dir
+    for path in sorted(_named(folder), reverse=True) if folder else ():
+        with suppress(BackupFailed, OSError):  # it is damaged, cannot be read, or was deleted meanwhile
+            listed = Backup(path)
+            if listed.is_good() and listed.kind == _kind(settings):
+                yield listed
+
+
+def _named(folder: Path) -> list[Path]:
+    try:
+        return [folder / name for name in os.listdir(folder) if NAME.fullmatch(name)]
+    except OSError:  # there is no such folder yet, or its disk is not mounted
+        return []
+
+
+def newest_backup_age(settings: Settings) -> float | None:
+    """The age in seconds of the newest good backup in BACKUP_DIR; None if there is none, or no BACKUP_DIR.
+
+    A backup from the future was made while the clock was wrong, and does not count.
+    """
+    ages = ((utc_now() - made_at(one)).total_seconds() for one in good_backups(settings))
+    return next((max(0.0, age) for age in ages if age > -AHEAD_SECONDS), None)
+
+
+def is_due(settings: Settings) -> bool:
+    """True if the newest good backup in BACKUP_DIR is older than BACKUP_EVERY, or if there is none."""
+    age = newest_backup_age(settings)
+    return age is None or age >= settings.backup_every.total_seconds()
+
+
+def remove_surplus(settings: Settings) -> None:
+    """Delete the oldest of the good backups in BACKUP_DIR, so that BACKUP_KEEP stay.
+
+    A backup from the future counts as the oldest.
+    """
+    ahead = utc_now() + timedelta(seconds=AHEAD_SECONDS)
+    newest_first = sorted(good_backups(settings), key=lambda one: (made_at(one) <= ahead, made_at(one)), reverse=True)
+    for surplus in newest_first[settings.backup_keep :]:
+        surplus.path.unlink(missing_ok=True)  # the database first: a manifest alone stands for nothing
+        manifest_beside(surplus.path).unlink(missing_ok=True)
+
+
+def made_at(good: Backup) -> datetime:
+    """When a good backup was made."""
+    assert good.manifest is not None
+    return good.manifest.made_at
+
+
+def backup_warning(settings: Settings) -> str | None:
+    """A sentence if backups are made regularly and the newest one is older than two periods; None if all is well."""
+    if settings.backup_dir is None:
+        return None
+    age = newest_backup_age(settings)
+    if age is None:
+        return "There is no backup yet: see the log of the service if this does not change soon."
+    if age <= 2 * settings.backup_every.total_seconds():
+        return None
+    return f"The newest backup is {round(age / 3600)} hours old: see the log of the service for the reason."
+
+
+def _kind(settings: Settings) -> str:
+    return "postgresql" if settings.is_postgresql else "sqlite"
+
+
+def _copy_database(settings: Settings, target: Path, report: Report) -> Contents:
+    if settings.is_postgresql:
+        return postgresql_copy.dump_database(settings.database_url, target, report)
+    path = settings.sqlite_path.resolve()
+    if not path.exists():
+        raise BackupFailed(f"There is no database {path}: check DB_PATH and DATABASE_URL.")
+    with shared(path):
+        require_room(target.parent, path.stat().st_size)
+        return sqlite_copy.copy_database(path, target, report)
+
+
+def _check(settings: Settings, database: Path, contents: Contents) -> None:
+    """Read the whole copy. Raises BackupFailed if it has not what the database had."""
+    is_dump = settings.is_postgresql
+    copied = postgresql_copy.check_dump(database) if is_dump else sqlite_copy.check_copy(database)
+    if copied != contents:
+        raise BackupFailed(f"The backup has {copied.counts}, and the database had {contents.counts}: it was deleted.")
+
+
+def _publish(made: Path, final: Path) -> None:
+    """Give a finished backup its name. A backup that is one file counts from the moment when the database has its name.
+
+    The manifest comes first. If the process is killed in between, the manifest alone is left, and stands for nothing.
+    """
+    _remove_lone_manifests(final)
+    if (made / FILES).exists():
+        publish_new(made, final)
+        return
+    [database] = (path for path in made.iterdir() if path.name in DATABASES.values())
+    publish_new(made / IN_FOLDER, manifest_beside(final))
+    publish_new(database, final)
+
+
+def _remove_lone_manifests(final: Path) -> None:
+    """Remove what killed backups left: the manifest for this name, and those in this folder that are an hour old."""
+    chosen = (path for path in final.parent.glob(f"ledger-*{SUFFIX}") if NAME.fullmatch(path.name.removesuffix(SUFFIX)))
+    for path in [manifest_beside(final), *chosen]:
+        with suppress(FileNotFoundError):
+            if _is_lone_manifest(path) and (path == manifest_beside(final) or is_old(path)):
+                path.unlink()
+
+
+def _is_lone_manifest(path: Path) -> bool:
+    """True for the manifest of a backup that does not exist."""
+    try:
+        return read_manifest(path) is not None and not path.with_name(path.name.removesuffix(SUFFIX)).exists()
+    except BackupFailed:
+        return False

@@ -1,0 +1,119 @@
+"""Copies of a PostgreSQL database, made by pg_dump and put back by pg_restore."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+from database import HISTORY
+from errors import BackupFailed
+from maintenance.manifest import TABLES, Contents
+from maintenance.reports import Report, silent
+
+COPY = re.compile(rb'COPY (?:\S+\.)?"?(\w+)"? \(')  # pg_restore writes the rows of each table after such a line
+END_OF_COPY = b"\\.\n"
+
+
+def dump_database(url: str, target: Path, report: Report = silent) -> Contents:
+    """Write the database as it is at one moment to a file, in the custom format of pg_dump. Returns what it has then.
+
+    Writers do not wait. Raises BackupFailed.
+    """
+    with connected(url) as connection:
+        connection.execute("SET idle_in_transaction_session_timeout = 0")
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        (snapshot,) = connection.execute("SELECT pg_export_snapshot()").fetchone()
+        contents = contents_of(connection)
+        report("copying the database", 0, 1)
+        run_tool("pg_dump", url, "--format=custom", f"--snapshot={snapshot}", f"--file={target}")
+        report("copying the database", 1, 1)
+        return contents
+
+
+def check_dump(path: Path) -> Contents:
+    """Read a whole dump, and count its rows. Returns what it has. Raises BackupFailed if it is damaged."""
+    rows: dict[str, int] = {}
+    migrations: list[str] = []
+    command = [tool("pg_restore"), "--data-only", "--file=-", str(path)]
+    with TemporaryFile() as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
+        assert process.stdout is not None
+        for table, line in _copied_rows(process.stdout):
+            rows[table] = rows.get(table, 0) + 1
+            if table == HISTORY:
+                migrations.append(line)
+        if process.wait():
+            errors.seek(0)
+            raise BackupFailed(f"The dump {path.name} is damaged ({last_line(errors.read())}): use another backup.")
+    names = sorted(field for row in migrations for field in row.split("\t") if re.fullmatch(r"\d+_\w+", field))
+    return Contents(names, {key: rows.get(table, 0) for key, table in TABLES.items()})
+
+
+def contents_of(connection: Any) -> Contents:
+    """What the database of this connection has. Raises BackupFailed if it is not a database of this service."""
+    query = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+    names = {name for (name,) in connection.execute(query).fetchall()}
+    if not {HISTORY, "tally", *TABLES.values()} <= names:
+        raise BackupFailed("The database is not one of this service, or of a version before the first release.")
+    migrations = [name for (name,) in connection.execute(f"SELECT name FROM {HISTORY}").fetchall()]
+    counts = {key: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for key, table in TABLES.items()}
+    return Contents(sorted(migrations), counts)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Any]:
+    """A connection in autocommit, with a sentence for its errors."""
+    import psycopg  # only a machine that uses PostgreSQL has it
+
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise BackupFailed(f"The PostgreSQL database cannot be copied or restored ({last_line(str(error))}).") from None
+
+
+def run_tool(name: str, url: str, *arguments: str) -> None:
+    """Run pg_dump or pg_restore on a database. Its password is not on the command line. Raises BackupFailed."""
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    parameters: dict[str, Any] = conninfo_to_dict(url)
+    password = parameters.pop("password", None)
+    environment = {**os.environ, **({"PGPASSWORD": str(password)} if password else {})}
+    command = [tool(name), "--no-password", f"--dbname={make_conninfo('', **parameters)}", *arguments]
+    ended = subprocess.run(command, env=environment, capture_output=True, check=False)
+    if ended.returncode:
+        raise BackupFailed(f"{name} has failed ({last_line(ended.stderr)}).")
+
+
+def tool(name: str) -> str:
+    """The path of a program of PostgreSQL. Raises BackupFailed if it is not on PATH."""
+    path = shutil.which(name)
+    if path is None:
+        raise BackupFailed(
+            f"{name} is not on PATH: install the client programs of PostgreSQL (Debian: postgresql-client), in the "
+            "version of the server or newer, or add their folder to PATH."
+        )
+    return path
+
+
+def last_line(text: str | bytes) -> str:
+    """The last line of a message: it has the reason."""
+    decoded = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return next((line.strip() for line in reversed(decoded.splitlines()) if line.strip()), "no reason")
+
+
+def _copied_rows(lines: Any) -> Iterator[tuple[str, str]]:
+    """(table, row) for each row in the output of pg_restore. A row has no line breaks in it."""
+    table = None
+    for line in lines:
+        if table is None:
+            match = COPY.match(line)
+            table = match[1].decode() if match else None
+        elif line == END_OF_COPY:
+            table = None
+        else:
+            yield table, line.decode(errors="replace").rstrip("\n") if table == HISTORY else ""

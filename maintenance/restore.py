@@ -1,0 +1,117 @@
+"""Restores a backup: checks it, keeps the present database under another name, and puts the copy in its place."""
+
+import hashlib
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from database import leave, restored
+from database.in_use import exclusive
+from errors import BackupFailed
+from files.publishing import make_folder, sync
+from files.storage import Storage
+from maintenance import postgresql_restore, sqlite_copy
+from maintenance.manifest import Backup
+from maintenance.reports import Report, silent
+from maintenance.stored_files import StoredFiles
+from maintenance.workplace import require_room
+from settings import Settings
+
+BLOCK = 1024 * 1024
+
+
+class Restored(NamedTuple):
+    """The outcome: where the database before it is now (None: there was none), and the files that were put in place."""
+
+    database_before: str | None
+    files: int
+    files_before: str | None  # the folder with files that were in the place of others
+
+
+def restore(settings: Settings, source: Path, report: Report = silent) -> Restored:
+    """Replace the database by that of a backup, and put its files into the storage folder.
+
+    Raises BackupFailed, SchemaTooNew or DatabaseUnusable (it is in use), and OSError; then the database is as before.
+    """
+    leave()
+    backup = Backup(source)
+    if backup.kind != ("postgresql" if settings.is_postgresql else "sqlite"):
+        raise BackupFailed(
+            f"The database in {source} is of the kind {backup.kind}, and the settings name the other kind: change "
+            "DATABASE_URL, or move the records with `flask export` and `flask import`."
+        )
+    files = StoredFiles(Storage(settings), backup, report)
+    if settings.is_postgresql:
+        return _replace_files(
+            files, postgresql_restore.restore(settings.database_url, backup, files.add_missing, report)
+        )
+    return _restore_sqlite(settings.sqlite_path.resolve(), backup, files, report)
+
+
+def _replace_files(files: StoredFiles, before: str | None) -> Restored:
+    """The last step, when the database is restored. Raises BackupFailed if a file cannot be replaced."""
+    try:
+        return Restored(before, len(files.listed), files.replace_others())
+    except OSError as error:
+        raise BackupFailed(
+            f"The database is restored, and the one before is {before}. A file cannot be replaced ({error}): see to "
+            "that, then repeat the command."
+        ) from None
+
+
+def _restore_sqlite(path: Path, backup: Backup, files: StoredFiles, report: Report) -> Restored:
+    make_folder(path.parent)
+    with exclusive(path):
+        restored.put_in_place(path)  # an earlier restore may have been killed
+        copy = restored.unfinished(path)
+        _remove(copy)
+        try:
+            _copy_checked(backup, copy, report)
+            files.add_missing()
+            _give_owner(path, copy)
+            sync(copy)
+            return _replace_files(files, _swap(path))
+        finally:
+            _remove(copy)
+
+
+def _swap(path: Path) -> str | None:
+    if not path.exists():
+        before = restored.replace(path)
+    else:
+        with sqlite_copy.alone(path):
+            before = restored.replace(path)
+    return str(before) if before else None
+
+
+def _copy_checked(backup: Backup, copy: Path, report: Report) -> None:
+    """Copy the database of a backup, and check the copy. Raises BackupFailed."""
+    log = Path(f"{backup.database}-wal")
+    if log.exists() and log.stat().st_size:
+        raise BackupFailed(f"{backup.database} is in use or was not closed, as {log.name} shows: it is no backup.")
+    size = backup.database.stat().st_size
+    require_room(copy.parent, size)
+    digest, done = hashlib.sha256(), 0
+    with backup.database.open("rb") as source, copy.open("xb") as target:
+        while block := source.read(BLOCK):
+            digest.update(block)
+            done += target.write(block)
+            report("copying the database", done, size)
+    if backup.manifest and digest.hexdigest() != backup.manifest.sha256:
+        raise BackupFailed(f"{backup.database} is damaged (its checksum is wrong): use another backup.")
+    backup.compare(sqlite_copy.check_copy(copy))
+
+
+def _give_owner(database: Path, copy: Path) -> None:
+    """Give the copy the mode and the owner of the present database, so that the service can open it."""
+    if database.exists():
+        shutil.copymode(database, copy)
+        with suppress(PermissionError):
+            os.chown(copy, database.stat().st_uid, database.stat().st_gid)
+
+
+def _remove(copy: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        Path(f"{copy}{suffix}").unlink(missing_ok=True)

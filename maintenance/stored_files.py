@@ -1,0 +1,147 @@
+"""The files of the storage folder in backups: copied out of it, and put back into it."""
+
+import hashlib
+import logging
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from errors import BackupFailed
+from files.publishing import make_folder, publish_file, sync
+from files.storage import Storage, is_file, open_file, sha256
+from maintenance.manifest import Backup, Copied
+from maintenance.reports import Report
+from maintenance.workplace import require_room
+from models import utc_now
+
+log = logging.getLogger("ledger.backup")
+BLOCK = 1024 * 1024
+
+
+def copy_files(storage: Storage, target: Path, report: Report) -> Iterator[Copied]:
+    """Copy every file of the storage folder that does not belong to the service itself.
+
+    The database is copied first, and a file is complete before a record names it. So the files of all records in the
+    copy are there, except those that are deleted meanwhile.
+    """
+    paths = list(_stored(storage.root))
+    target.mkdir()
+    require_room(target, sum(map(_bytes_of, paths)))
+    for number, path in enumerate(paths, 1):
+        name = path.relative_to(storage.root).as_posix()
+        copied = _copy_file(path, target / name, name)
+        if copied is not None:
+            yield copied
+        report("copying files", number, len(paths))
+
+
+def _stored(root: Path) -> Iterator[Path]:
+    """The files below root, without those in hidden folders at the top and without names that are not valid Unicode."""
+    for place, folders, names in os.walk(root, onerror=_raise_unless_deleted):
+        if place == str(root):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            names = [name for name in names if not name.startswith(".")]
+        for path in (Path(place, name) for name in names):
+            try:
+                str(path).encode()
+            except UnicodeEncodeError:
+                log.warning("%r is not in the backup, as its name is not valid Unicode", str(path))
+            else:
+                yield path
+
+
+def _raise_unless_deleted(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _bytes_of(path: Path) -> int:
+    """The size of a regular file; 0 for anything else."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _copy_file(path: Path, target: Path, name: str) -> Copied | None:
+    """Copy one file; None if it is no regular file, or was deleted meanwhile. Raises BackupFailed."""
+    source = open_file(path)
+    if source is None and is_file(path):
+        raise BackupFailed(f"The file {path} cannot be read: give this user the right to read it.")
+    if source is None:
+        return None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    with source, target.open("xb") as copy:
+        while block := source.read(BLOCK):
+            digest.update(block)
+            size += copy.write(block)
+        status = os.fstat(source.fileno())
+        os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+    return Copied(path=name, size=size, sha256=digest.hexdigest())
+
+
+class StoredFiles:
+    """The files of a backup on their way into the storage folder."""
+
+    def __init__(self, storage: Storage, backup: Backup, report: Report) -> None:
+        self.storage, self.folder, self.report = storage, backup.files, report
+        self.listed: list[Copied] = (backup.manifest.files if backup.manifest else None) or []
+        self._others: list[Copied] = []  # those whose place has another file
+
+    def add_missing(self) -> None:
+        """Check all files, then add those that the storage folder does not have.
+
+        No record of the present database names them, so this does no harm. Raises BackupFailed.
+        """
+        self._check()
+        missing = []
+        make_folder(self.storage.root)
+        for file in self.listed:
+            place = self._place(file)
+            if not os.path.lexists(place):
+                missing.append(file)
+            elif not is_file(place) or place.stat().st_size != file.size or sha256(place) != file.sha256:
+                self._others.append(file)
+        if missing or self._others:
+            require_room(self.storage.root, sum(file.size for file in missing + self._others))
+        for number, file in enumerate(missing, 1):
+            publish_file(self._copied(file), self._place(file))
+            self.report("adding files", number, len(missing))
+
+    def replace_others(self) -> str | None:
+        """Replace the files that differ. Returns the folder in which they are now; None if there are none."""
+        if not self._others:
+            return None
+        aside = self.storage.root / f".before-restore-{utc_now():%Y%m%dT%H%M%S%fZ}"
+        for file in self._others:
+            part, place = self._copied(file), self._place(file)
+            make_folder((aside / file.path).parent)
+            os.rename(place, aside / file.path)
+            sync((aside / file.path).parent)
+            publish_file(part, place)
+        return str(aside)
+
+    def _check(self) -> None:
+        """Compare all files with the manifest. Raises BackupFailed if one is missing or damaged."""
+        for number, file in enumerate(self.listed, 1):
+            path = self.folder / file.path
+            if not is_file(path) or sha256(path) != file.sha256:
+                raise BackupFailed(f"The file {path} is missing or damaged: use another backup.")
+            self.report("checking files", number, len(self.listed))
+
+    def _place(self, file: Copied) -> Path:
+        """Where a file belongs. Raises BackupFailed if a link in the storage folder leads out of it."""
+        place = self.storage.root / file.path
+        if place.parent.resolve() != place.parent:
+            raise BackupFailed(f"{place} is behind a link: remove the link, then repeat the command.")
+        return place
+
+    def _copied(self, file: Copied) -> Path:
+        """A copy of a file on the disk of the storage folder."""
+        part = self.storage.part()
+        shutil.copy2(self.folder / file.path, part)
+        return part
