@@ -18,6 +18,7 @@ from files.derived import Derivatives
 from files.storage import Storage, make_storage_folder
 from files.tracks import TrackFiles
 from maintenance import automatic, housekeeping
+from maintenance.archive import regular
 from maintenance.board import Board
 from maintenance.periodic import Periodic
 from records.events import Feed
@@ -91,17 +92,16 @@ def run_web(listener: socket.socket, board: Board, place: int) -> None:
 
 
 def background(services: current.Services) -> list[Periodic]:
-    """Start the threads of a web process: housekeeping, webhooks if there is a WEBHOOK_URL, backups if BACKUP_DIR."""
-    backups = automatic.threads(services.settings, services.stopping)
-    if not services.settings.webhook_url:
-        return [housekeeping.start(services.storage, services.stopping, UNDELIVERED), *backups]
+    """Start the threads of a web process: housekeeping, and webhooks, backups and the archive if they are set."""
+    settings, stopping = services.settings, services.stopping
+    more = automatic.threads(settings, stopping)
+    if settings.archive_after:
+        more.append(regular.start(stopping))
+    if not settings.webhook_url:
+        return [housekeeping.start(services.storage, stopping, UNDELIVERED), *more]
     from server import webhooks  # imported here, because it loads ssl, and no other module needs ssl
 
-    return [
-        housekeeping.start(services.storage, services.stopping),
-        webhooks.start(services.settings, services.stopping),
-        *backups,
-    ]
+    return [housekeeping.start(services.storage, stopping), webhooks.start(settings, stopping), *more]
 
 
 def main() -> None:

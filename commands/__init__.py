@@ -2,7 +2,9 @@
 
 from flask import Flask
 
+from commands.archive import archive, unarchive
 from commands.backup import backup, restore
+from commands.check import check
 from commands.jobs import jobs
 from commands.legacy import import_legacy
 from commands.loops import loops
@@ -11,7 +13,21 @@ from commands.tracks import tracks
 from commands.transfer import export, import_
 from commands.worker import worker
 
-COMMANDS = (jobs, tracks, loops, worker, backup, restore, migrate, export, import_, import_legacy)
+COMMANDS = (
+    jobs,
+    tracks,
+    loops,
+    worker,
+    backup,
+    restore,
+    migrate,
+    export,
+    import_,
+    import_legacy,
+    archive,
+    unarchive,
+    check,
+)
 
 
 def register(app: Flask) -> None:

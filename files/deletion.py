@@ -61,6 +61,11 @@ def delete_loop(storage: Storage, loop_id: str, if_match: Versions, files: bool)
     return _delete(storage, ("loop", loop_id), find, partial(LoopRepository().delete, loop_id, if_match))
 
 
+def files_of_job(storage: Storage, job_id: str) -> set[Path]:
+    """The files that delete_job() would remove if no other record names them."""
+    return _paths(storage, _of_job(job_id))
+
+
 def named(storage: Storage, paths: Collection[Path]) -> set[Path]:
     """The subset of the paths that a track or a loop names now."""
     matches: set[Path] = set()

@@ -62,10 +62,17 @@ class Storage:
         except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
             return None
         parts = path.relative_to(self.root).parts if path.is_relative_to(self.root) else ()
-        hidden = [
-            part for place, part in enumerate(parts) if part.startswith(".") and (place, parts[0] in KINDS) != (1, True)
-        ]
-        return path if parts and not hidden and str(name) in self.spellings(path) else None
+        return path if parts and not _is_hidden(parts) and str(name) in self.spellings(path) else None
+
+    def place(self, name: str) -> str | None:
+        """The relative path that a name stands for, also if no such file or folder exists; None as in locate()."""
+        path = Path(name)
+        for root in (self.root, self._configured):
+            path = path.relative_to(root) if path.is_relative_to(root) else path
+        is_inside = path.parts and not path.is_absolute() and ".." not in path.parts
+        if not is_inside or _is_hidden(path.parts) or name not in self.spellings(self.root / path):
+            return None
+        return path.as_posix()
 
     def open(self, name: str | Path) -> BinaryIO | None:
         """A regular file below the root, open to read, or None. Links, FIFOs and devices are never opened."""
@@ -88,7 +95,7 @@ class Storage:
     def files(self, kind: str, record_id: str) -> Iterator[Path]:
         """Every regular file in a record's folder."""
         folder = self.locate(self.folder(kind, record_id))
-        if folder is None or folder.is_symlink():
+        if folder is None or folder.is_symlink() or not folder.is_dir():
             return
         for place, _, names in os.walk(folder, onerror=_warn):
             yield from (path for name in names if is_file(path := Path(place, name)))
@@ -217,6 +224,11 @@ def is_file(path: Path) -> bool:
 def is_old(path: Path) -> bool:
     """True if the path was not changed for an hour. Raises FileNotFoundError."""
     return time.time() - path.lstat().st_mtime > PART_SECONDS
+
+
+def _is_hidden(parts: tuple[str, ...]) -> bool:
+    """True if a part of a path begins with a dot. Only the id of a record may."""
+    return any(part.startswith(".") and (place, parts[0] in KINDS) != (1, True) for place, part in enumerate(parts))
 
 
 def _attempt(lease_token: str) -> str:

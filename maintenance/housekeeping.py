@@ -7,8 +7,10 @@ from datetime import timedelta
 
 from database import database, is_postgresql
 from database.hints import skip_locked
+from errors import LedgerError
 from files.leftovers import remove_leftovers
 from files.storage import Storage
+from maintenance.archive.moves import finish_unfinished
 from maintenance.clock import WatchedClock
 from maintenance.periodic import Periodic
 from models import Delivery, Event, utc_now
@@ -49,11 +51,12 @@ class Housekeeping:
     def __init__(self, storage: Storage, stopping: threading.Event, delivery_limit: int | None = None) -> None:
         self.storage, self.stopping, self.delivery_limit = storage, stopping, delivery_limit
         self.clock = WatchedClock()
-        self._hourly_at = time.monotonic()
+        self._hourly_at = self._finish_at = time.monotonic()
 
     def run(self) -> None:
         """Run one round."""
         self.requeue()
+        self.finish_move()
         self.forget_old()
         index_jobs(self.stopping)
         fold_tally()
@@ -85,6 +88,18 @@ class Housekeeping:
             for record in repo.requeue_expired(now, steady_seconds):
                 self.storage.remove_attempt(repo.name, record.record_id, str(record.lease_token))
                 log.warning("%s %s: its worker was lost; it is %s", repo.name, record.record_id, record.status)
+
+    def finish_move(self) -> None:
+        """Finish a move to or from an archive whose process was killed. After a failure it tries again in an hour.
+
+        It comes before forget_old(), because the events say what must be done.
+        """
+        if time.monotonic() >= self._finish_at:
+            try:
+                finish_unfinished(self.storage)
+            except LedgerError as error:
+                self._finish_at = time.monotonic() + HOURLY_SECONDS
+                log.warning("a move to or from an archive is not finished: %s", error)
 
     def remove_old_parts(self) -> None:
         """Remove old unfinished files, unless they belong to an attempt that has a lease."""

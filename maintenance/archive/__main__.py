@@ -1,0 +1,39 @@
+"""Moves jobs that are older than ARCHIVE_AFTER into the archive beside the database: python -m maintenance.archive."""
+
+import os
+import sys
+
+from database import AWAY, init_database
+from errors import Busy, LedgerError
+from files.child import die_with_parent, use_remembered_cores
+from maintenance.archive.ledger import Rule
+from maintenance.archive.moves import archive
+from maintenance.archive.regular import regular_path
+from models import microseconds, utc_now
+from settings import get_settings
+
+NICENESS = 10  # requests come first
+
+
+def main() -> None:
+    """Archive once. If another process is moving jobs, end at once. Raises what archive() raises."""
+    die_with_parent()
+    use_remembered_cores()
+    os.nice(NICENESS)
+    settings = get_settings()
+    if settings.archive_age is None:
+        return
+    init_database(settings)
+    try:
+        result = archive(regular_path(settings), Rule(microseconds(utc_now() - settings.archive_age)))
+    except Busy:
+        return
+    for job_id, reason in result.refused.items():
+        print(f"job {job_id} stays in the ledger: {reason}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (LedgerError, OSError, *AWAY) as error:
+        sys.exit(f"Old jobs cannot be archived: {' '.join(str(error).split())}")

@@ -1,0 +1,282 @@
+"""Moves jobs between the ledger and an archive, in batches.
+
+A job leaves in three steps. First its rows are stored in the archive where no reader sees them. Then the ledger
+deletes the job. Then the archive shows it. It comes back in the reverse order. So no reader ever sees a job in both.
+Between the last two commits, about a millisecond, a reader sees it in neither. If the process is killed there,
+finish_unfinished() does the last step. Housekeeping calls it within seconds, and every later move begins with it.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import peewee
+
+from database import bound_settings, database, prepare_database
+from errors import Busy, Conflict, Invalid
+from files.storage import Storage
+from maintenance.archive import ledger, notes
+from maintenance.archive.database import LEAVE, Archive, Move, index_archive, make_archive, open_archive
+from maintenance.archive.files import ArchiveFiles
+from maintenance.archive.ledger import Rule
+from maintenance.reports import Report, silent
+
+log = logging.getLogger("ledger.archive")
+BATCH = 25  # jobs whose rows one transaction of the ledger deletes or creates; other writers wait for it
+Step = Callable[[list[str], dict[str, str]], int]
+UNWRITABLE = (peewee.IntegrityError, peewee.DataError, UnicodeDecodeError, Conflict)
+
+
+@dataclass
+class Result:
+    """What a command has moved: the number of jobs, and the reason of each job that stays, by job_id."""
+
+    archive: str
+    moved: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result for JSON."""
+        return asdict(self)
+
+
+class NoLongerSame(Exception):
+    """Some jobs have changed since they were read; job_ids has the others."""
+
+    def __init__(self, job_ids: list[str]) -> None:
+        super().__init__("some jobs have changed")
+        self.job_ids = job_ids
+
+
+def archive(path: Path, rule: Rule, files: bool = False, report: Report = silent) -> Result:
+    """Move the jobs that a rule matches into an archive, which is created if it does not exist.
+
+    files: also move their files into a folder beside the archive. A job of which the archive has an id already stays.
+    Call it in a process in which no other thread uses the database. Raises Busy, Invalid, DatabaseUnusable, OSError.
+    """
+    with _mover(path, files, make=True) as mover:
+        return _move(mover, mover.leave, ledger.leaving(rule), ledger.count_leaving(rule), report)
+
+
+def unarchive(path: Path, job_ids: Sequence[str] = (), report: Report = silent) -> Result:
+    """Move jobs of an archive back into the ledger, with their files; () means all jobs.
+
+    A job stays if the archive does not have it, or if the ledger has one of its ids. For threads and errors, the same
+    as in archive().
+    """
+    with _mover(path, True, make=False) as mover:
+        present = mover.archive.present(job_ids)
+        chosen = [job_id for job_id in dict.fromkeys(job_ids) if job_id in present]
+        total = len(chosen) if job_ids else mover.archive.count()
+        result = _move(mover, mover.come_back, chosen if job_ids else _all_ids(mover.archive), total, report)
+    result.refused |= {job_id: "the archive does not have it" for job_id in job_ids if job_id not in present}
+    return result
+
+
+def finish_unfinished(storage: Storage) -> bool:
+    """Finish the move of a process that was killed. True if there was one. Any thread of any process may call this.
+
+    Does nothing if a process is moving jobs now. Raises DatabaseUnusable.
+    """
+    path = notes.unfinished(storage)
+    if path is None or not path.is_file() or path == own_path():
+        return False
+    with suppress(Busy), notes.only_mover(storage), open_archive(path) as opened:
+        if move := opened.begun():
+            place = "in the archive" if _finish(storage, opened, move) else "in the ledger"
+            log.warning("%d jobs that a killed process was moving are %s now", len(move.job_ids), place)
+        notes.end(storage)
+        return True
+    return False
+
+
+@contextmanager
+def _mover(path: Path, files: bool, make: bool) -> Iterator["Mover"]:
+    """A block in which this process moves jobs to or from this archive; with files or without. make: create it."""
+    settings, path = bound_settings(), path.absolute()
+    storage = Storage(settings)
+    prepare_database()
+    with notes.only_mover(storage):
+        _require_place(storage, path)
+        earlier = notes.unfinished(storage)
+        for needed in dict.fromkeys([earlier or path, path]):
+            if needed.is_file() or (make and needed == path):
+                make_archive(needed)
+                prepare_database()
+                notes.begin(storage, needed)
+                with open_archive(needed) as opened:
+                    if move := opened.begun():
+                        _finish(storage, opened, move)
+        with open_archive(path) as opened:
+            yield Mover(storage, opened, files)
+            is_empty = opened.count() == 0
+        notes.end(storage)
+        if is_empty:
+            notes.forget(storage, path)
+        index_archive(path)
+
+
+def _finish(storage: Storage, opened: Archive, move: Move) -> bool:
+    """Decide by the ledger where the jobs on their way belong, and leave them only there. True: in the archive."""
+    is_leaving, staged = move.direction == LEAVE, opened.staged()
+    if is_leaving:
+        is_in_archive = ledger.has_left(move.job_ids, move.newest_event)
+    else:
+        is_in_archive = not ledger.has_come_back(move.job_ids, move.newest_event)
+    with opened.transaction():
+        if not is_leaving:
+            opened.hide()
+        if is_in_archive:
+            opened.show()
+            opened.clear()
+    if not is_in_archive:
+        ArchiveFiles(storage, opened).tidy(staged)
+        with opened.transaction():
+            opened.clear()
+    return is_in_archive
+
+
+def _move(mover: "Mover", move: Step, job_ids: Iterable[str], total: int, report: Report) -> Result:
+    """Move jobs in batches."""
+    result, done = Result(str(mover.archive.path)), 0
+    report("jobs", done, total)
+    for batch in _batches(job_ids):
+        result.moved += move(batch, result.refused)
+        done += len(batch)
+        report("jobs", done, max(done, total))
+    return result
+
+
+def _all_ids(opened: Archive) -> Iterator[str]:
+    last = ""
+    while batch := opened.job_ids(last, BATCH):
+        yield from batch
+        last = batch[-1]
+
+
+def _batches(job_ids: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(job_ids)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch
+
+
+class Mover:
+    """Moves one batch after another."""
+
+    def __init__(self, storage: Storage, opened: Archive, with_files: bool) -> None:
+        self.storage, self.archive, self.with_files = storage, opened, with_files
+        self.files = ArchiveFiles(storage, opened)
+
+    def leave(self, job_ids: list[str], refused: dict[str, str]) -> int:
+        """Move jobs into the archive. Returns their number. Adds those that the archive has to `refused`.
+
+        Jobs that change meanwhile stay.
+        """
+        return self._attempt(self._leave, job_ids, refused)
+
+    def come_back(self, job_ids: list[str], refused: dict[str, str]) -> int:
+        """Move jobs into the ledger. Returns their number. Adds those that the ledger has to `refused`."""
+        return self._attempt(self._come_back, job_ids, refused)
+
+    def _attempt(self, step: Callable[[list[str]], dict[str, str]], job_ids: list[str], refused: dict[str, str]) -> int:
+        """Move a batch. If the ledger or the disk refuses a part of it, move one job after another."""
+        while job_ids:
+            try:
+                taken = step(job_ids)
+            except NoLongerSame as change:
+                job_ids = change.job_ids
+            except UNWRITABLE as error:
+                if len(job_ids) > 1:
+                    return sum(self._attempt(step, [job_id], refused) for job_id in job_ids)
+                refused[job_ids[0]] = str(error)
+                return 0
+            else:
+                if not taken:
+                    return len(job_ids)
+                refused |= taken
+                job_ids = [job_id for job_id in job_ids if job_id not in taken]
+        return 0
+
+    def _leave(self, job_ids: list[str]) -> dict[str, str]:
+        """Move these jobs into the archive, or none of them. Returns the jobs that the archive has."""
+        newest_event, versions = ledger.mark(), ledger.versions(job_ids)
+        if len(versions) < len(job_ids):
+            raise NoLongerSame(list(versions))
+        rows = ledger.read(job_ids, newest_event)
+        taken = self.archive.stage(newest_event, rows)
+        if taken:
+            return taken
+        with self._finished_after_refusal():
+            self._give_away(job_ids, versions, newest_event)
+        return {}
+
+    def _give_away(self, job_ids: list[str], versions: ledger.Versions, newest_event: int) -> None:
+        paths = self.files.of_ledger(job_ids) if self.with_files else set()
+        self.files.copy_out(paths)
+        note = self.files.announce(job_ids, paths)
+        try:
+            with self.archive.transaction(is_durable=False):
+                self.archive.show()
+                self.archive.clear()
+                self.archive.require_in_place()
+                unchanged = ledger.take_out(versions, newest_event)
+                if len(unchanged) < len(job_ids):
+                    raise NoLongerSame(unchanged)
+        except NoLongerSame:
+            self.files.remove(set(), note)
+            raise
+        self.files.remove(paths, note)
+
+    def _come_back(self, job_ids: list[str]) -> dict[str, str]:
+        """Move these jobs into the ledger, or none of them. Returns the jobs that the ledger has."""
+        newest_event, rows = ledger.mark(), self.archive.read(job_ids)
+        taken = ledger.taken(rows)
+        if taken:
+            return taken
+        self.archive.stage_return(newest_event, job_ids)
+        with self._finished_after_refusal():
+            self.files.copy_back(rows)
+            with database.atomic():
+                ledger.put_in(rows, newest_event)
+                with self.archive.transaction(is_durable=False):
+                    self.archive.hide()
+        self.files.tidy(rows)
+        with self.archive.transaction():
+            self.archive.clear()
+        return {}
+
+    @contextmanager
+    def _finished_after_refusal(self) -> Iterator[None]:
+        """If the block is refused, end the move: the ledger says whether it has happened."""
+        try:
+            yield
+        except (NoLongerSame, *UNWRITABLE):
+            if move := self.archive.begun():
+                _finish(self.storage, self.archive, move)
+            raise
+
+
+def own_path() -> Path | None:
+    """The path of the ledger; None for a PostgreSQL server."""
+    settings = bound_settings()
+    return None if settings.is_postgresql else settings.sqlite_path.absolute()
+
+
+def require_ledger(storage: Storage) -> None:
+    """Raise Invalid if the bound database is an archive, and the storage folder is that of its ledger."""
+    if own_path() in notes.archives(storage):
+        raise Invalid(f"{own_path()} is an archive of the ledger of this storage folder: set DB_PATH to the ledger.")
+
+
+def _require_place(storage: Storage, path: Path) -> None:
+    """Raise Invalid for an archive that is the ledger, or that clients could download."""
+    if path.resolve().is_relative_to(storage.root):
+        raise Invalid(f"{path} is in the storage folder, which clients can read: choose another place for the archive.")
+    own = own_path()
+    require_ledger(storage)
+    if own is not None and (path == own or (path.exists() and own.exists() and path.samefile(own))):
+        raise Invalid(f"{path} is the database of this ledger: choose another file for the archive.")

@@ -1,0 +1,91 @@
+"""Checks the ledger, and repairs what can be repaired without deleting anything."""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import cysqlite
+
+from database import AWAY, bound_settings, prepare_database
+from errors import LedgerError
+from files.storage import Storage
+from maintenance.archive.moves import finish_unfinished, require_ledger
+from maintenance.checks import archives, database, files, work
+from maintenance.checks.faults import Fault, Find, Place
+from maintenance.reports import Report, silent
+
+CHECKS: tuple[Find, ...] = (
+    database.damaged_database,
+    database.wrong_schema,
+    database.wrong_object,
+    database.missing_parent,
+    database.wrong_tally,
+    database.incomplete_search,
+    work.stuck_lease,
+    work.old_backup,
+    files.missing_file,
+    files.unnamed_file,
+    files.old_part,
+    files.disk_nearly_full,
+    archives.missing_archive,
+    archives.unfinished_move,
+    archives.job_in_both,
+)
+MOST = 1000  # faults of one kind that are listed
+RECHECK_SECONDS = 2.0  # what a running service is doing at the first look is done at the second
+
+
+def check(report: Report = silent) -> list[Fault]:
+    """The faults of the bound database and of its storage folder; at most 1000 of a kind.
+
+    A fault counts only if a second look, a moment later, finds it again: the service may be at work meanwhile. Raises
+    Invalid if the bound database is an archive, as it does not know which files its ledger needs.
+    """
+    settings = bound_settings()
+    place = Place(settings, Storage(settings))
+    require_ledger(place.storage)
+    try:
+        prepare_database()
+    except LedgerError as error:
+        return [Fault("damaged_database", "the database", str(error))]
+    first = {find: _found(find, place) for find in _reported(CHECKS, "checks", report)}
+    doubtful = tuple(find for find, faults in first.items() if faults)
+    if doubtful:
+        time.sleep(RECHECK_SECONDS)
+    second = [fault for find in _reported(doubtful, "second look", report) for fault in _found(find, place)]
+    before = {fault for faults in first.values() for fault in faults}
+    return [fault for fault in second if fault in before]
+
+
+def fix(faults: list[Fault]) -> list[Fault]:
+    """Repair what can be repaired: count and index again, requeue, finish moves, and move files into quarantine.
+
+    Returns the faults that are repaired. Nothing is deleted.
+    """
+    storage, names = Storage(bound_settings()), {fault.name for fault in faults}
+    repairs: dict[str, Callable[[], object]] = {
+        "wrong_tally": database.rebuild_tally,
+        "incomplete_search": database.complete_search,
+        "stuck_lease": work.requeue,
+        "unfinished_move": lambda: finish_unfinished(storage),
+    }
+    for name in (name for name in repairs if name in names):
+        repairs[name]()
+    return [fault for fault in faults if fault.name in repairs or files.quarantine(storage, fault)]
+
+
+def _found(find: Find, place: Place) -> list[Fault]:
+    """What a check finds. A check that cannot read what it needs finds that."""
+    try:
+        return list(islice(find(place), MOST))
+    except (LedgerError, *AWAY, cysqlite.DatabaseError, OSError) as error:
+        return [Fault("unreadable", find.__name__, f"this check cannot be made: {' '.join(str(error).split())}")]
+
+
+def _reported(finds: tuple[Find, ...], what: str, report: Report) -> Iterator[Find]:
+    """The same checks. Reports how many are done."""
+    for number, find in enumerate(finds):
+        report(what, number, len(finds))
+        yield find
+    if finds:
+        report(what, len(finds), len(finds))
