@@ -34,7 +34,8 @@ def duration(text: str) -> timedelta:
     return length
 
 
-Duration = Annotated[timedelta, BeforeValidator(lambda value: duration(value) if isinstance(value, str) else value)]
+_read_duration = BeforeValidator(lambda value: duration(value) if isinstance(value, str) else value)
+Duration = Annotated[timedelta, _read_duration]
 
 
 class Settings(BaseSettings):
@@ -64,7 +65,9 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(512, ge=1, le=100_000, description="the largest file that may be uploaded, in MB")
     event_retention_days: float = Field(7, gt=0, le=36_500, description="how long events can be read again")
     pin_web_process: bool = Field(True, description="keep the web process on one core")
-    archive_after: str = Field("", description="how long a finished job may be unchanged before it is archived")
+    archive_after: Annotated[timedelta | None, _read_duration] = Field(
+        None, description="how long a finished job may be unchanged before it is archived"
+    )
     backup_dir: Path | None = Field(None, description="the folder of automatic backups; without it, none are made")
     backup_every: Duration = Field(timedelta(hours=24), description="how often a backup is made")
     backup_keep: int = Field(7, ge=1, le=10_000, description="how many automatic backups are kept")
@@ -120,13 +123,6 @@ class Settings(BaseSettings):
             raise ValueError("expected letters, digits and signs of ASCII: a request cannot send others")
         return trimmed
 
-    @field_validator("archive_after")
-    @classmethod
-    def _check_archive_after(cls, text: str) -> str:
-        if text:
-            duration(text)
-        return text
-
     @field_validator("allowed_hosts")
     @classmethod
     def _check_hosts(cls, hosts: str) -> str:
@@ -152,11 +148,6 @@ class Settings(BaseSettings):
         if self.backup_dir and self.backup_dir.resolve().is_relative_to(self.storage_dir.resolve()):
             raise ValueError("BACKUP_DIR is in STORAGE_DIR: expected another folder, as that one is served to clients")
         return self
-
-    @property
-    def archive_age(self) -> timedelta | None:
-        """The length of ARCHIVE_AFTER; None if jobs are never archived regularly."""
-        return duration(self.archive_after) if self.archive_after else None
 
     @property
     def webhook_key(self) -> bytes:

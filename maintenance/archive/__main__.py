@@ -21,11 +21,11 @@ def main() -> None:
     use_remembered_cores()
     os.nice(NICENESS)
     settings = get_settings()
-    if settings.archive_age is None:
+    if settings.archive_after is None:
         return
     init_database(settings)
     try:
-        result = archive(regular_path(settings), Rule(microseconds(utc_now() - settings.archive_age)))
+        result = archive(regular_path(settings), Rule(microseconds(utc_now() - settings.archive_after)))
     except Busy:
         return
     for job_id, reason in result.refused.items():
