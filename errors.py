@@ -54,7 +54,7 @@ class WrongLines(Invalid):
     def __init__(self, lines: dict[int, str]) -> None:
         number = "One line is" if len(lines) == 1 else f"{len(lines)} lines are"
         errors = [{"field": f"line {line}", "message": reason} for line, reason in sorted(lines.items())]
-        super().__init__(f"{number} wrong, so nothing was queued: mend the file and send it again.", errors=errors)
+        super().__init__(f"{number} wrong, so nothing was queued: correct the file and repeat this.", errors=errors)
         self.lines = lines
 
 

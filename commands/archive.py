@@ -32,7 +32,12 @@ class Duration(click.ParamType[timedelta]):
 
 
 @click.command(epilog=EXAMPLES["archive"])
-@click.option("--older-than", type=Duration(), required=True, help="Jobs that have not changed for so long, as 30d.")
+@click.option(
+    "--older-than",
+    type=Duration(),
+    required=True,
+    help="Move jobs that have not changed for at least this time, such as 30d.",
+)
 @click.option("--to", "path", type=click.Path(path_type=Path), required=True, help="The SQLite file of the archive.")
 @click.option("--files", is_flag=True, help="Also move the files, into a folder beside the archive.")
 @click.option("--status", "statuses", type=click.Choice(JOB_STATUSES.final), multiple=True, help="Only these statuses.")

@@ -43,7 +43,7 @@ def backup(dest: Path | None, files: bool, as_json: bool) -> None:
 def restore(src: Path, as_json: bool) -> None:
     """Replace the database by the backup SRC, and put its files into the storage folder.
 
-    The service and its workers must be stopped. SRC is checked first. The present database is kept under another name.
+    The service and its workers must be stopped. SRC is checked first. The previous database is kept under another name.
 
     Example: flask restore backups/ledger-20261126T210000Z.db
     """
@@ -55,6 +55,7 @@ def restore(src: Path, as_json: bool) -> None:
         print_json(outcome._asdict())
         return
     click.echo(f"{src} is restored{f', with {outcome.files} files' if outcome.files else ''}.")
-    for what, place in (("database before", outcome.database_before), ("other files", outcome.files_before)):
-        if place:
-            click.echo(f"The {what}: {place}")
+    if outcome.database_before:
+        click.echo(f"The previous database is now {outcome.database_before}")
+    if outcome.files_before:
+        click.echo(f"The files that were replaced are now in {outcome.files_before}")

@@ -37,6 +37,10 @@ def _sentence(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, LedgerError):
         return text
+    if isinstance(error, FileNotFoundError):
+        return f"There is no file {error.filename}: check the path."
     if isinstance(error, OSError):
-        return f"A file cannot be used ({text}): give this user the right to it, or make room on the disk."
-    return f"The database cannot be used ({text}): see that it is running and not locked, then repeat the command."
+        return (
+            f"A file cannot be used ({text}): check the path, the rights of this user, and the free space of the disk."
+        )
+    return f"The database cannot be used ({text}): check that it runs and is not locked, then repeat the command."

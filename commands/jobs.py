@@ -43,7 +43,7 @@ KIND = Kind(
 
 @click.group()
 def jobs() -> None:
-    """List, show, queue, cancel, retry, delete and watch jobs.
+    """List, show, add, cancel, retry, delete and watch jobs.
 
     Example: flask jobs add "ambient rain, soft piano" --type synth
     """
@@ -109,7 +109,7 @@ for command in (
     show_command(KIND),
     add,
     change_command(KIND, "cancel", "Cancel jobs. A job that is being made ends when its worker notices."),
-    change_command(KIND, "retry", "Queue failed and cancelled jobs again."),
+    change_command(KIND, "retry", "Put jobs that failed or were cancelled back into the queue."),
     delete_command(KIND),
     watch_command(KIND),
 ):

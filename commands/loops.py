@@ -1,4 +1,4 @@
-"""`flask loops`: lists, shows, orders, cancels, retries, deletes and watches loops."""
+"""`flask loops`: lists, shows, adds, cancels, retries, deletes and watches loops."""
 
 import click
 
@@ -25,7 +25,7 @@ KIND = Kind(
 
 @click.group()
 def loops() -> None:
-    """List, show, order, cancel, retry, delete and watch loops.
+    """List, show, add, cancel, retry, delete and watch loops.
 
     Example: flask loops list --status FAILED
     """
@@ -36,7 +36,7 @@ for command in (
     show_command(KIND),
     add_command(KIND, EXAMPLE),
     change_command(KIND, "cancel", "Cancel loops. A loop that is being cut ends when its worker notices."),
-    change_command(KIND, "retry", "Queue failed and cancelled loops again."),
+    change_command(KIND, "retry", "Put loops that failed or were cancelled back into the queue."),
     delete_command(KIND),
     watch_command(KIND),
 ):

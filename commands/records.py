@@ -136,7 +136,7 @@ def show_command(kind: Kind) -> click.Command:
 def add_command(kind: Kind, example: str) -> click.Command:
     """`add`: one record with these fields."""
 
-    @click.command("add", help=f"Record a {kind.name} and print its id.\n\nExample: flask {kind.name}s add {example}")
+    @click.command("add", help=f"Add a {kind.name} and print its id.\n\nExample: flask {kind.name}s add {example}")
     @options_of(kind.body)
     @json_option
     @exit_with_sentence()
@@ -147,7 +147,7 @@ def add_command(kind: Kind, example: str) -> click.Command:
 
 
 def add_one(kind: Kind, texts: dict[str, str], as_json: bool) -> None:
-    """Record one record and print its id, or all of it."""
+    """Create one record and print its id, or all of it."""
     row, is_new = kind.repo.create_row(fields_of(kind.body, body_of(kind.body, texts)))
     print_created(kind, [row], as_json)
     if not is_new:

@@ -1,4 +1,4 @@
-"""`flask tracks`: lists, shows, records and deletes tracks."""
+"""`flask tracks`: lists, shows, adds and deletes tracks."""
 
 import click
 
@@ -24,7 +24,7 @@ KIND = Kind(
 
 @click.group()
 def tracks() -> None:
-    """List, show, record and delete tracks.
+    """List, show, add and delete tracks.
 
     Example: flask tracks list --job-id rain
     """

@@ -11,12 +11,22 @@ from commands.output import json_option, print_json, progress
 from models import microseconds
 
 
+PLURALS = {
+    "deleted": "deleted",
+    "job": "jobs",
+    "track": "tracks",
+    "loop": "loops",
+    "event": "events",
+    "delivery": "unsent webhooks",
+}
+
+
 def _moment(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
     """The microseconds since 1970 of an option."""
     try:
         return None if text is None else microseconds(datetime.fromisoformat(text))
     except ValueError:
-        raise click.BadParameter(f"{text!r} is no moment. Expected one such as 2026-11-26T20:00:00Z.") from None
+        raise click.BadParameter(f"{text!r} is not a time: expected one such as 2026-11-26T20:00:00Z.") from None
 
 
 @click.command("export")
@@ -24,7 +34,7 @@ def _moment(context: click.Context, parameter: click.Parameter, text: str | None
 @click.option("--since", metavar="MOMENT", callback=_moment, help="Only what has changed at this moment or later.")
 @exit_with_sentence()
 def export(file: str, since: int | None) -> None:
-    """Write all records, events and deliveries to FILE (default: stdout) as JSON Lines.
+    """Write all records, events and unsent webhooks to FILE (default: stdout) as JSON Lines.
 
     The service may run. Both databases write the same file for the same records.
 
@@ -42,7 +52,7 @@ def export(file: str, since: int | None) -> None:
         else:
             summary = exporting.export_to_file(Path(file), since, report)
     next_since = summary.pop("next_since")
-    counts = ", ".join(f"{number} {kind}" for kind, number in summary.items() if number or kind != "deleted")
+    counts = ", ".join(f"{PLURALS[kind]} {number}" for kind, number in summary.items() if number or kind != "deleted")
     click.echo(f"Exported: {counts}. For the next increment: --since {next_since}", err=True)
 
 

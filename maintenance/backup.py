@@ -166,7 +166,14 @@ def _check(settings: Settings, database: Path, contents: Contents) -> None:
     is_dump = settings.is_postgresql
     copied = postgresql_copy.check_dump(database) if is_dump else sqlite_copy.check_copy(database)
     if copied != contents:
-        raise BackupFailed(f"The backup has {copied.counts}, and the database had {contents.counts}: it was deleted.")
+        raise BackupFailed(
+            f"The copy has {_numbers(copied)}, and the database had {_numbers(contents)}. The copy was deleted, and the "
+            "database has not changed: repeat the command."
+        )
+
+
+def _numbers(contents: Contents) -> str:
+    return ", ".join(f"{number} {name}" for name, number in contents.counts.items())
 
 
 def _publish(made: Path, final: Path) -> None:

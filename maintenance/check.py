@@ -47,7 +47,7 @@ def check(report: Report = silent) -> list[Fault]:
     try:
         prepare_database()
     except LedgerError as error:
-        return [Fault("damaged_database", "the database", str(error))]
+        return [Fault("unusable_database", "the database", str(error))]
     first = {find: _found(find, place) for find in _reported(CHECKS, "checks", report)}
     doubtful = tuple(find for find, faults in first.items() if faults)
     if doubtful:

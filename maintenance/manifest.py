@@ -74,7 +74,7 @@ class Backup:
         is_folder = path.is_dir()
         self.manifest = read_manifest(path / IN_FOLDER if is_folder else manifest_beside(path))
         if is_folder and self.manifest is None:
-            raise BackupFailed(f"{path} is no backup, or not a complete one: it has no {IN_FOLDER}.")
+            raise BackupFailed(f"{path} is not a complete backup: it has no {IN_FOLDER}.")
         self.database = path / DATABASES[self.manifest.database] if is_folder and self.manifest else path
         self.files = path / FILES
 
@@ -94,7 +94,7 @@ class Backup:
                 f"The backup was written by a newer version of this program (it has {unknown[-1]}): use that version."
             )
         if self.manifest and contents != Contents(self.manifest.migrations, self.manifest.counts):
-            raise BackupFailed(f"{self.path} has not what its manifest says: use another backup.")
+            raise BackupFailed(f"{self.path} does not match its manifest: use another backup.")
 
     def is_good(self) -> bool:
         """True if it was checked when it was made, and its database still has the same size."""

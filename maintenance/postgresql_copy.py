@@ -58,7 +58,9 @@ def contents_of(connection: Any) -> Contents:
     query = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
     names = {name for (name,) in connection.execute(query).fetchall()}
     if not {HISTORY, "tally", *TABLES.values()} <= names:
-        raise BackupFailed("The database is not one of this service, or of a version before the first release.")
+        raise BackupFailed(
+            "This is not a database of this service, or a development version before the first release made it."
+        )
     migrations = [name for (name,) in connection.execute(f"SELECT name FROM {HISTORY}").fetchall()]
     counts = {key: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for key, table in TABLES.items()}
     return Contents(sorted(migrations), counts)

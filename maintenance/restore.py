@@ -56,8 +56,8 @@ def _replace_files(files: StoredFiles, before: str | None) -> Restored:
         return Restored(before, len(files.listed), files.replace_others())
     except OSError as error:
         raise BackupFailed(
-            f"The database is restored, and the one before is {before}. A file cannot be replaced ({error}): see to "
-            "that, then repeat the command."
+            f"The database is restored, and the previous one is {before}. A file cannot be replaced ({error}): correct "
+            "this, then repeat the command."
         ) from None
 
 
@@ -90,7 +90,10 @@ def _copy_checked(backup: Backup, copy: Path, report: Report) -> None:
     """Copy the database of a backup, and check the copy. Raises BackupFailed."""
     log = Path(f"{backup.database}-wal")
     if log.exists() and log.stat().st_size:
-        raise BackupFailed(f"{backup.database} is in use or was not closed, as {log.name} shows: it is no backup.")
+        raise BackupFailed(
+            f"{log.name} beside {backup.database} has changes that are not in the file: close the program that uses it, or "
+            "use another backup."
+        )
     size = backup.database.stat().st_size
     require_room(copy.parent, size)
     digest, done = hashlib.sha256(), 0

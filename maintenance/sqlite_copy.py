@@ -71,7 +71,9 @@ def contents_of(connection: cysqlite.Connection) -> Contents:
     """What the database of this connection has. Raises BackupFailed if it is not a database of this service."""
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema").fetchall()}
     if not {HISTORY, "tally", *TABLES.values()} <= names:
-        raise BackupFailed("The database is not one of this service, or of a version before the first release.")
+        raise BackupFailed(
+            "This is not a database of this service, or a development version before the first release made it."
+        )
     migrations = [name for (name,) in connection.execute(f"SELECT name FROM {HISTORY} ORDER BY name").fetchall()]
     rows = {key: connection.execute(f"SELECT count(*) FROM {table}").fetchall() for key, table in TABLES.items()}
     counts = {key: int(number) for key, [(number,)] in rows.items()}

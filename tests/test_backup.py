@@ -319,6 +319,6 @@ def test_a_file_that_cannot_be_replaced_is_named_with_the_database_before(
     made = backup(ledger, tmp_path / "copy", files=True)
     song.write_bytes(b"two")
     monkeypatch.setattr(stored_files.StoredFiles, "replace_others", fail)
-    with pytest.raises(BackupFailed, match="the one before is .*before-restore.*no right"):
+    with pytest.raises(BackupFailed, match="the previous one is .*before-restore.*no right"):
         restore(ledger, made.path)
     assert song.read_bytes() == b"two"

@@ -232,8 +232,8 @@ class Archive:
         applied = {name for (name,) in self._rows(f"SELECT name FROM {HISTORY}")} if HISTORY in tables else set()
         if applied != {path.stem for path in MIGRATIONS.glob("[0-9]*.py")}:
             raise DatabaseUnusable(
-                f"{self.path} is no archive of this version of the program: "
-                "`flask archive` or `flask unarchive` brings it up to date."
+                f"The schema of {self.path} is not that of this version. If the archive is older, `flask archive` or "
+                "`flask unarchive` changes it. If it is newer, use the newer version of this program."
             )
 
     @contextmanager

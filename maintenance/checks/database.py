@@ -43,7 +43,9 @@ def missing_parent(place: Place) -> Iterator[Fault]:
         orphans = f"""SELECT {child}_id FROM {child} WHERE NOT EXISTS
             (SELECT 1 FROM {parent} WHERE {parent}.{parent}_id = {child}.{parent}_id)"""
         for (name,) in database.execute_sql(orphans).fetchall():
-            yield Fault("missing_parent", f"{child} {name}", f"its {parent} does not exist: delete it, or {RESTORE}")
+            yield Fault(
+                "missing_parent", f"{child} {name}", f"its {parent} does not exist: delete this {child}, or {RESTORE}"
+            )
 
 
 def wrong_schema(place: Place) -> Iterator[Fault]:

@@ -59,7 +59,7 @@ def old_part(place: Place) -> Iterator[Fault]:
         with suppress(FileNotFoundError):
             if path.name not in in_use and _age(path) > LATE_SECONDS:
                 about = _text(place.storage.relative(path))
-                yield Fault("old_part", about, "see that the service runs; `flask check --fix` moves it away", path)
+                yield Fault("old_part", about, "check that the service runs; `flask check --fix` moves it away", path)
 
 
 def disk_nearly_full(place: Place) -> Iterator[Fault]:

@@ -1,4 +1,4 @@
-"""Turns the values of the old database into values that this one can store. No value is too odd for it.
+"""Turns the values of the old database into values that this one can store. It accepts every value of the old database.
 
 Each function returns (the value, why it differs from the old value, or None).
 """
