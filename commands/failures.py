@@ -40,7 +40,5 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return f"There is no file {error.filename}: check the path."
     if isinstance(error, OSError):
-        return (
-            f"A file cannot be used ({text}): check the path, the rights of this user, and the free space of the disk."
-        )
+        return f"A file cannot be used ({text}): check the path, the rights of this user, and the disk."
     return f"The database cannot be used ({text}): check that it runs and is not locked, then repeat the command."

@@ -10,7 +10,6 @@ from commands.failures import exit_with_sentence
 from commands.output import json_option, print_json, progress
 from models import microseconds
 
-
 PLURALS = {
     "deleted": "deleted",
     "job": "jobs",

@@ -25,8 +25,8 @@ Show = Callable[[list[State]], object]
 def watch_command(kind: "Kind") -> click.Command:
     """`watch`: until the records with these ids have finished, or until Ctrl-C."""
     help_ = (
-        f"Show the progress of the {kind.name}s with these IDs until all have finished. Without an ID, show all that run, "
-        f"until Ctrl-C. With IDs, the exit code is 1 if one has failed, was cancelled or was deleted.\n\n"
+        f"Show the progress of the {kind.name}s with these IDs until all have finished. Without an ID, show all that "
+        f"run, until Ctrl-C. With IDs, the exit code is 1 if one has failed, was cancelled or was deleted.\n\n"
         f"Example: flask {kind.name}s watch rain"
     )
 

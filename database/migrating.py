@@ -17,8 +17,8 @@ def apply_migrations(folder: Path, history: str, names: list[str]) -> None:
     """Apply these migrations of a folder in this order. history: the table with the names of the applied ones.
 
     Each has a transaction of its own, so those before a failed or killed one stay. Foreign keys are off meanwhile on
-    SQLite: otherwise dropping the old table would delete its children. SQLite ignores the switch inside a transaction, so none
-    may be open. Raises MigrationFailed, and the errors of the database if it cannot be locked or written.
+    SQLite: otherwise dropping the old table would delete its children. SQLite ignores the switch inside a transaction,
+    so none may be open. Raises MigrationFailed, and the errors of the database if it cannot be locked or written.
     """
     from playhouse.migrations import Runner  # the import takes 60 ms, and only an old schema needs it
 

@@ -1,4 +1,4 @@
-"""Replaces an SQLite database by a restored one. If the process is killed at any step, the next process that opens the database finishes.
+"""Replaces an SQLite database by a restored one. A process that opens it finishes this, if the restore was killed.
 
 `app.db.restoring` is a copy that is not complete or not checked yet: it counts for nothing. When it is complete, it is
 renamed to `app.db.restored`. This decides that the database is replaced: whoever opens the database next finishes it.

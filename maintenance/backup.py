@@ -167,8 +167,8 @@ def _check(settings: Settings, database: Path, contents: Contents) -> None:
     copied = postgresql_copy.check_dump(database) if is_dump else sqlite_copy.check_copy(database)
     if copied != contents:
         raise BackupFailed(
-            f"The copy has {_numbers(copied)}, and the database had {_numbers(contents)}. The copy was deleted, and the "
-            "database has not changed: repeat the command."
+            f"The copy has {_numbers(copied)}, and the database had {_numbers(contents)}. The copy was deleted, and "
+            "the database has not changed: repeat the command."
         )
 
 

@@ -15,6 +15,7 @@ SUFFIX = ".json"  # of the manifest beside a backup that is one file
 IN_FOLDER = "manifest.json"  # the manifest of a backup that is a folder
 DATABASES = {"sqlite": "ledger.db", "postgresql": "ledger.dump"}  # the database in such a folder
 FILES = "files"  # the copies of the storage folder in such a folder
+NOT_OURS = "This is no database of this service, or it was made by a development version before the first release."
 TABLES = {"jobs": "job", "tracks": "track", "loops": "loop", "events": "event"}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from database import HISTORY
 from errors import BackupFailed
-from maintenance.manifest import TABLES, Contents
+from maintenance.manifest import NOT_OURS, TABLES, Contents
 from maintenance.reports import Report, silent
 
 COPY = re.compile(rb'COPY (?:\S+\.)?"?(\w+)"? \(')  # pg_restore writes the rows of each table after such a line
@@ -58,9 +58,7 @@ def contents_of(connection: Any) -> Contents:
     query = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
     names = {name for (name,) in connection.execute(query).fetchall()}
     if not {HISTORY, "tally", *TABLES.values()} <= names:
-        raise BackupFailed(
-            "This is not a database of this service, or a development version before the first release made it."
-        )
+        raise BackupFailed(NOT_OURS)
     migrations = [name for (name,) in connection.execute(f"SELECT name FROM {HISTORY}").fetchall()]
     counts = {key: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for key, table in TABLES.items()}
     return Contents(sorted(migrations), counts)

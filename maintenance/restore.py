@@ -91,8 +91,8 @@ def _copy_checked(backup: Backup, copy: Path, report: Report) -> None:
     log = Path(f"{backup.database}-wal")
     if log.exists() and log.stat().st_size:
         raise BackupFailed(
-            f"{log.name} beside {backup.database} has changes that are not in the file: close the program that uses it, or "
-            "use another backup."
+            f"{log.name} beside {backup.database} has changes that are not in the file: close the program that uses "
+            "it, or use another backup."
         )
     size = backup.database.stat().st_size
     require_room(copy.parent, size)

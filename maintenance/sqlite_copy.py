@@ -11,7 +11,7 @@ import cysqlite
 
 from database import HISTORY
 from errors import BackupFailed
-from maintenance.manifest import TABLES, Contents
+from maintenance.manifest import NOT_OURS, TABLES, Contents
 from maintenance.reports import Report, silent
 
 STEP_PAGES, PAUSE_SECONDS = 256, 0.005  # one megabyte; the pause lets writers use the disk and the processor
@@ -71,9 +71,7 @@ def contents_of(connection: cysqlite.Connection) -> Contents:
     """What the database of this connection has. Raises BackupFailed if it is not a database of this service."""
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema").fetchall()}
     if not {HISTORY, "tally", *TABLES.values()} <= names:
-        raise BackupFailed(
-            "This is not a database of this service, or a development version before the first release made it."
-        )
+        raise BackupFailed(NOT_OURS)
     migrations = [name for (name,) in connection.execute(f"SELECT name FROM {HISTORY} ORDER BY name").fetchall()]
     rows = {key: connection.execute(f"SELECT count(*) FROM {table}").fetchall() for key, table in TABLES.items()}
     counts = {key: int(number) for key, [(number,)] in rows.items()}
