@@ -7,9 +7,10 @@ so every web process can report all of them, and a process that replaces a kille
 import itertools
 import os
 import re
+import threading
 from bisect import bisect_left
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from maintenance.board import Board
 
@@ -21,6 +22,18 @@ ROUTE, REQUEST_ID = "ledger.route", "ledger.request_id"
 SENT_ID = re.compile("[A-Za-z0-9._-]{1,64}")
 
 Counts = dict[tuple[str, str, str], list[float]]  # (method, route, status) -> seconds in all, and a number per bucket
+
+
+class Totals(NamedTuple):
+    """The figures of all processes on a board.
+
+    open: how many connections, streams and waits are open. processes: by kind, as Crew.state() has them; {} outside of
+    the service.
+    """
+
+    counts: Counts
+    open: dict[str, int]
+    processes: dict[str, dict[str, int]]
 
 
 class RequestIds:
@@ -44,6 +57,7 @@ class Traffic:
         self.open: dict[str, int] = {}  # what is open in this process just now: connections, streams, waits
         self._counts: Counts = {}
         self._board, self._place = Board(1), 0
+        self._writing = threading.Lock()
 
     def share(self, board: Board, place: int) -> None:
         """Use a place of a board that others read, too. Goes on from the counts that are there."""
@@ -61,35 +75,23 @@ class Traffic:
         counted[bisect_left(BUCKETS, seconds) + 1] += 1
 
     def publish(self) -> None:
-        """Write the counts of this process on the board."""
-        counts = [[*key, counted] for key, counted in list(self._counts.items())]
-        self._board.write(self._place, {"counts": counts, "open": self.open})
+        """Write the counts of this process on the board. Several threads may call this."""
+        with self._writing:
+            counts = [[*key, counted] for key, counted in list(self._counts.items())]
+            self._board.write(self._place, {"counts": counts, "open": self.open})
 
-    def counts(self) -> Counts:
-        """The counts of all processes on the board."""
-        total: Counts = {}
-        for value in self._values():
-            for key, counted in _counts(value).items():
-                total[key] = [sum(pair) for pair in zip(total.get(key, [0.0] * len(counted)), counted, strict=True)]
-        return total
-
-    def open_everywhere(self) -> dict[str, int]:
-        """How many connections, streams and waits are open in all processes on the board."""
-        total: Counter[str] = Counter()
-        for value in self._values():
-            total.update(value.get("open", {}))
-        return dict(total)
-
-    def processes(self) -> dict[str, dict[str, int]]:
-        """The processes of the service by kind, as Crew.state() has them; {} outside of the service."""
-        state: dict[str, dict[str, int]] = {}
-        for value in self._values():
-            state |= value.get("processes", {})
-        return state
-
-    def _values(self) -> list[Any]:
+    def totals(self) -> Totals:
+        """The figures of all processes on the board."""
         self.publish()
-        return [self._board.read(place) or {} for place in range(self._board.places)]
+        counts: Counts = {}
+        open_: Counter[str] = Counter()
+        processes: dict[str, dict[str, int]] = {}
+        for value in (self._board.read(place) or {} for place in range(self._board.places)):
+            for key, counted in _counts(value).items():
+                counts[key] = [sum(pair) for pair in zip(counts.get(key, [0.0] * len(counted)), counted, strict=True)]
+            open_.update(value.get("open", {}))
+            processes |= value.get("processes", {})
+        return Totals(counts, dict(open_), processes)
 
 
 def _counts(value: Any) -> Counts:

@@ -1,5 +1,8 @@
 """The counts of requests, and their ids."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 from maintenance.board import Board
 from maintenance.traffic import ROUTE, RequestIds, Traffic
 
@@ -10,7 +13,7 @@ def test_requests_are_counted_by_how_long_they_took() -> None:
     traffic = Traffic()
     for seconds in (0.001, 0.005, 0.006, 99.0):
         traffic.add(GET, "200", seconds)
-    ((seconds_in_all, *numbers),) = traffic.counts().values()
+    ((seconds_in_all, *numbers),) = traffic.totals().counts.values()
     assert round(seconds_in_all, 3) == 99.012
     assert numbers == [2, 1, *[0] * 9, 1]
 
@@ -19,7 +22,7 @@ def test_a_method_or_route_that_is_not_known_counts_as_other() -> None:
     traffic = Traffic()
     for number in range(100):
         traffic.add({"REQUEST_METHOD": f"M{number}", "PATH_INFO": f"/{number}"}, "400", 0.1)
-    assert list(traffic.counts()) == [("other", "other", "400")]
+    assert list(traffic.totals().counts) == [("other", "other", "400")]
 
 
 def test_processes_with_one_board_count_together() -> None:
@@ -31,8 +34,9 @@ def test_processes_with_one_board_count_together() -> None:
         traffic.publish()
     board.write(2, {"processes": {"web": {"running": 2}}})
     for traffic in (first, second):
-        assert sum(next(iter(traffic.counts().values()))[1:]) == 2
-        assert traffic.open_everywhere() == {"streams": 3} and traffic.processes() == {"web": {"running": 2}}
+        assert sum(next(iter(traffic.totals().counts.values()))[1:]) == 2
+        totals = traffic.totals()
+        assert totals.open == {"streams": 3} and totals.processes == {"web": {"running": 2}}
 
 
 def test_a_process_goes_on_counting_where_the_one_before_it_ended() -> None:
@@ -42,7 +46,7 @@ def test_a_process_goes_on_counting_where_the_one_before_it_ended() -> None:
     first.publish()
     second.share(board, 0)
     second.add(GET, "200", 0.1)
-    assert sum(next(iter(second.counts().values()))[1:]) == 2
+    assert sum(next(iter(second.totals().counts.values()))[1:]) == 2
 
 
 def test_an_id_that_was_sent_is_used_if_it_is_a_word() -> None:
@@ -50,3 +54,20 @@ def test_an_id_that_was_sent_is_used_if_it_is_a_word() -> None:
     assert ids.of({"HTTP_X_REQUEST_ID": "abc-1.2_3"}) == "abc-1.2_3"
     odd = [ids.of({"HTTP_X_REQUEST_ID": sent}) for sent in ("", "a b", "a\nb", "x" * 65, 'a"b', "ä")]
     assert len({*odd, ids.of({}), ids.of({})}) == 8 and all(one.startswith(ids._process) for one in odd)
+
+
+def test_counts_never_fall_while_several_threads_publish_and_read() -> None:
+    traffic = Traffic()
+    for number in range(200):
+        traffic.add({"REQUEST_METHOD": "GET", ROUTE: f"/{number}"}, "200", 0.1)
+
+    def read(_: int) -> list[int]:
+        return [len(traffic.totals().counts) for _ in range(50)]
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # threads take turns often, also in the middle of a publication
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            assert {number for numbers in threads.map(read, range(4)) for number in numbers} == {200}
+    finally:
+        sys.setswitchinterval(interval)

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from database import AWAY, database, is_postgresql, server_version
 from maintenance.backup import newest_backup_age
-from maintenance.traffic import BUCKETS
+from maintenance.traffic import BUCKETS, Totals
 from models import Delivery, Job, Loop, microseconds, utc_now
 from records.tally import ATTEMPTS, EXPIRIES, tally
 from repos import JobRepository, LoopRepository, TrackRepository
@@ -55,8 +55,9 @@ class LedgerCollector(Collector):
 
     def collect(self) -> Iterator[Family]:
         """All metrics."""
-        yield from requests(self._services)
-        yield from processes(self._services)
+        totals = self._services.traffic.totals()
+        yield from requests(totals)
+        yield from processes(totals, self._services)
         yield from disks(self._services.settings)
         labels = {"version": self._version, "python": platform.python_version()}
         try:
@@ -69,7 +70,7 @@ class LedgerCollector(Collector):
         yield from families
 
 
-def requests(services: Services) -> Iterator[Family]:
+def requests(totals: Totals) -> Iterator[Family]:
     """Requests by route, and what is open."""
     total = CounterMetricFamily(
         "ledger_http_requests", "Requests that were answered", labels=("method", "route", "status")
@@ -78,7 +79,7 @@ def requests(services: Services) -> Iterator[Family]:
         "ledger_http_request_seconds", "Seconds until an answer began", labels=("method", "route")
     )
     by_route: dict[tuple[str, str], list[float]] = {}
-    for (method, route, status), counted in services.traffic.counts().items():
+    for (method, route, status), counted in totals.counts.items():
         labels = (method, _readable(route))
         total.add_metric((*labels, status), sum(counted[1:]))
         by_route[labels] = [sum(pair) for pair in zip(by_route.get(labels, [0.0] * len(counted)), counted, strict=True)]
@@ -87,19 +88,18 @@ def requests(services: Services) -> Iterator[Family]:
     yield total
     yield seconds
     kinds = {"connections": "Connections", "streams": "Event streams", "waits": "Requests that wait for a change"}
-    numbers_open = services.traffic.open_everywhere()
     for name, what in kinds.items():
-        yield GaugeMetricFamily(f"ledger_open_{name}", f"{what} that are open", value=numbers_open.get(name, 0))
+        yield GaugeMetricFamily(f"ledger_open_{name}", f"{what} that are open", value=totals.open.get(name, 0))
 
 
-def processes(services: Services) -> Iterator[Family]:
+def processes(totals: Totals, services: Services) -> Iterator[Family]:
     """The processes of this service: web processes, and workers for jobs and for loops."""
     wanted = GaugeMetricFamily("ledger_processes_wanted", "Processes that must run", labels=("kind",))
     running = GaugeMetricFamily("ledger_processes_running", "Processes that run", labels=("kind",))
     restarts = CounterMetricFamily(
         "ledger_process_restarts", "Processes that ended and were replaced", labels=("kind",)
     )
-    for kind, state in services.traffic.processes().items():
+    for kind, state in totals.processes.items():
         wanted.add_metric((kind,), state["wanted"])
         running.add_metric((kind,), state["running"])
         restarts.add_metric((kind,), state["restarts"])
