@@ -11,6 +11,7 @@ import zlib
 from typing import Any
 
 HALF = 512 * 1024  # bytes; only the pages that are used need memory
+TRIES = 1000  # of a reader: while it reads one half, the writer may have come round to it again
 HEAD = struct.Struct("<QII")  # the number of the version, the length and the CRC-32 of the text
 
 
@@ -34,10 +35,14 @@ class Board:
 
     def read(self, place: int) -> Any:
         """The newest value of a place; None if there is none."""
-        for version in sorted(self._versions(place), reverse=True):
-            text = self._text(place, version) if version else None
+        for _ in range(TRIES):
+            versions = sorted(filter(None, self._versions(place)), reverse=True)
+            texts = (self._text(place, version) for version in versions)
+            text = next((text for text in texts if text is not None), None)
             if text is not None:
                 return json.loads(text)
+            if not versions:
+                return None
         return None
 
     def _versions(self, place: int) -> list[int]:

@@ -56,18 +56,23 @@ def test_an_id_that_was_sent_is_used_if_it_is_a_word() -> None:
     assert len({*odd, ids.of({}), ids.of({})}) == 8 and all(one.startswith(ids._process) for one in odd)
 
 
-def test_counts_never_fall_while_several_threads_publish_and_read() -> None:
+def test_what_a_thread_has_counted_is_in_the_totals_that_it_reads() -> None:
     traffic = Traffic()
     for number in range(200):
         traffic.add({"REQUEST_METHOD": "GET", ROUTE: f"/{number}"}, "200", 0.1)
 
-    def read(_: int) -> list[int]:
-        return [len(traffic.totals().counts) for _ in range(50)]
+    def count(thread: int) -> list[float]:
+        mine = {"REQUEST_METHOD": "PUT", ROUTE: f"/{thread}"}
+        numbers = []
+        for _ in range(30):
+            traffic.add(mine, "200", 0.1)
+            numbers.append(sum(traffic.totals().counts["PUT", f"/{thread}", "200"][1:]))
+        return numbers
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)  # threads take turns often, also in the middle of a publication
     try:
         with ThreadPoolExecutor(4) as threads:
-            assert {number for numbers in threads.map(read, range(4)) for number in numbers} == {200}
+            assert list(threads.map(count, range(4))) == [list(range(1, 31))] * 4
     finally:
         sys.setswitchinterval(interval)
