@@ -6,14 +6,19 @@ from contextlib import contextmanager
 
 import click
 
-from database import AWAY
-from errors import LedgerError
+from database import AWAY, bound_settings
+from errors import DatabaseUnusable, LedgerError
 
 
 @contextmanager
-def exit_with_sentence() -> Iterator[None]:
-    """Turn an error of this service into one line on stderr and exit code 1 in a command; raise it everywhere else."""
+def exit_with_sentence(needs_database: bool = False) -> Iterator[None]:
+    """Turn an error of this service into one line on stderr and exit code 1 in a command; raise it everywhere else.
+
+    needs_database: refuse to begin if there is no database: in another folder, a command would make an empty one.
+    """
     try:
+        if needs_database:
+            require_database()
         yield
     except BrokenPipeError:  # `flask jobs list | head -1`: click ends the command in silence
         raise
@@ -21,6 +26,17 @@ def exit_with_sentence() -> Iterator[None]:
         if click.get_current_context(silent=True) is None:
             raise
         sys.exit(_sentence(error))
+
+
+def require_database() -> None:
+    """Raise DatabaseUnusable if the SQLite file of the settings does not exist."""
+    settings = bound_settings()
+    path = settings.sqlite_path
+    if not settings.is_postgresql and not (path.exists() or path.with_name(f"{path.name}.restored").exists()):
+        raise DatabaseUnusable(
+            f"There is no database {path.absolute()}: run the command in the folder of the service, or set DB_PATH. "
+            "The first start of the service makes the database."
+        )
 
 
 def is_lookup() -> bool:

@@ -1,6 +1,7 @@
 """`flask jobs`: lists, shows, queues, cancels, retries, deletes and watches jobs."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,18 @@ from commands.records import (
     texts_of,
 )
 from commands.watch import watch_command
+from database import bound_settings
 from errors import Invalid, WrongLines
 from files import deletion
+from models import Job
+from records import rows
 from repos import JobRepository
 from web import schemas
 from web.api.jobs import conditions, matching_jobs
 from web.texts import body_of
 
 SHOWN = 20  # wrong lines
+DEFAULT_TYPE: str = Job.job_type.default
 PROMPT_BYTES = 100_000  # of stdin; the schema refuses less
 KIND = Kind(
     name="job",
@@ -38,6 +43,7 @@ KIND = Kind(
     delete=deletion.delete_job,
     columns=("job_id", "status", "progress", "job_type", "created_at", "prompt"),
     columns_if_wide=("job_type", "created_at"),
+    example_id="rain",
 )
 
 
@@ -55,7 +61,7 @@ def jobs() -> None:
 @click.option("--type", "job_type", metavar="VALUE", help="The generator, such as diffrhythm or synth.")
 @options_of(schemas.NewJob, left_out=("prompt", "job_type"))
 @json_option
-@exit_with_sentence()
+@exit_with_sentence(needs_database=True)
 def add(prompt: str | None, source: Path | None, as_json: bool, **options: Any) -> None:
     """Queue a job and print its id. With - as PROMPT, read the prompt from stdin.
 
@@ -74,6 +80,7 @@ def add(prompt: str | None, source: Path | None, as_json: bool, **options: Any) 
     if prompt == "-":
         prompt = sys.stdin.buffer.read(PROMPT_BYTES).decode(errors="surrogateescape").strip("\r\n")
     add_one(KIND, {"prompt": str(prompt), **texts}, as_json)
+    say_if_not_made([texts.get("job_type", DEFAULT_TYPE)])
 
 
 def add_batch(source: Path, defaults: dict[str, Any], as_json: bool) -> None:
@@ -94,6 +101,14 @@ def add_batch(source: Path, defaults: dict[str, Any], as_json: bool) -> None:
     print_created(KIND, [row for row, _ in created], as_json)
     old = sum(not is_new for _, is_new in created)
     click.echo(f"{len(created) - old} jobs queued" + (f", {old} were there already" if old else ""), err=True)
+    say_if_not_made(sorted({row[rows.place(Job, "job_type")] for row, _ in created}))
+
+
+def say_if_not_made(types: Sequence[str]) -> None:
+    """Say of which types no worker with these settings makes jobs, and what to do."""
+    for job_type in types:
+        if reason := bound_settings().why_not_made(job_type):
+            click.echo(f"Jobs of type {job_type} wait: {reason}.", err=True)
 
 
 def print_wrong_lines(source: Path, lines: dict[int, str]) -> None:

@@ -9,7 +9,7 @@ from repos import LoopRepository
 from web import schemas
 from web.api.loops import conditions
 
-EXAMPLE = "--track-id rain-1 --duration 120 --format MP3"
+EXAMPLE = "--track-id ID --duration 120 --format MP3"
 repo = LoopRepository()
 KIND = Kind(
     name="loop",

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,7 @@ class Kind:
     delete: Delete
     columns: tuple[str, ...]
     columns_if_wide: tuple[str, ...]  # a narrow terminal has no room for these
+    example_id: str = "ID"
 
     def row(self, record_id: str) -> Row:
         """The row of a record. Raises NotFound."""
@@ -57,6 +59,19 @@ class Kind:
         """The same as an object, without its URLs."""
         values: dict[str, Any] = json.loads(self.text(row))
         return {name: value for name, value in values.items() if name != "urls"}
+
+
+@contextmanager
+def options_named() -> Iterator[None]:
+    """Name the options in the sentence of a wrong value; REST speaks of the query and the body."""
+    try:
+        yield
+    except Invalid as error:
+        if not error.errors:
+            raise
+        raise Invalid(
+            "; ".join(f"{_named(problem['field'])}: {problem['message']}" for problem in error.errors)
+        ) from None
 
 
 def options_of(schema: Any, left_out: Iterable[str] = ()) -> Callable[[Command], Command]:
@@ -94,11 +109,12 @@ def list_command(kind: Kind) -> click.Command:
                    f"Example: flask {kind.name}s list --created-after 2026-01-31T00:00:00Z --limit 10")  # fmt: skip
     @options_of(kind.query, LIST_OPTIONS_LEFT_OUT)
     @json_option
-    @exit_with_sentence()
+    @exit_with_sentence(needs_database=True)
     def list_(as_json: bool, **options: Any) -> None:
-        query = validate_query(kind.query, _parameters(options))
-        repo, where = kind.select(query)
-        read, cursor = part(repo, query, *where)
+        with options_named():
+            query = validate_query(kind.query, _parameters(options))
+            repo, where = kind.select(query)
+            read, cursor = part(repo, query, *where)
         total = repo.count(*where) if query.count else None
         if as_json:
             ending = b"" if total is None else b',"total":%d' % total
@@ -115,10 +131,12 @@ def list_command(kind: Kind) -> click.Command:
 def show_command(kind: Kind) -> click.Command:
     """`show`: all fields of some records."""
 
-    @click.command("show", help=f"Show all fields of {kind.name}s.\n\nExample: flask {kind.name}s show rain")
+    @click.command(
+        "show", help=f"Show all fields of {kind.name}s.\n\nExample: flask {kind.name}s show {kind.example_id}"
+    )
     @ids_argument
     @json_option
-    @exit_with_sentence()
+    @exit_with_sentence(needs_database=True)
     def show(ids: tuple[str, ...], as_json: bool) -> None:
         def print_record(record_id: str) -> None:
             row = kind.row(record_id)
@@ -139,7 +157,7 @@ def add_command(kind: Kind, example: str) -> click.Command:
     @click.command("add", help=f"Add a {kind.name} and print its id.\n\nExample: flask {kind.name}s add {example}")
     @options_of(kind.body)
     @json_option
-    @exit_with_sentence()
+    @exit_with_sentence(needs_database=True)
     def add(as_json: bool, **options: Any) -> None:
         add_one(kind, texts_of(options), as_json)
 
@@ -148,7 +166,9 @@ def add_command(kind: Kind, example: str) -> click.Command:
 
 def add_one(kind: Kind, texts: dict[str, str], as_json: bool) -> None:
     """Create one record and print its id, or all of it."""
-    row, is_new = kind.repo.create_row(fields_of(kind.body, body_of(kind.body, texts)))
+    with options_named():
+        fields = fields_of(kind.body, body_of(kind.body, texts))
+    row, is_new = kind.repo.create_row(fields)
     print_created(kind, [row], as_json)
     if not is_new:
         click.echo(f"The same {kind.name} existed already.", err=True)
@@ -163,10 +183,10 @@ def print_created(kind: Kind, created: Sequence[Row], as_json: bool) -> None:
 def change_command(kind: Kind, verb: str, purpose: str) -> click.Command:
     """`cancel` or `retry`: the method of the repository with this name."""
 
-    @click.command(verb, help=f"{purpose}\n\nExample: flask {kind.name}s {verb} rain wind")
+    @click.command(verb, help=f"{purpose}\n\nExample: flask {kind.name}s {verb} {kind.example_id}")
     @ids_argument
     @json_option
-    @exit_with_sentence()
+    @exit_with_sentence(needs_database=True)
     def change(ids: tuple[str, ...], as_json: bool) -> None:
         def change_one(record_id: str) -> None:
             kind.row(record_id)
@@ -183,15 +203,17 @@ def delete_command(kind: Kind) -> click.Command:
     """`delete`: records, and their files if --files."""
 
     @click.command("delete", help=f"Delete {kind.name}s and what belongs to them.\n\n"
-                   f"Example: flask {kind.name}s delete rain --files --yes")  # fmt: skip
+                   f"Example: flask {kind.name}s delete {kind.example_id} --files --yes")  # fmt: skip
     @ids_argument
     @click.option("--files", is_flag=True, help="Delete their files, too.")
-    @click.option("--yes", is_flag=True, help="Do not ask.")
+    @click.option("--yes", is_flag=True, help="Do not ask. Needed if stdin is no terminal.")
     @json_option
-    @exit_with_sentence()
+    @exit_with_sentence(needs_database=True)
     def delete(ids: tuple[str, ...], files: bool, yes: bool, as_json: bool) -> None:
         what = f"{kind.name} {ids[0]}" if len(ids) == 1 else f"{len(ids)} {kind.name}s"
-        if sys.stdin.isatty() and not yes:
+        if not yes and not sys.stdin.isatty():
+            raise click.UsageError("Without a terminal, nobody can be asked: repeat the command with --yes.")
+        if not yes:
             click.confirm(f"Delete {printable(what)}{' and all files' if files else ''}?", abort=True, err=True)
         storage = Storage(bound_settings())
 
@@ -237,6 +259,12 @@ def _option(name: str, field: dict[str, Any]) -> Callable[[Command], Command]:
         return click.option(flag, name, is_flag=True, help=help_)
     help_ = f"One of {', '.join(map(str, values))}." if values else help_
     return click.option(flag, name, metavar="VALUE", help=help_)
+
+
+def _named(field: str) -> str:
+    """The option or argument of a field: --max-attempts, --metadata genre."""
+    name, _, path = field.partition(".")
+    return "PROMPT" if name == "prompt" else f"--{name.replace('_', '-')} {path}".strip()
 
 
 def _parameters(options: dict[str, Any]) -> dict[str, Any]:

@@ -27,15 +27,17 @@ def watch_command(kind: "Kind") -> click.Command:
     help_ = (
         f"Show the progress of the {kind.name}s with these IDs until all have finished. Without an ID, show all that "
         f"run, until Ctrl-C. With IDs, the exit code is 1 if one has failed, was cancelled or was deleted.\n\n"
-        f"Example: flask {kind.name}s watch rain"
+        f"Example: flask {kind.name}s watch {kind.example_id}"
     )
 
     @click.command("watch", help=help_)
     @click.argument("ids", metavar="[ID...]", nargs=-1)
-    @exit_with_sentence()
+    @exit_with_sentence(needs_database=True)
     def watch(ids: tuple[str, ...]) -> None:
         feed = Feed(bound_settings(), threading.Event())
         watcher = Watcher(feed, kind.repo, ids)
+        if not ids:
+            click.echo(f"All {kind.name}s that run, until Ctrl-C:", err=True)
         try:
             run(feed, watcher)
         except KeyboardInterrupt:

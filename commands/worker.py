@@ -10,7 +10,10 @@ from commands.failures import exit_with_sentence
 @click.option("--loops", is_flag=True, help="Cut loops alone.")
 @exit_with_sentence()
 def worker(jobs: bool, loops: bool) -> None:
-    """Make pending jobs and cut pending loops, side by side, until SIGTERM or Ctrl-C."""
+    """Make pending jobs and cut pending loops, side by side, until SIGTERM or Ctrl-C.
+
+    Example: flask worker --jobs
+    """
     from studio.worker import main  # here, because a web process never needs this module
 
     both = jobs == loops

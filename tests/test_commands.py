@@ -26,3 +26,10 @@ def test_a_command_that_cannot_use_the_database_ends_with_one_line(tmp_path: Pat
     answer = flask(tmp_path, "worker")
     assert answer.returncode == 1 and answer.stdout == ""
     assert answer.stderr.count("\n") == 1 and "restore a backup" in answer.stderr
+
+
+def test_a_command_in_another_folder_makes_no_database(tmp_path: Path) -> None:
+    for arguments in (("list",), ("add", "rain"), ("watch", "rain")):
+        answer = flask(tmp_path, "jobs", *arguments)
+        assert answer.returncode == 1 and answer.stderr.startswith(f"There is no database {tmp_path / 'app.db'}")
+    assert list(tmp_path.glob("app.db*")) == []

@@ -110,6 +110,6 @@ def test_commands_work_beside_a_running_service(server: Callable[..., Server], t
     assert watched.returncode == 0 and watched.stdout.splitlines()[-1].split("\t")[1:3] == ["completed", "100%"]
     shown: Any = json.loads(flask(tmp_path, "jobs", "show", added.stdout.strip(), "--json").stdout)
     assert running.call("GET", f"/api/jobs/{added.stdout.strip()}") == (200, shown)
-    deleted = flask(tmp_path, "jobs", "delete", shown["job_id"], "--files", STORAGE_DIR=str(running.storage))
+    deleted = flask(tmp_path, "jobs", "delete", shown["job_id"], "--files", "--yes", STORAGE_DIR=str(running.storage))
     assert deleted.stdout.endswith("deleted\n") and running.call("GET", "/api/tracks")[1]["items"] == []
     assert not (running.storage / "jobs" / shown["job_id"]).exists()

@@ -292,3 +292,9 @@ def test_a_request_needs_the_token(settings: Settings, header: str | None, statu
     if status == 401:
         assert problem(answer, 401, "unauthorized") and answer.headers["WWW-Authenticate"] == "Bearer"
     assert client.get("/healthz").status_code == 200
+
+
+def test_the_names_of_wrong_fields_are_those_of_the_request(client: FlaskClient) -> None:
+    query = "created_after=yesterday&status=PENDING&metadata.a..b=x"
+    errors = problem(client.get(f"/api/jobs?{query}"), 400, "invalid")["errors"]
+    assert [error["field"] for error in errors] == ["created_after", "status.0", "metadata.a..b"]

@@ -14,7 +14,7 @@ from peewee import OperationalError
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import create_app
-from database import database
+from database import database, release
 from models import Job, Track, utc_now
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
@@ -115,11 +115,20 @@ def test_tracks_and_loops_are_counted(client: FlaskClient, job: Job) -> None:
     assert changes["ledger_tracks"] == 1 == changes["ledger_loopsstatus=PENDING"]
 
 
-def test_a_webhook_that_waits_is_counted_with_its_age(client: FlaskClient, job: Job) -> None:
-    changes = moved(client, lambda: jobs.update("job-1", status="failed"))
-    assert changes["ledger_webhooks_waiting"] == 1
+def test_a_webhook_that_waits_is_counted_with_its_age(settings: Settings) -> None:
+    secret = {"webhook_url": "http://127.0.0.1:9/", "webhook_secret": f"whsec_{'A' * 32}"}
+    app = create_app(settings.model_copy(update=secret))
+    jobs.create(job_id="job-1", prompt="p")
+    assert moved(app.test_client(), lambda: jobs.update("job-1", status="failed"))["ledger_webhooks_waiting"] == 1
     database.execute_sql(f"UPDATE delivery SET created_at = created_at - {3600 * 1_000_000}")
-    assert 3600 <= figures(client)["ledger_oldest_webhook_seconds"] < 3700
+    assert 3600 <= figures(app.test_client())["ledger_oldest_webhook_seconds"] < 3700
+    app.extensions["ledger"].close()
+    release()
+
+
+def test_without_a_webhook_url_no_webhook_waits(client: FlaskClient, job: Job) -> None:
+    jobs.update("job-1", status="failed")
+    assert figures(client)["ledger_webhooks_waiting"] == 0 == figures(client)["ledger_oldest_webhook_seconds"]
 
 
 def test_the_files_of_the_database_have_a_size(client: FlaskClient, kind: str, job: Job) -> None:

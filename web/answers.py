@@ -193,7 +193,8 @@ def _position(cursor: str | None, sort: str) -> tuple[int, str] | None:
     except (ValueError, TypeError, RecursionError):
         pass
     message = "is not a cursor of this list: take it from `next`, with the same sort"
-    raise Malformed(f"The query cannot be used: cursor {message}.", "cursor")
+    fields = [{"field": "cursor", "message": message}]
+    raise Malformed(f"The query cannot be used: cursor {message}.", errors=fields)
 
 
 def _next_url(keys: list[Key], one_more: Page) -> str | None:

@@ -105,6 +105,10 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
 def _wrong_header(names: Sequence[str], defaults: Body) -> str | None:
     """What is wrong with the first line of a CSV file, or None."""
     known = kinds(schemas.NewJob)
+    if not names:
+        return "the file is empty: the first line names the fields, such as prompt"
+    if len(names) == 1 and re.search("[;\t]", names[0]):
+        return "separates its columns by another character: use commas"
     for name in names:
         field, _, path = name.partition(".")
         if field not in known or bool(path) != (known[field] == "object"):

@@ -61,7 +61,7 @@ class LedgerCollector(Collector):
         yield from disks(self._services.settings)
         labels = {"version": self._version, "python": platform.python_version()}
         try:
-            families = list(records())
+            families = list(records(self._services.settings))
             labels["database"] = server_version()
         except AWAY:
             families = []
@@ -137,7 +137,7 @@ def backups(settings: Settings) -> Family:
     return family
 
 
-def records() -> Iterator[Family]:
+def records(settings: Settings) -> Iterator[Family]:
     """Jobs and loops, their queues and leases, and the webhooks that wait."""
     kinds: dict[str, tuple[Any, Any]] = {"job": (Job, JobRepository()), "loop": (Loop, LoopRepository())}
     oldest = GaugeMetricFamily("ledger_oldest_pending_seconds", "Age of the oldest pending record", labels=("kind",))
@@ -164,7 +164,7 @@ def records() -> Iterator[Family]:
         expiries.add_metric((kind,), tally(EXPIRIES).get(kind, 0))
     yield from (oldest, leases, silence, attempts, expiries)
     yield GaugeMetricFamily("ledger_tracks", "Tracks", value=TrackRepository().count())
-    yield from webhooks()
+    yield from webhooks(settings)
     if is_postgresql():
         size = GaugeMetricFamily("ledger_database_bytes", "Size of the database", labels=("file",))
         size.add_metric(
@@ -173,11 +173,15 @@ def records() -> Iterator[Family]:
         yield size
 
 
-def webhooks() -> Iterator[Family]:
-    """The webhooks that wait, and the age of the oldest one."""
+def webhooks(settings: Settings) -> Iterator[Family]:
+    """The webhooks that wait, and the age of the oldest one. Without WEBHOOK_URL none is sent, and none waits."""
+    what = f"Webhooks that wait, at most {MOST_COUNTED}"
+    if not settings.webhook_url:
+        yield GaugeMetricFamily("ledger_webhooks_waiting", what, value=0)
+        yield GaugeMetricFamily("ledger_oldest_webhook_seconds", "Age of the oldest webhook that waits", value=0)
+        return
     waiting = database.execute_sql(f"SELECT count(*) FROM (SELECT 1 FROM delivery LIMIT {MOST_COUNTED}) AS waiting")
     oldest = Delivery.select(Delivery.created_at).order_by(Delivery.event_id).limit(1).scalar()
-    what = f"Webhooks that wait, at most {MOST_COUNTED}"
     yield GaugeMetricFamily("ledger_webhooks_waiting", what, value=waiting.fetchone()[0])
     yield GaugeMetricFamily("ledger_oldest_webhook_seconds", "Age of the oldest webhook that waits", value=_age(oldest))
 

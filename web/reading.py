@@ -133,10 +133,17 @@ def _only(name: str, values: list[str]) -> str:
 
 
 def _fields(error: ValidationError) -> list[dict[str, str]]:
+    """The wrong fields. Of a field that may be null, only the error of its other type is of use."""
     return [
-        {"field": ".".join(map(str, problem["loc"])), "message": _message(dict(problem))}
+        {"field": _path(problem["loc"]), "message": _message(dict(problem))}
         for problem in error.errors(include_url=False, include_input=False)
+        if problem["type"] != "none_required"
     ]
+
+
+def _path(place: tuple[int | str, ...]) -> str:
+    """The dotted path of a field, without pydantic's names for types and keys: function-before[…], [key]."""
+    return ".".join(str(part) for part in place if not (isinstance(part, str) and part.endswith("]")))
 
 
 def _message(problem: dict[str, Any]) -> str:

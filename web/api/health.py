@@ -20,6 +20,7 @@ from web.operations import Operations
 
 routes = Operations("")
 MIN_FREE_BYTES = 100_000_000  # room for two WAV files of five minutes
+NOT_STARTED = {"webhooks": "off: WEBHOOK_URL is not set", "backups": "off: BACKUP_DIR is not set"}
 BACKGROUND = ("housekeeping", "webhooks", "backups")
 
 Check = dict[str, object]
@@ -101,7 +102,7 @@ def _look_at_disk(settings: Settings) -> str:
 def _look_at_background(name: str) -> str:
     threads: list[Background] = [thread for thread in services().background if thread.name == name]
     if not threads:
-        return "does not run in this process"
+        return NOT_STARTED.get(name, "does not run in this process")
     if any(thread.is_late() for thread in threads):
         raise NotReady("has not run for three periods: read the log of the service, then restart it")
     return "runs"
