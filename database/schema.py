@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import peewee
 
 from database.connection import bind, bound_settings, database
+from database.half_restored import refuse_half_restored
 from database.migrating import apply_migrations, purpose
 from errors import DatabaseUnusable, SchemaTooNew, SchemaTooOld
 
@@ -112,7 +113,8 @@ def _folder_lock(folder: Path) -> Iterator[None]:
 
 
 def _pending() -> list[str]:
-    """The migrations that are not applied yet. Raises SchemaTooNew, SchemaTooOld."""
+    """The migrations that are not applied yet. Raises DatabaseUnusable, SchemaTooNew, SchemaTooOld."""
+    refuse_half_restored(bound_settings().storage_dir)
     pending, unknown = schema_state()
     if _is_of_development():
         raise SchemaTooOld(

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from database.half_restored import refuse_half_restored
 from database.in_use import shared
 from errors import BackupFailed
 from files.storage import Storage, is_old, sha256
@@ -37,9 +38,10 @@ NAME = re.compile(r"ledger-\d{8}T\d{6}Z(-\d+)?(\.db|\.dump)")
 def backup(settings: Settings, target: Path | None = None, files: bool = False, report: Report = silent) -> Backup:
     """Copy the database, and with files also the storage folder, while the service runs. Returns the backup.
 
-    The default of target is a name with the time, in BACKUP_DIR or in ./backups. Raises BackupFailed and OSError; then
-    nothing of the backup stays.
+    The default of target is a name with the time, in BACKUP_DIR or in ./backups. Raises BackupFailed, DatabaseUnusable
+    and OSError; then nothing of the backup stays.
     """
+    refuse_half_restored(settings.storage_dir)
     now = utc_now()
     final = target or new_name(settings.backup_dir or DEFAULT_FOLDER, now, _kind(settings), files)
     refuse_existing(final)

@@ -45,9 +45,7 @@ def restore(settings: Settings, source: Path, report: Report = silent) -> Restor
         )
     files = StoredFiles(Storage(settings), backup, report)
     if settings.is_postgresql:
-        return _replace_files(
-            files, postgresql_restore.restore(settings.database_url, backup, files.add_missing, report)
-        )
+        return _replace_files(files, postgresql_restore.restore(settings.database_url, backup, files, report))
     return _restore_sqlite(settings.sqlite_path.resolve(), backup, files, report)
 
 
@@ -73,7 +71,9 @@ def _restore_sqlite(path: Path, backup: Backup, files: StoredFiles, report: Repo
             files.add_missing()
             _give_owner(path, copy)
             sync(copy)
-            return _replace_files(files, _swap(path))
+            with files.before_replacing():
+                before = _swap(path)
+            return _replace_files(files, before)
         finally:
             _remove(copy)
 

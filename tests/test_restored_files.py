@@ -1,0 +1,85 @@
+"""The files of a restore: replaced one by one, and no start between two of them."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from database import leave, plan
+from database.half_restored import marker
+from errors import BackupFailed, DatabaseUnusable
+from files.storage import Storage
+from maintenance import postgresql_restore, stored_files
+from maintenance import restore as restoring
+from maintenance.backup import backup
+from maintenance.manifest import Backup
+from maintenance.restore import restore
+from models import Job
+from settings import Settings
+from tests.conftest import on_sqlite
+from tests.test_backup import ids, store
+
+pytestmark = pytest.mark.usefixtures("pg_tools")
+
+
+@pytest.fixture
+def made(ledger: Settings, job: Job, tmp_path: Path) -> Backup:
+    """A backup with a file that differs from the present one."""
+    store(ledger, "a.wav", b"one")
+    copy = backup(ledger, tmp_path / "copy", files=True)
+    store(ledger, "a.wav", b"two")
+    leave()
+    return copy
+
+
+def fail(*_: object, **__: object) -> None:
+    """Stands for a step that cannot be done."""
+    raise OSError("interrupted")
+
+
+def refuse(*_: object) -> None:
+    """Stands for a database that is in use."""
+    raise BackupFailed("in use")
+
+
+def test_no_process_starts_between_the_database_and_its_files(
+    ledger: Settings, made: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(BackupFailed, match="interrupted"):
+        patch.setattr(stored_files, "_keep", fail)
+        restore(ledger, made.path)
+    for start in (ids, backup, lambda _: plan()):
+        with pytest.raises(DatabaseUnusable, match=f"repeat `flask restore {made.path}`"):
+            start(ledger)
+    restore(ledger, made.path)
+    assert ids(ledger) == ["job-1"] and (Storage(ledger).root / "a.wav").read_bytes() == b"one"
+
+
+def test_a_restore_that_is_refused_leaves_no_marker(
+    ledger: Settings, made: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restoring, "_swap", refuse)
+    monkeypatch.setattr(postgresql_restore, "_swap", refuse)
+    with pytest.raises(BackupFailed, match="in use"):
+        restore(ledger, made.path)
+    assert not marker(Storage(ledger).root).exists() and ids(ledger) == ["job-1"]
+
+
+@on_sqlite
+def test_without_hard_links_the_file_before_is_copied(
+    ledger: Settings, made: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", fail)
+    aside = restore(ledger, made.path).files_before
+    assert aside and (Path(aside) / "a.wav").read_bytes() == b"two"
+
+
+@on_sqlite
+def test_a_folder_in_the_place_of_a_file_is_kept_aside(ledger: Settings, made: Backup) -> None:
+    place = Storage(ledger).root / "a.wav"
+    place.unlink()
+    place.mkdir()
+    shutil.copy(made.database, place / "inside")
+    aside = restore(ledger, made.path).files_before
+    assert aside and (Path(aside) / "a.wav" / "inside").exists() and place.read_bytes() == b"one"
