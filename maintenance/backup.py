@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ from models import utc_now
 from settings import VERSION, Settings
 
 AHEAD_SECONDS = 86_400.0
+PRIVATE = 0o600  # the mode of a dump of PostgreSQL; a copy of an SQLite database has the mode of that
 DEFAULT_FOLDER = Path("backups")
 SUFFIXES = {"sqlite": ".db", "postgresql": ".dump"}
 NAME = re.compile(r"ledger-\d{8}T\d{6}Z(-\d+)?(\.db|\.dump)")
@@ -51,7 +53,7 @@ def backup(settings: Settings, target: Path | None = None, files: bool = False, 
         raise BackupFailed(f"{final} is in STORAGE_DIR: choose another folder, as that one is served to clients.")
     with workplace(final.parent) as work:
         made = work / "backup"
-        made.mkdir()
+        made.mkdir(0o700)
         database = made / DATABASES[_kind(settings)]
         contents = _copy_database(settings, database, report)
         copied = list(copy_files(Storage(settings), made / FILES, report)) if files else None
@@ -68,6 +70,7 @@ def backup(settings: Settings, target: Path | None = None, files: bool = False, 
             files=copied,
         )
         manifest.write(made / IN_FOLDER)
+        shutil.copymode(database, made / IN_FOLDER)
         _publish(made, final)
         report("checking the backup", 1, 1)
     return Backup(final)
@@ -154,13 +157,17 @@ def _kind(settings: Settings) -> str:
 
 def _copy_database(settings: Settings, target: Path, report: Report) -> Contents:
     if settings.is_postgresql:
-        return postgresql_copy.dump_database(settings.database_url, target, report)
+        contents = postgresql_copy.dump_database(settings.database_url, target, report)
+        target.chmod(PRIVATE)
+        return contents
     path = settings.sqlite_path.resolve()
     if not path.exists():
         raise BackupFailed(f"There is no database {path}: check DB_PATH and DATABASE_URL.")
     with shared(path):
         require_room(target.parent, path.stat().st_size)
-        return sqlite_copy.copy_database(path, target, report)
+        contents = sqlite_copy.copy_database(path, target, report)
+        shutil.copymode(path, target)
+        return contents
 
 
 def _check(settings: Settings, database: Path, contents: Contents) -> None:

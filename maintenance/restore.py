@@ -94,7 +94,7 @@ def _copy_checked(backup: Backup, copy: Path, report: Report) -> None:
     size = database.stat().st_size
     require_room(copy.parent, size)
     digest, done = hashlib.sha256(), 0
-    with database.open("rb") as source, copy.open("xb") as target:
+    with database.open("rb") as source, open(copy, "xb", opener=_private) as target:
         while block := source.read(BLOCK):
             digest.update(block)
             done += target.write(block)
@@ -102,6 +102,11 @@ def _copy_checked(backup: Backup, copy: Path, report: Report) -> None:
     if backup.manifest and digest.hexdigest() != backup.manifest.sha256:
         raise BackupFailed(f"{backup.database} is damaged (its checksum is wrong): use another backup.")
     backup.compare(sqlite_copy.check_copy(copy))
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a new file that only this user may read."""
+    return os.open(path, flags, 0o600)
 
 
 def _refuse_logs(database: Path) -> None:

@@ -1,12 +1,14 @@
 """Backup and restore in unusual places: links, logs beside a backup, wrong manifests, two commands at once."""
 
 import json
+import stat
 from pathlib import Path
 
 import cysqlite
 import pytest
 
 from errors import BackupFailed
+from maintenance import restore as restoring
 from maintenance.backup import backup, backup_warning, good_backups, is_due
 from maintenance.manifest import manifest_beside
 from maintenance.restore import restore
@@ -15,6 +17,11 @@ from settings import Settings
 from tests.conftest import on_sqlite
 
 pytestmark = pytest.mark.usefixtures("pg_tools")
+
+
+def mode(path: Path) -> int:
+    """The permissions of a file."""
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 @on_sqlite
@@ -46,3 +53,29 @@ def test_a_manifest_whose_time_has_no_zone_is_damaged(ledger: Settings, job: Job
     beside.write_text(json.dumps(json.loads(beside.read_text()) | {"made_at": "2026-11-26T10:00:00"}))
     assert list(good_backups(regular)) == [] and is_due(regular)
     assert (backup_warning(regular) or "").startswith("There is no backup yet")
+
+
+def test_others_can_read_no_backup_if_they_cannot_read_the_database(
+    kind: str, ledger: Settings, job: Job, tmp_path: Path
+) -> None:
+    if kind == "sqlite":
+        ledger.sqlite_path.chmod(0o600)
+    made, folder = backup(ledger, tmp_path / "copy"), backup(ledger, tmp_path / "folder", files=True)
+    assert [mode(path) for path in (made.path, manifest_beside(made.path))] == [0o600, 0o600]
+    assert mode(folder.path) == 0o700 and mode(folder.database) == 0o600
+
+
+@on_sqlite
+def test_a_group_that_can_read_the_database_can_read_its_backups(ledger: Settings, job: Job, tmp_path: Path) -> None:
+    ledger.sqlite_path.chmod(0o640)
+    assert mode(backup(ledger, tmp_path / "copy").path) == 0o640
+
+
+@on_sqlite
+def test_others_can_never_read_a_copy_that_is_being_restored(
+    ledger: Settings, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, modes = backup(ledger, tmp_path / "copy"), []
+    monkeypatch.setattr(restoring, "_give_owner", lambda _, copy: modes.append(mode(copy)))
+    restore(ledger, made.path)
+    assert modes == [0o600]
