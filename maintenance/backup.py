@@ -26,7 +26,7 @@ from maintenance.manifest import (
 )
 from maintenance.reports import Report, silent
 from maintenance.stored_files import copy_files
-from maintenance.workplace import publish_new, refuse_existing, require_room, workplace
+from maintenance.workplace import locked, publish_new, refuse_existing, require_room, workplace
 from models import utc_now
 from settings import VERSION, Settings
 
@@ -45,13 +45,14 @@ def backup(settings: Settings, target: Path | None = None, files: bool = False, 
     """
     refuse_half_restored(settings.storage_dir)
     now = utc_now()
-    final = target or new_name(settings.backup_dir or DEFAULT_FOLDER, now, _kind(settings), files)
-    refuse_existing(final)
-    if not _is_lone_manifest(manifest_beside(final)):
-        refuse_existing(manifest_beside(final))
-    if final.resolve().is_relative_to(settings.storage_dir.resolve()):
-        raise BackupFailed(f"{final} is in STORAGE_DIR: choose another folder, as that one is served to clients.")
-    with workplace(final.parent) as work:
+    folder = target.parent if target else settings.backup_dir or DEFAULT_FOLDER
+    if target:
+        _refuse_taken(target)
+    if (target or folder).resolve().is_relative_to(settings.storage_dir.resolve()):
+        raise BackupFailed(
+            f"{target or folder} is in STORAGE_DIR: choose another folder, as that one is served to clients."
+        )
+    with workplace(folder) as work:
         made = work / "backup"
         made.mkdir(0o700)
         database = made / DATABASES[_kind(settings)]
@@ -71,16 +72,18 @@ def backup(settings: Settings, target: Path | None = None, files: bool = False, 
         )
         manifest.write(made / IN_FOLDER)
         shutil.copymode(database, made / IN_FOLDER)
-        _publish(made, final)
+        with locked(folder):
+            final = target or new_name(folder, now, _kind(settings), files)
+            _publish(made, final)
         report("checking the backup", 1, 1)
     return Backup(final)
 
 
 def new_name(folder: Path, moment: datetime, kind: str, files: bool) -> Path:
-    """A path in this folder for a new backup, with the time in its name."""
+    """A path in this folder for a new backup, with the time in its name. It is free as long as the folder is locked."""
     stem, suffix, number = f"ledger-{moment:%Y%m%dT%H%M%SZ}", "" if files else SUFFIXES[kind], 1
     path = folder / f"{stem}{suffix}"
-    while path.exists() or manifest_beside(path).exists():
+    while os.path.lexists(path) or os.path.lexists(manifest_beside(path)):
         number += 1
         path = folder / f"{stem}-{number}{suffix}"
     return path
@@ -189,7 +192,9 @@ def _publish(made: Path, final: Path) -> None:
     """Give a finished backup its name. A backup that is one file counts from the moment when the database has its name.
 
     The manifest comes first. If the process is killed in between, the manifest alone is left, and stands for nothing.
+    The folder is locked, so no other process does the same meanwhile. Raises BackupFailed if the name is taken.
     """
+    _refuse_taken(final)
     _remove_lone_manifests(final)
     if (made / FILES).exists():
         publish_new(made, final)
@@ -197,6 +202,13 @@ def _publish(made: Path, final: Path) -> None:
     [database] = (path for path in made.iterdir() if path.name in DATABASES.values())
     publish_new(made / IN_FOLDER, manifest_beside(final))
     publish_new(database, final)
+
+
+def _refuse_taken(final: Path) -> None:
+    """Raise BackupFailed if a backup of this name exists, or another file has the name of its manifest."""
+    refuse_existing(final)
+    if not _is_lone_manifest(manifest_beside(final)):
+        refuse_existing(manifest_beside(final))
 
 
 def _remove_lone_manifests(final: Path) -> None:

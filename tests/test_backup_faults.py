@@ -1,13 +1,19 @@
 """Backup and restore in unusual places: links, logs beside a backup, wrong manifests, two commands at once."""
 
+import fcntl
 import json
+import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 
 import cysqlite
 import pytest
 
 from errors import BackupFailed
+from maintenance import backup as backups
 from maintenance import restore as restoring
 from maintenance.backup import backup, backup_warning, good_backups, is_due
 from maintenance.manifest import manifest_beside
@@ -79,3 +85,47 @@ def test_others_can_never_read_a_copy_that_is_being_restored(
     monkeypatch.setattr(restoring, "_give_owner", lambda _, copy: modes.append(mode(copy)))
     restore(ledger, made.path)
     assert modes == [0o600]
+
+
+@on_sqlite
+def test_backups_that_end_at_the_same_moment_get_different_names(
+    ledger: Settings, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups, "utc_now", lambda: datetime(2026, 11, 26, tzinfo=UTC))
+    regular = ledger.model_copy(update={"backup_dir": tmp_path / "backups"})
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(backup, [regular] * 3))
+    assert len({one.path for one in made}) == 3
+    assert sorted(one.path for one in good_backups(regular)) == sorted(one.path for one in made)
+
+
+@on_sqlite
+def test_of_two_backups_with_one_name_one_is_good_and_one_is_refused(
+    ledger: Settings, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both, check = Barrier(2), backups._check
+    monkeypatch.setattr(backups, "_check", lambda *checked: (check(*checked), both.wait(20)))
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = [pool.submit(backup, ledger, tmp_path / "copy") for _ in range(2)]
+        errors = [str(one.exception()) for one in outcomes if one.exception()]
+    assert len(errors) == 1 and "copy exists already" in errors[0]
+    restore(ledger, tmp_path / "copy")
+
+
+@on_sqlite
+def test_no_two_backups_in_a_folder_get_their_names_at_the_same_time(
+    ledger: Settings, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish, refused = backups.publish_new, []
+
+    def look(work: Path, final: Path) -> None:
+        handle = os.open(final.parent, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(handle)
+        refused.append(final)
+        publish(work, final)
+
+    monkeypatch.setattr(backups, "publish_new", look)
+    backup(ledger, tmp_path / "copy")
+    assert len(refused) == 2
