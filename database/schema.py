@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import peewee
 
+from database import restored
 from database.connection import bind, bound_settings, database
 from database.half_restored import refuse_half_restored
 from database.migrating import apply_migrations, purpose
@@ -51,7 +52,7 @@ def plan() -> dict[str, str]:
     Raises the same errors as init_database().
     """
     settings = bound_settings()
-    if not settings.is_postgresql and not settings.sqlite_path.exists():
+    if not settings.is_postgresql and not restored.is_there(settings.sqlite_path.resolve()):
         names = available_migrations()
     else:
         with _advice_for(settings), database.being_prepared(is_complete=False), database.connection_context():

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from database import restored
 from database.half_restored import refuse_half_restored
 from database.in_use import shared
 from errors import BackupFailed
@@ -33,6 +34,7 @@ from settings import VERSION, Settings
 AHEAD_SECONDS = 86_400.0
 PRIVATE = 0o600  # the mode of a dump of PostgreSQL; a copy of an SQLite database has the mode of that
 DEFAULT_FOLDER = Path("backups")
+FAULTY = "The database has a fault ({reason}), so no backup was made: `flask check` says what is wrong."
 SUFFIXES = {"sqlite": ".db", "postgresql": ".dump"}
 NAME = re.compile(r"ledger-\d{8}T\d{6}Z(-\d+)?(\.db|\.dump)")
 
@@ -164,7 +166,7 @@ def _copy_database(settings: Settings, target: Path, report: Report) -> Contents
         target.chmod(PRIVATE)
         return contents
     path = settings.sqlite_path.resolve()
-    if not path.exists():
+    if not restored.is_there(path):
         raise BackupFailed(f"There is no database {path}: check DB_PATH and DATABASE_URL.")
     with shared(path):
         require_room(target.parent, path.stat().st_size)
@@ -175,8 +177,10 @@ def _copy_database(settings: Settings, target: Path, report: Report) -> Contents
 
 def _check(settings: Settings, database: Path, contents: Contents) -> None:
     """Read the whole copy. Raises BackupFailed if it has not what the database had."""
-    is_dump = settings.is_postgresql
-    copied = postgresql_copy.check_dump(database) if is_dump else sqlite_copy.check_copy(database)
+    if settings.is_postgresql:
+        copied = postgresql_copy.check_dump(database, postgresql_copy.current_schema(settings.database_url))
+    else:
+        copied = sqlite_copy.check_copy(database, FAULTY)
     if copied != contents:
         raise BackupFailed(
             f"The copy has {_numbers(copied)}, and the database had {_numbers(contents)}. The copy was deleted, and "
