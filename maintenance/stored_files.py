@@ -20,6 +20,7 @@ from models import utc_now
 
 log = logging.getLogger("ledger.backup")
 BLOCK = 1024 * 1024
+NAMED = 10  # links in one line of the log
 
 
 def copy_files(storage: Storage, target: Path, report: Report) -> Iterator[Copied]:
@@ -28,7 +29,9 @@ def copy_files(storage: Storage, target: Path, report: Report) -> Iterator[Copie
     The database is copied first, and a file is complete before a record names it. So the files of all records in the
     copy are there, except those that are deleted meanwhile.
     """
-    paths = list(_stored(storage.root))
+    stored = [(path, path.is_symlink()) for path in _stored(storage.root)]
+    _warn_of_links([path for path, is_link in stored if is_link])
+    paths = [path for path, is_link in stored if not is_link]
     target.mkdir()
     require_room(target, sum(map(_bytes_of, paths)))
     for number, path in enumerate(paths, 1):
@@ -40,18 +43,27 @@ def copy_files(storage: Storage, target: Path, report: Report) -> Iterator[Copie
 
 
 def _stored(root: Path) -> Iterator[Path]:
-    """The files below root, without those in hidden folders at the top and without names that are not valid Unicode."""
+    """The files and links below root: not those that are hidden at the top, and no names that are not valid Unicode."""
     for place, folders, names in os.walk(root, onerror=_raise_unless_deleted):
         if place == str(root):
             folders[:] = [name for name in folders if not name.startswith(".")]
             names = [name for name in names if not name.startswith(".")]
-        for path in (Path(place, name) for name in names):
+        linked = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        for path in (Path(place, name) for name in names + linked):
             try:
                 str(path).encode()
             except UnicodeEncodeError:
                 log.warning("%r is not in the backup, as its name is not valid Unicode", str(path))
             else:
                 yield path
+
+
+def _warn_of_links(links: list[Path]) -> None:
+    """Log one line with the links: the files behind them may be anywhere, and are not in the storage folder."""
+    if links:
+        names = ", ".join(repr(str(path)) for path in links[:NAMED])
+        more = f" and {len(links) - NAMED} more" if len(links) > NAMED else ""
+        log.warning("links are not followed, so what is behind them is not in the backup: %s%s", names, more)
 
 
 def _raise_unless_deleted(error: OSError) -> None:

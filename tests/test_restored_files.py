@@ -83,3 +83,18 @@ def test_a_folder_in_the_place_of_a_file_is_kept_aside(ledger: Settings, made: B
     shutil.copy(made.database, place / "inside")
     aside = restore(ledger, made.path).files_before
     assert aside and (Path(aside) / "a.wav" / "inside").exists() and place.read_bytes() == b"one"
+
+
+@on_sqlite
+def test_one_line_names_the_links_that_a_backup_leaves_out(
+    ledger: Settings, job: Job, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    song = store(ledger, "jobs/x/a.wav", b"one")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "b.wav").write_bytes(b"two")
+    (Storage(ledger).root / "tracks").symlink_to(tmp_path / "disk")
+    song.with_name("c.wav").symlink_to(tmp_path / "disk" / "b.wav")
+    made = backup(ledger, tmp_path / "copy", files=True)
+    [warning] = caplog.messages
+    assert warning.startswith("links are not followed") and "output/tracks" in warning and "x/c.wav" in warning
+    assert made.manifest and [file.path for file in made.manifest.files or []] == ["jobs/x/a.wav"]
