@@ -16,11 +16,14 @@ def marker(storage: Path) -> Path:
 
 
 def refuse_half_restored(storage: Path) -> None:
-    """Raise DatabaseUnusable if a restore was interrupted before all of its files were in their places."""
+    """Raise DatabaseUnusable if a restore was interrupted before all of its files were in their places.
+
+    A program that may not look into the storage folder, such as a script of another user, uses no files: it may go on.
+    """
+    if not os.path.lexists(marker(storage)):
+        return
     try:
         source = os.fsdecode(marker(storage).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return
     except OSError:
         source = "SRC"
     raise DatabaseUnusable(

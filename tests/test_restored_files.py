@@ -98,3 +98,18 @@ def test_one_line_names_the_links_that_a_backup_leaves_out(
     [warning] = caplog.messages
     assert warning.startswith("links are not followed") and "output/tracks" in warning and "x/c.wav" in warning
     assert made.manifest and [file.path for file in made.manifest.files or []] == ["jobs/x/a.wav"]
+
+
+@on_sqlite
+def test_a_marker_that_cannot_be_read_stops_a_start_too(ledger: Settings) -> None:
+    leave()
+    marker(Storage(ledger).root).mkdir(parents=True)
+    with pytest.raises(DatabaseUnusable, match="repeat `flask restore SRC`"):
+        ids(ledger)
+
+
+@on_sqlite
+def test_a_script_that_cannot_see_the_storage_folder_uses_the_database(ledger: Settings, job: Job) -> None:
+    leave()
+    Storage(ledger).root.write_text("a file, so that no marker can be in it")
+    assert ids(ledger) == ["job-1"]
