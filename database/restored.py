@@ -23,6 +23,11 @@ def is_waiting(database: Path) -> bool:
     return _complete(database).exists()
 
 
+def is_there(database: Path) -> bool:
+    """True if the database exists, or will when a restore is finished."""
+    return database.exists() or is_waiting(database)
+
+
 def replace(database: Path) -> Path | None:
     """Replace the database by the unfinished copy, which is complete now and on disk. Returns what put_in_place() does.
 

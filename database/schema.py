@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import peewee
 
+from database import restored
 from database.connection import bind, bound_settings, database
+from database.half_restored import refuse_half_restored
 from database.migrating import apply_migrations, purpose
 from errors import DatabaseUnusable, SchemaTooNew, SchemaTooOld
 
@@ -50,7 +52,7 @@ def plan() -> dict[str, str]:
     Raises the same errors as init_database().
     """
     settings = bound_settings()
-    if not settings.is_postgresql and not settings.sqlite_path.exists():
+    if not settings.is_postgresql and not restored.is_there(settings.sqlite_path.resolve()):
         names = available_migrations()
     else:
         with _advice_for(settings), database.being_prepared(is_complete=False), database.connection_context():
@@ -112,7 +114,8 @@ def _folder_lock(folder: Path) -> Iterator[None]:
 
 
 def _pending() -> list[str]:
-    """The migrations that are not applied yet. Raises SchemaTooNew, SchemaTooOld."""
+    """The migrations that are not applied yet. Raises DatabaseUnusable, SchemaTooNew, SchemaTooOld."""
+    refuse_half_restored(bound_settings().storage_dir)
     pending, unknown = schema_state()
     if _is_of_development():
         raise SchemaTooOld(

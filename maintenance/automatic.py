@@ -8,7 +8,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 from errors import LedgerError
 from files.child import die_with_parent, use_remembered_cores
@@ -33,12 +33,16 @@ def threads(settings: Settings, stopping: threading.Event) -> list[Periodic]:
 
 
 class Automatic:
-    """The automatic backups of one process. Only one process at a time makes a backup in a folder."""
+    """The automatic backups of one process. Only one process at a time makes a backup in a folder.
+
+    After a failure, all processes wait: the time of the lock file is the moment of the last failure.
+    """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings, self.folder = settings, folder
         self._process: subprocess.Popen[str] | None = None
-        self._next = 0.0
+        self._lock = -1  # the open lock file while the subprocess runs
+        self._next = 0.0  # of this process, if the folder cannot be used
 
     def run(self) -> None:
         """Start a backup if one is due, or look whether it has ended. It never waits for a backup."""
@@ -48,32 +52,56 @@ class Automatic:
             try:
                 self._start_if_due()
             except OSError as error:
-                self._try_later(str(error))
+                self._next = monotonic() + RETRY_SECONDS
+                _warn(str(error))
 
     def _start_if_due(self) -> None:
         """The subprocess inherits the lock, and so holds it until it ends, also if this process is killed."""
         make_folder(self.folder)
-        handle = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        with suppress(BlockingIOError), os.fdopen(handle):
+        handle = _open(self.folder / LOCK)
+        try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_due(self.settings):
-                self._process = _subprocess(handle)
+            if not _has_failed_lately(handle) and is_due(self.settings):
+                self._process, self._lock = _subprocess(handle), os.dup(handle)
+        except BlockingIOError:  # another process makes a backup
+            pass
+        finally:
+            os.close(handle)
 
     def _look(self, process: subprocess.Popen[str]) -> None:
         if process.poll() is None:
             return
         self._process = None
-        with process:
+        with process, os.fdopen(self._lock):  # no other process begins before the failure is stored
             output = process.stdout.read().strip() if process.stdout else ""
+            if process.returncode:
+                self._next = monotonic() + RETRY_SECONDS
+                with suppress(OSError):  # the disk is away: then only this process waits
+                    os.utime(self._lock)
         if process.returncode:
-            self._try_later(output or f"exit code {process.returncode}")
+            _warn(output or f"exit code {process.returncode}")
         else:
             log.info("%s", output)
             remove_surplus(self.settings)
 
-    def _try_later(self, reason: str) -> None:
-        self._next = monotonic() + RETRY_SECONDS
-        log.warning("no backup was made, and the next attempt is in ten minutes: %s", reason)
+
+def _warn(reason: str) -> None:
+    log.warning("no backup was made, and the next attempt is in ten minutes: %s", reason)
+
+
+def _open(path: Path) -> int:
+    """The open lock file. A new one has the time 0: there was no failure."""
+    try:
+        return os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        os.utime(handle, (0, 0))
+        return handle
+
+
+def _has_failed_lately(lock: int) -> bool:
+    """True if a backup has failed within the last ten minutes. A moment in the future is that of a wrong clock."""
+    return 0 <= time() - os.fstat(lock).st_mtime < RETRY_SECONDS
 
 
 def make(parent: int) -> None:

@@ -2,11 +2,14 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from database import restored
+from database.half_restored import refuse_half_restored
 from database.in_use import shared
 from errors import BackupFailed
 from files.storage import Storage, is_old, sha256
@@ -24,12 +27,14 @@ from maintenance.manifest import (
 )
 from maintenance.reports import Report, silent
 from maintenance.stored_files import copy_files
-from maintenance.workplace import publish_new, refuse_existing, require_room, workplace
+from maintenance.workplace import locked, publish_new, refuse_existing, require_room, workplace
 from models import utc_now
 from settings import VERSION, Settings
 
 AHEAD_SECONDS = 86_400.0
+PRIVATE = 0o600  # the mode of a dump of PostgreSQL; a copy of an SQLite database has the mode of that
 DEFAULT_FOLDER = Path("backups")
+FAULTY = "The database has a fault ({reason}), so no backup was made: `flask check` says what is wrong."
 SUFFIXES = {"sqlite": ".db", "postgresql": ".dump"}
 NAME = re.compile(r"ledger-\d{8}T\d{6}Z(-\d+)?(\.db|\.dump)")
 
@@ -37,19 +42,21 @@ NAME = re.compile(r"ledger-\d{8}T\d{6}Z(-\d+)?(\.db|\.dump)")
 def backup(settings: Settings, target: Path | None = None, files: bool = False, report: Report = silent) -> Backup:
     """Copy the database, and with files also the storage folder, while the service runs. Returns the backup.
 
-    The default of target is a name with the time, in BACKUP_DIR or in ./backups. Raises BackupFailed and OSError; then
-    nothing of the backup stays.
+    The default of target is a name with the time, in BACKUP_DIR or in ./backups. Raises BackupFailed, DatabaseUnusable
+    and OSError; then nothing of the backup stays.
     """
+    refuse_half_restored(settings.storage_dir)
     now = utc_now()
-    final = target or new_name(settings.backup_dir or DEFAULT_FOLDER, now, _kind(settings), files)
-    refuse_existing(final)
-    if not _is_lone_manifest(manifest_beside(final)):
-        refuse_existing(manifest_beside(final))
-    if final.resolve().is_relative_to(settings.storage_dir.resolve()):
-        raise BackupFailed(f"{final} is in STORAGE_DIR: choose another folder, as that one is served to clients.")
-    with workplace(final.parent) as work:
+    folder = target.parent if target else settings.backup_dir or DEFAULT_FOLDER
+    if target:
+        _refuse_taken(target)
+    if (target or folder).resolve().is_relative_to(settings.storage_dir.resolve()):
+        raise BackupFailed(
+            f"{target or folder} is in STORAGE_DIR: choose another folder, as that one is served to clients."
+        )
+    with workplace(folder) as work:
         made = work / "backup"
-        made.mkdir()
+        made.mkdir(0o700)
         database = made / DATABASES[_kind(settings)]
         contents = _copy_database(settings, database, report)
         copied = list(copy_files(Storage(settings), made / FILES, report)) if files else None
@@ -66,16 +73,19 @@ def backup(settings: Settings, target: Path | None = None, files: bool = False, 
             files=copied,
         )
         manifest.write(made / IN_FOLDER)
-        _publish(made, final)
+        shutil.copymode(database, made / IN_FOLDER)
+        with locked(folder):
+            final = target or new_name(folder, now, _kind(settings), files)
+            _publish(made, final)
         report("checking the backup", 1, 1)
     return Backup(final)
 
 
 def new_name(folder: Path, moment: datetime, kind: str, files: bool) -> Path:
-    """A path in this folder for a new backup, with the time in its name."""
+    """A path in this folder for a new backup, with the time in its name. It is free as long as the folder is locked."""
     stem, suffix, number = f"ledger-{moment:%Y%m%dT%H%M%SZ}", "" if files else SUFFIXES[kind], 1
     path = folder / f"{stem}{suffix}"
-    while path.exists() or manifest_beside(path).exists():
+    while os.path.lexists(path) or os.path.lexists(manifest_beside(path)):
         number += 1
         path = folder / f"{stem}-{number}{suffix}"
     return path
@@ -152,19 +162,25 @@ def _kind(settings: Settings) -> str:
 
 def _copy_database(settings: Settings, target: Path, report: Report) -> Contents:
     if settings.is_postgresql:
-        return postgresql_copy.dump_database(settings.database_url, target, report)
+        contents = postgresql_copy.dump_database(settings.database_url, target, report)
+        target.chmod(PRIVATE)
+        return contents
     path = settings.sqlite_path.resolve()
-    if not path.exists():
+    if not restored.is_there(path):
         raise BackupFailed(f"There is no database {path}: check DB_PATH and DATABASE_URL.")
     with shared(path):
         require_room(target.parent, path.stat().st_size)
-        return sqlite_copy.copy_database(path, target, report)
+        contents = sqlite_copy.copy_database(path, target, report)
+        shutil.copymode(path, target)
+        return contents
 
 
 def _check(settings: Settings, database: Path, contents: Contents) -> None:
     """Read the whole copy. Raises BackupFailed if it has not what the database had."""
-    is_dump = settings.is_postgresql
-    copied = postgresql_copy.check_dump(database) if is_dump else sqlite_copy.check_copy(database)
+    if settings.is_postgresql:
+        copied = postgresql_copy.check_dump(database, postgresql_copy.current_schema(settings.database_url))
+    else:
+        copied = sqlite_copy.check_copy(database, FAULTY)
     if copied != contents:
         raise BackupFailed(
             f"The copy has {_numbers(copied)}, and the database had {_numbers(contents)}. The copy was deleted, and "
@@ -180,7 +196,9 @@ def _publish(made: Path, final: Path) -> None:
     """Give a finished backup its name. A backup that is one file counts from the moment when the database has its name.
 
     The manifest comes first. If the process is killed in between, the manifest alone is left, and stands for nothing.
+    The folder is locked, so no other process does the same meanwhile. Raises BackupFailed if the name is taken.
     """
+    _refuse_taken(final)
     _remove_lone_manifests(final)
     if (made / FILES).exists():
         publish_new(made, final)
@@ -188,6 +206,13 @@ def _publish(made: Path, final: Path) -> None:
     [database] = (path for path in made.iterdir() if path.name in DATABASES.values())
     publish_new(made / IN_FOLDER, manifest_beside(final))
     publish_new(database, final)
+
+
+def _refuse_taken(final: Path) -> None:
+    """Raise BackupFailed if a backup of this name exists, or another file has the name of its manifest."""
+    refuse_existing(final)
+    if not _is_lone_manifest(manifest_beside(final)):
+        refuse_existing(manifest_beside(final))
 
 
 def _remove_lone_manifests(final: Path) -> None:

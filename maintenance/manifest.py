@@ -1,11 +1,10 @@
 """The manifest of a backup: what the backup has, so that a restore can compare it."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ValidationError
 
 from database import available_migrations
 from errors import BackupFailed, SchemaTooNew
@@ -38,7 +37,7 @@ class Copied(BaseModel):
 class Manifest(BaseModel):
     """What a backup has. `files` is None if the backup has the database alone."""
 
-    made_at: datetime
+    made_at: AwareDatetime
     program: str
     database: Literal["sqlite", "postgresql"]
     size: int

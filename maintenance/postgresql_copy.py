@@ -12,10 +12,13 @@ from typing import Any
 
 from database import HISTORY
 from errors import BackupFailed
+from files.child import die_with_parent
 from maintenance.manifest import NOT_OURS, TABLES, Contents
 from maintenance.reports import Report, silent
 
-COPY = re.compile(rb'COPY (?:\S+\.)?"?(\w+)"? \(')  # pg_restore writes the rows of each table after such a line
+NAME = r'("(?:[^"]|"")+"|[^\s".]+)'
+COPY = re.compile(rf"COPY {NAME}\.{NAME} \(")  # pg_restore writes the rows of each table after such a line
+FAULT = re.compile("error:|ERROR:|FATAL:")
 END_OF_COPY = b"\\.\n"
 
 
@@ -35,20 +38,26 @@ def dump_database(url: str, target: Path, report: Report = silent) -> Contents:
         return contents
 
 
-def check_dump(path: Path) -> Contents:
-    """Read a whole dump, and count its rows. Returns what it has. Raises BackupFailed if it is damaged."""
+def current_schema(url: str) -> str:
+    """The name of the schema in which the tables of this service are."""
+    with connected(url) as connection:
+        return str(connection.execute("SELECT current_schema()").fetchone()[0])
+
+
+def check_dump(path: Path, schema: str) -> Contents:
+    """Read a whole dump. Returns what this schema has in it. Raises BackupFailed if the dump is damaged."""
     rows: dict[str, int] = {}
     migrations: list[str] = []
     command = [tool("pg_restore"), "--data-only", "--file=-", str(path)]
     with TemporaryFile() as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
         assert process.stdout is not None
-        for table, line in _copied_rows(process.stdout):
+        for table, line in _copied_rows(process.stdout, schema):
             rows[table] = rows.get(table, 0) + 1
             if table == HISTORY:
                 migrations.append(line)
         if process.wait():
             errors.seek(0)
-            raise BackupFailed(f"The dump {path.name} is damaged ({last_line(errors.read())}): use another backup.")
+            raise BackupFailed(f"The dump {path.name} is damaged ({reason(errors.read())}): use another backup.")
     names = sorted(field for row in migrations for field in row.split("\t") if re.fullmatch(r"\d+_\w+", field))
     return Contents(names, {key: rows.get(table, 0) for key, table in TABLES.items()})
 
@@ -73,20 +82,28 @@ def connected(url: str) -> Iterator[Any]:
         with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
             yield connection
     except psycopg.Error as error:
-        raise BackupFailed(f"The PostgreSQL database cannot be copied or restored ({last_line(str(error))}).") from None
+        raise BackupFailed(f"The PostgreSQL database cannot be copied or restored ({reason(str(error))}).") from None
 
 
 def run_tool(name: str, url: str, *arguments: str) -> None:
-    """Run pg_dump or pg_restore on a database. Its password is not on the command line. Raises BackupFailed."""
+    """Run pg_dump or pg_restore on a database; it ends with this process. Its password is not on the command line.
+
+    Raises BackupFailed.
+    """
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
     parameters: dict[str, Any] = conninfo_to_dict(url)
     password = parameters.pop("password", None)
     environment = {**os.environ, **({"PGPASSWORD": str(password)} if password else {})}
     command = [tool(name), "--no-password", f"--dbname={make_conninfo('', **parameters)}", *arguments]
-    ended = subprocess.run(command, env=environment, capture_output=True, check=False)
+    ended = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False, preexec_fn=die_with_parent
+    )
     if ended.returncode:
-        raise BackupFailed(f"{name} has failed ({last_line(ended.stderr)}).")
+        raise BackupFailed(
+            f"{name} has failed ({reason(ended.stderr)}): correct this, then repeat the command. {name} must not be "
+            "older than the server."
+        )
 
 
 def tool(name: str) -> str:
@@ -100,20 +117,28 @@ def tool(name: str) -> str:
     return path
 
 
-def last_line(text: str | bytes) -> str:
-    """The last line of a message: it has the reason."""
+def reason(text: str | bytes) -> str:
+    """The line of a message that has the reason: the first one that is marked as an error, or else the last one."""
     decoded = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return next((line.strip() for line in reversed(decoded.splitlines()) if line.strip()), "no reason")
+    lines = [line.strip() for line in decoded.splitlines() if line.strip()]
+    return next(filter(FAULT.search, lines), lines[-1] if lines else "no reason")
 
 
-def _copied_rows(lines: Any) -> Iterator[tuple[str, str]]:
-    """(table, row) for each row in the output of pg_restore. A row has no line breaks in it."""
+def _copied_rows(lines: Any, schema: str) -> Iterator[tuple[str, str]]:
+    """(table, row) for each row of this schema in the output of pg_restore. A row has no line breaks in it."""
     table = None
+    is_ours = False
     for line in lines:
         if table is None:
-            match = COPY.match(line)
-            table = match[1].decode() if match else None
+            match = COPY.match(line.decode(errors="replace"))
+            table = _plain(match[2]) if match else None
+            is_ours = match is not None and _plain(match[1]) == schema
         elif line == END_OF_COPY:
             table = None
-        else:
+        elif is_ours:
             yield table, line.decode(errors="replace").rstrip("\n") if table == HISTORY else ""
+
+
+def _plain(name: str) -> str:
+    """A name in SQL without its quotes."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name

@@ -1,6 +1,5 @@
 """Restores a PostgreSQL database: into a new database, which then takes the name of the present one."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -9,6 +8,7 @@ from files.storage import sha256
 from maintenance.manifest import Backup
 from maintenance.postgresql_copy import connected, contents_of, run_tool, tool
 from maintenance.reports import Report
+from maintenance.stored_files import StoredFiles
 from models import utc_now
 
 RESTORE_LOCK = 0x4C454452  # any number that nothing else on the server locks
@@ -22,8 +22,8 @@ PRESENT = """SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datc
     WHERE datname = %s"""
 
 
-def restore(url: str, backup: Backup, add_files: Callable[[], None], report: Report) -> str | None:
-    """Replace the database by that of a backup. add_files() is called when the new database is complete.
+def restore(url: str, backup: Backup, files: StoredFiles, report: Report) -> str | None:
+    """Replace the database by that of a backup. The missing files are added when the new database is complete.
 
     Returns the name that the database before it has now; None if there was none. Raises BackupFailed, SchemaTooNew.
     """
@@ -40,8 +40,9 @@ def restore(url: str, backup: Backup, add_files: Callable[[], None], report: Rep
         try:
             _create(server, new, server.execute(PRESENT, (name,)).fetchone())
             _fill(_url(url, new), backup, report)
-            add_files()
-            return _swap(server, name, new)
+            files.add_missing()
+            with files.before_replacing():
+                return _swap(server, name, new)
         finally:
             with suppress(Exception):  # the reason of the failure is raised
                 _run(server, "DROP DATABASE IF EXISTS {} WITH (FORCE)", new)

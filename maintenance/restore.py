@@ -20,6 +20,7 @@ from maintenance.workplace import require_room
 from settings import Settings
 
 BLOCK = 1024 * 1024
+HEADER_BYTES = 28  # of the log and of the journal of SQLite
 
 
 class Restored(NamedTuple):
@@ -36,7 +37,7 @@ def restore(settings: Settings, source: Path, report: Report = silent) -> Restor
     Raises BackupFailed, SchemaTooNew or DatabaseUnusable (it is in use), and OSError; then the database is as before.
     """
     leave()
-    backup = Backup(source)
+    backup = Backup(source.resolve())  # SQLite's logs are beside the file itself, not beside a link to it
     if backup.kind != ("postgresql" if settings.is_postgresql else "sqlite"):
         raise BackupFailed(
             f"The database in {source} is of the kind {backup.kind}, and the settings name the other kind: change "
@@ -44,9 +45,7 @@ def restore(settings: Settings, source: Path, report: Report = silent) -> Restor
         )
     files = StoredFiles(Storage(settings), backup, report)
     if settings.is_postgresql:
-        return _replace_files(
-            files, postgresql_restore.restore(settings.database_url, backup, files.add_missing, report)
-        )
+        return _replace_files(files, postgresql_restore.restore(settings.database_url, backup, files, report))
     return _restore_sqlite(settings.sqlite_path.resolve(), backup, files, report)
 
 
@@ -72,7 +71,9 @@ def _restore_sqlite(path: Path, backup: Backup, files: StoredFiles, report: Repo
             files.add_missing()
             _give_owner(path, copy)
             sync(copy)
-            return _replace_files(files, _swap(path))
+            with files.before_replacing():
+                before = _swap(path)
+            return _replace_files(files, before)
         finally:
             _remove(copy)
 
@@ -88,16 +89,12 @@ def _swap(path: Path) -> str | None:
 
 def _copy_checked(backup: Backup, copy: Path, report: Report) -> None:
     """Copy the database of a backup, and check the copy. Raises BackupFailed."""
-    log = Path(f"{backup.database}-wal")
-    if log.exists() and log.stat().st_size:
-        raise BackupFailed(
-            f"{log.name} beside {backup.database} has changes that are not in the file: close the program that uses "
-            "it, or use another backup."
-        )
-    size = backup.database.stat().st_size
+    database = backup.database.resolve()
+    _refuse_logs(database)
+    size = database.stat().st_size
     require_room(copy.parent, size)
     digest, done = hashlib.sha256(), 0
-    with backup.database.open("rb") as source, copy.open("xb") as target:
+    with database.open("rb") as source, open(copy, "xb", opener=_private) as target:
         while block := source.read(BLOCK):
             digest.update(block)
             done += target.write(block)
@@ -105,6 +102,23 @@ def _copy_checked(backup: Backup, copy: Path, report: Report) -> None:
     if backup.manifest and digest.hexdigest() != backup.manifest.sha256:
         raise BackupFailed(f"{backup.database} is damaged (its checksum is wrong): use another backup.")
     backup.compare(sqlite_copy.check_copy(copy))
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a new file that only this user may read."""
+    return os.open(path, flags, 0o600)
+
+
+def _refuse_logs(database: Path) -> None:
+    """Raise BackupFailed if SQLite would first apply a log to this file. A finished journal begins with zeros."""
+    for suffix in restored.LOGS:
+        log = Path(f"{database}{suffix}")
+        with suppress(FileNotFoundError), log.open("rb") as file:
+            if any(file.read(HEADER_BYTES)):
+                raise BackupFailed(
+                    f"{log.name} beside {database} has changes that are not in the file: close the program that uses "
+                    "it, or use another backup."
+                )
 
 
 def _give_owner(database: Path, copy: Path) -> None:

@@ -17,6 +17,7 @@ from maintenance.reports import Report, silent
 STEP_PAGES, PAUSE_SECONDS = 256, 0.005  # one megabyte; the pause lets writers use the disk and the processor
 SYNC_STEPS = 32  # written to disk in small parts, so that a commit of the service never waits for much
 WAIT_SECONDS = 10.0
+DAMAGED = "The database in the backup is damaged ({reason}): use another backup."
 
 
 def copy_database(source: Path, target: Path, report: Report = silent) -> Contents:
@@ -52,10 +53,10 @@ class _Pauses:
             os.fsync(self._handle)
 
 
-def check_copy(path: Path) -> Contents:
+def check_copy(path: Path, sentence: str = DAMAGED) -> Contents:
     """Check a database that nobody uses, and make it one file without a log beside it. Returns what it has.
 
-    Raises BackupFailed if it is damaged.
+    Raises BackupFailed with this sentence if it is damaged.
     """
     with _connected(path) as connection:
         [(mode,)] = connection.execute("PRAGMA journal_mode = DELETE").fetchall()
@@ -63,7 +64,7 @@ def check_copy(path: Path) -> Contents:
         orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
         if (mode, faults, orphans) != ("delete", ["ok"], []):
             reason = faults[0] if faults != ["ok"] else "rows without their parents"
-            raise BackupFailed(f"The database {path.name} is damaged ({reason}): use another backup.")
+            raise BackupFailed(sentence.format(reason=reason))
         return contents_of(connection)
 
 

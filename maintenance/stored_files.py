@@ -6,8 +6,10 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from database.half_restored import marker
 from errors import BackupFailed
 from files.publishing import make_folder, publish_file, sync
 from files.storage import Storage, is_file, open_file, sha256
@@ -18,6 +20,7 @@ from models import utc_now
 
 log = logging.getLogger("ledger.backup")
 BLOCK = 1024 * 1024
+NAMED = 10  # links in one line of the log
 
 
 def copy_files(storage: Storage, target: Path, report: Report) -> Iterator[Copied]:
@@ -26,7 +29,9 @@ def copy_files(storage: Storage, target: Path, report: Report) -> Iterator[Copie
     The database is copied first, and a file is complete before a record names it. So the files of all records in the
     copy are there, except those that are deleted meanwhile.
     """
-    paths = list(_stored(storage.root))
+    stored = [(path, path.is_symlink()) for path in _stored(storage.root)]
+    _warn_of_links([path for path, is_link in stored if is_link])
+    paths = [path for path, is_link in stored if not is_link]
     target.mkdir()
     require_room(target, sum(map(_bytes_of, paths)))
     for number, path in enumerate(paths, 1):
@@ -38,18 +43,27 @@ def copy_files(storage: Storage, target: Path, report: Report) -> Iterator[Copie
 
 
 def _stored(root: Path) -> Iterator[Path]:
-    """The files below root, without those in hidden folders at the top and without names that are not valid Unicode."""
+    """The files and links below root: not those that are hidden at the top, and no names that are not valid Unicode."""
     for place, folders, names in os.walk(root, onerror=_raise_unless_deleted):
         if place == str(root):
             folders[:] = [name for name in folders if not name.startswith(".")]
             names = [name for name in names if not name.startswith(".")]
-        for path in (Path(place, name) for name in names):
+        linked = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        for path in (Path(place, name) for name in names + linked):
             try:
                 str(path).encode()
             except UnicodeEncodeError:
                 log.warning("%r is not in the backup, as its name is not valid Unicode", str(path))
             else:
                 yield path
+
+
+def _warn_of_links(links: list[Path]) -> None:
+    """Log one line with the links: the files behind them may be anywhere, and are not in the storage folder."""
+    if links:
+        names = ", ".join(repr(str(path)) for path in links[:NAMED])
+        more = f" and {len(links) - NAMED} more" if len(links) > NAMED else ""
+        log.warning("links are not followed, so what is behind them is not in the backup: %s%s", names, more)
 
 
 def _raise_unless_deleted(error: OSError) -> None:
@@ -89,6 +103,7 @@ class StoredFiles:
 
     def __init__(self, storage: Storage, backup: Backup, report: Report) -> None:
         self.storage, self.folder, self.report = storage, backup.files, report
+        self._source, self._marker = os.fsencode(backup.path.resolve()), marker(storage.root)
         self.listed: list[Copied] = (backup.manifest.files if backup.manifest else None) or []
         self._others: list[Copied] = []  # those whose place has another file
 
@@ -112,18 +127,40 @@ class StoredFiles:
             publish_file(self._copied(file), self._place(file))
             self.report("adding files", number, len(missing))
 
+    @contextmanager
+    def before_replacing(self) -> Iterator[None]:
+        """In this block, the database is replaced. If files differ, no process can start until replace_others() ends.
+
+        If the block raises BackupFailed, the database has not been replaced, and the marker is as before.
+        """
+        before = self._marker.read_bytes() if self._marker.exists() else None
+        if self._others:
+            self._mark(self._source)
+        try:
+            yield
+        except BackupFailed:
+            self._mark(before)
+            raise
+
     def replace_others(self) -> str | None:
         """Replace the files that differ. Returns the folder in which they are now; None if there are none."""
-        if not self._others:
-            return None
         aside = self.storage.root / f".before-restore-{utc_now():%Y%m%dT%H%M%S%fZ}"
         for file in self._others:
             part, place = self._copied(file), self._place(file)
-            make_folder((aside / file.path).parent)
-            os.rename(place, aside / file.path)
-            sync((aside / file.path).parent)
+            _keep(place, aside / file.path)
             publish_file(part, place)
-        return str(aside)
+        self._mark(None)
+        return str(aside) if self._others else None
+
+    def _mark(self, source: bytes | None) -> None:
+        """Write the marker of an unfinished restore to disk; None removes it."""
+        if source is not None:
+            part = self.storage.part()
+            part.write_bytes(source)
+            publish_file(part, self._marker)
+        elif self._marker.exists():
+            self._marker.unlink()
+            sync(self._marker.parent)
 
     def _check(self) -> None:
         """Compare all files with the manifest. Raises BackupFailed if one is missing or damaged."""
@@ -145,3 +182,18 @@ class StoredFiles:
         part = self.storage.part()
         shutil.copy2(self.folder / file.path, part)
         return part
+
+
+def _keep(place: Path, aside: Path) -> None:
+    """Give a file a second name, so that its place is never empty. A folder is moved."""
+    make_folder(aside.parent)
+    if stat.S_ISDIR(place.lstat().st_mode):
+        os.rename(place, aside)
+    else:
+        try:
+            os.link(place, aside, follow_symlinks=False)
+        except OSError:  # a file system without hard links
+            shutil.copy2(place, aside, follow_symlinks=False)
+    if is_file(aside):
+        sync(aside)
+    sync(aside.parent)

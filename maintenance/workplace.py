@@ -31,6 +31,17 @@ def workplace(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """In this block, no other process gives a backup in this folder its name."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def publish_new(work: Path, final: Path) -> None:
     """Write a file or folder to disk, and give it its final name, which nothing has yet. Raises BackupFailed."""
     if work.is_dir():

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from database import database, init_database, leave
+from errors import DatabaseUnusable
 from maintenance.backup import backup
 from maintenance.manifest import Backup
 from maintenance.restore import restore
@@ -84,6 +85,7 @@ class Place:
             path.unlink()
         shutil.rmtree(self.settings.storage_dir, ignore_errors=True)
         self.settings.storage_dir.mkdir()
+        self.song.write_bytes(job_id.encode())
         self.write(job_id)
 
     def ids(self) -> list[str]:
@@ -95,24 +97,37 @@ class Place:
         return names
 
     def kill_restores(self) -> int:
-        """Restore a backup with another job and a file. Afterwards, either all of it is there or nothing."""
+        """Restore a backup with another job and files. Afterwards, all of it is there or nothing, or no start works."""
         must(lambda: self.begin("restored"))
-        self.song.write_bytes(b"sound")
+        self.song.with_name("new.wav").write_bytes(b"new")
         must(lambda: backup(self.settings, self.copy, files=True))
         return kill_at_every_step(lambda: self.begin("present"), lambda: restore(self.settings, self.copy), self.look)
 
     def look(self) -> None:
         """After a killed restore: one of the two databases, and the present one is not lost."""
-        ids = self.ids()
-        assert ids in (["present"], ["restored"]), ids
+        assert self.song.read_bytes() in (b"present", b"restored"), "its place must never be empty"
+        if self.must_repeat():
+            restore(self.settings, self.copy)
+        [job_id] = self.ids()
         assert not (self.folder / "app.db.restored").exists(), "opening the database must finish the restore"
-        if ids == ["restored"]:
-            assert self.song.read_bytes() == b"sound"
-            [before] = self.folder.glob("app.db.before-restore-*Z")
+        assert self.song.read_bytes().decode() == job_id
+        if job_id == "restored":
+            assert self.song.with_name("new.wav").read_bytes() == b"new"
+            assert {path.read_bytes() for path in self.song.parent.glob(".before-restore-*/a.wav")} == {b"present"}
+            before = min(self.folder.glob("app.db.before-restore-*Z"))
             restore(self.settings, before)
             assert self.ids() == ["present"]
         restore(self.settings, self.copy)
         assert self.ids() == ["restored"] and not list(self.folder.glob("app.db.rest*"))
+
+    def must_repeat(self) -> bool:
+        """True if the database says that the restore must be repeated."""
+        try:
+            self.ids()
+        except DatabaseUnusable as refusal:
+            assert str(refusal).endswith(f"repeat `flask restore {self.copy}`.")
+            return True
+        return False
 
     def kill_backups(self) -> int:
         """Make backups. Afterwards, a backup is complete, or there is none."""

@@ -1,7 +1,9 @@
 """Automatic backups: when one is made, which are kept, and what the service says about them."""
 
 import os
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -92,19 +94,45 @@ def test_a_backup_that_fails_is_tried_later(
     assert caplog.text.count("no backup was made") == 1
 
 
+def several(settings: Settings) -> list[Automatic]:
+    """What three processes have."""
+    assert settings.backup_dir is not None
+    return [Automatic(settings, settings.backup_dir) for _ in range(3)]
+
+
+def ended(code: int) -> subprocess.Popen[str]:
+    """A subprocess that has ended with this exit code."""
+    process = subprocess.Popen(["sh", "-c", f"exit {code}"], text=True)
+    process.wait()
+    return process
+
+
 @on_sqlite
 def test_one_process_at_a_time_makes_a_backup(regular: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
-    monkeypatch.setattr(automatic, "_subprocess", lambda lock: started.append(os.dup(lock)))
-    assert regular.backup_dir is not None
-    threads = [Automatic(regular, regular.backup_dir) for _ in range(3)]
+    monkeypatch.setattr(automatic, "_subprocess", lambda lock: started.append(lock) or ended(0))
+    threads = several(regular)
     for thread in threads:
         thread.run()
     assert len(started) == 1
-    os.close(started[0])
-    threads[1].run()
+    for thread in threads[:2]:
+        thread.run()
     assert len(started) == 2
-    os.close(started[1])
+
+
+@on_sqlite
+def test_after_a_failure_no_process_tries_again_for_ten_minutes(
+    regular: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    started: list[int] = []
+    monkeypatch.setattr(automatic, "_subprocess", lambda lock: started.append(lock) or ended(1))
+    for thread in several(regular) * 3:
+        thread.run()
+    assert len(started) == 1 and caplog.text.count("no backup was made") == 1
+    assert regular.backup_dir is not None
+    os.utime(regular.backup_dir / ".lock", (time.time() - 601,) * 2)
+    several(regular)[0].run()
+    assert len(started) == 2
 
 
 def test_a_running_service_makes_backups_and_keeps_the_newest(

@@ -137,7 +137,7 @@ def test_a_backup_whose_content_is_not_that_of_the_manifest_is_refused(
 ) -> None:
     made, other = backup(ledger, tmp_path / "copy"), tmp_path / "copy.json"
     other.write_text(other.read_text().replace('"jobs":1', '"jobs":2').replace('"jobs": 1', '"jobs": 2'))
-    with pytest.raises(BackupFailed, match="has not what its manifest says"):
+    with pytest.raises(BackupFailed, match="does not match its manifest"):
         restore(ledger, made.path)
     assert ids(ledger) == ["job-1"]
 
