@@ -11,7 +11,6 @@ An export has everything that a ledger must keep when it moves:
 What follows from the records is not in it: the tally, the search index, files.
 """
 
-import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -21,9 +20,9 @@ from database import available_migrations, database, is_postgresql
 from database.clock import database_now
 from database.snapshot import snapshot, stream
 from errors import Pruned
-from files.publishing import publish_file
 from maintenance.reports import Report, silent
 from maintenance.transfer.form import FORMAT, MODELS, PROGRAM, RECORDS, line, shown
+from maintenance.workplace import publish_new, refuse_existing, workplace
 from models import EPOCH, MICROSECOND, Event, iso, microseconds
 from records import rows
 from records.commits import newest
@@ -33,17 +32,20 @@ REPORT_ROWS = 1000
 
 
 def export_to_file(path: Path, since: int | None = None, report: Report = silent) -> dict[str, Any]:
-    """Write an export to a file, which has its name only when it is complete and on disk. Returns what export() does.
+    """Write an export to a new file, which has its name only when it is complete and on disk.
 
-    Raises Pruned and OSError.
+    Returns what export() does. A pipe or a device is written directly. Raises BackupFailed if the file exists, Pruned
+    and OSError.
     """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            return export(file, since, report)
+    refuse_existing(path)
+    with workplace(path.parent) as work:
+        part = work / "export"
         with part.open("xb") as file:
             summary = export(file, since, report)
-        publish_file(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        publish_new(part, path)
     return summary
 
 
