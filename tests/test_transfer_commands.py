@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from database import database, init_database, release
+from errors import BackupFailed
 from maintenance.transfer.exporting import export_to_file
 from maintenance.workplace import PREFIX
 from models import Delivery, Event, Job
@@ -104,6 +105,17 @@ def test_an_export_is_written_into_a_pipe_that_has_a_name(source: Settings, tmp_
     assert answer.returncode == 0, answer.stderr
     init_database(source)
     assert (tmp_path / "x.jsonl").read_bytes() == exported()
+    release()
+
+
+def test_an_export_into_the_storage_folder_is_refused(source: Settings) -> None:
+    init_database(source)
+    source.storage_dir.mkdir()
+    (source.storage_dir.parent / "link").symlink_to("output")
+    for folder in ("output", "link", "output/new", "link/../output"):
+        with pytest.raises(BackupFailed, match="is in STORAGE_DIR"):
+            export_to_file(source.storage_dir.parent / folder / "x.jsonl")
+    assert list(source.storage_dir.iterdir()) == []
     release()
 
 

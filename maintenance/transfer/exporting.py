@@ -16,10 +16,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from database import available_migrations, database, is_postgresql
+from database import available_migrations, bound_settings, database, is_postgresql
 from database.clock import database_now
 from database.snapshot import snapshot, stream
-from errors import Pruned
+from errors import BackupFailed, Pruned
 from maintenance.reports import Report, silent
 from maintenance.transfer.form import FORMAT, MODELS, PROGRAM, RECORDS, line, shown
 from maintenance.workplace import publish_new, refuse_existing, workplace
@@ -34,13 +34,15 @@ REPORT_ROWS = 1000
 def export_to_file(path: Path, since: int | None = None, report: Report = silent) -> dict[str, Any]:
     """Write an export to a new file, which has its name only when it is complete and on disk.
 
-    Returns what export() does. A pipe or a device is written directly. Raises BackupFailed if the file exists, Pruned
-    and OSError.
+    Returns what export() does. A pipe or a device is written directly. Raises BackupFailed if the file exists or
+    is in STORAGE_DIR, Pruned and OSError.
     """
     if path.exists() and not path.is_file():
         with path.open("wb") as file:
             return export(file, since, report)
     refuse_existing(path)
+    if path.resolve().is_relative_to(bound_settings().storage_dir.resolve()):
+        raise BackupFailed(f"{path} is in STORAGE_DIR: choose another folder, as that one is served to clients.")
     with workplace(path.parent) as work:
         part = work / "export"
         with part.open("xb") as file:
