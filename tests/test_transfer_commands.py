@@ -4,6 +4,7 @@ import os
 import random
 import re
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,15 @@ def test_an_export_into_the_storage_folder_is_refused(source: Settings) -> None:
         with pytest.raises(BackupFailed, match="is in STORAGE_DIR"):
             export_to_file(source.storage_dir.parent / folder / "x.jsonl")
     assert list(source.storage_dir.iterdir()) == []
+    release()
+
+
+def test_only_its_user_can_read_an_export(source: Settings, tmp_path: Path) -> None:
+    init_database(source)
+    before = os.umask(0)
+    export_to_file(tmp_path / "x.jsonl")
+    os.umask(before)
+    assert stat.S_IMODE((tmp_path / "x.jsonl").stat().st_mode) == 0o600
     release()
 
 

@@ -11,6 +11,7 @@ An export has everything that a ledger must keep when it moves:
 What follows from the records is not in it: the tally, the search index, files.
 """
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -45,7 +46,7 @@ def export_to_file(path: Path, since: int | None = None, report: Report = silent
         raise BackupFailed(f"{path} is in STORAGE_DIR: choose another folder, as that one is served to clients.")
     with workplace(path.parent) as work:
         part = work / "export"
-        with part.open("xb") as file:
+        with open(part, "xb", opener=_private) as file:
             summary = export(file, since, report)
         publish_new(part, path)
     return summary
@@ -84,6 +85,11 @@ def select(model: Any, condition: str = "") -> str:
     """A query of the rows of a model, in the order of an export. PostgreSQL would sort ids by its own language."""
     order = f"created_at, {model._meta.primary_key.column_name}{_binary()}" if model in RECORDS.values() else "event_id"
     return f"SELECT {rows.returned(model)} FROM {model._meta.table_name} {condition} ORDER BY {order}"
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a new file that only this user can read: an export has the tokens of leases."""
+    return os.open(path, flags, 0o600)
 
 
 def _now() -> Any:
