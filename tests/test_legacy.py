@@ -172,8 +172,9 @@ def test_the_old_file_and_its_folder_stay_as_they_are(store: Storage, tmp_path: 
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before and list(before) == ["old.db"]
 
 
+@pytest.mark.parametrize("name", ["old.db", "link.db"])
 @on_sqlite
-def test_rows_that_are_only_in_the_log_of_a_killed_service_arrive(store: Storage, old: Path) -> None:
+def test_rows_that_are_only_in_the_log_of_a_killed_service_arrive(store: Storage, old: Path, name: str) -> None:
     script = f"""
 import os, sqlite3
 connection = sqlite3.connect({str(old)!r})
@@ -182,9 +183,10 @@ connection.execute("UPDATE jobs SET prompt = 'the last words' WHERE job_id = 'jo
 connection.commit()
 os._exit(0)"""
     subprocess.run([sys.executable, "-c", script], check=True)
+    (store.root / "link.db").symlink_to(old)
     files = [old, old.with_name("old.db-wal")]
     before = [path.read_bytes() for path in files]
-    take_over(old, store)
+    take_over(old if name == "old.db" else store.root / "link.db", store)
     assert Job.get_by_id("job-0").prompt == "the last words" and before[1]
     assert [path.read_bytes() for path in files] == before
 
