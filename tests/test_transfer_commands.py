@@ -81,6 +81,8 @@ def test_an_export_goes_through_a_pipe(source: Settings, settings: Settings, tmp
         ("flask export x.jsonl/y.jsonl", "A file cannot be used"),
         ("flask export . ", "is a directory"),
         ("flask export --since soon", "is not a time"),
+        ("flask export --since 9999-12-31T23:59:59-14:00", "is not a time from 1970 to 9999"),
+        ("flask export --since 0001-01-01T00:00:00+14:00", "is not a time from 1970 to 9999"),
         ("flask export > /dev/full", "A file cannot be used"),
     ],
 )
