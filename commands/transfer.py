@@ -68,6 +68,7 @@ def import_(file: BinaryIO, as_json: bool) -> None:
     """Read the file of `flask export` into the database. FILE may be - for stdin.
 
     It imports everything or nothing. Importing a file again changes nothing.
+    Increments (export --since) do not have what was imported: export everything once after an import.
 
     \b
     Example:

@@ -1,16 +1,20 @@
 """Increments of `flask export --since`: what has changed, what was deleted, and when they are refused."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from database import database
 from errors import Invalid, Pruned
-from models import Delivery, Event
+from files.storage import Storage
+from maintenance.legacy.takeover import take_over
+from models import Delivery, Event, Job
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from tests.conftest import Bind
 from tests.ledgers import changed, exported, import_bytes, live, now, parse
+from tests.old_service import fill_old
 
 jobs, tracks = JobRepository(), TrackRepository()
 
@@ -27,6 +31,18 @@ def test_an_increment_brings_what_has_changed(ledger: Settings, bind_empty: Bind
     numbers = import_bytes(increment)
     assert exported() == whole and (numbers["changed"], numbers["deleted"]) == (1, 1)
     assert import_bytes(increment)["added"] == 0 and exported() == whole
+
+
+def test_an_increment_brings_what_was_taken_over(ledger: Settings, bind_empty: Bind, kind: str, tmp_path: Path) -> None:
+    live()
+    base, moment = exported(), now() - 60_000_000
+    fill_old(tmp_path / "old.db", 3)
+    take_over(tmp_path / "old.db", Storage(ledger))
+    increment, whole = exported(moment), exported()
+    bind_empty(kind)
+    import_bytes(base)
+    assert import_bytes(increment)["changed"] == 0 and exported() == whole
+    assert Job.get_by_id("job-0").tracks.count() == 1 and import_bytes(increment)["added"] == 0
 
 
 def test_an_increment_leaves_later_versions_alone(ledger: Settings) -> None:

@@ -121,11 +121,18 @@ def _lines(since: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _since(kind: str, since: int | None) -> tuple[str, list[int]]:
-    """The condition for rows that have changed since a moment, and its values. Events and deliveries never change."""
+    """The condition for rows that have changed since a moment, and its values. Events and deliveries never change.
+
+    A record that was taken over, or has come back from an archive, has an old updated_at and a new event.
+    """
     if since is None:
         return "", []
-    column = "updated_at" if kind in RECORDS else "created_at"
-    return f"WHERE {column} >= {database.param}", [since]
+    later = f">= {database.param}"
+    if kind not in RECORDS:
+        return f"WHERE created_at {later}", [since]
+    changed = f"SELECT {kind}_id FROM {kind} WHERE updated_at {later}"
+    named = f"SELECT entity_id FROM event WHERE entity = '{kind}' AND created_at {later}"
+    return f"WHERE {kind}_id IN ({changed} UNION {named})", [since, since]
 
 
 def _total(since: int | None) -> int:
