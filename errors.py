@@ -33,7 +33,7 @@ class MigrationFailed(DatabaseUnusable):
 
 
 class BackupFailed(LedgerError):
-    """A backup cannot be made or restored."""
+    """A backup cannot be made or restored, or an export cannot be made."""
 
 
 class Invalid(LedgerError):

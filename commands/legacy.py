@@ -21,7 +21,8 @@ LISTED = 50  # odd rows in the table
 def import_legacy(old: Path, files: Path | None, as_json: bool) -> None:
     """Bring all jobs, tracks and loops of the old SQLAlchemy service into this one.
 
-    The old database is only read. Every row arrives or is listed with the reason. Running it again adds nothing.
+    The old database is only read. Every row arrives or is listed with the reason. Running it again adds no records.
+    With --files, records that have arrived before and have no files get them.
 
     \b
     Example:

@@ -1,5 +1,6 @@
 """`flask export` and `flask import`: all records as one file, out of one database and into another."""
 
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -8,6 +9,7 @@ import click
 
 from commands.failures import exit_with_sentence
 from commands.output import json_option, print_json, progress
+from database.ledger.tables import LAST_MOMENT
 from models import microseconds
 
 PLURALS = {
@@ -22,10 +24,13 @@ PLURALS = {
 
 def _moment(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
     """The microseconds since 1970 of an option."""
-    try:
-        return None if text is None else microseconds(datetime.fromisoformat(text))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a time: expected one such as 2026-11-26T20:00:00Z.") from None
+    if text is None:
+        return None
+    with suppress(ValueError):
+        since = microseconds(datetime.fromisoformat(text))
+        if 0 <= since <= LAST_MOMENT:
+            return since
+    raise click.BadParameter(f"{text!r} is not a time from 1970 to 9999: expected one such as 2026-11-26T20:00:00Z.")
 
 
 @click.command("export")
@@ -63,6 +68,7 @@ def import_(file: BinaryIO, as_json: bool) -> None:
     """Read the file of `flask export` into the database. FILE may be - for stdin.
 
     It imports everything or nothing. Importing a file again changes nothing.
+    Increments (export --since) do not have what was imported: export everything once after an import.
 
     \b
     Example:

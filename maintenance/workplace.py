@@ -1,4 +1,4 @@
-"""Unfinished backups: made in a hidden folder beside their final place, and given their name when they are complete."""
+"""Unfinished backups and exports: made in a hidden folder beside their place, and given their name when complete."""
 
 import fcntl
 import os
@@ -11,14 +11,14 @@ from pathlib import Path
 from errors import BackupFailed
 from files.publishing import make_folder, publish, sync
 
-PREFIX = ".unfinished-backup-"
+PREFIX = ".unfinished-"
 
 
 @contextmanager
 def workplace(parent: Path) -> Iterator[Path]:
-    """A new folder for an unfinished backup. It is locked, and removed at the end if it still has this name.
+    """A new folder for an unfinished backup or export. It is locked, and removed at the end if it still has this name.
 
-    Removes the folders of backups that were killed: their locks have ended with their processes.
+    Removes the folders of those that were killed: their locks have ended with their processes.
     """
     make_folder(parent)
     for path in parent.glob(f"{PREFIX}*"):

@@ -22,6 +22,7 @@ from models import Job, Loop, Track  # noqa: E402
 from records.search import JobSearch  # noqa: E402
 from repos import JobRepository, LoopRepository, Page, TrackRepository  # noqa: E402
 from settings import Settings  # noqa: E402
+from tests.ledgers import another  # noqa: E402
 from tests.service import ROOT as ROOT  # noqa: E402
 from tests.service import Caller, Server  # noqa: E402
 from tests.service import clean_environment as clean_environment  # noqa: E402
@@ -34,6 +35,7 @@ SAMPLES = ROOT / "tests" / "samples"
 KINDS = ["sqlite", "postgresql"]
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 on_postgresql = pytest.mark.parametrize("kind", ["postgresql"])
+Bind = Callable[[str], None]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -126,6 +128,27 @@ def ledger(settings: Settings) -> Iterator[Settings]:
     init_database(settings)
     yield settings
     release()
+
+
+@pytest.fixture
+def bind_empty(postgresql: str, postgresql_template: str, template: Path, tmp_path: Path) -> Iterator[Bind]:
+    """Binds an empty database of a kind: it is a second one of the test."""
+    made: list[str] = []
+
+    def bind(kind: str) -> None:
+        made.append(f"empty{len(made)}_{tmp_path.name[-20:].replace('-', '_')}".lower())
+        if kind == "sqlite":
+            another(template, tmp_path / made[-1])
+            return
+        with psycopg.connect(postgresql, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {made[-1]} TEMPLATE {postgresql_template}")
+        init_database(Settings(_env_file=None, database_url=postgresql.replace("/postgres?", f"/{made[-1]}?")))
+
+    yield bind
+    release()
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        for name in made:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @pytest.fixture

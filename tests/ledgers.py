@@ -86,3 +86,11 @@ def now() -> int:
 def parse(data: bytes) -> list[dict[str, Any]]:
     """The lines of an export."""
     return [json.loads(line) for line in data.splitlines()]
+
+
+def changed(file: bytes, number: int, **fields: Any) -> bytes:
+    """The file with other fields in a line, counted from 1; a field that is `...` is left out."""
+    lines = file.splitlines(keepends=True)
+    line = {**json.loads(lines[number - 1]), **fields}
+    kept = {name: value for name, value in line.items() if value is not ...}
+    return b"".join([*lines[: number - 1], json.dumps(kept).encode() + b"\n", *lines[number:]])

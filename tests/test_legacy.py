@@ -13,7 +13,7 @@ from files.storage import Storage
 from maintenance.legacy.takeover import Result, take_over
 from models import Delivery, Event, Job, Loop, Track
 from records.tally import tally
-from repos import JobRepository
+from repos import JobRepository, TrackRepository
 from settings import Settings
 from tests.conftest import on_sqlite, thorough
 from tests.killing import kill_at_work, seconds_of_work, start
@@ -172,8 +172,9 @@ def test_the_old_file_and_its_folder_stay_as_they_are(store: Storage, tmp_path: 
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before and list(before) == ["old.db"]
 
 
+@pytest.mark.parametrize("name", ["old.db", "link.db"])
 @on_sqlite
-def test_rows_that_are_only_in_the_log_of_a_killed_service_arrive(store: Storage, old: Path) -> None:
+def test_rows_that_are_only_in_the_log_of_a_killed_service_arrive(store: Storage, old: Path, name: str) -> None:
     script = f"""
 import os, sqlite3
 connection = sqlite3.connect({str(old)!r})
@@ -182,9 +183,10 @@ connection.execute("UPDATE jobs SET prompt = 'the last words' WHERE job_id = 'jo
 connection.commit()
 os._exit(0)"""
     subprocess.run([sys.executable, "-c", script], check=True)
+    (store.root / "link.db").symlink_to(old)
     files = [old, old.with_name("old.db-wal")]
     before = [path.read_bytes() for path in files]
-    take_over(old, store)
+    take_over(old if name == "old.db" else store.root / "link.db", store)
     assert Job.get_by_id("job-0").prompt == "the last words" and before[1]
     assert [path.read_bytes() for path in files] == before
 
@@ -228,6 +230,34 @@ def test_the_audio_is_copied_once_and_each_track_has_its_own(store: Storage, old
     assert names == ["tracks/track-0/track-0.wav", "tracks/track-1/track-0.wav", "tracks/track-2/track-2.wav"]
     assert [(store.root / name).read_bytes() for name in names] == [b"sound 0", b"sound 0", b"sound 2"]
     assert take_over(old, store, output).files == {"copied": 0, "missing": 0}
+
+
+def test_the_audio_can_be_copied_after_the_records_have_arrived(store: Storage, old: Path, output: Path) -> None:
+    run_sql(old, "UPDATE tracks SET file_path_wav = '/srv/output/track-0.wav' WHERE track_id = 'track-0'")
+    take_over(old, store)
+    before = Track.get_by_id("track-0")
+    (output / "track-2.wav").rename(output / "later.wav")
+    assert take_over(old, store, output).files == {"copied": 2, "missing": 1}
+    (output / "later.wav").rename(output / "track-2.wav")
+    assert take_over(old, store, output).files == {"copied": 1, "missing": 0}
+    tracks = [Track.get_by_id(f"track-{number}") for number in range(3)]
+    assert [store.find(track.file_path_wav).read_bytes() for track in tracks] == [b"sound 0", b"sound 1", b"sound 2"]
+    assert before.file_path_wav is None and tracks[0].version > before.version
+    assert take_over(old, store, output).files == {"copied": 0, "missing": 0}
+    assert [Track.get_by_id(track.track_id).version for track in tracks] == [track.version for track in tracks]
+
+
+def test_later_audio_leaves_other_files_and_work_alone(store: Storage, old: Path, output: Path) -> None:
+    run_sql(old, "UPDATE loops SET status = 'queued', result_path = 'output/track-0.wav' WHERE loop_id = 'loop-0'")
+    run_sql(old, "UPDATE loops SET result_path = 'output/track-1.wav' WHERE loop_id = 'loop-1'")
+    take_over(old, store)
+    (store.root / "new.wav").write_bytes(b"new")
+    for number in range(3):
+        TrackRepository().update(f"track-{number}", file_path_wav="new.wav")
+    assert take_over(old, store, output).files["copied"] == 1
+    assert {track.file_path_wav for track in Track.select()} == {"new.wav"}
+    assert Loop.get_by_id("loop-0").result_path == "output/track-0.wav"
+    assert Loop.get_by_id("loop-1").result_path == "loops/loop-1/track-1.mp3"
 
 
 def test_a_file_that_is_in_the_storage_folder_already_is_used(store: Storage, old: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from database import database, init_database, release
-from errors import Busy, Invalid, Pruned
+from database import database, release
+from errors import Busy, Invalid
 from maintenance import housekeeping
 from maintenance.transfer import exporting
 from models import Delivery, Event, Job, Loop, Track, utc_now
@@ -19,32 +19,10 @@ from records.commits import newest
 from records.tally import tally
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
-from tests.conftest import matching_ids, on_postgresql, on_sqlite, thorough
-from tests.ledgers import another, counts, exported, fill, import_bytes, live, now, parse
+from tests.conftest import Bind, matching_ids, on_postgresql, on_sqlite, thorough
+from tests.ledgers import another, changed, counts, exported, fill, import_bytes, live, parse
 
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
-Bind = Callable[[str], None]
-
-
-@pytest.fixture
-def bind_empty(postgresql: str, postgresql_template: str, template: Path, tmp_path: Path) -> Iterator[Bind]:
-    """Binds an empty database of a kind."""
-    made: list[str] = []
-
-    def bind(kind: str) -> None:
-        made.append(f"empty{len(made)}_{tmp_path.name[-20:].replace('-', '_')}".lower())
-        if kind == "sqlite":
-            another(template, tmp_path / made[-1])
-            return
-        with psycopg.connect(postgresql, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {made[-1]} TEMPLATE {postgresql_template}")
-        init_database(Settings(_env_file=None, database_url=postgresql.replace("/postgres?", f"/{made[-1]}?")))
-
-    yield bind
-    release()
-    with psycopg.connect(postgresql, autocommit=True) as connection:
-        for name in made:
-            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +34,6 @@ def file(template: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     data = exported()
     release()
     return data
-
-
-def changed(file: bytes, number: int, **fields: Any) -> bytes:
-    """The file with other fields in a line, counted from 1; a field that is `...` is left out."""
-    lines = file.splitlines(keepends=True)
-    line = {**json.loads(lines[number - 1]), **fields}
-    kept = {name: value for name, value in line.items() if value is not ...}
-    return b"".join([*lines[: number - 1], json.dumps(kept).encode() + b"\n", *lines[number:]])
 
 
 @on_sqlite
@@ -153,6 +123,11 @@ WRONG_LINES: list[tuple[int, dict[str, Any], str]] = [
     (1, {"format": 2}, "Line 1: .*another version"),
     (1, {"schema": "9999_future"}, "Line 1: .*another version"),
     (1, {"since": 5}, "Line 1: the header must have"),
+    (1, {"newest_event": 10**30}, "Line 1: pruned_event and newest_event must be from 0"),
+    (1, {"newest_event": 2**53}, "Line 1: pruned_event and newest_event must"),
+    (1, {"newest_event": -1}, "Line 1: pruned_event and newest_event"),
+    (1, {"pruned_event": 2**52}, "Line 1: pruned_event and newest"),
+    (1, {"pruned_event": -1}, "Line 1: pruned_event and"),
     (2, {"progress": 101}, "Line 2: progress must be an integer from 0 to 100"),
     (2, {"progress": "5"}, "Line 2: progress must be a whole number"),
     (2, {"progress": 2**63}, "Line 2: progress must be a whole number"),
@@ -190,6 +165,17 @@ def test_a_line_that_only_the_database_refuses_is_named(ledger: Settings, file: 
     assert counts()["job"] == 0
 
 
+@pytest.mark.parametrize("kind_of_line", ["event", "delivery"])
+@pytest.mark.parametrize("event_id", [0, -1, 2**53, 2**63 - 1])
+def test_an_event_id_that_leaves_no_room_for_new_ones_is_refused(
+    ledger: Settings, file: bytes, kind_of_line: str, event_id: int
+) -> None:
+    number = [line["kind"] for line in parse(file)].index(kind_of_line) + 1
+    with pytest.raises(Invalid, match=f"Line {number}: event_id must be from 1 to"):
+        import_bytes(changed(file, number, event_id=event_id))
+    assert counts()["job"] == 0 and newest() == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("cut", "sentence"),
     [
@@ -216,58 +202,6 @@ def test_an_id_that_has_another_record_here_is_refused(ledger: Settings, file: b
     with pytest.raises(Invalid, match="job Job_2 exists here and differs"):
         import_bytes(file)
     assert exported() == before
-
-
-def test_an_increment_brings_what_has_changed(ledger: Settings, bind_empty: Bind, kind: str) -> None:
-    live()
-    base, moment = exported(), now() - 60_000_000  # as far back as the command says
-    jobs.update("waiting", prompt="thunder", priority=9)
-    tracks.delete("done-1")
-    jobs.create(job_id="deleted", prompt="again")
-    increment, whole = exported(moment), exported()
-    bind_empty(kind)
-    import_bytes(base)
-    numbers = import_bytes(increment)
-    assert exported() == whole and (numbers["changed"], numbers["deleted"]) == (1, 1)
-    assert import_bytes(increment)["added"] == 0 and exported() == whole
-
-
-def test_an_increment_leaves_later_versions_alone(ledger: Settings) -> None:
-    live()
-    increment = exported(0)
-    jobs.update("waiting", prompt="later")
-    tracks.delete("done-1")
-    before = exported()
-    numbers = import_bytes(increment)
-    assert (jobs.get_by_id("waiting").prompt, numbers["changed"]) == ("later", 0)
-    assert tracks.get_by_id("done-1") is not None and exported() != before
-
-
-@pytest.mark.parametrize(
-    ("what", "fields", "sentence"),
-    [
-        ("job", {"prompt": "another"}, "exists here and differs"),
-        ("job", {"progress": 101, "updated_at": "2999-01-01T00:00:00Z"}, "progress must be an integer from 0 to 100"),
-        ("event", {"change": "deleted"}, "exists here and differs"),
-        ("deleted", {"entity": "song"}, "a deletion must have"),
-    ],
-)
-def test_a_wrong_increment_is_refused(ledger: Settings, what: str, fields: dict[str, Any], sentence: str) -> None:
-    live()
-    increment = exported(0)
-    number = [line["kind"] for line in parse(increment)].index(what) + 1
-    before = exported()
-    with pytest.raises(Invalid, match=f"Line {number}: .*{sentence}"):
-        import_bytes(changed(increment, number, **fields))
-    assert exported() == before
-
-
-def test_an_increment_from_before_the_oldest_event_is_refused(ledger: Settings) -> None:
-    live()
-    moment = now()
-    Event.delete().execute()
-    with pytest.raises(Pruned, match="export everything"):
-        exported(moment - 1_000_000)
 
 
 @on_sqlite
@@ -308,17 +242,6 @@ def test_a_field_that_an_older_schema_lacks_has_its_default(ledger: Settings, fi
     import_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in older))
     assert {job.priority for job in Job.select()} == {0} and Loop.get_by_id("done-1-a").analysis == {}
     assert counts()["event"] == Event.select().count() > 30
-
-
-def test_an_event_that_an_earlier_export_missed_brings_its_webhook(ledger: Settings) -> None:
-    live()
-    increment = exported(0)
-    last_but_one = Delivery.select().order_by(Delivery.event_id.desc()).offset(1).get().event_id
-    for model in (Event, Delivery):
-        model.delete().where(model.event_id == last_but_one).execute()
-    database.execute_sql("UPDATE pruned SET event_id = 0")
-    import_bytes(increment)
-    assert Delivery.get_by_id(last_but_one) and exported(0) == increment
 
 
 @on_postgresql

@@ -3,6 +3,8 @@
 import os
 import random
 import re
+import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +12,15 @@ from pathlib import Path
 import pytest
 
 from database import database, init_database, release
+from errors import BackupFailed
+from maintenance.transfer.exporting import export_to_file
+from maintenance.workplace import PREFIX
 from models import Delivery, Event, Job
 from repos import JobRepository
 from settings import Settings
 from tests.conftest import on_postgresql, thorough
 from tests.documents import blocks
+from tests.killed import in_fork
 from tests.killing import kill_at_work, seconds_of_work
 from tests.ledgers import another, exported, fill, live
 from tests.service import ROOT, clean_environment
@@ -63,7 +69,7 @@ def test_an_export_goes_through_a_pipe(source: Settings, settings: Settings, tmp
     pipe = f"flask export | DATABASE_URL='{settings.database_url}' flask import --json -"
     answer = run(pipe, tmp_path, DB_PATH=str(source.sqlite_path))
     assert answer.returncode == 0, answer.stderr
-    assert '"unchanged":0' in answer.stdout and "Exported: 44 job" in answer.stderr
+    assert '"unchanged":0' in answer.stdout and "Exported: jobs 44" in answer.stderr
     assert "--since 20" in answer.stderr
 
 
@@ -71,10 +77,13 @@ def test_an_export_goes_through_a_pipe(source: Settings, settings: Settings, tmp
     ("command", "sentence"),
     [
         ("flask import x.jsonl", "Line 1: it is no JSON"),
-        ("flask export missing/x.jsonl", "A file cannot be used"),
+        ("flask export x.jsonl", "exists already: choose another name"),
+        ("flask export x.jsonl/y.jsonl", "A file cannot be used"),
         ("flask export . ", "is a directory"),
-        ("flask export --since soon", "is no moment"),
-        ("flask export | true", "A file cannot be used"),
+        ("flask export --since soon", "is not a time"),
+        ("flask export --since 9999-12-31T23:59:59-14:00", "is not a time from 1970 to 9999"),
+        ("flask export --since 0001-01-01T00:00:00+14:00", "is not a time from 1970 to 9999"),
+        ("flask export > /dev/full", "A file cannot be used"),
     ],
 )
 def test_a_failure_is_one_line_and_leaves_nothing(
@@ -86,13 +95,54 @@ def test_a_failure_is_one_line_and_leaves_nothing(
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix in (".jsonl", ".part")) == ["x.jsonl"]
 
 
-def test_an_export_replaces_an_older_file_only_when_it_is_complete(source: Settings, tmp_path: Path) -> None:
-    (tmp_path / "x.jsonl").write_text("old")
-    refused = flask(tmp_path, "export", "--since", "1970-01-01", "x.jsonl", DB_PATH=str(tmp_path / "x.jsonl"))
-    assert refused.returncode == 1 and (tmp_path / "x.jsonl").read_text() == "old"
-    flask(tmp_path, "export", "x.jsonl", DB_PATH=str(source.sqlite_path))
+def test_an_export_never_replaces_a_database(source: Settings, tmp_path: Path) -> None:
+    before = source.sqlite_path.read_bytes()
+    refused = flask(tmp_path, "export", str(source.sqlite_path), DB_PATH=str(source.sqlite_path))
+    assert refused.returncode == 1 and "exists already" in refused.stderr
+    assert source.sqlite_path.read_bytes() == before
+
+
+@pytest.mark.parametrize("target", [">(cat > x.jsonl)", "/dev/stdout | cat > x.jsonl", "fifo & cat fifo > x.jsonl"])
+def test_an_export_is_written_into_a_pipe_that_has_a_name(source: Settings, tmp_path: Path, target: str) -> None:
+    answer = run(f"mkfifo fifo; flask export {target}; wait", tmp_path, DB_PATH=str(source.sqlite_path))
+    assert answer.returncode == 0, answer.stderr
     init_database(source)
     assert (tmp_path / "x.jsonl").read_bytes() == exported()
+    release()
+
+
+def test_an_export_into_the_storage_folder_is_refused(source: Settings) -> None:
+    init_database(source)
+    source.storage_dir.mkdir()
+    (source.storage_dir.parent / "link").symlink_to("output")
+    for folder in ("output", "link", "output/new", "link/../output"):
+        with pytest.raises(BackupFailed, match="is in STORAGE_DIR"):
+            export_to_file(source.storage_dir.parent / folder / "x.jsonl")
+    assert list(source.storage_dir.iterdir()) == []
+    release()
+
+
+def test_only_its_user_can_read_an_export(source: Settings, tmp_path: Path) -> None:
+    init_database(source)
+    before = os.umask(0)
+    export_to_file(tmp_path / "x.jsonl")
+    os.umask(before)
+    assert stat.S_IMODE((tmp_path / "x.jsonl").stat().st_mode) == 0o600
+    release()
+
+
+def die(*progress: object) -> None:
+    """Let the process kill itself."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_the_next_export_removes_what_a_killed_one_has_left(source: Settings, tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    init_database(source)
+    assert not in_fork(lambda: export_to_file(tmp_path / "made" / "x.jsonl", None, die))
+    [left] = (tmp_path / "made").iterdir()
+    export_to_file(tmp_path / "made" / "x.jsonl")
+    assert left.name.startswith(PREFIX) and os.listdir(tmp_path / "made") == ["x.jsonl"]
     release()
 
 

@@ -30,6 +30,10 @@ class Arrival:
         """The id of the record."""
         return str(self.fields[MODELS[self.table]._meta.primary_key.column_name])
 
+    def has_become(self, record: dict[str, Any]) -> bool:
+        """True if this record was made from this old row."""
+        return bool(record["fingerprint"] == self.fields["fingerprint"])
+
     def take(self, name: str, convert: Convert) -> Any:
         """The value of an old column for this service."""
         value, reason = convert(self.old[name])

@@ -8,11 +8,13 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from files.publishing import publish_file
 from files.refusals import storage_errors
 from files.storage import Storage, open_file, safe_name
 from maintenance.legacy.arrivals import Arrival
+from models import Loop
 
 PATHS = {"tracks": ("file_path_wav", "file_path_mp3"), "loops": ("result_path",)}
 SUFFIXES = {"file_path_wav": ".wav", "file_path_mp3": ".mp3"}
@@ -25,9 +27,32 @@ class Audio:
         self.storage, self.root = storage, root.resolve() if root else None
         self.copied = self.missing = 0
 
-    def copy(self, arrival: Arrival) -> None:
+    def columns(self, arrival: Arrival, record: dict[str, Any] | None) -> list[str]:
+        """The columns with paths that need a file; record: the columns of the record that is here already, or None.
+
+        A record that was made from this row needs a file where it has none. Work that has not ended gets its files from
+        its worker.
+        """
+        columns = PATHS.get(arrival.table, ())
+        if record is None:
+            return list(columns)
+        is_at_work = record.get("status", Loop.statuses.completed) not in Loop.statuses.final
+        if is_at_work or not arrival.has_become(record):
+            return []
+        return [column for column in columns if arrival.fields[column] and not self.storage.find(record[column])]
+
+    def copies(self, arrival: Arrival, columns: list[str]) -> dict[str, str]:
+        """The path of the copy that a record has in the storage folder, for each of these columns that has one."""
+        if self.root is None:
+            return {}
+        targets = {column: self._target(arrival, column) for column in columns}
+        present = {column: target for column, target in targets.items() if self.storage.find(target)}
+        self.missing += len(targets) - len(present)
+        return {column: self.storage.relative(target) for column, target in present.items()}
+
+    def copy(self, arrival: Arrival, columns: list[str]) -> None:
         """Copy the files of a record, unless they are there already. Raises StorageFull and StorageUnusable."""
-        for column in PATHS.get(arrival.table, ()):
+        for column in columns:
             source = self._source(arrival.fields[column])
             if source is not None:
                 self._copy(source, self._target(arrival, column))

@@ -1,5 +1,6 @@
 """Opens the old database to read it. Neither the file nor its -wal is ever changed."""
 
+import os
 import sqlite3
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -82,7 +83,11 @@ class OldDatabase:
 
 @contextmanager
 def open_old(path: Path) -> Generator[OldDatabase]:
-    """Open the old database. Raises Invalid if it is no such database or cannot be read."""
+    """Open the old database. Raises Invalid if it is no such database or cannot be read.
+
+    If the path is a link, the file that it names is opened: the -wal is beside that file.
+    """
+    path = Path(os.path.realpath(path))
     try:
         with closing(sqlite3.connect(_uri(path), timeout=BUSY_SECONDS, isolation_level=None, uri=True)) as connection:
             connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
@@ -106,4 +111,4 @@ def _uri(path: Path) -> str:
         raise Invalid(f"{path} is no SQLite database.")
     wal = path.with_name(f"{path.name}-wal")
     is_closed = head[18] == WAL_VERSION and not wal.exists()
-    return f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if is_closed else ''}"
+    return f"{path.as_uri()}?mode=ro{'&immutable=1' if is_closed else ''}"

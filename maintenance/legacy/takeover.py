@@ -1,7 +1,8 @@
 """`flask import-legacy`: every old row arrives, arrives changed, or is listed with the reason why it does not.
 
 The files are copied first, then one transaction writes all records. A run that was killed or refused can be repeated:
-a record knows by its fingerprint that it was made from an old row, so a second run adds nothing.
+a record knows by its fingerprint that it was made from an old row, so a second run adds no records. It adds the files
+of those that have none.
 """
 
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ from maintenance.legacy.audio import PATHS, Audio
 from maintenance.legacy.source import TABLES, Old, OldDatabase, open_old
 from maintenance.reports import Report, silent
 from maintenance.transfer import loading
-from models import Job, Track
-from records import rows
+from models import Job, Track, utc_now
+from records import rows, writes
 from records.commits import newest
 from records.tally import fold_tally
 from records.writes import placed
@@ -79,14 +80,13 @@ class Takeover:
         self._fallback = int(old.path.stat().st_mtime) * 1_000_000
 
     def copy_files(self) -> None:
-        """Copy the audio of records that are not here yet."""
+        """Copy the audio of records that are not here yet, or have no files here."""
         for table in PATHS:
             for batch in self._batches("copying files of", table, only_children=True):
                 arrivals = [arrival for old in batch if (arrival := self._arrival(table, old)) is not None]
                 present = _present(MODELS[table], [arrival.record_id for arrival in arrivals])
                 for arrival in arrivals:
-                    if arrival.record_id not in present:
-                        self.audio.copy(arrival)
+                    self.audio.copy(arrival, self.audio.columns(arrival, present.get(arrival.record_id)))
 
     def write(self) -> None:
         """Write all records in one transaction. Webhooks are not sent for them: their jobs ended long ago."""
@@ -130,16 +130,25 @@ class Takeover:
     def _new(self, table: str, arrivals: dict[str, Arrival]) -> list[Arrival]:
         """The arrivals that are not here yet."""
         model = MODELS[table]
-        for record_id, fingerprint in _present(model, list(arrivals)).items():
+        for record_id, record in _present(model, list(arrivals)).items():
             arrival = arrivals.pop(record_id)
-            if fingerprint == arrival.fields["fingerprint"]:
+            if arrival.has_become(record):
                 self.result.count(table, "present")
+                self._add_files(model, arrival, record)
             else:
                 reason = (
                     f"{model._meta.table_name} {record_id} exists here, and was not made from this row as it is now"
                 )
                 self.result.note(table, arrival.old, "left_out", reason)
         return list(arrivals.values())
+
+    def _add_files(self, model: Any, arrival: Arrival, record: dict[str, Any]) -> None:
+        """Let a record that arrived without its files name the copies of this run."""
+        copies = self.audio.copies(arrival, self.audio.columns(arrival, record))
+        if copies:
+            assignments = [writes.assign(model, column, name) for column, name in copies.items()]
+            key = (f"{model._meta.primary_key.column_name} = ?", (arrival.record_id,))
+            writes.update(model, [*assignments, writes.touched(utc_now())], [key])
 
     def _with_parents(self, table: str, arrivals: list[Arrival]) -> list[Arrival]:
         """The arrivals whose parent is here."""
@@ -166,7 +175,8 @@ class Takeover:
                 self.result.note(table, arrival.old, "changed", "; ".join(arrival.reasons))
 
 
-def _present(model: Any, ids: list[str]) -> dict[str, str | None]:
-    """The fingerprints of the records with these ids."""
-    place = rows.place(model, "fingerprint")
-    return {row[rows.key(model)]: row[place] for row in loading.existing(model, ids)} if ids else {}
+def _present(model: Any, ids: list[str]) -> dict[str, dict[str, Any]]:
+    """The columns of the records with these ids."""
+    names = [field.column_name for field in rows.fields(model)]
+    present = loading.existing(model, ids) if ids else ()
+    return {row[rows.key(model)]: dict(zip(names, row, strict=True)) for row in present}

@@ -11,19 +11,19 @@ An export has everything that a ledger must keep when it moves:
 What follows from the records is not in it: the tally, the search index, files.
 """
 
-import uuid
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from database import available_migrations, database, is_postgresql
+from database import available_migrations, bound_settings, database, is_postgresql
 from database.clock import database_now
 from database.snapshot import snapshot, stream
-from errors import Pruned
-from files.publishing import publish_file
+from errors import BackupFailed, Pruned
 from maintenance.reports import Report, silent
 from maintenance.transfer.form import FORMAT, MODELS, PROGRAM, RECORDS, line, shown
+from maintenance.workplace import publish_new, refuse_existing, workplace
 from models import EPOCH, MICROSECOND, Event, iso, microseconds
 from records import rows
 from records.commits import newest
@@ -33,17 +33,22 @@ REPORT_ROWS = 1000
 
 
 def export_to_file(path: Path, since: int | None = None, report: Report = silent) -> dict[str, Any]:
-    """Write an export to a file, which has its name only when it is complete and on disk. Returns what export() does.
+    """Write an export to a new file, which has its name only when it is complete and on disk.
 
-    Raises Pruned and OSError.
+    Returns what export() does. A pipe or a device is written directly. Raises BackupFailed if the file exists or
+    is in STORAGE_DIR, Pruned and OSError.
     """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with part.open("xb") as file:
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            return export(file, since, report)
+    refuse_existing(path)
+    if path.resolve().is_relative_to(bound_settings().storage_dir.resolve()):
+        raise BackupFailed(f"{path} is in STORAGE_DIR: choose another folder, as that one is served to clients.")
+    with workplace(path.parent) as work:
+        part = work / "export"
+        with open(part, "xb", opener=_private) as file:
             summary = export(file, since, report)
-        publish_file(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        publish_new(part, path)
     return summary
 
 
@@ -82,6 +87,11 @@ def select(model: Any, condition: str = "") -> str:
     return f"SELECT {rows.returned(model)} FROM {model._meta.table_name} {condition} ORDER BY {order}"
 
 
+def _private(path: str, flags: int) -> int:
+    """Open a new file that only this user can read: an export has the tokens of leases."""
+    return os.open(path, flags, 0o600)
+
+
 def _now() -> Any:
     (now,) = database.execute_sql(f"SELECT {database_now().sql}").fetchone()
     return EPOCH + now * MICROSECOND
@@ -111,11 +121,18 @@ def _lines(since: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _since(kind: str, since: int | None) -> tuple[str, list[int]]:
-    """The condition for rows that have changed since a moment, and its values. Events and deliveries never change."""
+    """The condition for rows that have changed since a moment, and its values. Events and deliveries never change.
+
+    A record that was taken over, or has come back from an archive, has an old updated_at and a new event.
+    """
     if since is None:
         return "", []
-    column = "updated_at" if kind in RECORDS else "created_at"
-    return f"WHERE {column} >= {database.param}", [since]
+    later = f">= {database.param}"
+    if kind not in RECORDS:
+        return f"WHERE created_at {later}", [since]
+    changed = f"SELECT {kind}_id FROM {kind} WHERE updated_at {later}"
+    named = f"SELECT entity_id FROM event WHERE entity = '{kind}' AND created_at {later}"
+    return f"WHERE {kind}_id IN ({changed} UNION {named})", [since, since]
 
 
 def _total(since: int | None) -> int:

@@ -23,6 +23,7 @@ HEADER: dict[str, tuple[type, ...]] = {
     "newest_event": (int,),
     "pruned_event": (int,),
 }
+HIGHEST_EVENT = 2**53 - 1  # far from the end of 64 bits: a database that has come to it can write no more events
 DELETED = ("entity", "entity_id", "deleted_at")
 
 
@@ -63,6 +64,8 @@ class Lines:
             raise wrong(self._number, "the export was made by another version of this program: update this one first")
         if header.keys() != HEADER.keys() or not all(type(header[name]) in types for name, types in HEADER.items()):
             raise wrong(self._number, f"the header must have {', '.join(HEADER)}")
+        if not 0 <= header["pruned_event"] <= header["newest_event"] <= HIGHEST_EVENT:
+            raise wrong(self._number, f"pruned_event and newest_event must be from 0 to {HIGHEST_EVENT}, in this order")
         return header
 
     def _lines(self) -> Iterator[Line]:
@@ -77,7 +80,10 @@ class Lines:
                 raise wrong(self._number, f"a {kind} must come before the lines of kind {KINDS[latest]}")
             latest = KINDS.index(kind)
             self._counts[kind] += 1
-            yield Line(self._number, kind, self._values(kind, fields))
+            line = Line(self._number, kind, self._values(kind, fields))
+            if kind in ("event", "delivery") and not 1 <= key(MODELS[kind], line) <= HIGHEST_EVENT:
+                raise wrong(self._number, f"event_id must be from 1 to {HIGHEST_EVENT}")
+            yield line
         raise Invalid(f"The file ends after line {self._number} and has no trailer: it is not complete. Export again.")
 
     def _parse(self, raw: bytes) -> tuple[Any, Fields]:
