@@ -152,6 +152,38 @@ def test_only_jobs_that_have_not_changed_for_so_long_leave(storage: Storage) -> 
     assert list(ledger_part.leaving(Rule(1001))) == ["a"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: jobs.retry("b"),
+        lambda: [jobs.retry("b"), jobs.claim("worker")],
+        lambda: loops.create(loop_id="more", track_id="b-t", duration=9),
+        lambda: tracks.update("b-t", metadata={"liked": True}),
+    ],
+)
+def test_a_job_that_changes_before_its_batch_stays(
+    storage: Storage, path: Path, monkeypatch: pytest.MonkeyPatch, change: Any
+) -> None:
+    age(1000)
+    monkeypatch.setattr(ledger_part, "leaving", lambda rule: [change(), *sorted(NAMES)][1:])
+    assert archive(path, Rule(1001)).moved == 2 and ids() == {"b"}
+
+
+def test_a_loop_that_is_ordered_after_the_rule_was_asked_keeps_its_job(
+    storage: Storage, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, change = ledger_part.still_leaving, [lambda: loops.create(loop_id="more", track_id="b-t", duration=9)]
+
+    def ask_and_change(*arguments: Any) -> list[str]:
+        matching = ask(*arguments)
+        if change:
+            change.pop()()
+        return matching
+
+    monkeypatch.setattr(ledger_part, "still_leaving", ask_and_change)
+    assert archive(path, everyone()).moved == 2 and ids() == {"b"}
+
+
 def test_a_job_that_came_back_stays_as_long_as_a_new_one(storage: Storage, path: Path) -> None:
     age(1000)
     assert archive(path, Rule(1001)).moved == 3 and unarchive(path).moved == 3

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def archive(path: Path, rule: Rule, files: bool = False, report: Report = silent
     Call it in a process in which no other thread uses the database. Raises Busy, Invalid, DatabaseUnusable, OSError.
     """
     with _mover(path, files, make=True) as mover:
-        return _move(mover, mover.leave, ledger.leaving(rule), ledger.count_leaving(rule), report)
+        leave = partial(mover.leave, rule)
+        return _move(mover, leave, ledger.leaving(rule), ledger.count_leaving(rule), report)
 
 
 def unarchive(path: Path, job_ids: Sequence[str] = (), report: Report = silent) -> Result:
@@ -171,12 +173,12 @@ class Mover:
         self.storage, self.archive, self.with_files = storage, opened, with_files
         self.files = ArchiveFiles(storage, opened)
 
-    def leave(self, job_ids: list[str], refused: dict[str, str]) -> int:
+    def leave(self, rule: Rule, job_ids: list[str], refused: dict[str, str]) -> int:
         """Move jobs into the archive. Returns their number. Adds those that the archive has to `refused`.
 
-        Jobs that change meanwhile stay.
+        Jobs that change meanwhile stay, and so do those that the rule does not match any more.
         """
-        return self._attempt(self._leave, job_ids, refused)
+        return self._attempt(partial(self._leave, rule), job_ids, refused)
 
     def come_back(self, job_ids: list[str], refused: dict[str, str]) -> int:
         """Move jobs into the ledger. Returns their number. Adds those that the ledger has to `refused`."""
@@ -201,9 +203,9 @@ class Mover:
                 job_ids = [job_id for job_id in job_ids if job_id not in taken]
         return 0
 
-    def _leave(self, job_ids: list[str]) -> dict[str, str]:
+    def _leave(self, rule: Rule, job_ids: list[str]) -> dict[str, str]:
         """Move these jobs into the archive, or none of them. Returns the jobs that the archive has."""
-        newest_event, versions = ledger.mark(), ledger.versions(job_ids)
+        newest_event, versions = ledger.mark(), ledger.versions(ledger.still_leaving(rule, job_ids))
         if len(versions) < len(job_ids):
             raise NoLongerSame(list(versions))
         rows = ledger.read(job_ids, newest_event)
@@ -211,10 +213,11 @@ class Mover:
         if taken:
             return taken
         with self._finished_after_refusal():
-            self._give_away(job_ids, versions, newest_event)
+            self._give_away(rule, versions, newest_event)
         return {}
 
-    def _give_away(self, job_ids: list[str], versions: ledger.Versions, newest_event: int) -> None:
+    def _give_away(self, rule: Rule, versions: ledger.Versions, newest_event: int) -> None:
+        job_ids = list(versions)
         paths = self.files.of_ledger(job_ids) if self.with_files else set()
         self.files.copy_out(paths)
         note = self.files.announce(job_ids, paths)
@@ -223,7 +226,7 @@ class Mover:
                 self.archive.show()
                 self.archive.clear()
                 self.archive.require_in_place()
-                unchanged = ledger.take_out(versions, newest_event)
+                unchanged = ledger.take_out(rule, versions, newest_event)
                 if len(unchanged) < len(job_ids):
                     raise NoLongerSame(unchanged)
         except NoLongerSame:
