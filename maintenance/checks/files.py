@@ -14,6 +14,7 @@ from files.pending import notes, upload_of
 from files.removals import paths_of, removal_notes
 from files.storage import PART_SECONDS, PARTS, Storage, is_file
 from maintenance.archive.database import Archive, open_archive
+from maintenance.archive.files import of_archive
 from maintenance.archive.notes import archives
 from maintenance.checks.faults import PAGE, Fault, Place
 from maintenance.housekeeping import HOURLY_SECONDS, REPOS
@@ -124,7 +125,7 @@ def _unnamed(storage: Storage, batch: Iterable[Path], opened: list[Archive]) -> 
     paths -= {path for path in paths if _is_of_lease(storage, path) or _is_log(storage, path)}
     paths -= named(storage, paths)
     for archive in opened:
-        paths -= _of_archive(storage, paths, archive)
+        paths -= of_archive(storage, paths, archive)
     is_moving = any(archive.begun() for archive in opened)  # then neither side may name the files of some jobs
     return set() if is_moving else paths | odd
 
@@ -140,15 +141,6 @@ def _is_log(storage: Storage, path: Path) -> bool:
     """True for the log of a job that exists."""
     kind, record_id = storage.owner(path) or ("", "")
     return kind == "job" and path == storage.log(record_id) and JobRepository().get_row(record_id) is not None
-
-
-def _of_archive(storage: Storage, paths: Iterable[Path], archive: Archive) -> set[Path]:
-    """Files that a record of the archive names, or that are in the folder of one."""
-    spellings = {name: path for path in paths for name in storage.spellings(path)}
-    owners = {path: owner for path in paths if (owner := storage.owner(path))}
-    return {spellings[name] for name in archive.named(list(spellings))} | {
-        path for path, (kind, record_id) in owners.items() if archive.has(kind, record_id)
-    }
 
 
 def _age(path: Path) -> float:
