@@ -298,6 +298,8 @@ def errors_of(path: Path) -> Iterator[None]:
     except peewee.DatabaseError as error:
         if "full" in str(error):
             raise StorageFull(f"The disk of the archive {path} is full: make room on it.") from None
+        if "locked" in str(error):
+            raise DatabaseUnusable(f"The archive {path} is locked by another program: close that program.") from None
         raise DatabaseUnusable(
             f"The archive {path} cannot be used ({error}): repair it, or choose another file for the archive."
         ) from None

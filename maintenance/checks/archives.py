@@ -59,6 +59,6 @@ def job_in_both(place: Place) -> Iterator[Fault]:
         with open_archive(path) as archive:
             last = ""
             while page := archive.job_ids(last, PAGE):
-                for job_id in present("job", page):
+                for job_id in sorted(archive.present(present("job", page))):  # it may have come back meanwhile
                     yield Fault("job_in_both", f"job {job_id} ({path})", "compare the two, and delete one of them")
                 last = page[-1]
