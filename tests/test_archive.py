@@ -1,6 +1,7 @@
 """The archive: jobs leave the ledger and come back with equal values."""
 
 import json
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -310,6 +311,19 @@ def test_a_dry_run_only_counts(storage: Storage, app: Flask, path: Path) -> None
     assert ids() == NAMES and not path.exists()
     assert "Example" in run.invoke(args=["archive", "--help"]).output
     assert run.invoke(args=["archive", "--older-than", "soon", "--to", "x"]).exit_code == 2
+
+
+@on_sqlite
+def test_the_regular_archive_writes_its_log_as_the_service_does(storage: Storage, ledger: Settings, path: Path) -> None:
+    age(1000)
+    archive(path, Rule(1001))
+    jobs.create(job_id="a", prompt="another", status="completed")
+    age(1000)
+    env = clean_environment(
+        DATABASE_URL=ledger.database_url, STORAGE_DIR=str(storage.root), ARCHIVE_AFTER="1s", LOG_FORMAT="json"
+    )
+    done = subprocess.run(regular.COMMAND, env=env, cwd=regular.ROOT, capture_output=True, text=True)
+    assert "job a stays in the ledger" in json.loads(done.stderr)["message"] and done.returncode == 0
 
 
 @on_sqlite

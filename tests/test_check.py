@@ -276,6 +276,19 @@ def test_fix_finishes_a_move_whose_mark_is_lost(healthy: Healthy) -> None:
 
 
 @on_sqlite
+def test_an_archive_that_is_away_keeps_no_other_move_unfinished(healthy: Healthy) -> None:
+    kill_a_move(*healthy)
+    (healthy.folder / "archive.db").rename(healthy.folder / "away.db")
+    make_job(healthy.storage, "d")
+    with pytest.MonkeyPatch.context() as patched:
+        kill_at(patched, ledger_part, "take_out", is_after=True)
+        run_until_killed(lambda: archive(healthy.folder / "other.db", everyone()))
+    faults = {fault.name: fault for fault in check()}
+    assert "move it back: a process was killed" in faults["missing_archive"].advice
+    assert fix(list(faults.values())) == [faults["unfinished_move"]] and ids(healthy.folder / "other.db") == {"d"}
+
+
+@on_sqlite
 def test_the_checks_of_archives_keep_no_move_waiting(healthy: Healthy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notes, "only_mover", lambda *_: pytest.fail("a move that begins now would be refused"))
     assert check() == []
