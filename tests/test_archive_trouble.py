@@ -258,7 +258,7 @@ def test_what_is_no_archive_is_refused_and_named(
     assert str(path) in str(refusal.value) and "choose another file" in str(refusal.value)
     with pytest.raises(LedgerError):
         unarchive(path)
-    assert ids() == NAMES and "DB_PATH" not in str(refusal.value)
+    assert ids() == NAMES and "DB_PATH" not in str(refusal.value) and notes.archives(storage) == []
 
 
 @on_sqlite
