@@ -75,12 +75,19 @@ def unarchive(path: Path, job_ids: tuple[str, ...], as_json: bool) -> None:
 
 
 def _print(result: Any, as_json: bool) -> None:
-    """Print a result. Raises Conflict if some jobs stay."""
+    """Print a result. Raises Conflict if some jobs stay, or if files of them are missing."""
     if as_json:
         print_json(result.as_dict())
     else:
         click.echo(f"moved {result.moved} jobs ({result.archive})")
         if result.refused:
             print_table(["job", "why it stays"], list(result.refused.items()))
+        if result.missing:
+            print_table(["missing file"], [[name] for name in result.missing])
     if result.refused:
         raise Conflict(f"{len(result.refused)} jobs were not moved: the output has the reason for each.")
+    if result.missing:
+        raise Conflict(
+            f"{len(result.missing)} files are missing: they should be in the folder {result.archive}.files beside the "
+            "archive. Copy them into STORAGE_DIR."
+        )

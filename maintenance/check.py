@@ -1,5 +1,6 @@
 """Checks the ledger, and repairs what can be repaired without deleting anything."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -9,11 +10,12 @@ import cysqlite
 from database import AWAY, bound_settings, prepare_database
 from errors import LedgerError
 from files.storage import Storage
-from maintenance.archive.moves import finish_unfinished, require_ledger
+from maintenance.archive.moves import require_ledger
 from maintenance.checks import archives, database, files, work
 from maintenance.checks.faults import Fault, Find, Place
 from maintenance.reports import Report, silent
 
+log = logging.getLogger("ledger.check")
 CHECKS: tuple[Find, ...] = (
     database.damaged_database,
     database.wrong_schema,
@@ -63,23 +65,36 @@ def fix(faults: list[Fault]) -> list[Fault]:
     Returns the faults that are repaired. Nothing is deleted.
     """
     storage, names = Storage(bound_settings()), {fault.name for fault in faults}
-    repairs: dict[str, Callable[[], object]] = {
+    repairs: dict[str, Callable[[], bool | None]] = {
         "wrong_tally": database.rebuild_tally,
         "incomplete_search": database.complete_search,
         "stuck_lease": work.requeue,
-        "unfinished_move": lambda: finish_unfinished(storage),
+        "unfinished_move": lambda: archives.finish_moves(storage),
     }
-    for name in (name for name in repairs if name in names):
-        repairs[name]()
-    return [fault for fault in faults if fault.name in repairs or files.quarantine(storage, fault)]
+    worked = {name for name, repair in repairs.items() if name in names and _has_worked(repair)}
+    return [fault for fault in faults if fault.name in worked or files.quarantine(storage, fault)]
+
+
+def _has_worked(repair: Callable[[], bool | None]) -> bool:
+    """Run a repair. False if it failed: its fault stays, with its advice."""
+    try:
+        return repair() is not False
+    except (LedgerError, *AWAY, cysqlite.DatabaseError, OSError) as error:
+        log.warning("a repair has failed: %s", " ".join(str(error).split()))
+        return False
 
 
 def _found(find: Find, place: Place) -> list[Fault]:
     """What a check finds. A check that cannot read what it needs finds that."""
     try:
-        return list(islice(find(place), MOST))
+        faults = list(islice(find(place), MOST + 1))
     except (LedgerError, *AWAY, cysqlite.DatabaseError, OSError) as error:
         return [Fault("unreadable", find.__name__, f"this check cannot be made: {' '.join(str(error).split())}")]
+    if len(faults) > MOST:
+        faults[MOST] = Fault(
+            "more_faults", find.__name__, f"there are more than {MOST}: repair these, then check again"
+        )
+    return faults
 
 
 def _reported(finds: tuple[Find, ...], what: str, report: Report) -> Iterator[Find]:

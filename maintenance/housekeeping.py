@@ -5,11 +5,12 @@ import threading
 import time
 from datetime import timedelta
 
-from database import database, is_postgresql
+from database import AWAY, database, is_postgresql
 from database.hints import skip_locked
 from errors import LedgerError
 from files.leftovers import remove_leftovers
 from files.storage import Storage
+from maintenance.archive.files import of_archives
 from maintenance.archive.moves import finish_unfinished
 from maintenance.clock import WatchedClock
 from maintenance.periodic import Periodic
@@ -23,6 +24,7 @@ from settings import get_settings
 log = logging.getLogger("ledger.housekeeping")
 SECONDS = 2.0
 HOURLY_SECONDS = 3600.0
+FINISH_SECONDS = 60.0  # between two attempts to finish a move whose archive cannot be used
 STEADY_SECONDS = 3600.0  # for which the clock must have run evenly before its word deletes something
 AHEAD = timedelta(days=1)  # rows from so far in the future were written while the clock was wrong
 LARGE = 10_000  # jobs
@@ -52,6 +54,7 @@ class Housekeeping:
         self.storage, self.stopping, self.delivery_limit = storage, stopping, delivery_limit
         self.clock = WatchedClock()
         self._hourly_at = self._finish_at = time.monotonic()
+        self._problem = ""  # why a move could not be finished
 
     def run(self) -> None:
         """Run one round."""
@@ -66,7 +69,7 @@ class Housekeeping:
             self._hourly_at = time.monotonic() + HOURLY_SECONDS
             optimise()
             self.remove_old_parts()
-            remove_leftovers(self.storage)
+            remove_leftovers(self.storage, of_archives)
 
     def forget_old(self) -> None:
         """Delete old events and deliveries, once the clock has run evenly for an hour: until then it may be wrong.
@@ -90,16 +93,20 @@ class Housekeeping:
                 log.warning("%s %s: its worker was lost; it is %s", repo.name, record.record_id, record.status)
 
     def finish_move(self) -> None:
-        """Finish a move to or from an archive whose process was killed. After a failure it tries again in an hour.
+        """Finish a move to or from an archive whose process was killed. After a failure it tries again in a minute.
 
-        It comes before forget_old(), because the events say what must be done.
+        It comes before forget_old(), because the events say what must be done. A failure does not hold up the rest.
         """
         if time.monotonic() >= self._finish_at:
             try:
                 finish_unfinished(self.storage)
-            except LedgerError as error:
-                self._finish_at = time.monotonic() + HOURLY_SECONDS
-                log.warning("a move to or from an archive is not finished: %s", error)
+            except (LedgerError, OSError, *AWAY) as error:
+                self._finish_at = time.monotonic() + FINISH_SECONDS
+                if str(error) != self._problem:
+                    log.warning("a move to or from an archive is not finished: %s", error)
+                self._problem = str(error)
+            else:
+                self._problem = ""
 
     def remove_old_parts(self) -> None:
         """Remove old unfinished files, unless they belong to an attempt that has a lease."""

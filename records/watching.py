@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from errors import NotFound, Pruned
+from models import Event
 from records import rows
 from records.events import Feed
 from records.leases import WorkRepository
@@ -70,7 +71,10 @@ class Watcher:
         return not self.is_final(state) if self.ids else self._repo.statuses.is_active(state.status)
 
     def _read_all(self) -> list[State]:
-        """The states that differ from those noticed before. Named records that do not exist any more are deleted."""
+        """The states that differ from those noticed before.
+
+        The newest event of a named record that does not exist any more says whether it is deleted or in an archive.
+        """
         if self.ids:
             ids = list(filter(str.isascii, self.ids))  # no record has another one, and a database refuses broken text
             read = self._repo.get_rows(ids) if ids else []
@@ -79,7 +83,7 @@ class Watcher:
             read = self._repo.page_rows(Page(limit=MOST), active)
         states = [self._of_row(row) for row in read]
         gone = self.states.keys() - {state.record_id for state in states}
-        states += [self.states[record_id]._replace(status=DELETED) for record_id in gone & self.ids]
+        states += [self._last(record_id) for record_id in sorted(gone & self.ids)]
         return [state for state in states if self._notice(state)]
 
     def _notice(self, state: State) -> bool:
@@ -93,14 +97,27 @@ class Watcher:
             del self.states[state.record_id]
         return True
 
+    def _last(self, record_id: str) -> State:
+        """The state of a record that does not exist any more."""
+        own = Event.select().where(Event.entity == self._repo.name, Event.entity_id == record_id)
+        event = own.order_by(Event.event_id.desc()).first()
+        if event is None:
+            return self.states[record_id]._replace(status=DELETED)
+        return self._of_event(record_id, event.change, event.data)
+
     def _of_row(self, row: rows.Row) -> State:
         names = ("status", "progress", "message", "error")
         return State(row[rows.key(self._repo.model)], *(row[rows.place(self._repo.model, name)] for name in names))
 
     def _state(self, event: dict[str, Any]) -> State | None:
         """The state in an event; None if it is about another record."""
-        record_id, data = event["entity_id"], event["data"]
+        record_id = event["entity_id"]
         if event["entity"] != self._repo.name or (self.ids and record_id not in self.ids):
             return None
-        status = DELETED if event["change"] == "deleted" else data["status"]
+        return self._of_event(record_id, event["change"], event["data"])
+
+    @staticmethod
+    def _of_event(record_id: str, change: str, data: dict[str, Any]) -> State:
+        is_deleted = change == "deleted" and not data.get("archived")  # in an archive, it keeps its status
+        status = DELETED if is_deleted else data["status"]
         return State(record_id, status, data["progress"], data["message"], data["error"])

@@ -3,10 +3,11 @@
 import json
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from database import to_json
+from database import AWAY, to_json
 from files.publishing import make_folder, publish
 from models import Job, new_id
 from repos import JobRepository, TrackRepository
@@ -87,6 +88,14 @@ class SongAttempt(Attempt):
     def _follow_encoder(self, line: str) -> None:
         percent = percent_of(line) or 0
         self.report("exporting", 100 - ENCODING_SHARE + percent * (ENCODING_SHARE - 1) // 100, line)
+
+    def _tidy(self, outcome: str) -> None:
+        """Remove the files of an attempt without a result; of a job that was deleted meanwhile, the log, too."""
+        super()._tidy(outcome)
+        with suppress(*AWAY):
+            if outcome == "lost" and self.repo.get_by_id(self.record.job_id) is None:
+                self.storage.remove([self._log])
+                self.storage.remove_empty("job", self.record.job_id)
 
     def _complete(self, inputs: Inputs, encoded: list[dict[str, Any]]) -> str:
         tracks = [self._track(track) for track in encoded]

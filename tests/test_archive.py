@@ -1,6 +1,7 @@
 """The archive: jobs leave the ledger and come back with equal values."""
 
 import json
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from errors import Busy, DatabaseUnusable, Invalid, NotFound
 from files.storage import Storage
 from maintenance.archive import ledger as ledger_part
 from maintenance.archive import notes, regular
-from maintenance.archive.database import archive_settings
-from maintenance.archive.files import ArchiveFiles
+from maintenance.archive.files import ArchiveFiles, files_folder
 from maintenance.archive.ledger import Rule
+from maintenance.archive.making import archive_settings
 from maintenance.archive.moves import archive, unarchive
 from maintenance.check import check
 from models import Delivery, Event
@@ -24,7 +25,7 @@ from records.commits import newest
 from records.tally import tally
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
-from tests.archives import events, everyone, execute, ids, make_job, stored, values
+from tests.archives import age, events, everyone, execute, ids, make_job, stored, values
 from tests.conftest import matching_ids, on_sqlite, thorough, wait_for
 from tests.service import clean_environment
 from tests.test_commands import flask
@@ -51,13 +52,14 @@ def path(tmp_path: Path) -> Path:
 
 def test_jobs_leave_and_come_back_with_equal_values(storage: Storage, path: Path) -> None:
     before, history, files = values(), events(), stored(storage.root)
-    assert archive(path, everyone(), files=True).as_dict() == {"archive": str(path), "moved": 3, "refused": {}}
+    result = {"archive": str(path), "moved": 3, "refused": {}, "missing": []}
+    assert archive(path, everyone(), files=True).as_dict() == result
     assert ids() == set() and ids(path) == NAMES and stored(storage.root) == {}
-    assert stored(path.with_suffix(".files")) == files
+    assert stored(files_folder(path)) == files
     assert unarchive(path).moved == 3 and ids(path) == set()
     assert values() == before and stored(storage.root) == files
     assert {number: event for number, event in events().items() if number in history} == history
-    assert stored(path.with_suffix(".files")) == {} and notes.archives(storage) == []
+    assert stored(files_folder(path)) == {} and notes.archives(storage) == []
 
 
 @pytest.mark.timeout(1800)
@@ -119,8 +121,8 @@ def test_a_job_that_changes_while_it_is_moved_stays(
     assert archive(path, everyone(), files=True).moved == 2
     assert ids() == {"b"} and ids(path) == {"a", "c"}
     assert stored(storage.root) == {name: text for name, text in files.items() if "/b/" in name or "/b-" in name}
-    assert {*stored(storage.root), *stored(path.with_suffix(".files"))} == set(files)
-    assert not {*stored(storage.root)} & {*stored(path.with_suffix(".files"))}
+    assert {*stored(storage.root), *stored(files_folder(path))} == set(files)
+    assert not {*stored(storage.root)} & {*stored(files_folder(path))}
 
 
 @pytest.mark.parametrize(
@@ -134,13 +136,6 @@ def test_a_job_that_changes_while_it_is_moved_stays(
 def test_unfinished_and_leased_work_stays(storage: Storage, path: Path, statement: str) -> None:
     execute(statement)
     assert archive(path, everyone()).moved == 2 and ids() == {"b"}
-
-
-def age(moment: int) -> None:
-    """Let nothing have changed since a moment."""
-    for table in ("job", "track", "loop"):
-        execute(f"UPDATE {table} SET updated_at = ?", moment)
-    execute("UPDATE event SET created_at = ?", moment)
 
 
 def test_only_jobs_that_have_not_changed_for_so_long_leave(storage: Storage) -> None:
@@ -176,7 +171,7 @@ def test_a_file_that_another_job_names_stays(storage: Storage, path: Path) -> No
     tracks.create(track_id="b-2", job_id="b", file_path_wav=str(storage.root / "song.wav"))
     execute("UPDATE job SET status = 'pending' WHERE job_id = 'b'")
     archive(path, everyone(), files=True)
-    folder = path.with_suffix(".files")
+    folder = files_folder(path)
     assert stored(storage.root)["song.wav"] == stored(folder)["song.wav"] == b"shared"
     unarchive(path)
     assert stored(storage.root)["song.wav"] == b"shared" and stored(folder) == {}
@@ -190,12 +185,12 @@ def test_a_file_that_two_archived_jobs_name_stays_until_both_are_back(storage: S
     archive(path, everyone(), files=True)
     for name, files_left in (("a", {"song.wav"}), ("b", set())):
         unarchive(path, [name])
-        assert {file for file in stored(path.with_suffix(".files")) if file == "song.wav"} == files_left
+        assert {file for file in stored(files_folder(path)) if file == "song.wav"} == files_left
         assert stored(storage.root)["song.wav"] == b"shared"
 
 
 def test_a_file_is_never_overwritten(storage: Storage, path: Path) -> None:
-    other = path.with_suffix(".files") / "jobs" / "a" / "generator.log"
+    other = files_folder(path) / "jobs" / "a" / "generator.log"
     other.parent.mkdir(parents=True)
     other.write_text("another")
     assert set(archive(path, everyone(), files=True).refused) == {"a"} and ids() == {"a"}
@@ -213,7 +208,7 @@ def test_a_file_that_is_removed_meanwhile_is_left_out(
     copy_out = ArchiveFiles.copy_out
     monkeypatch.setattr(ArchiveFiles, "copy_out", remove_first)
     assert archive(path, everyone(), files=True).moved == 3
-    assert len(stored(path.with_suffix(".files"))) == 8
+    assert len(stored(files_folder(path))) == 8
 
 
 @on_sqlite
@@ -273,9 +268,9 @@ def test_a_note_that_is_right_is_not_written_again(
     archive(path, everyone())
     with notes.only_mover(storage):
         notes.begin(storage, path)
-        monkeypatch.setattr(Path, "write_bytes", lambda *_: pytest.fail("the note is empty for a moment"))
+        monkeypatch.setattr(Path, "write_bytes", lambda *_: pytest.fail("the note is written again"))
         notes.begin(storage, path)
-    assert notes.archives(storage) == [path] and notes.unfinished(storage) == path
+    assert notes.archives(storage) == notes.unfinished(storage) == [path]
 
 
 @on_sqlite
@@ -319,6 +314,19 @@ def test_a_dry_run_only_counts(storage: Storage, app: Flask, path: Path) -> None
 
 
 @on_sqlite
+def test_the_regular_archive_writes_its_log_as_the_service_does(storage: Storage, ledger: Settings, path: Path) -> None:
+    age(1000)
+    archive(path, Rule(1001))
+    jobs.create(job_id="a", prompt="another", status="completed")
+    age(1000)
+    env = clean_environment(
+        DATABASE_URL=ledger.database_url, STORAGE_DIR=str(storage.root), ARCHIVE_AFTER="1s", LOG_FORMAT="json"
+    )
+    done = subprocess.run(regular.COMMAND, env=env, cwd=regular.ROOT, capture_output=True, text=True)
+    assert "job a stays in the ledger" in json.loads(done.stderr)["message"] and done.returncode == 0
+
+
+@on_sqlite
 def test_housekeeping_archives_regularly_in_a_process_of_its_own(
     storage: Storage, ledger: Settings, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,7 +336,7 @@ def test_housekeeping_archives_regularly_in_a_process_of_its_own(
     monkeypatch.setattr("maintenance.archive.regular.SECONDS", 0.01)
     stopping = threading.Event()
     thread = regular.start(stopping)
-    wait_for(lambda: ids() == set(), 60)
+    wait_for(lambda: ids(path) == NAMES, 60)
     stopping.set()
     thread.join(30)
-    assert ids(path) == NAMES and stored(storage.root)
+    assert not ids() and stored(storage.root)

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from files.storage import Storage
+from maintenance.archive import files as files_part
 from maintenance.archive import ledger as ledger_part
 from maintenance.archive import moves
 from maintenance.archive.database import Archive
+from maintenance.archive.files import files_folder
 from maintenance.archive.moves import archive, finish_unfinished, unarchive
 from repos import JobRepository
 from settings import Settings
@@ -77,7 +79,7 @@ MORE: list[tuple[Any, str]] = [
     (Archive, "show"),
     (Archive, "clear"),
     (moves.ArchiveFiles, "copy_out"),
-    (moves.ArchiveFiles, "remove"),
+    (files_part, "remove_unnamed"),
 ]
 STEPS += [(owner, name, is_after) for owner, name in MORE[: thorough(4, 0)] for is_after in (False, True)]
 
@@ -98,7 +100,7 @@ def test_a_move_that_is_killed_at_a_step_is_finished_later(
     if path.exists():
         unarchive(path)
     assert values() == before and stored(storage.root) == files
-    assert stored(path.with_suffix(".files")) == {}
+    assert stored(files_folder(path)) == {}
 
 
 def run_until_killed(move: Callable[[], object]) -> None:

@@ -4,27 +4,32 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import cysqlite
 import pytest
 from flask import Flask
 
-from database import bind, database, is_postgresql
+from database import bind, bound_settings, database, is_postgresql
+from errors import DatabaseUnusable
 from files.storage import Storage
 from maintenance import check as checking
 from maintenance.archive import ledger as ledger_part
 from maintenance.archive import notes
 from maintenance.archive.moves import archive
 from maintenance.check import check, fix
-from maintenance.checks.files import NEARLY_FULL_BYTES, QUARANTINE
+from maintenance.checks.faults import Place
+from maintenance.checks.files import NEARLY_FULL_BYTES, QUARANTINE, unnamed_file
+from maintenance.checks.fresh import differences
 from models import Job, utc_now
 from records.indexing import index_batch
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from tests.archives import everyone, execute, ids, make_job, stored
-from tests.conftest import matching_ids, on_sqlite
+from tests.conftest import matching_ids, on_postgresql, on_sqlite
 from tests.test_archive_killed import kill_at, run_until_killed
 from tests.test_commands import flask
 
@@ -156,7 +161,7 @@ def test_a_file_that_is_no_database_is_a_fault(ledger: Settings, tmp_path: Path)
     (tmp_path / "none.db").write_text("this is no database" * 100)
     done = flask(tmp_path, "check", "--json", **env)
     assert done.returncode == 1 and [fault["fault"] for fault in json.loads(done.stdout)["faults"]] == [
-        "damaged_database"
+        "unusable_database"
     ]
 
 
@@ -234,3 +239,79 @@ def test_the_command_says_what_is_wrong_and_ends_with_1(healthy: Healthy, app: F
     assert done.exit_code == 1 and json.loads(done.stdout)["faults"][0]["about"] == "x.wav"
     assert run.invoke(args=["check", "--fix"]).exit_code == 0
     assert "Example" in run.invoke(args=["check", "--help"]).output
+
+
+@on_sqlite
+def test_faults_beyond_the_limit_are_not_forgotten(
+    healthy: Healthy, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "MOST", 1)
+    for name in ("x.wav", "y.wav"):
+        make_old(healthy.storage.root / name)
+    run = app.test_cli_runner()
+    done = run.invoke(args=["check", "--fix"])
+    assert done.exit_code == 1 and "more_faults\tunnamed_file\tthere are more than 1" in done.stdout
+    assert run.invoke(args=["check", "--fix"]).exit_code == 0 and check() == []
+
+
+@on_sqlite
+def test_a_repair_that_fails_is_not_called_one(healthy: Healthy, monkeypatch: pytest.MonkeyPatch) -> None:
+    kill_a_move(*healthy)
+    faults = check()
+    with monkeypatch.context() as patched:
+        patched.setattr("maintenance.archive.database.BUSY_SECONDS", 0)
+        with closing(cysqlite.Connection(str(healthy.folder / "archive.db"))) as other:
+            other.execute("BEGIN IMMEDIATE").fetchall()
+            assert fix(faults) == []
+            other.execute("ROLLBACK").fetchall()
+    assert fix(faults) == faults and check() == []
+
+
+@on_sqlite
+def test_fix_finishes_a_move_whose_mark_is_lost(healthy: Healthy) -> None:
+    kill_a_move(*healthy)
+    for mark in (healthy.storage.root / ".archives").glob("*.moving"):
+        mark.unlink()
+    assert [fault.name for fault in fix(check())] == ["unfinished_move"] and check() == []
+
+
+@on_sqlite
+def test_an_archive_that_is_away_keeps_no_other_move_unfinished(healthy: Healthy) -> None:
+    kill_a_move(*healthy)
+    (healthy.folder / "archive.db").rename(healthy.folder / "away.db")
+    make_job(healthy.storage, "d")
+    with pytest.MonkeyPatch.context() as patched:
+        kill_at(patched, ledger_part, "take_out", is_after=True)
+        run_until_killed(lambda: archive(healthy.folder / "other.db", everyone()))
+    faults = {fault.name: fault for fault in check()}
+    assert "move it back: a process was killed" in faults["missing_archive"].advice
+    assert fix(list(faults.values())) == [faults["unfinished_move"]] and ids(healthy.folder / "other.db") == {"d"}
+
+
+@on_sqlite
+def test_the_checks_of_archives_keep_no_move_waiting(healthy: Healthy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "only_mover", lambda *_: pytest.fail("a move that begins now would be refused"))
+    assert check() == []
+
+
+@on_sqlite
+def test_a_file_with_a_name_that_is_in_quarantine_gets_another(healthy: Healthy) -> None:
+    for _ in range(3):
+        make_old(healthy.storage.root / "x.wav")
+        assert len(fix(check())) == 1
+    assert set(stored(healthy.storage.root / QUARANTINE)) == {"x.wav", "x.wav.1", "x.wav.2"}
+
+
+def test_a_page_of_files_needs_few_statements(healthy: Healthy, statements: list[str]) -> None:
+    for number in range(30):
+        make_job(healthy.storage, f"n{number}")
+    statements.clear()
+    assert list(unnamed_file(Place(bound_settings(), healthy.storage))) == [] and len(statements) <= 10
+
+
+@on_postgresql
+def test_a_role_that_may_not_create_a_schema_learns_what_to_grant(healthy: Healthy) -> None:
+    execute("SET ROLE pg_monitor")
+    with pytest.raises(DatabaseUnusable, match='GRANT CREATE ON DATABASE "t.*" TO "pg_monitor"'):
+        list(differences())
+    execute("RESET ROLE")

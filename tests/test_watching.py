@@ -11,11 +11,13 @@ from commands.jobs import jobs
 from commands.loops import loops
 from database import database
 from errors import NotFound
+from files.storage import Storage
 from models import Event, Job, Loop
 from records.events import Feed
 from records.watching import State, Watcher
 from repos import JobRepository, LoopRepository
 from settings import Settings
+from tests.archives import move_only_the_rows
 
 repo = JobRepository()
 
@@ -64,6 +66,14 @@ def test_a_job_that_is_deleted_is_over(feed: Feed, job: Job) -> None:
     watcher = started(feed, "job-1")
     repo.delete("job-1")
     assert [state.status for state in seen(watcher, 1)] == ["deleted"] and watcher.is_over()
+
+
+def test_a_job_that_goes_into_an_archive_keeps_its_status(feed: Feed, job: Job, ledger: Settings) -> None:
+    watcher = started(feed, "job-1")
+    repo.update("job-1", status="completed")
+    move_only_the_rows(Storage(ledger), "job-1")
+    assert seen(watcher, 1)[-1].status == "completed" and watcher.is_over()
+    assert watcher.changes(0.2) == [] and watcher.states["job-1"].status == "completed"
 
 
 def test_without_names_every_running_job_is_followed(feed: Feed, job: Job) -> None:

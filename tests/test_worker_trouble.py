@@ -94,7 +94,7 @@ def test_a_job_deleted_while_it_runs_leaves_nothing(studio: Settings, monkeypatc
     wait_for(lambda: jobs.get_by_id(job.job_id).progress > 0, 30)
     jobs.delete(job.job_id)
     working.join(30)
-    assert not working.is_alive() and Job.select().count() == 0
+    assert not working.is_alive() and Job.select().count() == 0 and stored(studio) == set()
 
 
 @pytest.mark.parametrize("answers_again", [True, False])

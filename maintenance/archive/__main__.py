@@ -1,5 +1,6 @@
 """Moves jobs that are older than ARCHIVE_AFTER into the archive beside the database: python -m maintenance.archive."""
 
+import logging
 import os
 import sys
 
@@ -9,18 +10,21 @@ from files.child import die_with_parent, use_remembered_cores
 from maintenance.archive.ledger import Rule
 from maintenance.archive.moves import archive
 from maintenance.archive.regular import regular_path
+from maintenance.logs import log_to_stderr
 from models import microseconds, utc_now
 from settings import get_settings
 
+log = logging.getLogger("ledger.archive")
 NICENESS = 10  # requests come first
 
 
 def main() -> None:
-    """Archive once. If another process is moving jobs, end at once. Raises what archive() raises."""
+    """Archive once. If another process is moving jobs, end soon. Raises what archive() raises."""
     die_with_parent()
     use_remembered_cores()
     os.nice(NICENESS)
     settings = get_settings()
+    log_to_stderr(settings)
     if settings.archive_after is None:
         return
     init_database(settings)
@@ -29,11 +33,12 @@ def main() -> None:
     except Busy:
         return
     for job_id, reason in result.refused.items():
-        print(f"job {job_id} stays in the ledger: {reason}", file=sys.stderr)
+        log.warning("job %s stays in the ledger: %s", job_id, reason)
 
 
 if __name__ == "__main__":
     try:
         main()
     except (LedgerError, OSError, *AWAY) as error:
-        sys.exit(f"Old jobs cannot be archived: {' '.join(str(error).split())}")
+        log.warning("old jobs cannot be archived: %s", " ".join(str(error).split()))
+        sys.exit(1)

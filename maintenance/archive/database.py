@@ -2,12 +2,12 @@
 
 The tables moving_job, moving_track, moving_loop and moving_event have the rows of one batch, and `moving` says where
 they go. Readers of the archive do not see these tables. So a batch is on disk before the ledger gives it away, and the
-last commit only shows it.
+last commit only shows it. moving_file has the files that leave the storage folder after that commit.
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,15 +15,14 @@ import cysqlite
 import peewee
 from peewee import __exception_wrapper__ as exceptions_of_peewee  # type: ignore[attr-defined]
 
-from database import HISTORY, MIGRATIONS, bind, bound_settings, init_database
-from errors import DatabaseUnusable, NotFound
+from database import HISTORY, MIGRATIONS
+from errors import DatabaseUnusable, NotFound, StorageFull
 from maintenance.archive import rows
 from maintenance.archive.rows import OF_JOBS, RECORDS, TABLES, Rows
-from records.indexing import index_batch, jobs_behind
-from settings import Settings
 
 BUSY_SECONDS = 10
-PRAGMAS = ("journal_mode = WAL", "foreign_keys = 1", "trusted_schema = 0", "recursive_triggers = 1", "mmap_size = 0")
+APPLICATION = 0x4C454441  # PRAGMA application_id of an archive; a ledger has 0
+PRAGMAS = ("foreign_keys = 1", "trusted_schema = 0", "recursive_triggers = 1", "mmap_size = 0")
 LEAVE, RETURN = "to the archive", "to the ledger"
 MOVED_JOBS = "SELECT job_id FROM moving_job"
 
@@ -39,52 +38,65 @@ class Move(NamedTuple):
 class Archive:
     """One connection to an archive. It is used by one thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Open an archive that exists. Raises NotFound, DatabaseUnusable."""
+    def __init__(self, path: Path, is_mover: bool = False) -> None:
+        """Open an archive that exists; only a mover may change it. Raises NotFound, DatabaseUnusable."""
         if not path.is_file():
             raise NotFound(f"There is no archive {path}.")
         self.path = path
-        with self._errors():
+        with errors_of(path):
             self._connection = cysqlite.Connection(str(path), timeout=BUSY_SECONDS)
-            try:
-                for pragma in PRAGMAS:
-                    self._connection.execute(f"PRAGMA {pragma}")
-                self._require_schema()
-            except BaseException:
-                self._connection.close()
-                raise
-        self._inode = os.stat(path).st_ino
+        try:
+            for pragma in (*PRAGMAS, "journal_mode = WAL" if is_mover else "query_only = 1"):
+                self._execute(f"PRAGMA {pragma}")
+            self._require_schema()
+            self._inode = os.stat(path).st_ino
+        except BaseException:
+            self._connection.close()
+            raise
 
     def close(self) -> None:
-        """Close the connection. Without a move that is not finished, no table of a move stays."""
-        with exceptions_of_peewee:
-            if self._has_tables() and self.begun() is None:
-                with self.transaction():
-                    for table in ("moving", *(f"moving_{table}" for table in TABLES)):
-                        self._execute(f"DROP TABLE {table}")
+        """Close the connection."""
+        with errors_of(self.path):
             self._connection.close()
+
+    def drop_tables(self) -> None:
+        """Drop the tables of moves, unless a move is unfinished. Only for the process that has the lock of movers."""
+        with self.transaction():
+            if self._has_tables() and self.begun() is None and not self.moved_files():
+                for table in ("moving", "moving_file", *(f"moving_{table}" for table in TABLES)):
+                    self._execute(f"DROP TABLE {table}")
 
     @contextmanager
     def transaction(self, is_durable: bool = True) -> Iterator[None]:
         """A transaction. is_durable: it is on disk after the block; otherwise a power cut may undo it, but no kill."""
         self._execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
-        with exceptions_of_peewee:
-            self._execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._execute("ROLLBACK")
-                raise
+        with self._block("BEGIN IMMEDIATE"):
+            yield
 
     def begun(self) -> Move | None:
         """The move that was begun and is not finished, or None."""
-        if not self._has_tables():
-            return None
-        row = self._rows("SELECT direction, newest_event FROM moving")
-        job_ids = [job_id for (job_id,) in self._rows(f"{MOVED_JOBS} ORDER BY job_id")]
+        with self._snapshot():
+            if not self._has_tables():
+                return None
+            row = self._rows("SELECT direction, newest_event FROM moving")
+            job_ids = [job_id for (job_id,) in self._rows(f"{MOVED_JOBS} ORDER BY job_id")]
         return Move(row[0][0], row[0][1], job_ids) if row else None
+
+    def moved_files(self) -> list[str]:
+        """The relative paths of files that leave the storage folder with the last batch."""
+        with self._snapshot():
+            names = self._rows("SELECT CAST(name AS BLOB) FROM moving_file") if self._has_tables() else []
+        return [os.fsdecode(name) for (name,) in names]
+
+    def will_remove(self, names: Collection[str]) -> None:
+        """Store the relative paths of files that leave the storage folder, if the jobs leave."""
+        with self.transaction():
+            self._run_many("INSERT INTO moving_file VALUES (?)", [(os.fsencode(name),) for name in names])
+
+    def has_removed(self) -> None:
+        """Forget the files that leave the storage folder."""
+        with self.transaction(is_durable=False):
+            self._execute("DELETE FROM moving_file")
 
     def stage(self, newest_event: int, leaving: Rows) -> dict[str, str]:
         """Store the rows of jobs that are about to leave the ledger.
@@ -95,7 +107,7 @@ class Archive:
         self._make_tables()
         with self.transaction():
             for table in TABLES:
-                self._connection.executemany(rows.insert(f"moving_{table}", table, False), leaving[table])
+                self._run_many(rows.insert(f"moving_{table}", table, False), leaving[table])
             taken = self._taken()
             if taken:
                 self._clear()
@@ -139,10 +151,12 @@ class Archive:
             self._execute(f"DELETE FROM event WHERE job_id IN ({MOVED_JOBS})")
             self._execute(f"DELETE FROM job WHERE job_id IN ({MOVED_JOBS})")
 
-    def clear(self) -> None:
-        """End the move, in the transaction of the caller."""
+    def clear(self, keeps_files: bool = False) -> None:
+        """End the move, in the transaction of the caller. keeps_files: its files are still to be removed."""
         self._clear()
         self._execute("DELETE FROM moving")
+        if not keeps_files:
+            self._execute("DELETE FROM moving_file")
 
     def require_in_place(self) -> None:
         """Raise DatabaseUnusable if the file was removed or replaced after it was opened."""
@@ -166,6 +180,7 @@ class Archive:
 
     def present(self, job_ids: Sequence[str]) -> set[str]:
         """Those of these jobs that the archive has."""
+        job_ids = list(filter(str.isascii, job_ids))  # no job has another id, and SQLite refuses broken text
         query = f"SELECT job_id FROM job WHERE job_id IN ({rows.marks(job_ids)})"
         return {job_id for (job_id,) in self._rows(query, *job_ids)}
 
@@ -215,6 +230,7 @@ class Archive:
     def _make_tables(self) -> None:
         with self.transaction():
             self._execute("CREATE TABLE IF NOT EXISTS moving (direction TEXT NOT NULL, newest_event INTEGER NOT NULL)")
+            self._execute("CREATE TABLE IF NOT EXISTS moving_file (name BLOB NOT NULL)")
             for table in TABLES:
                 columns = ", ".join(rows.names(table))
                 self._execute(f"CREATE TABLE IF NOT EXISTS moving_{table} AS SELECT {columns} FROM {table} WHERE false")
@@ -227,7 +243,9 @@ class Archive:
             self._execute(f"DELETE FROM moving_{table}")
 
     def _require_schema(self) -> None:
-        """Raise DatabaseUnusable if the file has not the schema of this program."""
+        """Raise DatabaseUnusable if the file is no archive with the schema of this program."""
+        if self._rows("PRAGMA application_id") != [(APPLICATION,)]:
+            raise DatabaseUnusable(f"{self.path} is not an archive, but another database: choose another file.")
         tables = {name for (name,) in self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
         applied = {name for (name,) in self._rows(f"SELECT name FROM {HISTORY}")} if HISTORY in tables else set()
         if applied != {path.stem for path in MIGRATIONS.glob("[0-9]*.py")}:
@@ -237,65 +255,61 @@ class Archive:
             )
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _snapshot(self) -> Iterator[None]:
+        """A block whose statements read the same state; part of the transaction, if there is one."""
+        if self._connection.in_transaction:
+            yield
+            return
+        with self._block("BEGIN"):
+            yield
+
+    @contextmanager
+    def _block(self, begin: str) -> Iterator[None]:
+        self._execute(begin)
         try:
-            with exceptions_of_peewee:
-                yield
-        except peewee.DatabaseError as error:
-            raise DatabaseUnusable(f"The archive {self.path} cannot be used ({error}).") from None
+            yield
+            self._execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._execute("ROLLBACK")
+            raise
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
-        return list(self._connection.execute(sql, values).fetchall())
+        with errors_of(self.path):
+            return list(self._connection.execute(sql, values).fetchall())
 
     def _execute(self, sql: str, *values: Any) -> None:
-        self._connection.execute(sql, values).fetchall()  # a statement that is read to its end holds no lock
+        with errors_of(self.path):
+            self._connection.execute(sql, values).fetchall()  # a statement that is read to its end holds no lock
+
+    def _run_many(self, sql: str, values: Sequence[Any]) -> None:
+        with errors_of(self.path):
+            self._connection.executemany(sql, values)
 
 
 @contextmanager
-def open_archive(path: Path) -> Iterator[Archive]:
-    """A block with an archive that exists. Raises NotFound, DatabaseUnusable."""
-    archive = Archive(path)
+def errors_of(path: Path) -> Iterator[None]:
+    """A block in which errors of an archive become StorageFull or DatabaseUnusable; errors of its rules stay."""
+    try:
+        with exceptions_of_peewee:
+            yield
+    except (peewee.IntegrityError, peewee.DataError):
+        raise
+    except peewee.DatabaseError as error:
+        if "full" in str(error):
+            raise StorageFull(f"The disk of the archive {path} is full: make room on it.") from None
+        if "locked" in str(error):
+            raise DatabaseUnusable(f"The archive {path} is locked by another program: close that program.") from None
+        raise DatabaseUnusable(
+            f"The archive {path} cannot be used ({error}): repair it, or choose another file for the archive."
+        ) from None
+
+
+@contextmanager
+def open_archive(path: Path, is_mover: bool = False) -> Iterator[Archive]:
+    """A block with an archive that exists; only a mover may change it. Raises NotFound, DatabaseUnusable."""
+    archive = Archive(path, is_mover)
     try:
         yield archive
     finally:
         archive.close()
-
-
-def make_archive(path: Path) -> None:
-    """Create an archive if it does not exist, and bring its schema up to date. Raises DatabaseUnusable.
-
-    It binds the models to the archive for a moment, so no other thread of this process may use the database.
-    """
-    if path.exists() and _is_of_another_program(path):
-        raise DatabaseUnusable(f"{path} is a database of another program: choose another file for the archive.")
-    with _bound_to(path):
-        init_database()
-
-
-def index_archive(path: Path) -> None:
-    """Add the jobs of an archive to its search index. The same rule for threads as in make_archive()."""
-    with _bound_to(path):
-        while jobs_behind():
-            index_batch()
-
-
-def _is_of_another_program(path: Path) -> bool:
-    """True for an SQLite file that has tables, but not those of a ledger."""
-    with closing(cysqlite.Connection(str(path), timeout=BUSY_SECONDS)) as connection, exceptions_of_peewee:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master").fetchall()}
-    return bool(tables) and HISTORY not in tables
-
-
-@contextmanager
-def _bound_to(path: Path) -> Iterator[None]:
-    ledger = bound_settings()
-    bind(archive_settings(ledger, path))
-    try:
-        yield
-    finally:
-        bind(ledger)
-
-
-def archive_settings(ledger: Settings, path: Path) -> Settings:
-    """The settings with which the models read an archive."""
-    return ledger.model_copy(update={"database_url": "", "db_path": path})

@@ -6,17 +6,16 @@ A file is in its new place, and on disk, before the record moves. It leaves its 
 import os
 import shutil
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from errors import Conflict
 from files.deletion import files_of_job, remove_unnamed
 from files.publishing import sync
-from files.removals import announce_removal, forget_removal
-from files.storage import Storage, is_file, sha256
-from maintenance.archive import rows
-from maintenance.archive.database import Archive
+from files.storage import PARTS, Storage, is_file, sha256
+from maintenance.archive import ledger, notes, rows
+from maintenance.archive.database import Archive, open_archive
 from maintenance.archive.rows import RECORDS, Rows
 
 BATCH = 200
@@ -43,23 +42,45 @@ class ArchiveFiles:
         return {path for path in paths if is_file(path)}
 
     def copy_out(self, paths: Collection[Path]) -> None:
-        """Copy files of the storage folder into the folder of the archive. Raises Conflict, OSError."""
-        _copy(paths, self.storage.root, self.folder)
+        """Copy files of the storage folder into the folder of the archive. Raises Conflict, OSError.
+
+        The archive stores their names, by which a later process removes them from the storage folder.
+        """
+        _copy(paths, self.storage.root, self.folder, self._part)
+        if paths:
+            self.archive.will_remove([self.storage.relative(path) for path in paths])
 
     def copy_back(self, moved: Rows) -> None:
         """Copy the files of these rows into the storage folder. Raises Conflict, OSError."""
-        _copy(self.of_archive(moved), self.folder, self.storage.root)
+        _copy(self.of_archive(moved), self.folder, self.storage.root, self.storage.part)
 
-    def announce(self, job_ids: Sequence[str], paths: Collection[Path]) -> Path:
-        """Make the note by which housekeeping removes the files if this process is killed. The jobs leave together."""
-        return announce_removal(self.storage, ("job", job_ids[0]), paths)
+    def missing(self, moved: Rows) -> list[str]:
+        """The files of the storage folder that these rows name, and that are in neither folder."""
+        places = {place for name in self._names(moved) if (place := self.storage.place(name))}
+        return sorted(
+            place for place in places if not is_file(self.folder / place) and not is_file(self.storage.root / place)
+        )
 
-    def remove(self, paths: Collection[Path], note: Path) -> None:
-        """Remove files from the storage folder that no record of the ledger names. Then remove the note."""
-        remove_unnamed(self.storage, paths)
-        for owner in {owner for path in paths if (owner := self.storage.owner(path))}:
+    def remove_moved(self) -> None:
+        """Remove the files of the last batch from the storage folder, except those that the ledger needs by now."""
+        paths = {path for name in self.archive.moved_files() if (path := self.storage.locate(name))}
+        if not paths:
+            return
+        owners = {owner for path in paths if (owner := self.storage.owner(path))}
+        present = {(kind, name) for kind in RECORDS for name in ledger.present(kind, _ids(kind, owners))}
+        remove_unnamed(self.storage, {path for path in paths if self.storage.owner(path) not in present})
+        for owner in owners:
             self.storage.remove_empty(*owner)
-        forget_removal(note)
+        self.archive.has_removed()
+
+    def clear_parts(self) -> None:
+        """Remove what a killed process has not copied to the end. Only inside of only_mover()."""
+        shutil.rmtree(self.folder / PARTS, ignore_errors=True)
+
+    def _part(self) -> Path:
+        part = self.folder / PARTS / uuid.uuid4().hex
+        part.parent.mkdir(parents=True, exist_ok=True)
+        return part
 
     def tidy(self, moved: Rows) -> None:
         """Remove the files of these rows from the folder of the archive, if the storage folder has them.
@@ -84,8 +105,31 @@ class ArchiveFiles:
 
 
 def files_folder(archive: Path) -> Path:
-    """The folder of the files of an archive: archive.files beside archive.db."""
-    return archive.with_suffix(".files")
+    """The folder of the files of an archive: archive.db.files beside archive.db."""
+    real = archive.resolve()
+    return real.with_name(f"{real.name}.files")
+
+
+def of_archive(storage: Storage, paths: Collection[Path], archive: Archive) -> set[Path]:
+    """The files of the storage folder that a record of the archive names, or that are in the folder of one."""
+    spellings = {name: path for path in paths for name in storage.spellings(path)}
+    owners = {path: owner for path in paths if (owner := storage.owner(path))}
+    return {spellings[name] for name in archive.named(list(spellings))} | {
+        path for path, (kind, record_id) in owners.items() if archive.has(kind, record_id)
+    }
+
+
+def of_archives(storage: Storage, paths: Collection[Path]) -> set[Path]:
+    """The files of the storage folder that belong to records of any archive. Raises LedgerError if one is not there."""
+    needed: set[Path] = set()
+    for path in notes.archives(storage):
+        with open_archive(path) as archive:
+            needed |= of_archive(storage, paths, archive)
+    return needed
+
+
+def _ids(kind: str, owners: Iterable[tuple[str, str]]) -> list[str]:
+    return [record_id for owner_kind, record_id in owners if owner_kind == kind]
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -94,17 +138,17 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (path for name in names if is_file(path := Path(place, name)))
 
 
-def _copy(paths: Collection[Path], source: Path, target: Path) -> None:
+def _copy(paths: Collection[Path], source: Path, target: Path, part: Callable[[], Path]) -> None:
     """Copy files, unless they are there. A file that a client has removed meanwhile is left out.
 
-    The folders are written to disk at the end.
+    part() makes a path for an unfinished file on the disk of the target. The folders are written to disk at the end.
     """
     folders: set[Path] = set()
     for path in paths:
         copy = target / path.relative_to(source)
         try:
             if not _is_same(path, copy):
-                _place(path, copy)
+                _place(path, copy, part)
                 folders.update(folder for folder in copy.parents if folder.is_relative_to(target.parent))
         except FileNotFoundError:
             if is_file(path):
@@ -113,7 +157,7 @@ def _copy(paths: Collection[Path], source: Path, target: Path) -> None:
         sync(folder)
 
 
-def _place(source: Path, target: Path) -> None:
+def _place(source: Path, target: Path, new_part: Callable[[], Path]) -> None:
     """Give a file a second place: a link, or a copy if the place is on another disk. Raises Conflict, OSError."""
     if os.path.lexists(target):
         raise Conflict(f"the file {target} exists already and is another one")
@@ -121,7 +165,7 @@ def _place(source: Path, target: Path) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:
-        part = target.with_name(f".{uuid.uuid4().hex}")
+        part = new_part()
         try:
             shutil.copy2(source, part, follow_symlinks=False)
             sync(part)

@@ -27,12 +27,13 @@ VERSIONS = {
         ON track.track_id = loop.track_id WHERE track.job_id IN ({})""",
 }
 # Nothing of the job has changed since a moment, no loop of it is unfinished, and it has not come back since then.
-MAY_LEAVE = f"""status = ? AND updated_at < ? AND lease_token IS NULL
+MAY_LEAVE = f"""updated_at < ? AND lease_token IS NULL
     AND NOT EXISTS (SELECT 1 FROM track WHERE track.job_id = job.job_id AND track.updated_at >= ?)
     AND NOT EXISTS (SELECT 1 FROM loop JOIN track ON track.track_id = loop.track_id
         WHERE track.job_id = job.job_id AND (loop.updated_at >= ? OR loop.status NOT IN ({FINAL_LOOPS})
         OR loop.lease_token IS NOT NULL))
     AND NOT EXISTS (SELECT 1 FROM event WHERE event.job_id = job.job_id AND event.created_at >= ?)"""
+MOMENTS = MAY_LEAVE.count("?")
 IS_EXEMPT = "1 = 0"  # the condition of jobs that always stay. A rule such as "it has a starred track" belongs here
 
 
@@ -46,19 +47,26 @@ class Rule:
 
 def count_leaving(rule: Rule) -> int:
     """The number of jobs that a rule matches now."""
-    count = f"SELECT count(*) FROM job WHERE {MAY_LEAVE} AND NOT ({IS_EXEMPT})"
-    return sum(int(_rows(count, [status, *[rule.before] * 4])[0][0]) for status in rule.statuses)
+    count = f"SELECT count(*) FROM job WHERE status = ? AND {MAY_LEAVE} AND NOT ({IS_EXEMPT})"
+    return sum(int(_rows(count, [status, *[rule.before] * MOMENTS])[0][0]) for status in rule.statuses)
 
 
 def leaving(rule: Rule) -> Iterator[str]:
     """The ids of the jobs that a rule matches; the longest unchanged first, for each status."""
-    page = f"""SELECT updated_at, job_id FROM job WHERE {MAY_LEAVE} AND NOT ({IS_EXEMPT})
+    page = f"""SELECT updated_at, job_id FROM job WHERE status = ? AND {MAY_LEAVE} AND NOT ({IS_EXEMPT})
         AND (updated_at, job_id) > (?, ?) ORDER BY updated_at, job_id LIMIT {PAGE}"""
     for status in rule.statuses:
         last: Sequence[Any] = (-1, "")
-        while batch := _rows(page, [status, *[rule.before] * 4, *last]):
+        while batch := _rows(page, [status, *[rule.before] * MOMENTS, *last]):
             yield from (job_id for _, job_id in batch)
             last = batch[-1]
+
+
+def still_leaving(rule: Rule, job_ids: Sequence[str]) -> list[str]:
+    """Those of these jobs that a rule matches now."""
+    query = f"""SELECT job_id FROM job WHERE job_id IN ({rows.marks(job_ids)})
+        AND status IN ({rows.marks(rule.statuses)}) AND {MAY_LEAVE} AND NOT ({IS_EXEMPT})"""
+    return [job_id for (job_id,) in _rows(query, [*job_ids, *rule.statuses, *[rule.before] * MOMENTS])]
 
 
 def mark() -> int:
@@ -72,6 +80,8 @@ def versions(job_ids: Sequence[str], lock: bool = False) -> Versions:
     On PostgreSQL, a record that somebody is changing is left out, so that nobody waits for another.
     """
     every: dict[str, set[tuple[str, int]]] = {}
+    if not job_ids:  # PostgreSQL accepts no empty list
+        return {}
     for table, query in VERSIONS.items():
         ending = f" FOR UPDATE OF {table} SKIP LOCKED" if lock and is_postgresql() else ""
         for job_id, record_id, updated_at in _rows(query.format(rows.marks(job_ids)) + ending, job_ids):
@@ -85,15 +95,17 @@ def read(job_ids: Sequence[str], newest_event: int) -> Rows:
     return {**read, "event": _select("event", job_ids, f" AND event_id <= {newest_event} ORDER BY event_id")}
 
 
-def take_out(expected: Versions, newest_event: int) -> list[str]:
+def take_out(rule: Rule, expected: Versions, newest_event: int) -> list[str]:
     """Delete jobs that have these versions, and their events up to this id, in one transaction.
 
-    Returns the ids of the jobs that have these versions. If one has not, it deletes nothing.
+    Returns the ids of the jobs that have these versions and that the rule matches. If there are others, it deletes
+    nothing.
     """
     job_ids = list(expected)
     with database.atomic():
         current = versions(job_ids, lock=True)
-        unchanged = [job_id for job_id in job_ids if current.get(job_id) == expected[job_id]]
+        may_leave = set(still_leaving(rule, job_ids))  # after the locks, so that nothing changes any more
+        unchanged = [name for name in job_ids if name in may_leave and current.get(name) == expected[name]]
         if unchanged == job_ids:
             places = rows.marks(job_ids)
             _run(f"DELETE FROM event WHERE job_id IN ({places}) AND event_id <= ?", [*job_ids, newest_event])

@@ -7,9 +7,11 @@ finish_unfinished() does the last step. Housekeeping calls it within seconds, an
 """
 
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,27 +19,35 @@ from typing import Any
 import peewee
 
 from database import bound_settings, database, prepare_database
-from errors import Busy, Conflict, Invalid
+from errors import Busy, Conflict, Invalid, LedgerError, NotFound, StorageFull
 from files.storage import Storage
 from maintenance.archive import ledger, notes
-from maintenance.archive.database import LEAVE, Archive, Move, index_archive, make_archive, open_archive
+from maintenance.archive.database import LEAVE, Archive, Move, open_archive
 from maintenance.archive.files import ArchiveFiles
 from maintenance.archive.ledger import Rule
+from maintenance.archive.making import index_archive, make_archive
+from maintenance.archive.rows import Rows, size
 from maintenance.reports import Report, silent
 
 log = logging.getLogger("ledger.archive")
 BATCH = 25  # jobs whose rows one transaction of the ledger deletes or creates; other writers wait for it
 Step = Callable[[list[str], dict[str, str]], int]
+LEAST_FREE_BYTES = 4_000_000  # for the pages that a batch touches
+ROOM = 3  # times the bytes of a batch: the rows, the indexes, and SQLite's log
 UNWRITABLE = (peewee.IntegrityError, peewee.DataError, UnicodeDecodeError, Conflict)
 
 
 @dataclass
 class Result:
-    """What a command has moved: the number of jobs, and the reason of each job that stays, by job_id."""
+    """What a command has moved: the number of jobs, and the reason of each job that stays, by job_id.
+
+    missing: the files that jobs name which came back, and that are neither in the archive nor in the storage folder.
+    """
 
     archive: str
     moved: int = 0
     refused: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """The result for JSON."""
@@ -59,7 +69,8 @@ def archive(path: Path, rule: Rule, files: bool = False, report: Report = silent
     Call it in a process in which no other thread uses the database. Raises Busy, Invalid, DatabaseUnusable, OSError.
     """
     with _mover(path, files, make=True) as mover:
-        return _move(mover, mover.leave, ledger.leaving(rule), ledger.count_leaving(rule), report)
+        leave = partial(mover.leave, rule)
+        return _move(mover, leave, ledger.leaving(rule), ledger.count_leaving(rule), report)
 
 
 def unarchive(path: Path, job_ids: Sequence[str] = (), report: Report = silent) -> Result:
@@ -73,25 +84,40 @@ def unarchive(path: Path, job_ids: Sequence[str] = (), report: Report = silent) 
         chosen = [job_id for job_id in dict.fromkeys(job_ids) if job_id in present]
         total = len(chosen) if job_ids else mover.archive.count()
         result = _move(mover, mover.come_back, chosen if job_ids else _all_ids(mover.archive), total, report)
+    result.missing = mover.missing
     result.refused |= {job_id: "the archive does not have it" for job_id in job_ids if job_id not in present}
     return result
 
 
-def finish_unfinished(storage: Storage) -> bool:
-    """Finish the move of a process that was killed. True if there was one. Any thread of any process may call this.
+def finish_unfinished(storage: Storage) -> list[Path]:
+    """Finish the moves of processes that were killed. Returns their archives. Any thread of any process may call this.
 
-    Does nothing if a process is moving jobs now. Raises DatabaseUnusable.
+    Does nothing if a process is moving jobs now. Raises the LedgerError of an archive that cannot be used; the moves
+    of the others are finished then.
     """
-    path = notes.unfinished(storage)
-    if path is None or not path.is_file() or path == own_path():
-        return False
-    with suppress(Busy), notes.only_mover(storage), open_archive(path) as opened:
-        if move := opened.begun():
-            place = "in the archive" if _finish(storage, opened, move) else "in the ledger"
-            log.warning("%d jobs that a killed process was moving are %s now", len(move.job_ids), place)
-        notes.end(storage)
-        return True
-    return False
+    finished: list[Path] = []
+    problems: list[LedgerError] = []
+    paths = [path for path in notes.unfinished(storage) if path != own_path()]
+    if paths:
+        with suppress(Busy), notes.only_mover(storage):
+            for path in paths:
+                try:
+                    _finish_archive(storage, path)
+                    finished.append(path)
+                except LedgerError as problem:
+                    problems.append(problem)
+    if problems:
+        raise problems[0]
+    return finished
+
+
+def _finish_archive(storage: Storage, path: Path) -> None:
+    """Finish the move of this archive. Only inside of only_mover(). Raises LedgerError."""
+    if not path.is_file():
+        raise NotFound(f"Jobs may be on their way in the archive {path}, which is not there: bring it back.")
+    with open_archive(path, is_mover=True) as opened:
+        _finish(storage, opened)
+    notes.end(storage, path)
 
 
 @contextmanager
@@ -100,27 +126,51 @@ def _mover(path: Path, files: bool, make: bool) -> Iterator["Mover"]:
     settings, path = bound_settings(), path.absolute()
     storage = Storage(settings)
     prepare_database()
-    with notes.only_mover(storage):
+    with notes.only_mover(storage, notes.WAIT_SECONDS):
         _require_place(storage, path)
-        earlier = notes.unfinished(storage)
-        for needed in dict.fromkeys([earlier or path, path]):
-            if needed.is_file() or (make and needed == path):
-                make_archive(needed)
-                prepare_database()
-                notes.begin(storage, needed)
-                with open_archive(needed) as opened:
-                    if move := opened.begun():
-                        _finish(storage, opened, move)
-        with open_archive(path) as opened:
-            yield Mover(storage, opened, files)
+        _finish_others(storage, path)
+        if make or path.is_file():
+            make_archive(path)
+            prepare_database()
+            notes.begin(storage, path)
+        with open_archive(path, is_mover=True) as opened:
+            _finish(storage, opened)
+            mover = Mover(storage, opened, files)
+            mover.files.clear_parts()
+            yield mover
+            mover.files.clear_parts()
+            opened.drop_tables()
             is_empty = opened.count() == 0
-        notes.end(storage)
+        notes.end(storage, path)
         if is_empty:
             notes.forget(storage, path)
         index_archive(path)
 
 
-def _finish(storage: Storage, opened: Archive, move: Move) -> bool:
+def _finish_others(storage: Storage, path: Path) -> None:
+    """Finish the moves of other archives. One that cannot be used keeps its mark, and the log names it."""
+    for other in (other for other in notes.unfinished(storage) if other not in (path, own_path())):
+        try:
+            if other.is_file():
+                make_archive(other)
+                prepare_database()
+            _finish_archive(storage, other)
+        except LedgerError as problem:
+            log.warning("an earlier move is not finished: %s", problem)
+
+
+def _finish(storage: Storage, opened: Archive) -> None:
+    """Finish the move that a killed process has begun, if there is one, and remove its files. Raises StorageFull."""
+    if move := opened.begun():
+        try:
+            place = "in the archive" if _decide(storage, opened, move) else "in the ledger"
+        except StorageFull as problem:
+            raise StorageFull(f"{problem} {len(move.job_ids)} jobs wait in it.") from None
+        log.warning("%d jobs that a killed process was moving are %s now", len(move.job_ids), place)
+    ArchiveFiles(storage, opened).remove_moved()
+
+
+def _decide(storage: Storage, opened: Archive, move: Move) -> bool:
     """Decide by the ledger where the jobs on their way belong, and leave them only there. True: in the archive."""
     is_leaving, staged = move.direction == LEAVE, opened.staged()
     if is_leaving:
@@ -132,7 +182,7 @@ def _finish(storage: Storage, opened: Archive, move: Move) -> bool:
             opened.hide()
         if is_in_archive:
             opened.show()
-            opened.clear()
+            opened.clear(keeps_files=True)
     if not is_in_archive:
         ArchiveFiles(storage, opened).tidy(staged)
         with opened.transaction():
@@ -169,14 +219,14 @@ class Mover:
 
     def __init__(self, storage: Storage, opened: Archive, with_files: bool) -> None:
         self.storage, self.archive, self.with_files = storage, opened, with_files
-        self.files = ArchiveFiles(storage, opened)
+        self.files, self.missing = ArchiveFiles(storage, opened), list[str]()
 
-    def leave(self, job_ids: list[str], refused: dict[str, str]) -> int:
+    def leave(self, rule: Rule, job_ids: list[str], refused: dict[str, str]) -> int:
         """Move jobs into the archive. Returns their number. Adds those that the archive has to `refused`.
 
-        Jobs that change meanwhile stay.
+        Jobs that change meanwhile stay, and so do those that the rule does not match any more.
         """
-        return self._attempt(self._leave, job_ids, refused)
+        return self._attempt(partial(self._leave, rule), job_ids, refused)
 
     def come_back(self, job_ids: list[str], refused: dict[str, str]) -> int:
         """Move jobs into the ledger. Returns their number. Adds those that the ledger has to `refused`."""
@@ -201,9 +251,9 @@ class Mover:
                 job_ids = [job_id for job_id in job_ids if job_id not in taken]
         return 0
 
-    def _leave(self, job_ids: list[str]) -> dict[str, str]:
+    def _leave(self, rule: Rule, job_ids: list[str]) -> dict[str, str]:
         """Move these jobs into the archive, or none of them. Returns the jobs that the archive has."""
-        newest_event, versions = ledger.mark(), ledger.versions(job_ids)
+        newest_event, versions = ledger.mark(), ledger.versions(ledger.still_leaving(rule, job_ids))
         if len(versions) < len(job_ids):
             raise NoLongerSame(list(versions))
         rows = ledger.read(job_ids, newest_event)
@@ -211,25 +261,26 @@ class Mover:
         if taken:
             return taken
         with self._finished_after_refusal():
-            self._give_away(job_ids, versions, newest_event)
-        return {}
-
-    def _give_away(self, job_ids: list[str], versions: ledger.Versions, newest_event: int) -> None:
-        paths = self.files.of_ledger(job_ids) if self.with_files else set()
-        self.files.copy_out(paths)
-        note = self.files.announce(job_ids, paths)
-        try:
+            self.files.copy_out(self.files.of_ledger(job_ids) if self.with_files else set())
+            self._require_room(rows)
             with self.archive.transaction(is_durable=False):
                 self.archive.show()
-                self.archive.clear()
+                self.archive.clear(keeps_files=True)
                 self.archive.require_in_place()
-                unchanged = ledger.take_out(versions, newest_event)
+                unchanged = ledger.take_out(rule, versions, newest_event)
                 if len(unchanged) < len(job_ids):
                     raise NoLongerSame(unchanged)
-        except NoLongerSame:
-            self.files.remove(set(), note)
-            raise
-        self.files.remove(paths, note)
+        self.files.remove_moved()
+        return {}
+
+    def _require_room(self, rows: Rows) -> None:
+        """Raise StorageFull if the archive may be unable to show these rows after the ledger has deleted them."""
+        needed = ROOM * size(rows) + LEAST_FREE_BYTES
+        if shutil.disk_usage(self.archive.path.parent).free < needed:
+            raise StorageFull(
+                f"The disk of the archive {self.archive.path} is nearly full: make room on it, at least "
+                f"{needed // 1_000_000 + 1} MB."
+            )
 
     def _come_back(self, job_ids: list[str]) -> dict[str, str]:
         """Move these jobs into the ledger, or none of them. Returns the jobs that the ledger has."""
@@ -238,6 +289,7 @@ class Mover:
         if taken:
             return taken
         self.archive.stage_return(newest_event, job_ids)
+        missing = self.files.missing(rows)
         with self._finished_after_refusal():
             self.files.copy_back(rows)
             with database.atomic():
@@ -247,6 +299,7 @@ class Mover:
         self.files.tidy(rows)
         with self.archive.transaction():
             self.archive.clear()
+        self.missing += missing
         return {}
 
     @contextmanager
@@ -254,9 +307,9 @@ class Mover:
         """If the block is refused, end the move: the ledger says whether it has happened."""
         try:
             yield
-        except (NoLongerSame, *UNWRITABLE):
+        except (NoLongerSame, StorageFull, *UNWRITABLE):
             if move := self.archive.begun():
-                _finish(self.storage, self.archive, move)
+                _decide(self.storage, self.archive, move)
             raise
 
 
@@ -274,6 +327,11 @@ def require_ledger(storage: Storage) -> None:
 
 def _require_place(storage: Storage, path: Path) -> None:
     """Raise Invalid for an archive that is the ledger, or that clients could download."""
+    if path in notes.archives(storage) and not path.is_file():
+        raise Invalid(
+            f"The archive {path}, to which jobs were moved, is not there: bring it back (is its disk mounted?), or "
+            f"delete the file in {storage.root / notes.ARCHIVES} that names it."
+        )
     if path.resolve().is_relative_to(storage.root):
         raise Invalid(f"{path} is in the storage folder, which clients can read: choose another place for the archive.")
     own = own_path()

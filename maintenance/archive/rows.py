@@ -58,6 +58,12 @@ def texts(rows: Rows, table: str, column: str) -> list[str]:
     return [text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text for text in found if text]
 
 
+def size(rows: Rows) -> int:
+    """The bytes of the texts in these rows, and eight for each other value."""
+    values = (value for table in rows.values() for row in table for value in row)
+    return sum(len(value) if isinstance(value, (bytes, str)) else 8 for value in values)
+
+
 def marks(values: Sequence[object]) -> str:
     """A ? for each value."""
     return ", ".join("?" * len(values))

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
-from itertools import islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from files.pending import notes, upload_of
 from files.removals import paths_of, removal_notes
 from files.storage import PART_SECONDS, PARTS, Storage, is_file
 from maintenance.archive.database import Archive, open_archive
+from maintenance.archive.files import of_archive
 from maintenance.archive.notes import archives
 from maintenance.checks.faults import PAGE, Fault, Place
 from maintenance.housekeeping import HOURLY_SECONDS, REPOS
 from models import Job, Loop, Track
-from repos import JobRepository, LoopRepository
 
 LATE_SECONDS = PART_SECONDS + HOURLY_SECONDS + 600  # housekeeping removes older unfinished files once in an hour
 NEARLY_FULL_BYTES = 1_000_000_000  # an hour of music as WAV and MP3
@@ -77,20 +77,24 @@ def disk_nearly_full(place: Place) -> Iterator[Fault]:
 def quarantine(storage: Storage, fault: Fault) -> bool:
     """Move the file of a fault into the quarantine folder, with its relative path. False if it stays.
 
-    A file that a record names by now goes back.
+    If the quarantine has a file with this name, a number is added. A file that a record names by now goes back.
     """
     path = fault.path
     if path is None or not os.path.lexists(path):
         return False
-    target = storage.root / QUARANTINE / path.relative_to(storage.root)
-    if os.path.lexists(target):
-        return False
+    target = _free_name(storage.root / QUARANTINE / path.relative_to(storage.root))
     target.parent.mkdir(parents=True, exist_ok=True)
     os.rename(path, target)
     if fault.name == "unnamed_file" and _is_text(path) and named(storage, [path]):
         os.rename(target, path)
         return False
     return True
+
+
+def _free_name(path: Path) -> Path:
+    """This path, or the first one of path.1, path.2 and so on that nothing has."""
+    others = (path.with_name(f"{path.name}.{number}") for number in count(1))
+    return next(name for name in chain([path], others) if not os.path.lexists(name))
 
 
 def _names(field: Any) -> Iterator[tuple[str, str]]:
@@ -115,40 +119,35 @@ def _unnamed(storage: Storage, batch: Iterable[Path], opened: list[Archive]) -> 
     """The files of a batch that nobody needs.
 
     The order matters: notes and leases are read before names. A file whose note or lease has ended by then is named, or
-    it is being removed and is gone at the second look.
+    it is being removed and is gone at the second look. Most files are named, so leases are read only for the others;
+    then names again.
     """
     paths = {path for path in batch if _is_text(path)}
     odd = set(batch) - paths
     paths -= {upload_of(storage, note) for note in notes(storage)}
     paths -= set().union(*(paths_of(storage, note) for note in removal_notes(storage) if note.exists()))
-    paths -= {path for path in paths if _is_of_lease(storage, path) or _is_log(storage, path)}
+    paths -= named(storage, paths)
+    paths -= _of_work(storage, paths)
     paths -= named(storage, paths)
     for archive in opened:
-        paths -= _of_archive(storage, paths, archive)
+        paths -= of_archive(storage, paths, archive)
     is_moving = any(archive.begun() for archive in opened)  # then neither side may name the files of some jobs
     return set() if is_moving else paths | odd
 
 
-def _is_of_lease(storage: Storage, path: Path) -> bool:
-    """True if a worker may be about to name the file."""
-    kind, record_id = storage.owner(path) or ("", "")
-    repo: Any = {"job": JobRepository(), "loop": LoopRepository()}.get(kind)
-    return repo is not None and repo.get_value(record_id, "lease_token") is not None
-
-
-def _is_log(storage: Storage, path: Path) -> bool:
-    """True for the log of a job that exists."""
-    kind, record_id = storage.owner(path) or ("", "")
-    return kind == "job" and path == storage.log(record_id) and JobRepository().get_row(record_id) is not None
-
-
-def _of_archive(storage: Storage, paths: Iterable[Path], archive: Archive) -> set[Path]:
-    """Files that a record of the archive names, or that are in the folder of one."""
-    spellings = {name: path for path in paths for name in storage.spellings(path)}
+def _of_work(storage: Storage, paths: Iterable[Path]) -> set[Path]:
+    """The files that a worker may be about to name, because it has a lease, and the logs of jobs that exist."""
     owners = {path: owner for path in paths if (owner := storage.owner(path))}
-    return {spellings[name] for name in archive.named(list(spellings))} | {
-        path for path, (kind, record_id) in owners.items() if archive.has(kind, record_id)
-    }
+    leased: set[tuple[str, str]] = set()
+    present: set[str] = set()
+    for repo in REPOS:
+        names = [record_id for kind, record_id in set(owners.values()) if kind == repo.name]
+        model: Any = repo.model
+        for record_id, token in model.select(repo.key, model.lease_token).where(repo.key.in_(names)).tuples():
+            leased |= {(repo.name, record_id)} if token is not None else set()
+            present |= {record_id} if repo.name == "job" else set()
+    logs = {path for path, (kind, name) in owners.items() if kind == "job" and path == storage.log(name)}
+    return {path for path, owner in owners.items() if owner in leased or (path in logs and owner[1] in present)}
 
 
 def _age(path: Path) -> float:

@@ -11,6 +11,7 @@ from playhouse.cysqlite_ext import CySqliteDatabase
 from playhouse.migrations import Runner
 
 from database import HISTORY, MIGRATIONS, database, is_postgresql
+from errors import DatabaseUnusable
 
 FRESH = "ledger_fresh"  # a schema that exists only inside of a transaction
 Objects = dict[tuple[str, str], str]  # the SQL by (kind, name)
@@ -44,6 +45,7 @@ def _of_sqlite() -> tuple[Objects, Objects]:
 
 def _of_postgresql() -> tuple[Objects, Objects]:
     [(schema,)] = database.execute_sql("SELECT current_schema()").fetchall()
+    _require_right()
     with database.atomic() as transaction:
         current = _postgresql_objects(schema)
         database.execute_sql(f"CREATE SCHEMA {FRESH}")
@@ -52,6 +54,17 @@ def _of_postgresql() -> tuple[Objects, Objects]:
         fresh = _postgresql_objects(FRESH)
         transaction.rollback()
     return fresh, current
+
+
+def _require_right() -> None:
+    """Raise DatabaseUnusable if this role may not create a schema."""
+    query = "SELECT current_user, current_database(), has_database_privilege(current_database(), 'CREATE')"
+    [(role, name, may_create)] = database.execute_sql(query).fetchall()
+    if not may_create:
+        raise DatabaseUnusable(
+            f'the schema of a new database is made beside it, and removed again: GRANT CREATE ON DATABASE "{name}" '
+            f'TO "{role}"'
+        )
 
 
 def _sqlite_objects(opened: Database) -> Objects:
