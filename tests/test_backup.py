@@ -23,7 +23,7 @@ from models import Job
 from repos import JobRepository
 from settings import Settings
 from tests.conftest import on_postgresql, on_sqlite
-from tests.service import ROOT, Server, clean_environment
+from tests.service import ROOT, UNMEASURED, Server, clean_environment
 from tests.test_commands import flask
 
 jobs = JobRepository()
@@ -265,7 +265,7 @@ def test_a_backup_without_room_ends_with_one_line_and_leaves_nothing(
     script = "import resource, signal; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
     script += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); import sys; from flask.cli import main; main()"
     command = [sys.executable, "-c", script, "--app", str(ROOT / "app.py"), "backup", "copies/one"]
-    env = clean_environment(DB_PATH="app.db")
+    env = clean_environment(DB_PATH="app.db", **UNMEASURED)  # coverage could not write its file either
     ended = subprocess.run(command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=60)
     assert ended.returncode == 1 and ended.stderr.splitlines()[-1].startswith("The database"), ended.stderr
     assert list((tmp_path / "copies").iterdir()) == []

@@ -61,10 +61,10 @@ def test_every_wrong_line_has_its_number_and_its_reason() -> None:
 @pytest.mark.parametrize(
     ("raw", "line", "reason"),
     [
-        (b"", 1, "no column prompt"),
+        (b"", 1, "the file is empty"),
         (b"prompt\n", 1, "the file has no job"),
         (b"promt\nrain", 1, "column 'promt', which is no field"),
-        (b"prompt;job_type\nrain;x", 1, "separated by commas"),
+        (b"prompt;job_type\nrain;x", 1, "use commas"),
         (b"prompt,metadata\nrain,x", 1, "metadata.KEY"),
         (b"prompt,prompt\na,b", 1, "column 'prompt' twice"),
         (b"prompt\nrain\nr\xe4in", 3, "is not UTF-8"),
