@@ -7,6 +7,7 @@ import click
 
 from commands.failures import exit_with_sentence
 from commands.output import json_option, print_json, progress
+from files.child import NICENESS
 from settings import get_settings
 
 
@@ -24,7 +25,7 @@ def backup(dest: Path | None, files: bool, as_json: bool) -> None:
     """
     from maintenance.backup import backup as make
 
-    os.nice(10)  # the service comes first
+    os.nice(NICENESS)
     with progress() as report:
         made = make(get_settings(), dest, files, report)
     assert made.manifest is not None

@@ -13,6 +13,7 @@ from signal import SIGKILL
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # from <linux/prctl.h>
 LOOK_SECONDS = 0.5
+NICENESS = 10  # of work in the background
 CORES = "LEDGER_CORES"  # in the environment of subprocesses
 
 
@@ -30,6 +31,13 @@ def on_death_of_parent(parent: int, act: Callable[[], object]) -> None:
         act()
 
     threading.Thread(target=watch, daemon=True, name="on-death-of-parent").start()
+
+
+def give_way() -> None:
+    """Begin a subprocess that works in the background: it ends with its parent, and the service comes first."""
+    die_with_parent()
+    use_remembered_cores()
+    os.nice(NICENESS)
 
 
 def adopt_orphans() -> None:

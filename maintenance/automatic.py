@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic, time
 
 from errors import LedgerError
-from files.child import die_with_parent, use_remembered_cores
+from files.child import give_way
 from files.publishing import make_folder
 from maintenance.backup import backup, is_due, remove_surplus
 from maintenance.periodic import Periodic
@@ -106,9 +106,7 @@ def _has_failed_lately(lock: int) -> bool:
 
 def make(parent: int) -> None:
     """Make one backup in BACKUP_DIR, and print one line: what the subprocess does."""
-    die_with_parent()
-    use_remembered_cores()
-    os.nice(10)
+    give_way()
     if os.getppid() != parent:
         return
     try:

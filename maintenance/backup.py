@@ -21,17 +21,20 @@ from maintenance.manifest import (
     SUFFIX,
     Backup,
     Contents,
+    Copied,
     Manifest,
+    kind_of,
     manifest_beside,
     read_manifest,
 )
 from maintenance.reports import Report, silent
 from maintenance.stored_files import copy_files
-from maintenance.workplace import locked, publish_new, refuse_existing, require_room, workplace
+from maintenance.workplace import locked, publish_new, refuse_existing, refuse_served, require_room, workplace
 from models import utc_now
 from settings import VERSION, Settings
 
 AHEAD_SECONDS = 86_400.0
+PERIODS = 2  # of BACKUP_EVERY; an older backup is too old
 PRIVATE = 0o600  # the mode of a dump of PostgreSQL; a copy of an SQLite database has the mode of that
 DEFAULT_FOLDER = Path("backups")
 FAULTY = "The database has a fault ({reason}), so no backup was made: `flask check` says what is wrong."
@@ -50,32 +53,19 @@ def backup(settings: Settings, target: Path | None = None, files: bool = False, 
     folder = target.parent if target else settings.backup_dir or DEFAULT_FOLDER
     if target:
         _refuse_taken(target)
-    if (target or folder).resolve().is_relative_to(settings.storage_dir.resolve()):
-        raise BackupFailed(
-            f"{target or folder} is in STORAGE_DIR: choose another folder, as that one is served to clients."
-        )
+    refuse_served(settings, target or folder)
     with workplace(folder) as work:
         made = work / "backup"
         made.mkdir(0o700)
-        database = made / DATABASES[_kind(settings)]
+        database = made / DATABASES[kind_of(settings)]
         contents = _copy_database(settings, database, report)
         copied = list(copy_files(Storage(settings), made / FILES, report)) if files else None
         report("checking the backup", 0, 1)
         _check(settings, database, contents)
-        manifest = Manifest(
-            made_at=now,
-            program=VERSION,
-            database=_kind(settings),
-            size=database.stat().st_size,
-            sha256=sha256(database),
-            migrations=contents.migrations,
-            counts=contents.counts,
-            files=copied,
-        )
-        manifest.write(made / IN_FOLDER)
+        _manifest(settings, now, database, contents, copied).write(made / IN_FOLDER)
         shutil.copymode(database, made / IN_FOLDER)
         with locked(folder):
-            final = target or new_name(folder, now, _kind(settings), files)
+            final = target or new_name(folder, now, kind_of(settings), files)
             _publish(made, final)
         report("checking the backup", 1, 1)
     return Backup(final)
@@ -100,7 +90,7 @@ def good_backups(settings: Settings) -> Iterator[Backup]:
     for path in sorted(_named(folder), reverse=True) if folder else ():
         with suppress(BackupFailed, OSError):  # it is damaged, cannot be read, or was deleted meanwhile
             listed = Backup(path)
-            if listed.is_good() and listed.kind == _kind(settings):
+            if listed.is_good() and listed.kind == kind_of(settings):
                 yield listed
 
 
@@ -144,20 +134,19 @@ def made_at(good: Backup) -> datetime:
     return good.manifest.made_at
 
 
+def is_too_old(settings: Settings, age: float | None) -> bool:
+    """True if backups are made regularly, and this age of the newest one is over two periods, or there is none."""
+    return settings.backup_dir is not None and (age is None or age > PERIODS * settings.backup_every.total_seconds())
+
+
 def backup_warning(settings: Settings) -> str | None:
-    """A sentence if backups are made regularly and the newest one is older than two periods; None if all is well."""
-    if settings.backup_dir is None:
-        return None
+    """A sentence if the newest automatic backup is too old; None if all is well."""
     age = newest_backup_age(settings)
+    if not is_too_old(settings, age):
+        return None
     if age is None:
         return "There is no backup yet: see the log of the service if this does not change soon."
-    if age <= 2 * settings.backup_every.total_seconds():
-        return None
     return f"The newest backup is {round(age / 3600)} hours old: see the log of the service for the reason."
-
-
-def _kind(settings: Settings) -> str:
-    return "postgresql" if settings.is_postgresql else "sqlite"
 
 
 def _copy_database(settings: Settings, target: Path, report: Report) -> Contents:
@@ -186,6 +175,22 @@ def _check(settings: Settings, database: Path, contents: Contents) -> None:
             f"The copy has {_numbers(copied)}, and the database had {_numbers(contents)}. The copy was deleted, and "
             "the database has not changed: repeat the command."
         )
+
+
+def _manifest(
+    settings: Settings, made_at: datetime, database: Path, contents: Contents, files: list[Copied] | None
+) -> Manifest:
+    """The manifest of a copy that was checked."""
+    return Manifest(
+        made_at=made_at,
+        program=VERSION,
+        database=kind_of(settings),
+        size=database.stat().st_size,
+        sha256=sha256(database),
+        migrations=contents.migrations,
+        counts=contents.counts,
+        files=files,
+    )
 
 
 def _numbers(contents: Contents) -> str:

@@ -110,8 +110,12 @@ class Housekeeping:
 
     def remove_old_parts(self) -> None:
         """Remove old unfinished files, unless they belong to an attempt that has a lease."""
-        tokens = [token for repo in REPOS for token in repo.leased_tokens()]
-        self.storage.remove_old_parts({self.storage.workshop(token).name for token in tokens})
+        self.storage.remove_old_parts(parts_in_use(self.storage))
+
+
+def parts_in_use(storage: Storage) -> set[str]:
+    """The names of the folders of unfinished files that belong to an attempt that has a lease."""
+    return {storage.workshop(token).name for repo in REPOS for token in repo.leased_tokens()}
 
 
 def index_jobs(stopping: threading.Event) -> None:

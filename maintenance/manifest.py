@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ValidationError
 
-from database import available_migrations
+from database import HISTORY, available_migrations
 from errors import BackupFailed, SchemaTooNew
 from files.publishing import sync
+from settings import Settings
 
 SUFFIX = ".json"  # of the manifest beside a backup that is one file
 IN_FOLDER = "manifest.json"  # the manifest of a backup that is a folder
@@ -61,6 +62,21 @@ class Contents:
     counts: dict[str, int]
 
 
+def contents_of(connection: Any, names: str) -> Contents:
+    """What the database of this connection has. names: the query of the names of its tables.
+
+    Raises BackupFailed if it is not a database of this service.
+    """
+
+    def column(query: str) -> list[Any]:
+        return [value for (value,) in connection.execute(query).fetchall()]
+
+    if not {HISTORY, "tally", *TABLES.values()} <= set(column(names)):
+        raise BackupFailed(NOT_OURS)
+    counts = {key: int(column(f"SELECT count(*) FROM {table}")[0]) for key, table in TABLES.items()}
+    return Contents(sorted(column(f"SELECT name FROM {HISTORY}")), counts)
+
+
 class Backup:
     """A backup on disk. It may be a file with its manifest beside it, a folder, or a database without a manifest.
 
@@ -86,6 +102,11 @@ class Backup:
         with self.database.open("rb") as file:
             return "postgresql" if file.read(5) == b"PGDMP" else "sqlite"
 
+    def require_digest(self, digest: str) -> None:
+        """Raise BackupFailed if the manifest has another SHA-256 of the database."""
+        if self.manifest and digest != self.manifest.sha256:
+            raise BackupFailed(f"{self.database} is damaged (its checksum is wrong): use another backup.")
+
     def compare(self, contents: Contents) -> None:
         """Raise BackupFailed if a database has not what the manifest says; SchemaTooNew if this program is too old."""
         unknown = sorted(set(contents.migrations) - set(available_migrations()))
@@ -102,6 +123,11 @@ class Backup:
             return self.manifest is not None and self.database.stat().st_size == self.manifest.size
         except OSError:
             return False
+
+
+def kind_of(settings: Settings) -> Literal["sqlite", "postgresql"]:
+    """The kind of database of these settings, as a manifest has it."""
+    return "postgresql" if settings.is_postgresql else "sqlite"
 
 
 def manifest_beside(path: Path) -> Path:

@@ -13,12 +13,13 @@ from typing import Any
 from database import HISTORY
 from errors import BackupFailed
 from files.child import die_with_parent
-from maintenance.manifest import NOT_OURS, TABLES, Contents
+from maintenance.manifest import TABLES, Contents, contents_of
 from maintenance.reports import Report, silent
 
 NAME = r'("(?:[^"]|"")+"|[^\s".]+)'
 COPY = re.compile(rf"COPY {NAME}\.{NAME} \(")  # pg_restore writes the rows of each table after such a line
 FAULT = re.compile("error:|ERROR:|FATAL:")
+NAMES = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
 END_OF_COPY = b"\\.\n"
 
 
@@ -31,7 +32,7 @@ def dump_database(url: str, target: Path, report: Report = silent) -> Contents:
         connection.execute("SET idle_in_transaction_session_timeout = 0")
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         (snapshot,) = connection.execute("SELECT pg_export_snapshot()").fetchone()
-        contents = contents_of(connection)
+        contents = contents_of(connection, NAMES)
         report("copying the database", 0, 1)
         run_tool("pg_dump", url, "--format=custom", f"--snapshot={snapshot}", f"--file={target}")
         report("copying the database", 1, 1)
@@ -60,17 +61,6 @@ def check_dump(path: Path, schema: str) -> Contents:
             raise BackupFailed(f"The dump {path.name} is damaged ({reason(errors.read())}): use another backup.")
     names = sorted(field for row in migrations for field in row.split("\t") if re.fullmatch(r"\d+_\w+", field))
     return Contents(names, {key: rows.get(table, 0) for key, table in TABLES.items()})
-
-
-def contents_of(connection: Any) -> Contents:
-    """What the database of this connection has. Raises BackupFailed if it is not a database of this service."""
-    query = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
-    names = {name for (name,) in connection.execute(query).fetchall()}
-    if not {HISTORY, "tally", *TABLES.values()} <= names:
-        raise BackupFailed(NOT_OURS)
-    migrations = [name for (name,) in connection.execute(f"SELECT name FROM {HISTORY}").fetchall()]
-    counts = {key: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for key, table in TABLES.items()}
-    return Contents(sorted(migrations), counts)
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from typing import Any
 
 from errors import BackupFailed
 from files.storage import sha256
-from maintenance.manifest import Backup
-from maintenance.postgresql_copy import connected, contents_of, run_tool, tool
+from maintenance.manifest import Backup, contents_of
+from maintenance.postgresql_copy import NAMES, connected, run_tool, tool
 from maintenance.reports import Report
 from maintenance.stored_files import StoredFiles
 from models import utc_now
@@ -28,8 +28,8 @@ def restore(url: str, backup: Backup, files: StoredFiles, report: Report) -> str
     Returns the name that the database before it has now; None if there was none. Raises BackupFailed, SchemaTooNew.
     """
     tool("pg_restore")  # it raises if there is none
-    if backup.manifest and sha256(backup.database) != backup.manifest.sha256:
-        raise BackupFailed(f"{backup.database} is damaged (its checksum is wrong): use another backup.")
+    if backup.manifest:
+        backup.require_digest(sha256(backup.database))
     name = _name(url)
     with connected(_url(url, "postgres" if name != "postgres" else "template1")) as server:
         if not server.execute("SELECT pg_try_advisory_lock(%s)", (RESTORE_LOCK,)).fetchone()[0]:
@@ -67,7 +67,7 @@ def _fill(url: str, backup: Backup, report: Report) -> None:
     options = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")
     run_tool("pg_restore", url, *options, str(backup.database))
     with connected(url) as connection:
-        backup.compare(contents_of(connection))
+        backup.compare(contents_of(connection, NAMES))
         connection.execute("ANALYZE")
     report("restoring the database", 1, 1)
 

@@ -1,6 +1,5 @@
 """Restores a backup: checks it, keeps the present database under another name, and puts the copy in its place."""
 
-import hashlib
 import os
 import shutil
 from contextlib import suppress
@@ -13,13 +12,12 @@ from errors import BackupFailed
 from files.publishing import make_folder, sync
 from files.storage import Storage
 from maintenance import postgresql_restore, sqlite_copy
-from maintenance.manifest import Backup
+from maintenance.manifest import Backup, kind_of
 from maintenance.reports import Report, silent
-from maintenance.stored_files import StoredFiles
-from maintenance.workplace import require_room
+from maintenance.stored_files import StoredFiles, copy_with_digest
+from maintenance.workplace import private, require_room
 from settings import Settings
 
-BLOCK = 1024 * 1024
 HEADER_BYTES = 28  # of the log and of the journal of SQLite
 
 
@@ -38,7 +36,7 @@ def restore(settings: Settings, source: Path, report: Report = silent) -> Restor
     """
     leave()
     backup = Backup(source.resolve())  # SQLite's logs are beside the file itself, not beside a link to it
-    if backup.kind != ("postgresql" if settings.is_postgresql else "sqlite"):
+    if backup.kind != kind_of(settings):
         raise BackupFailed(
             f"The database in {source} is of the kind {backup.kind}, and the settings name the other kind: change "
             "DATABASE_URL, or move the records with `flask export` and `flask import`."
@@ -93,20 +91,10 @@ def _copy_checked(backup: Backup, copy: Path, report: Report) -> None:
     _refuse_logs(database)
     size = database.stat().st_size
     require_room(copy.parent, size)
-    digest, done = hashlib.sha256(), 0
-    with database.open("rb") as source, open(copy, "xb", opener=_private) as target:
-        while block := source.read(BLOCK):
-            digest.update(block)
-            done += target.write(block)
-            report("copying the database", done, size)
-    if backup.manifest and digest.hexdigest() != backup.manifest.sha256:
-        raise BackupFailed(f"{backup.database} is damaged (its checksum is wrong): use another backup.")
+    with database.open("rb") as source, open(copy, "xb", opener=private) as target:
+        _, digest = copy_with_digest(source, target, lambda done: report("copying the database", done, size))
+    backup.require_digest(digest)
     backup.compare(sqlite_copy.check_copy(copy))
-
-
-def _private(path: str, flags: int) -> int:
-    """Open a new file that only this user may read."""
-    return os.open(path, flags, 0o600)
 
 
 def _refuse_logs(database: Path) -> None:
@@ -130,5 +118,5 @@ def _give_owner(database: Path, copy: Path) -> None:
 
 
 def _remove(copy: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
+    for suffix in ("", "-shm", *restored.LOGS):
         Path(f"{copy}{suffix}").unlink(missing_ok=True)

@@ -9,14 +9,14 @@ from typing import Any
 
 import cysqlite
 
-from database import HISTORY
 from errors import BackupFailed
-from maintenance.manifest import NOT_OURS, TABLES, Contents
+from maintenance.manifest import Contents, contents_of
 from maintenance.reports import Report, silent
 
 STEP_PAGES, PAUSE_SECONDS = 256, 0.005  # one megabyte; the pause lets writers use the disk and the processor
 SYNC_STEPS = 32  # written to disk in small parts, so that a commit of the service never waits for much
 WAIT_SECONDS = 10.0
+NAMES = "SELECT name FROM sqlite_schema"
 DAMAGED = "The database in the backup is damaged ({reason}): use another backup."
 
 
@@ -30,7 +30,7 @@ def copy_database(source: Path, target: Path, report: Report = silent) -> Conten
         copy.execute("PRAGMA synchronous = OFF")  # the finished copy is written to disk as a whole
         copy.execute("PRAGMA journal_mode = OFF")
         connection.execute("BEGIN")
-        contents = contents_of(connection)
+        contents = contents_of(connection, NAMES)
         handle = os.open(target, os.O_RDONLY)
         try:
             connection.backup(copy, pages=STEP_PAGES, progress=_Pauses(handle, report))
@@ -65,18 +65,7 @@ def check_copy(path: Path, sentence: str = DAMAGED) -> Contents:
         if (mode, faults, orphans) != ("delete", ["ok"], []):
             reason = faults[0] if faults != ["ok"] else "rows without their parents"
             raise BackupFailed(sentence.format(reason=reason))
-        return contents_of(connection)
-
-
-def contents_of(connection: cysqlite.Connection) -> Contents:
-    """What the database of this connection has. Raises BackupFailed if it is not a database of this service."""
-    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema").fetchall()}
-    if not {HISTORY, "tally", *TABLES.values()} <= names:
-        raise BackupFailed(NOT_OURS)
-    migrations = [name for (name,) in connection.execute(f"SELECT name FROM {HISTORY} ORDER BY name").fetchall()]
-    rows = {key: connection.execute(f"SELECT count(*) FROM {table}").fetchall() for key, table in TABLES.items()}
-    counts = {key: int(number) for key, [(number,)] in rows.items()}
-    return Contents(migrations, counts)
+        return contents_of(connection, NAMES)
 
 
 @contextmanager

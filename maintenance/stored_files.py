@@ -5,14 +5,15 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from database.half_restored import marker
 from errors import BackupFailed
 from files.publishing import make_folder, publish_file, sync
-from files.storage import Storage, is_file, open_file, sha256
+from files.storage import Storage, is_file, open_file, sha256, walk
 from maintenance.manifest import Backup, Copied
 from maintenance.reports import Report
 from maintenance.workplace import require_room
@@ -44,10 +45,7 @@ def copy_files(storage: Storage, target: Path, report: Report) -> Iterator[Copie
 
 def _stored(root: Path) -> Iterator[Path]:
     """The files and links below root: not those that are hidden at the top, and no names that are not valid Unicode."""
-    for place, folders, names in os.walk(root, onerror=_raise_unless_deleted):
-        if place == str(root):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            names = [name for name in names if not name.startswith(".")]
+    for place, folders, names in walk(root, _raise_unless_deleted):
         linked = [name for name in folders if os.path.islink(os.path.join(place, name))]
         for path in (Path(place, name) for name in names + linked):
             try:
@@ -88,14 +86,23 @@ def _copy_file(path: Path, target: Path, name: str) -> Copied | None:
     if source is None:
         return None
     target.parent.mkdir(parents=True, exist_ok=True)
-    digest, size = hashlib.sha256(), 0
     with source, target.open("xb") as copy:
-        while block := source.read(BLOCK):
-            digest.update(block)
-            size += copy.write(block)
+        size, digest = copy_with_digest(source, copy)
         status = os.fstat(source.fileno())
         os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
-    return Copied(path=name, size=size, sha256=digest.hexdigest())
+    return Copied(path=name, size=size, sha256=digest)
+
+
+def copy_with_digest(
+    source: BinaryIO, target: BinaryIO, tell: Callable[[int], object] = lambda done: None
+) -> tuple[int, str]:
+    """Copy an open file. Returns (its bytes, its SHA-256). Calls tell(bytes so far) after each block."""
+    digest, done = hashlib.sha256(), 0
+    while block := source.read(BLOCK):
+        digest.update(block)
+        done += target.write(block)
+        tell(done)
+    return done, digest.hexdigest()
 
 
 class StoredFiles:

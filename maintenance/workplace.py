@@ -10,6 +10,7 @@ from pathlib import Path
 
 from errors import BackupFailed
 from files.publishing import make_folder, publish, sync
+from settings import Settings
 
 PREFIX = ".unfinished-"
 
@@ -63,6 +64,17 @@ def refuse_existing(path: Path) -> None:
     """Raise BackupFailed if something has this name."""
     if os.path.lexists(path):
         raise BackupFailed(f"{path} exists already: choose another name, or delete it first.")
+
+
+def refuse_served(settings: Settings, path: Path) -> None:
+    """Raise BackupFailed if a path is in the storage folder."""
+    if path.resolve().is_relative_to(settings.storage_dir.resolve()):
+        raise BackupFailed(f"{path} is in STORAGE_DIR: choose another folder, as that one is served to clients.")
+
+
+def private(path: str, flags: int) -> int:
+    """An opener for open(): a new file that only this user may read. Leases have their tokens in it."""
+    return os.open(path, flags, 0o600)
 
 
 def require_room(folder: Path, needed: int) -> None:

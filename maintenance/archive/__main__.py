@@ -1,12 +1,11 @@
 """Moves jobs that are older than ARCHIVE_AFTER into the archive beside the database: python -m maintenance.archive."""
 
 import logging
-import os
 import sys
 
 from database import AWAY, init_database
 from errors import Busy, LedgerError
-from files.child import die_with_parent, use_remembered_cores
+from files.child import give_way
 from maintenance.archive.ledger import Rule
 from maintenance.archive.moves import archive
 from maintenance.archive.regular import regular_path
@@ -15,14 +14,11 @@ from models import microseconds, utc_now
 from settings import get_settings
 
 log = logging.getLogger("ledger.archive")
-NICENESS = 10  # requests come first
 
 
 def main() -> None:
     """Archive once. If another process is moving jobs, end soon. Raises what archive() raises."""
-    die_with_parent()
-    use_remembered_cores()
-    os.nice(NICENESS)
+    give_way()
     settings = get_settings()
     log_to_stderr(settings)
     if settings.archive_after is None:

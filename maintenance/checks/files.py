@@ -12,12 +12,12 @@ from typing import Any
 from files.deletion import named
 from files.pending import notes, upload_of
 from files.removals import paths_of, removal_notes
-from files.storage import PART_SECONDS, PARTS, Storage, is_file
+from files.storage import PART_SECONDS, PARTS, Storage, is_file, walk
 from maintenance.archive.database import Archive, open_archive
 from maintenance.archive.files import of_archive
 from maintenance.archive.notes import archives
 from maintenance.checks.faults import PAGE, Fault, Place
-from maintenance.housekeeping import HOURLY_SECONDS, REPOS
+from maintenance.housekeeping import HOURLY_SECONDS, REPOS, parts_in_use
 from models import Job, Loop, Track
 
 LATE_SECONDS = PART_SECONDS + HOURLY_SECONDS + 600  # housekeeping removes older unfinished files once in an hour
@@ -53,8 +53,7 @@ def unnamed_file(place: Place) -> Iterator[Fault]:
 
 def old_part(place: Place) -> Iterator[Fault]:
     """Unfinished files that housekeeping should have removed."""
-    tokens = [token for repo in REPOS for token in repo.leased_tokens()]
-    in_use = {place.storage.workshop(token).name for token in tokens}
+    in_use = parts_in_use(place.storage)
     for path in sorted((place.storage.root / PARTS).glob("*")):
         with suppress(FileNotFoundError):
             if path.name not in in_use and _age(path) > LATE_SECONDS:
@@ -108,10 +107,7 @@ def _names(field: Any) -> Iterator[tuple[str, str]]:
 
 def _files(root: Path) -> Iterator[Path]:
     """Every regular file below the root that is not in a hidden folder of the root."""
-    for folder, folders, names in os.walk(root):
-        if folder == os.fspath(root):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            names = [name for name in names if not name.startswith(".")]
+    for folder, _, names in walk(root):
         yield from (path for name in names if is_file(path := Path(folder, name)))
 
 

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from maintenance.backup import newest_backup_age
+from maintenance.backup import is_too_old, newest_backup_age
 from maintenance.checks.faults import Fault, Place
 from maintenance.housekeeping import REPOS
 from models import EPOCH, utc_now
 
-BACKUP_PERIODS = 2
 STUCK = timedelta(minutes=10)  # housekeeping runs every two seconds
 
 
@@ -24,10 +23,8 @@ def stuck_lease(place: Place) -> Iterator[Fault]:
 
 def old_backup(place: Place) -> Iterator[Fault]:
     """Automatic backups that are not made: the newest good one is older than two periods, or there is none."""
-    if place.settings.backup_dir is not None:
-        age = newest_backup_age(place.settings)
-        if age is None or age > BACKUP_PERIODS * place.settings.backup_every.total_seconds():
-            yield Fault("old_backup", "BACKUP_DIR", "read the log of the service, or run `flask backup`")
+    if is_too_old(place.settings, newest_backup_age(place.settings)):
+        yield Fault("old_backup", "BACKUP_DIR", "read the log of the service, or run `flask backup`")
 
 
 def requeue() -> None:

@@ -11,7 +11,6 @@ An export has everything that a ledger must keep when it moves:
 What follows from the records is not in it: the tally, the search index, files.
 """
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,10 +19,10 @@ from typing import Any, BinaryIO
 from database import available_migrations, bound_settings, database, is_postgresql
 from database.clock import database_now
 from database.snapshot import snapshot, stream
-from errors import BackupFailed, Pruned
+from errors import Pruned
 from maintenance.reports import Report, silent
 from maintenance.transfer.form import FORMAT, MODELS, PROGRAM, RECORDS, line, shown
-from maintenance.workplace import publish_new, refuse_existing, workplace
+from maintenance.workplace import private, publish_new, refuse_existing, refuse_served, workplace
 from models import EPOCH, MICROSECOND, Event, iso, microseconds
 from records import rows
 from records.commits import newest
@@ -42,11 +41,10 @@ def export_to_file(path: Path, since: int | None = None, report: Report = silent
         with path.open("wb") as file:
             return export(file, since, report)
     refuse_existing(path)
-    if path.resolve().is_relative_to(bound_settings().storage_dir.resolve()):
-        raise BackupFailed(f"{path} is in STORAGE_DIR: choose another folder, as that one is served to clients.")
+    refuse_served(bound_settings(), path)
     with workplace(path.parent) as work:
         part = work / "export"
-        with open(part, "xb", opener=_private) as file:
+        with open(part, "xb", opener=private) as file:
             summary = export(file, since, report)
         publish_new(part, path)
     return summary
@@ -85,11 +83,6 @@ def select(model: Any, condition: str = "") -> str:
     """A query of the rows of a model, in the order of an export. PostgreSQL would sort ids by its own language."""
     order = f"created_at, {model._meta.primary_key.column_name}{_binary()}" if model in RECORDS.values() else "event_id"
     return f"SELECT {rows.returned(model)} FROM {model._meta.table_name} {condition} ORDER BY {order}"
-
-
-def _private(path: str, flags: int) -> int:
-    """Open a new file that only this user can read: an export has the tokens of leases."""
-    return os.open(path, flags, 0o600)
 
 
 def _now() -> Any:
