@@ -1,13 +1,11 @@
 """The ledger: every table, index and trigger of the first version."""
 
-from peewee import Database, PostgresqlDatabase
+from peewee import Database
 
-from database.ledger.postgresql import PostgreSQL
-from database.ledger.sqlite import SQLite
+from database.altering import dialect_of
 
 
 def up(migrator: object, db: Database) -> None:
     """Create everything; the runner calls this in one transaction."""
-    dialect = PostgreSQL() if isinstance(db, PostgresqlDatabase) else SQLite()
-    for statement in dialect.statements():
+    for statement in dialect_of(db).statements():
         db.execute_sql(statement)

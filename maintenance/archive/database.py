@@ -15,7 +15,7 @@ import cysqlite
 import peewee
 from peewee import __exception_wrapper__ as exceptions_of_peewee  # type: ignore[attr-defined]
 
-from database import HISTORY, MIGRATIONS
+from database import HISTORY, available_migrations
 from errors import DatabaseUnusable, NotFound, StorageFull
 from maintenance.archive import rows
 from maintenance.archive.rows import OF_JOBS, RECORDS, TABLES, Rows
@@ -245,10 +245,10 @@ class Archive:
     def _require_schema(self) -> None:
         """Raise DatabaseUnusable if the file is no archive with the schema of this program."""
         if self._rows("PRAGMA application_id") != [(APPLICATION,)]:
-            raise DatabaseUnusable(f"{self.path} is not an archive, but another database: choose another file.")
+            raise not_an_archive(self.path)
         tables = {name for (name,) in self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
         applied = {name for (name,) in self._rows(f"SELECT name FROM {HISTORY}")} if HISTORY in tables else set()
-        if applied != {path.stem for path in MIGRATIONS.glob("[0-9]*.py")}:
+        if applied != set(available_migrations()):
             raise DatabaseUnusable(
                 f"The schema of {self.path} is not that of this version. If the archive is older, `flask archive` or "
                 "`flask unarchive` changes it. If it is newer, use the newer version of this program."
@@ -285,6 +285,11 @@ class Archive:
     def _run_many(self, sql: str, values: Sequence[Any]) -> None:
         with errors_of(self.path):
             self._connection.executemany(sql, values)
+
+
+def not_an_archive(path: Path) -> DatabaseUnusable:
+    """The error for a database that is not marked as an archive."""
+    return DatabaseUnusable(f"{path} is not an archive, but another database: choose another file.")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import cysqlite
 
 from database import bind, bound_settings, init_database
 from errors import DatabaseUnusable, Invalid
-from maintenance.archive.database import APPLICATION, BUSY_SECONDS, errors_of
+from maintenance.archive.database import APPLICATION, BUSY_SECONDS, errors_of, not_an_archive
 from records.indexing import index_batch, jobs_behind
 from settings import Settings
 
@@ -46,7 +46,7 @@ def _mark(path: Path) -> None:
         if application == APPLICATION:
             return
         if application or connection.execute("SELECT 1 FROM sqlite_master").fetchall():
-            raise DatabaseUnusable(f"{path} is not an archive, but another database: choose another file.")
+            raise not_an_archive(path)
         connection.execute(f"PRAGMA application_id = {APPLICATION}").fetchall()
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 from errors import Busy, LedgerError
 from files.storage import Storage
@@ -27,7 +28,7 @@ def missing_archive(place: Place) -> Iterator[Fault]:
 
 def unfinished_move(place: Place) -> Iterator[Fault]:
     """Moves of processes that were killed."""
-    for path in (path for path in notes.archives(place.storage) if path.is_file()):
+    for path in _archives(place.storage):
         with open_archive(path) as archive:
             move = archive.begun() and _without_mover(place.storage, archive)
         if move is not None:
@@ -39,7 +40,7 @@ def unfinished_move(place: Place) -> Iterator[Fault]:
 
 def finish_moves(storage: Storage) -> bool:
     """Finish the unfinished moves of all archives that are there. False if one stays unfinished. Raises LedgerError."""
-    for path in (path for path in notes.archives(storage) if path.is_file()):
+    for path in _archives(storage):
         with open_archive(path) as archive, notes.only_mover(storage, notes.WAIT_SECONDS):
             if archive.begun():
                 notes.begin(storage, path)  # the mark is lost if the storage folder was restored
@@ -48,6 +49,11 @@ def finish_moves(storage: Storage) -> bool:
     except LedgerError as problem:  # the moves of other archives are finished
         log.warning("a move to or from an archive is not finished: %s", problem)
     return not any(path.is_file() for path in notes.unfinished(storage))
+
+
+def _archives(storage: Storage) -> list[Path]:
+    """The archives that are there."""
+    return [path for path in notes.archives(storage) if path.is_file()]
 
 
 def _without_mover(storage: Storage, archive: Archive) -> Move | None:
@@ -61,7 +67,7 @@ def _without_mover(storage: Storage, archive: Archive) -> Move | None:
 
 def job_in_both(place: Place) -> Iterator[Fault]:
     """Jobs that are in the ledger and in an archive, for example after an old backup was restored."""
-    for path in (path for path in notes.archives(place.storage) if path.is_file()):
+    for path in _archives(place.storage):
         with open_archive(path) as archive:
             last = ""
             while page := archive.job_ids(last, PAGE):

@@ -18,7 +18,6 @@ from errors import Invalid
 from maintenance.transfer.form import canonical
 from models import ID_LENGTH, ID_PATTERN, Statuses, microseconds
 
-ACTIVE = "its worker is gone, so it is pending again"
 # What the old service and its generators call a status, and which status it has here. Work that was running is pending
 # again, as after the loss of any worker.
 STATUSES = {
