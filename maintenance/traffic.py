@@ -88,10 +88,15 @@ class Traffic:
         processes: dict[str, dict[str, int]] = {}
         for value in (self._board.read(place) or {} for place in range(self._board.places)):
             for key, counted in _counts(value).items():
-                counts[key] = [sum(pair) for pair in zip(counts.get(key, [0.0] * len(counted)), counted, strict=True)]
+                add_counts(counts, key, counted)
             open_.update(value.get("open", {}))
             processes |= value.get("processes", {})
         return Totals(counts, dict(open_), processes)
+
+
+def add_counts(total: dict[Any, list[float]], key: Any, counted: list[float]) -> None:
+    """Add the figures of one key to a total."""
+    total[key] = [sum(pair) for pair in zip(total.get(key, [0.0] * len(counted)), counted, strict=True)]
 
 
 def _counts(value: Any) -> Counts:

@@ -121,10 +121,7 @@ def _place(model: Any, name: str) -> str:
 
 def _stored(model: Any, name: str, value: Any) -> Any:
     """The value of a field as the database stores it."""
-    field = model._meta.fields[name]
-    if isinstance(field, JSONField):
-        return None if value is None else to_column(value)
-    return field.db_value(value)
+    return None if value is None else _assignment(model, name, is_postgresql())[2](value)
 
 
 def _returned(sql: str, values: Sequence[Any]) -> Row | None:

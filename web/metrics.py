@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from database import AWAY, database, is_postgresql, server_version
 from maintenance.backup import newest_backup_age
-from maintenance.traffic import BUCKETS, Totals
+from maintenance.traffic import BUCKETS, Totals, add_counts
 from models import Delivery, Job, Loop, microseconds, utc_now
 from records.tally import ATTEMPTS, EXPIRIES, tally
 from repos import JobRepository, LoopRepository, TrackRepository
@@ -82,7 +83,7 @@ def requests(totals: Totals) -> Iterator[Family]:
     for (method, route, status), counted in totals.counts.items():
         labels = (method, _readable(route))
         total.add_metric((*labels, status), sum(counted[1:]))
-        by_route[labels] = [sum(pair) for pair in zip(by_route.get(labels, [0.0] * len(counted)), counted, strict=True)]
+        add_counts(by_route, labels, counted)
     for labels, (in_all, *numbers) in by_route.items():
         seconds.add_metric(labels, _buckets(numbers), in_all)
     yield total
@@ -149,6 +150,7 @@ def records(settings: Settings) -> Iterator[Family]:
     )
     attempts = CounterMetricFamily("ledger_attempts", "Attempts that have begun", labels=("kind",))
     expiries = CounterMetricFamily("ledger_lease_expiries", "Leases that have expired", labels=("kind",))
+    begun, expired = tally(ATTEMPTS), tally(EXPIRIES)
     for kind, (model, repo) in kinds.items():
         by_status = GaugeMetricFamily(f"ledger_{kind}s", f"{kind.capitalize()}s by status", labels=("status",))
         for status, number in repo.tally().items():
@@ -160,8 +162,8 @@ def records(settings: Settings) -> Iterator[Family]:
         number, seconds = database.execute_sql(query).fetchone()
         leases.add_metric((kind,), number)
         silence.add_metric((kind,), max(0.0, float(seconds or 0)))
-        attempts.add_metric((kind,), tally(ATTEMPTS).get(kind, 0))
-        expiries.add_metric((kind,), tally(EXPIRIES).get(kind, 0))
+        attempts.add_metric((kind,), begun.get(kind, 0))
+        expiries.add_metric((kind,), expired.get(kind, 0))
     yield from (oldest, leases, silence, attempts, expiries)
     yield GaugeMetricFamily("ledger_tracks", "Tracks", value=TrackRepository().count())
     yield from webhooks(settings)
@@ -202,7 +204,7 @@ def _add(family: Family, labels: tuple[str, ...], read: Callable[[], float]) -> 
 def _buckets(numbers: list[float]) -> list[tuple[str, float]]:
     """The numbers of requests up to each limit, as a histogram has them."""
     limits = [*map(str, BUCKETS), "+Inf"]
-    return [(limit, sum(numbers[: place + 1])) for place, limit in enumerate(limits)]
+    return list(zip(limits, accumulate(numbers), strict=True))
 
 
 def _readable(route: str) -> str:
