@@ -44,6 +44,15 @@ def make_job(storage: Storage, name: str, status: str = "completed") -> None:
     loops.update(f"{name}-l", status="COMPLETED")
 
 
+def storage_with(settings: Settings, statuses: dict[str, str]) -> Storage:
+    """The storage folder, with finished jobs of these statuses in it, by job_id, and their files."""
+    made = Storage(settings)
+    made.root.mkdir(exist_ok=True)
+    for name, status in statuses.items():
+        make_job(made, name, status)
+    return made
+
+
 def everyone() -> Rule:
     """A rule that every finished job meets: nothing has changed since a moment that is still to come."""
     return Rule(microseconds(utc_now()) + 60_000_000)

@@ -25,7 +25,7 @@ from records.commits import newest
 from records.tally import tally
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
-from tests.archives import age, events, everyone, execute, ids, make_job, stored, values
+from tests.archives import age, events, everyone, execute, ids, make_job, storage_with, stored, values
 from tests.conftest import matching_ids, on_sqlite, thorough, wait_for
 from tests.service import clean_environment
 from tests.test_commands import flask
@@ -37,11 +37,7 @@ NAMES = {"a", "b", "c"}
 @pytest.fixture
 def storage(ledger: Settings) -> Storage:
     """The storage folder, with three finished jobs in it and their files."""
-    made = Storage(ledger)
-    made.root.mkdir(exist_ok=True)
-    for name, status in (("a", "completed"), ("b", "failed"), ("c", "cancelled")):
-        make_job(made, name, status)
-    return made
+    return storage_with(ledger, {"a": "completed", "b": "failed", "c": "cancelled"})
 
 
 @pytest.fixture

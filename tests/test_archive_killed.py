@@ -19,7 +19,7 @@ from maintenance.archive.files import files_folder
 from maintenance.archive.moves import archive, finish_unfinished, unarchive
 from repos import JobRepository
 from settings import Settings
-from tests.archives import everyone, ids, make_job, mover_process, stored, values
+from tests.archives import everyone, ids, mover_process, storage_with, stored, values
 from tests.conftest import on_sqlite, thorough, wait_for
 from tests.test_removals import Killed
 
@@ -30,11 +30,7 @@ JOBS = {f"j{number}" for number in range(7)}
 @pytest.fixture
 def storage(ledger: Settings) -> Storage:
     """The storage folder, with finished jobs in it and their files."""
-    made = Storage(ledger)
-    made.root.mkdir(exist_ok=True)
-    for name in sorted(JOBS):
-        make_job(made, name)
-    return made
+    return storage_with(ledger, dict.fromkeys(sorted(JOBS), "completed"))
 
 
 @pytest.mark.timeout(240)
@@ -109,13 +105,18 @@ def run_until_killed(move: Callable[[], object]) -> None:
         move()
 
 
+def kill_a_move(path: Path, owner: Any, name: str, is_after: bool, files: bool = False) -> None:
+    """Archive everything, and be killed at this step."""
+    with pytest.MonkeyPatch.context() as patched:
+        kill_at(patched, owner, name, is_after)
+        run_until_killed(lambda: archive(path, everyone(), files))
+
+
 def test_a_move_is_finished_after_a_kill_between_two_commits(
     storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, before = tmp_path / "archive.db", values()
-    with monkeypatch.context() as patched:
-        kill_at(patched, ledger_part, "take_out", is_after=True)
-        run_until_killed(lambda: archive(path, everyone()))
+    kill_a_move(path, ledger_part, "take_out", is_after=True)
     assert ids() == ids(path) == set() and finish_unfinished(storage) and ids(path) == JOBS
     with monkeypatch.context() as patched:
         kill_at(patched, Archive, "hide", is_after=True)
@@ -124,25 +125,17 @@ def test_a_move_is_finished_after_a_kill_between_two_commits(
     assert unarchive(path).moved == len(JOBS) and values() == before
 
 
-def test_a_deletion_by_a_client_is_not_taken_for_a_move(
-    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deletion_by_a_client_is_not_taken_for_a_move(storage: Storage, tmp_path: Path) -> None:
     path = tmp_path / "archive.db"
-    with monkeypatch.context() as patched:
-        kill_at(patched, ledger_part, "take_out", is_after=False)
-        run_until_killed(lambda: archive(path, everyone()))
+    kill_a_move(path, ledger_part, "take_out", is_after=False)
     for name in JOBS:
         jobs.delete(name)
     assert finish_unfinished(storage) and ids() == ids(path) == set()
 
 
-def test_a_job_with_the_same_id_does_not_hide_that_a_move_was_done(
-    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_with_the_same_id_does_not_hide_that_a_move_was_done(storage: Storage, tmp_path: Path) -> None:
     path = tmp_path / "archive.db"
-    with monkeypatch.context() as patched:
-        kill_at(patched, ledger_part, "take_out", is_after=True)
-        run_until_killed(lambda: archive(path, everyone()))
+    kill_a_move(path, ledger_part, "take_out", is_after=True)
     for name in JOBS:
         jobs.create(job_id=name, prompt="another")
     assert finish_unfinished(storage) and ids() == ids(path) == JOBS

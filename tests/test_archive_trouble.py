@@ -26,9 +26,9 @@ from maintenance.archive.ledger import Rule
 from maintenance.archive.moves import archive, finish_unfinished, unarchive
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
-from tests.archives import age, everyone, ids, make_job, stored
+from tests.archives import age, everyone, ids, make_job, storage_with, stored
 from tests.conftest import on_sqlite
-from tests.test_archive_killed import kill_at, run_until_killed
+from tests.test_archive_killed import kill_a_move
 from tests.test_commands import flask
 
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
@@ -38,11 +38,7 @@ NAMES = {"a", "b", "c"}
 @pytest.fixture
 def storage(ledger: Settings) -> Storage:
     """The storage folder, with three finished jobs in it and their files."""
-    made = Storage(ledger)
-    made.root.mkdir(exist_ok=True)
-    for name, status in (("a", "completed"), ("b", "failed"), ("c", "cancelled")):
-        make_job(made, name, status)
-    return made
+    return storage_with(ledger, {"a": "completed", "b": "failed", "c": "cancelled"})
 
 
 @pytest.fixture
@@ -81,13 +77,6 @@ def test_a_loop_that_is_ordered_after_the_rule_was_asked_keeps_its_job(
 
     monkeypatch.setattr(ledger_part, "still_leaving", ask_and_change)
     assert archive(path, everyone()).moved == 2 and ids() == {"b"}
-
-
-def kill_a_move(path: Path, owner: Any, name: str, is_after: bool, files: bool = False) -> None:
-    """Archive everything, and be killed at this step."""
-    with pytest.MonkeyPatch.context() as patched:
-        kill_at(patched, owner, name, is_after)
-        run_until_killed(lambda: archive(path, everyone(), files))
 
 
 @on_sqlite
