@@ -113,6 +113,7 @@ def violations(page: Page) -> list[str]:
 
 def new_job(page: Page, prompt: str, seconds: int) -> None:
     """Fill in and send the form for a job of the synthesiser."""
+    page.wait_for_load_state()  # before its scripts run, the link opens a page instead of a dialog
     page.get_by_role("link", name="New job").first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Prompt").fill(prompt)
