@@ -6,22 +6,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.looper.alignment import onset_shift, transient, wave_shift
+from studio.looper.alignment import bell_shaped, bin_frames, onset_shift, onsets_around, wave_shift
 from studio.looper.beats import Pulse
-from studio.looper.features import Array
+from studio.looper.drift import Line, fit
 from studio.looper.pcm import Audio, Pcm
-from studio.looper.repeats import NEAR_BEST, Repeat, roomy
+from studio.looper.repeats import Repeat, roomy
 
 RHYTHMIC_CROSSFADE = 0.03  # seconds
 SHORT_CROSSFADE, LONG_CROSSFADE = 0.25, 1.0  # seconds, for music without beats; the long one also for a poor seam
-REACH, FINE_REACH = 0.03, 0.001  # seconds; onsets may move an alignment by the first, waveforms by the second
+STEADY_SPREAD, LEAST_SPREAD = 0.004, 0.0005  # seconds: onsets nearer to their line than the first follow it
+NARROW, WIDE = 0.01, 0.04  # seconds: how far a beat may be from a line that is followed, and from another
+FINE_REACH = 0.0007  # seconds: a waveform may move a lag by this
+EVEN_REACH = 0.15  # seconds: a little more than half a step of the grid of times
 SAME_RECORDING = 0.8  # correlation
-AROUND_BEAT = 0.08  # seconds
+AROUND_BEAT, NEAR_BEAT = 0.08, 0.025  # seconds; the second is the standard deviation of the attack of a beat
 BEFORE_ATTACK = 0.004  # seconds; an attack begins a little before its steepest rise
 SLIDE = 0.5  # seconds to each side, for music without beats
 QUIET_SHARE, MASKING = 0.1, 0.3  # weights of the power and of a following attack; the weight of the difference is 1
 SEAM_SHARE, ONSET_SHARE = 0.1, 0.1  # shares of the cost
-GOOD, FAIR = 0.7, 0.45  # scores
+SLOPE_COST = 1.5  # of a repeat at another tempo, times the slope: 2 % cost 0.03
+FAIR = 0.45  # score: below it, a seam is poor
 LEAST_CORRELATION = -0.5  # below this, a crossfade of opposite phases would be too loud
 
 
@@ -44,66 +48,88 @@ class Seam:
         """The likeness of the two ends, 0 to 1."""
         return round(min(1.0, max(0.0, 1 - self.cost)), 3)
 
-    @property
-    def quality(self) -> str:
-        """good, fair or poor."""
-        return "good" if self.score >= GOOD else "fair" if self.score >= FAIR else "poor"
-
-
-def best_seam(pcm: Pcm, pulse: Pulse, pairs: list[Repeat]) -> Seam:
-    """The longest seam among those with a cost near the best. pairs must not be empty."""
-    seams = [seam for pair in pairs for seam in seams_of(pcm, pulse, pair)]
-    best = min(seam.cost for seam in seams)
-    near = [seam for seam in seams if seam.cost <= best + NEAR_BEST]
-    seam = max(near, key=lambda seam: (seam.lag // pcm.rate, -seam.cost))
-    return seam if seam.quality != "poor" else lengthened(pcm, seam, LONG_CROSSFADE)
-
 
 def seams_of(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Iterator[Seam]:
     """The possible seams of a pair: before each of three beats; without beats, one seam near the pair."""
     if not pulse.rhythmic:
         yield even_seam(pcm, pair)
         return
-    yield beat_seam(pcm, pair)
+    line = fit(pcm, pulse, pair)
+    yield beat_seam(pcm, pair, line)
     beat = pulse.nearest(pair.start)
     for start in pulse.times[[max(0, beat - 1), min(beat + 1, len(pulse.times) - 1)]]:
         moved = replace(pair, start=float(start), end=float(start) + pair.length)
         if roomy(np.array([moved.start, moved.end]), pcm.seconds).all():
-            yield beat_seam(pcm, moved)
+            yield beat_seam(pcm, moved, line)
 
 
-def beat_seam(pcm: Pcm, pair: Repeat) -> Seam:
-    """A seam just before a beat. The onsets decide the lag.
+def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
+    """A seam just before a beat. The line of the onsets around decides the lag; the onsets of this beat correct it.
 
-    If both sides are the same recording, the waveform moves the lag by at most a millisecond. Otherwise the waveform
+    If both sides are the same recording, the waveform moves the lag by less than a millisecond. Otherwise the waveform
     would follow the phase of a chord and miss the beat.
     """
-    around, reach, fine = frames(pcm, AROUND_BEAT), frames(pcm, REACH), frames(pcm, FINE_REACH)
-    start, end = frames(pcm, pair.start), frames(pcm, pair.end)
-    here = pcm.mono(start - around, start + around)
-    there = pcm.mono(end - around - reach, end + around + reach)
-    shift, fitting = onset_shift(here, there, pcm.rate)
-    attack = transient(here, pcm.rate)
-    near = slice(max(0, attack - around // 8), attack + around // 2)
-    by_wave, alike = wave_shift(here[near], padded(there, near.start + shift - fine, near.stop + shift + fine))
-    shift += by_wave - fine if alike > SAME_RECORDING else 0
-    lag = end - start - reach + shift
-    crossfade = frames(pcm, RHYTHMIC_CROSSFADE)
-    high = start - around + attack - frames(pcm, BEFORE_ATTACK)
-    unfit = replace(pair, cost=pair.cost + ONSET_SHARE * (1 - fitting))
-    return cut(pcm, unfit, lag, (high - around, high), crossfade)
+    start, lag = frames(pcm, pair.start), frames(pcm, line.at(pair.start))
+    steady = line.spread < STEADY_SPREAD
+    reach, deviation = (NARROW, max(LEAST_SPREAD, line.spread)) if steady else (WIDE, 3 * line.spread)
+    shift, fitting = beat_shift(pcm, start, lag, (reach, deviation))
+    attack = transient(pcm, start)
+    lag = same_wave(pcm, attack, lag + shift)
+    high = attack - frames(pcm, BEFORE_ATTACK)
+    unfit = replace(pair, cost=pair.cost + ONSET_SHARE * (1 - fitting) + SLOPE_COST * abs(line.slope))
+    return cut(pcm, unfit, lag, (high - frames(pcm, AROUND_BEAT), high), frames(pcm, RHYTHMIC_CROSSFADE))
+
+
+def beat_shift(pcm: Pcm, start: int, lag: int, search: tuple[float, float]) -> tuple[int, float]:
+    """How many frames the beat after start + lag is later than the beat after start, and how alike they are (0 to 1).
+
+    search: the reach and the expected deviation, in seconds.
+    """
+    step = bin_frames(pcm.rate)
+    around, reach = (round(seconds * pcm.rate / step) for seconds in (AROUND_BEAT, search[0]))
+    here = onsets_around(pcm, start, around, around)
+    there = onsets_around(pcm, start + lag, around + reach, around + reach)
+    shift, fitting = onset_shift(here, there, search[1] * pcm.rate / step)
+    return round(shift * step), fitting
+
+
+def transient(pcm: Pcm, beat: int) -> int:
+    """The frame of the first rise near a beat that is nearly as steep as the steepest one."""
+    step = bin_frames(pcm.rate)
+    around = frames(pcm, AROUND_BEAT) // step
+    rises = np.convolve(onsets_around(pcm, beat, around, around), np.ones(8), "same")  # 2 ms: one attack, not one bin
+    rises *= bell_shaped(np.arange(-around, around), NEAR_BEAT * pcm.rate / step)
+    return beat + (int(np.argmax(rises > 0.7 * rises.max())) - around) * step
+
+
+def same_wave(pcm: Pcm, attack: int, lag: int) -> int:
+    """The lag at which both waveforms of an attack are the same, at most FINE_REACH away; lag if they differ."""
+    fine, low, high = frames(pcm, FINE_REACH), attack - frames(pcm, 0.01), attack + frames(pcm, 0.04)
+    shift, alike = wave_shift(pcm.mono(low, high), pcm.mono(low + lag - fine, high + lag + fine))
+    return lag + shift - fine if alike > SAME_RECORDING else lag
 
 
 def even_seam(pcm: Pcm, pair: Repeat) -> Seam:
     """A seam in music without beats. The waveform decides the lag; the likeness decides the length of the crossfade."""
-    window, reach = frames(pcm, SLIDE), frames(pcm, REACH)
+    window, reach = frames(pcm, SLIDE), frames(pcm, EVEN_REACH)
     start, end = frames(pcm, pair.start), frames(pcm, pair.end)
     here = pcm.mono(start - window, start + window)
     there = pcm.mono(end - window - reach, end + window + reach)
     lag = end - start - reach + wave_shift(here, there)[0]
     seam = cut(pcm, pair, lag, (start - window, start + window), frames(pcm, SHORT_CROSSFADE))
-    differing = min(1.0, 2 * (1 - likeness(*sides(pcm, seam))))
-    return lengthened(pcm, seam, SHORT_CROSSFADE + (LONG_CROSSFADE - SHORT_CROSSFADE) * differing)
+    return lengthened(pcm, seam, even_crossfade(likeness(*sides(pcm, seam))))
+
+
+def exact_seam(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Seam:
+    """A seam exactly at both times of a pair."""
+    start, end = frames(pcm, pair.start), frames(pcm, pair.end)
+    seam = lengthened(pcm, Seam(start, end, 0, pair.cost), RHYTHMIC_CROSSFADE if pulse.rhythmic else SHORT_CROSSFADE)
+    return seam if pulse.rhythmic else lengthened(pcm, seam, even_crossfade(likeness(*sides(pcm, seam))))
+
+
+def even_crossfade(alike: float) -> float:
+    """The seconds of a crossfade in music without beats, for the correlation of both sides."""
+    return SHORT_CROSSFADE + (LONG_CROSSFADE - SHORT_CROSSFADE) * min(1.0, 2 * (1 - alike))
 
 
 def cut(pcm: Pcm, pair: Repeat, lag: int, place: tuple[int, int], crossfade: int) -> Seam:
@@ -136,8 +162,8 @@ def moving_power(sound: Audio, ends: NDArray[np.int64], size: int) -> NDArray[np
 
 
 def lengthened(pcm: Pcm, seam: Seam, seconds: float) -> Seam:
-    """The same seam with a crossfade of these seconds, or shorter if there is not enough room."""
-    return replace(seam, crossfade=max(1, min(frames(pcm, seconds), seam.start, seam.lag // 2)))
+    """The same seam with a crossfade of these seconds, or a shorter one (even none) if there is no room for it."""
+    return replace(seam, crossfade=max(0, min(frames(pcm, seconds), seam.start, seam.lag // 2)))
 
 
 def sides(pcm: Pcm, seam: Seam) -> tuple[Audio, Audio]:
@@ -167,9 +193,3 @@ def crossfaded(leaving: Audio, coming: Audio) -> Audio:
 def frames(pcm: Pcm, seconds: float) -> int:
     """Convert seconds to frames."""
     return round(seconds * pcm.rate)
-
-
-def padded(mono: Array, start: int, stop: int) -> Array:
-    """mono[start:stop], with silence outside the signal."""
-    inside = mono[max(0, start) : max(0, stop)]
-    return np.pad(inside, (max(0, -start), stop - start - len(inside) - max(0, -start)))
