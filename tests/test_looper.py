@@ -71,7 +71,7 @@ def test_there_is_nothing_to_hear_at_the_seam(make: Callable[[], Piece], tmp_pat
         assert beat_error(piece.beats, analysis["start"], analysis["end"]) <= 0.001
         assert abs(analysis["tempo"] * np.diff(piece.beats).mean() / 60 - 1) < 0.005
         assert analysis["beats"] % 4 == 0
-        assert analysis["crossfade"] == pytest.approx(0.03, abs=1e-4)
+        assert 0.0299 <= analysis["crossfade"] <= 0.1501
     else:
         assert analysis["tempo"] is None and analysis["beats"] is None
         assert 0.25 <= analysis["crossfade"] <= 1

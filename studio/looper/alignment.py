@@ -8,11 +8,14 @@ from numpy.typing import NDArray
 from studio.looper.pcm import Array, Pcm
 
 BINS_A_SECOND = 4000  # of the onset envelope, nearly: a bin is a whole number of frames
-BELL_SECONDS = 0.003  # the width of smoothing: shorter than an attack, longer than most periods
-RISE_GAP, RISE_SECONDS = 0.001, 0.02  # an onset is above the level of the 20 ms that ended 1 ms before
-HISTORY_SECONDS = 0.025  # the sound before a stretch that its first onsets need
+HIGH_BELL = 0.003  # seconds of smoothing: shorter than an attack, longer than most periods
+LOW_BANDS = ((0.0005, 0.004), (0.0018, 0.006))  # seconds: a low-pass window, and the bell that smooths the level
+RISE_GAP, RISE_SECONDS = 0.001, 0.03  # an onset is above the level of the 30 ms that ended 1 ms before
+HISTORY_SECONDS = 0.04  # the sound before a stretch that its first onsets need
 FLOOR_DB = -50.0  # relative to the loudest bin; a rise below this level is not an onset
 HIGHEST_RATE = 50_000  # Hz; above it, hiss would be louder than attacks in a second difference
+CLEAR = 0.85  # the correlation of two attacks; what is below may be chance
+CLEARLY_ELSEWHERE = 2.0  # times as alike as at the expected place
 
 
 def bin_frames(rate: int) -> int:
@@ -24,22 +27,43 @@ def bin_frames(rate: int) -> int:
 def onset_envelope(mono: Array, rate: int) -> Array:
     """Onsets in dB, one value a bin, (len(mono) // bin_frames(rate),), never negative.
 
-    The level is that of the second difference: in it, a click stands out of any sustained tone, because it weighs a
-    frequency f with f squared. An onset is how far the level is above the loudest of the 20 ms before. Tones that beat
-    against each other make the level rise and fall slowly, so it has been there before; an attack has not.
+    The levels are those of second differences: in them, a click stands out of any sustained tone, because they weigh a
+    frequency f with f squared. A kick stands out only of the tones as low as it is, so low-pass filters add two bands.
     """
     step, decimation = bin_frames(rate), -(-rate // HIGHEST_RATE)
     count = len(mono) // step
-    slower = mono[: count * step].reshape(-1, decimation).mean(axis=1) if decimation > 1 else mono[: count * step]
-    lively = np.zeros_like(slower)
-    lively[1:-1] = np.diff(slower, 2)
-    energy = (lively.reshape(count, -1) ** 2).sum(axis=1)
-    bell = np.hanning(round(BELL_SECONDS * rate / step) + 2)
+    whole = mono[: count * step]
+    high = whole.reshape(-1, decimation).mean(axis=1) if decimation > 1 else whole
+    slow = whole.reshape(count, step).mean(axis=1)
+    second = rate / step
+    total = rises((bent(high).reshape(count, -1) ** 2).sum(axis=1), HIGH_BELL, second)
+    for window, bell in LOW_BANDS:
+        low = averaged(averaged(slow, round(window * second)), round(window * second))
+        total += rises(bent(low) ** 2, bell, second)
+    return np.asarray(total, np.float32)
+
+
+def bent(signal: Array) -> Array:
+    """Second differences, 0 at both edges; same shape."""
+    return np.pad(np.diff(signal, 2), 1)
+
+
+def averaged(signal: NDArray[Any], size: int) -> NDArray[Any]:
+    """Means over `size` neighbouring values; same shape."""
+    return np.convolve(signal, np.full(size, 1 / size), "same")
+
+
+def rises(energy: NDArray[Any], bell_seconds: float, second: float) -> NDArray[np.float64]:
+    """How far the level is above the loudest of the 30 ms before, in dB, (bins,). second: in bins.
+
+    Tones that beat against each other make the level rise slowly, so it has been there before; an attack has not.
+    """
+    bell = np.hanning(round(bell_seconds * second) + 2)
     smooth = np.convolve(energy, bell, "same")
     level = 10 * np.log10(np.maximum(smooth / (float(smooth.max()) + 1e-30), 10 ** (FLOOR_DB / 10)))
-    gap, window = round(RISE_GAP * rate / step), round(RISE_SECONDS * rate / step)
-    before = np.concatenate([np.full(window + gap, level[0] if count else 0.0), level])
-    return np.asarray(np.maximum(0, level - moving_maximum(before, window)[:count]), np.float32)
+    gap, window = round(RISE_GAP * second), round(RISE_SECONDS * second)
+    before = moving_maximum(np.pad(level, (window + gap, 0), "edge"), window)[: len(level)]
+    return np.asarray(np.maximum(0, level - before))
 
 
 def moving_maximum(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
@@ -81,15 +105,16 @@ def bell_shaped(distance: NDArray[Any], deviation: float) -> NDArray[np.float64]
     return np.asarray(np.exp(-0.5 * (distance / deviation) ** 2))
 
 
-def onset_shift(here: Array, there: Array, deviation: float) -> tuple[float, float]:
-    """Compare a short onset envelope with all places of a longer one, which is expected in the middle.
+def likely_shift(correlations: NDArray[np.float64], deviation: float) -> tuple[float, float]:
+    """Where an attack is, if it is expected in the middle of some correlations with a standard deviation in places.
 
-    deviation: how far the place may be from the middle, in bins, as a standard deviation. Returns (bins from the middle
-    to the place where they are most alike, the likeness there from 0 to 1).
+    It is in the middle if it is nowhere clear. Returns (places from the middle, the likeness there).
     """
-    correlations = correlation(here, there)
     middle = len(correlations) // 2
-    best = peak(correlations * bell_shaped(np.arange(len(correlations)) - middle, deviation))
+    likely = correlations * bell_shaped(np.arange(len(correlations)) - middle, deviation)
+    if correlations.max() >= max(CLEAR, CLEARLY_ELSEWHERE * correlations[middle]):
+        likely = correlations
+    best = peak(likely) if correlations[likely.argmax()] >= CLEAR else float(middle)
     return best - middle, float(correlations[round(best)])
 
 

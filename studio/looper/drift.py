@@ -154,7 +154,7 @@ def residual(votes: Votes, shift: float, slope: float, second: float) -> float:
     )
     near = np.take_along_axis(votes.likeness, np.clip(columns, 0, votes.likeness.shape[1] - 1), axis=1)
     away = np.abs(near.argmax(axis=1) - reach) / second
-    weights = votes.weights * (near.max(axis=1) > 0)
+    weights = votes.weights * near.max(axis=1)
     order = np.argsort(away)
     middle = int(np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2))
     return NORMAL * float(away[order][min(middle, PIECES - 1)])

@@ -6,16 +6,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.looper.alignment import bell_shaped, bin_frames, onset_shift, onsets_around, wave_shift
+from studio.looper.alignment import bell_shaped, bin_frames, correlation, likely_shift, onsets_around, wave_shift
 from studio.looper.beats import Pulse
 from studio.looper.drift import Line, fit
+from studio.looper.features import smoothed
 from studio.looper.pcm import Audio, Pcm
 from studio.looper.repeats import Repeat, roomy
 
 RHYTHMIC_CROSSFADE = 0.03  # seconds
+CALM_CROSSFADE, CALM_REACH = 0.15, 0.25  # seconds: of sustained sound between two attacks
+ATTACK_EDGE, STRONG = 0.015, 0.3  # seconds around the steepest rise of an attack; its share that makes another attack
 SHORT_CROSSFADE, LONG_CROSSFADE = 0.25, 1.0  # seconds, for music without beats; the long one also for a poor seam
-STEADY_SPREAD, LEAST_SPREAD = 0.004, 0.0005  # seconds: onsets nearer to their line than the first follow it
-NARROW, WIDE = 0.01, 0.04  # seconds: how far a beat may be from a line that is followed, and from another
+STEADY_SPREAD, LEAST_SPREAD = 0.004, 0.0005  # seconds: onsets that are nearer to their line than the first follow it
+BEAT_REACH = 0.04  # seconds: how far a beat may be from the line
 FINE_REACH = 0.0007  # seconds: a waveform may move a lag by this
 EVEN_REACH = 0.15  # seconds: a little more than half a step of the grid of times
 SAME_RECORDING = 0.8  # correlation
@@ -26,6 +29,9 @@ QUIET_SHARE, MASKING = 0.1, 0.3  # weights of the power and of a following attac
 SEAM_SHARE, ONSET_SHARE = 0.1, 0.1  # shares of the cost
 SLOPE_COST = 1.5  # of a repeat at another tempo, times the slope: 2 % cost 0.03
 FAIR = 0.45  # score: below it, a seam is poor
+LEVEL_SECONDS, LARGEST_GAIN = 0.05, 2.0  # of a mix that is brought to the level of its parts
+LONG_MIX = 8  # windows of that length
+SILENCE = 1e-9  # power
 LEAST_CORRELATION = -0.5  # below this, a crossfade of opposite phases would be too loud
 
 
@@ -70,27 +76,26 @@ def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
     would follow the phase of a chord and miss the beat.
     """
     start, lag = frames(pcm, pair.start), frames(pcm, line.at(pair.start))
-    steady = line.spread < STEADY_SPREAD
-    reach, deviation = (NARROW, max(LEAST_SPREAD, line.spread)) if steady else (WIDE, 3 * line.spread)
-    shift, fitting = beat_shift(pcm, start, lag, (reach, deviation))
+    deviation = max(LEAST_SPREAD, line.spread) * (1 if line.spread < STEADY_SPREAD else 3)
+    step = bin_frames(pcm.rate)
+    shift, fitting = likely_shift(beat_correlations(pcm, start, lag), deviation * pcm.rate / step)
     attack = transient(pcm, start)
-    lag = same_wave(pcm, attack, lag + shift)
+    lag = same_wave(pcm, attack, lag + round(shift * step))
     high = attack - frames(pcm, BEFORE_ATTACK)
     unfit = replace(pair, cost=pair.cost + ONSET_SHARE * (1 - fitting) + SLOPE_COST * abs(line.slope))
-    return cut(pcm, unfit, lag, (high - frames(pcm, AROUND_BEAT), high), frames(pcm, RHYTHMIC_CROSSFADE))
+    longest = min(calm(pcm, attack), calm(pcm, attack + lag)) - AROUND_BEAT
+    crossfade = min(CALM_CROSSFADE, max(RHYTHMIC_CROSSFADE, longest))
+    return cut(pcm, unfit, lag, (high - frames(pcm, AROUND_BEAT), high), frames(pcm, crossfade))
 
 
-def beat_shift(pcm: Pcm, start: int, lag: int, search: tuple[float, float]) -> tuple[int, float]:
-    """How many frames the beat after start + lag is later than the beat after start, and how alike they are (0 to 1).
+def beat_correlations(pcm: Pcm, start: int, lag: int) -> NDArray[np.float64]:
+    """How alike the onsets of a beat at frame `start` and those around start + lag are, at every shift in bins.
 
-    search: the reach and the expected deviation, in seconds.
+    No shift is in the middle; the reach is BEAT_REACH.
     """
-    step = bin_frames(pcm.rate)
-    around, reach = (round(seconds * pcm.rate / step) for seconds in (AROUND_BEAT, search[0]))
+    around, reach = (frames(pcm, seconds) // bin_frames(pcm.rate) for seconds in (AROUND_BEAT, BEAT_REACH))
     here = onsets_around(pcm, start, around, around)
-    there = onsets_around(pcm, start + lag, around + reach, around + reach)
-    shift, fitting = onset_shift(here, there, search[1] * pcm.rate / step)
-    return round(shift * step), fitting
+    return correlation(here, onsets_around(pcm, start + lag, around + reach, around + reach))
 
 
 def transient(pcm: Pcm, beat: int) -> int:
@@ -100,6 +105,15 @@ def transient(pcm: Pcm, beat: int) -> int:
     rises = np.convolve(onsets_around(pcm, beat, around, around), np.ones(8), "same")  # 2 ms: one attack, not one bin
     rises *= bell_shaped(np.arange(-around, around), NEAR_BEAT * pcm.rate / step)
     return beat + (int(np.argmax(rises > 0.7 * rises.max())) - around) * step
+
+
+def calm(pcm: Pcm, attack: int) -> float:
+    """The seconds before an attack (a frame) without another attack, at most CALM_REACH."""
+    second = pcm.rate / bin_frames(pcm.rate)
+    before, edge = round(CALM_REACH * second), round(ATTACK_EDGE * second)
+    onsets = onsets_around(pcm, attack, before, edge)
+    strong = np.flatnonzero(onsets[: before - edge] > STRONG * onsets[before - edge :].max())
+    return float(before - strong[-1] if len(strong) else before) / second
 
 
 def same_wave(pcm: Pcm, attack: int, lag: int) -> int:
@@ -178,16 +192,30 @@ def likeness(leaving: Audio, coming: Audio) -> float:
     return float((leaving * coming).sum()) / np.sqrt(power) if power > 0 else 0.0
 
 
-def crossfaded(leaving: Audio, coming: Audio) -> Audio:
-    """Mix both sounds with constant power for their correlation r, (frames, channels).
+def crossfaded(leaving: Audio, coming: Audio, rate: int) -> Audio:
+    """Mix both sounds with constant power, (frames, channels).
 
-    The gains g1 and g2 are quarter waves, divided by sqrt(1 + 2 r g1 g2): the level of the sum of two signals with
-    equal power and correlation r.
+    The gains are quarter waves. A long mix is then brought to the sum of the powers of its two parts, moment by moment:
+    tones that cancel each other would leave a hole. A short one is divided by sqrt(1 + 2 r g1 g2): the level of the sum
+    of two sounds with equal power and correlation r.
     """
     angle = (np.arange(len(leaving), dtype=np.float32)[:, None] + 0.5) / len(leaving) * np.float32(np.pi / 2)
     out, into = np.cos(angle), np.sin(angle)
-    alike = np.float32(max(LEAST_CORRELATION, likeness(leaving, coming)))
-    return np.clip((out * leaving + into * coming) / np.sqrt(1 + 2 * alike * out * into), -1, 1)
+    window = round(LEVEL_SECONDS * rate)
+    if len(leaving) >= LONG_MIX * window:
+        inside = np.minimum(1, 4 * out * into)  # at the edges, the gain is 1
+        gains = 1 + inside * (evening(out * leaving, into * coming, window) - 1)
+    else:
+        gains = 1 / np.sqrt(1 + 2 * np.float32(max(LEAST_CORRELATION, likeness(leaving, coming))) * out * into)
+    return np.asarray(np.clip((out * leaving + into * coming) * gains, -1, 1), np.float32)
+
+
+def evening(fading: Audio, rising: Audio, window: int) -> Audio:
+    """The gains that give the sum of two sounds the sum of their powers in every window, (frames, 1)."""
+    parts = (fading, rising, fading + rising)
+    apart, another, mixed = (smoothed(smoothed((part**2).sum(axis=1), window), window) for part in parts)
+    gains = np.sqrt((apart + another + SILENCE) / (mixed + SILENCE))
+    return np.asarray(np.clip(gains, 1 / LARGEST_GAIN, LARGEST_GAIN)[:, None], np.float32)
 
 
 def frames(pcm: Pcm, seconds: float) -> int:
