@@ -1,0 +1,67 @@
+"""Makes loops of generated pieces in this process, without the file of the loop, and measures the first seam."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from files.sound import Source
+from studio.looper.__main__ import analyse
+from studio.looper.arrangement import play
+from studio.looper.pcm import Pcm, decode
+from studio.looper.progress import Progress, Report
+from studio.looper.seams import Seam
+from tests.listening import Audio, Join, beat_error, dip, flux_ratio, step_ratio
+from tests.pieces import Piece, generate
+
+LOOP_SECONDS = 60.0  # longer than every piece, so that the whole piece may be used
+AFTER_SECONDS = 1.0  # rendered after the seam
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What there is to hear at the seam of one loop.
+
+    word: the quality that the looper claims. beat: milliseconds by which the beat is early or late, None without beats.
+    step and flux: ratios to the original, dip: in dB (tests/listening.py). lag: seconds of one round.
+    """
+
+    name: str
+    word: str
+    beat: float | None
+    step: float
+    flux: float
+    dip: float
+    lag: float
+
+
+class Silent(Progress):
+    """Progress that prints nothing."""
+
+    def of(self, stage: str, start: float = 0.0, stop: float = 1.0) -> Report:
+        """A function that does nothing."""
+        return lambda share: None
+
+
+def quality_of(name: str, index: int, seed: int = 0) -> Quality:
+    """The quality of the loop of one generated piece."""
+    with tempfile.TemporaryDirectory() as folder:
+        return measured(generate(name, index, seed), Path(folder))
+
+
+def measured(piece: Piece, folder: Path) -> Quality:
+    """The quality of the loop of a piece; the folder is for temporary files."""
+    with Source(piece.save(folder)) as source, decode(source, folder / "pcm", piece.name, lambda share: None) as pcm:
+        seam, _ = analyse(pcm, LOOP_SECONDS, Silent({}))
+        join = first_join(pcm, seam)
+    start, end = seam.start / pcm.rate, seam.end / pcm.rate
+    beat = None if piece.beats is None else 1000 * beat_error(piece.beats, start, end)
+    return Quality(piece.name, seam.quality, beat, step_ratio(join), flux_ratio(join), dip(join), end - start)
+
+
+def first_join(pcm: Pcm, seam: Seam) -> Join:
+    """The recording, and its loop up to a second after the first seam."""
+    frames = seam.end + round(AFTER_SECONDS * pcm.rate)
+    looped: Audio = np.concatenate(list(play(pcm, seam, frames)))
+    return Join(pcm.read(0, pcm.frames), looped, pcm.rate, seam.start, seam.end, seam.crossfade)
