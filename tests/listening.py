@@ -13,6 +13,7 @@ FLOOR = 0.001 * WINDOW / 4  # the magnitude of a sine at -60 dBFS
 LEVEL_SECONDS = 0.05
 MARGIN_SECONDS = 0.03  # listened to before and after a seam
 SMALLEST_STEP = 1 / 32_768  # of a 16-bit sample
+SMALLEST_FLUX = 1.0  # less is silence: noise at -60 dBFS has more than 100
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def step_ratio(join: Join) -> float:
 def flux_ratio(join: Join) -> float:
     """Mean spectral flux at the seam against the larger of the original's at the same two places."""
     there = max(flux(join.around(join.original, place)) for place in (join.start, join.end))
-    return flux(join.around(join.looped, join.end)) / there
+    return flux(join.around(join.looped, join.end)) / max(there, SMALLEST_FLUX)
 
 
 def flux(sound: Audio) -> float:

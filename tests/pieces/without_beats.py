@@ -47,9 +47,9 @@ def white(band: Band, index: int) -> None:
 
 
 def pink(band: Band, index: int) -> None:
-    """Pink noise, other on every channel; some pieces brown."""
+    """Pink noise, other on every channel."""
     for side in band.sound.T:
-        side += noise_with(band, len(side), slope=1.0 + index % 3 / 2)
+        side += noise_with(band, len(side), slope=1.0)
 
 
 def wind(band: Band, index: int) -> None:
