@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from files.sound import Source
 from studio.looper.__main__ import analyse
@@ -54,10 +55,14 @@ def measured(piece: Piece, folder: Path) -> Quality:
     """The quality of the loop of a piece; the folder is for temporary files."""
     with Source(piece.save(folder)) as source, decode(source, folder / "pcm", piece.name, lambda share: None) as pcm:
         seam, _ = analyse(pcm, LOOP_SECONDS, Silent({}))
-        join = first_join(pcm, seam)
-    start, end = seam.start / pcm.rate, seam.end / pcm.rate
-    beat = None if piece.beats is None else 1000 * beat_error(piece.beats, start, end)
-    return Quality(piece.name, seam.quality, beat, step_ratio(join), flux_ratio(join), dip(join), end - start)
+        return heard(piece.name, seam.quality, first_join(pcm, seam), piece.beats)
+
+
+def heard(name: str, word: str, join: Join, beats: NDArray[np.float64] | None) -> Quality:
+    """The quality of a loop, from what there is to hear at its seam. beats: in seconds, or None."""
+    start, end = join.start / join.rate, join.end / join.rate
+    beat = None if beats is None else 1000 * beat_error(beats, start, end)
+    return Quality(name, word, beat, step_ratio(join), flux_ratio(join), dip(join), end - start)
 
 
 def first_join(pcm: Pcm, seam: Seam) -> Join:
