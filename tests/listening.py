@@ -15,8 +15,9 @@ MARGIN_SECONDS = 0.03  # listened to before and after a seam
 CONTEXT_SECONDS = 4.0  # compared on both sides of both ends
 BANDS, BAND_SECONDS = 40, 0.046
 MEL_RANGE = (61.0, 2840.0)  # mel: 39 to 8,000 Hz
+SAME_BEAT_SECONDS = 0.1
 SMALLEST_STEP = 1 / 32_768  # of a 16-bit sample
-SMALLEST_FLUX = 1.0  # less is silence: noise at -60 dBFS has more than 100
+SMALLEST_FLUX = 0.01  # less is silence: a steady tone has 0.5, noise at -60 dBFS more than 100
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,15 @@ class Join:
 
 
 def beat_error(beats: NDArray[np.float64], start: float, end: float) -> float:
-    """Seconds by which the beat at the seam comes early or late: all times in seconds."""
-    first = beats[np.abs(beats - start).argmin()]
-    expected = first + end - start
-    return float(np.abs(beats - expected).min())
+    """Seconds by which the beat at the seam comes early or late: all times in seconds.
+
+    The beat nearest to the start decides. If the music ends before the beat that it becomes, an earlier one decides.
+    """
+    expected = beats + end - start
+    inside = expected <= beats[-1] + SAME_BEAT_SECONDS
+    here = expected[inside] if inside.any() else expected
+    nearest = here[np.abs(here - end).argmin()]
+    return float(np.abs(beats - nearest).min())
 
 
 def step(join: Join) -> float:

@@ -18,6 +18,8 @@ from tests.pieces import Piece, generate
 
 LOOP_SECONDS = 60.0  # longer than every piece, so that the whole piece may be used
 AFTER_SECONDS = 1.0  # rendered after the seam
+LARGEST_STEP, LARGEST_FLUX, DEEPEST_DIP = 1.0, 1.2, -3.0  # of a seam that nobody should hear
+LATEST_GOOD = 3.0  # milliseconds by which a beat of a good loop may be early or late
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,17 @@ class Quality:
     flux: float
     dip: float
     lag: float
+
+    @property
+    def is_clean(self) -> bool:
+        """True if nobody should hear the seam, apart from the beat."""
+        return self.step <= LARGEST_STEP and self.flux <= LARGEST_FLUX and self.dip >= DEEPEST_DIP
+
+    @property
+    def sounds_good(self) -> bool:
+        """True if a loop with these figures may be called good."""
+        on_beat = self.beat is None or self.beat <= LATEST_GOOD
+        return on_beat and self.step <= LARGEST_STEP and self.flux <= LARGEST_FLUX
 
 
 class Silent(Progress):

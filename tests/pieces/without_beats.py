@@ -38,7 +38,7 @@ def wandering_curve(band: Band, low: float, high: float, seconds: float) -> Mono
     fine = np.interp(np.arange(0, count - 1, 1 / 64), np.arange(count), values)
     smooth = np.convolve(np.pad(fine, 32, mode="edge"), np.hanning(65) / np.hanning(65).sum(), "same")[32:-32]
     places = np.arange(len(band.sound), dtype=np.float32) / np.float32(band.rate * seconds / 64)
-    return np.interp(places, np.arange(len(smooth)), smooth).astype(np.float32)
+    return np.asarray(np.interp(places, np.arange(len(smooth)), smooth), np.float32)
 
 
 def white(band: Band, index: int) -> None:
@@ -123,8 +123,8 @@ def speech(band: Band, index: int) -> None:
 def hiss(band: Band) -> Mono:
     """An s or sh of 80 ms."""
     frames = round(0.08 * band.rate)
-    gains = np.fft.rfftfreq(size_for(frames), 1 / band.rate) > band.random.uniform(1500, 3500)
-    return np.asarray(noise_with(band, frames, gains) * np.hanning(frames).astype(np.float32))
+    is_high = np.fft.rfftfreq(size_for(frames), 1 / band.rate) > band.random.uniform(1500, 3500)
+    return np.asarray(noise_with(band, frames, is_high.astype(np.float64)) * np.hanning(frames).astype(np.float32))
 
 
 def syllable(band: Band, pitch: float, seconds: float) -> Mono:
