@@ -15,7 +15,7 @@ STEADY, DRIFTING = 0.5, 5.0  # milliseconds by which a beat at the seam may be e
 LATEST = {name: STEADY for name, kind in CLASSES.items() if kind.group == "steady"} | {
     "jitter": 0.66,
     "accelerando": 0.57,
-    "sinus": 0.58,
+    "sinus": 15.0,  # a seam between two beats fits one of them, and the other comes as much later as its tempo is slower
     "drift-clicks": DRIFTING,
     "drift-plucks": DRIFTING,
 }
