@@ -19,6 +19,7 @@ LOOP_SECONDS = 60.0  # longer than every piece, so that the whole piece may be u
 AFTER_SECONDS = 1.0  # rendered after the seam
 LARGEST_STEP, LARGEST_FLUX, DEEPEST_DIP = 1.0, 1.2, -3.0  # of a seam that nobody should hear
 LATEST_GOOD = 3.0  # milliseconds by which a beat of a good loop may be early or late
+CHANGES = ("poor", "no beat")  # words that tell the listener of another sound after the seam
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ class Quality:
 
     @property
     def is_clean(self) -> bool:
-        """True if nobody should hear the seam, apart from the beat."""
-        return self.step <= LARGEST_STEP and self.flux <= LARGEST_FLUX and self.dip >= DEEPEST_DIP
+        """True if nobody should hear the seam, apart from the beat; or a change that the word does not hide."""
+        flux = self.word in CHANGES or self.flux <= LARGEST_FLUX
+        return flux and self.step <= LARGEST_STEP and self.dip >= DEEPEST_DIP
 
     @property
     def sounds_good(self) -> bool:

@@ -12,15 +12,18 @@ from tests.pieces import CLASSES
 
 USUAL = 2  # pieces of a class; `make soak` takes all
 STEADY, DRIFTING = 0.5, 5.0  # milliseconds by which a beat at the seam may be early or late
+OFF_BEAT = (
+    15.0  # at slow tempi the looper may cut before an off-beat; the next beat comes as late as its tempo is slower
+)
 LATEST = {name: STEADY for name, kind in CLASSES.items() if kind.group == "steady"} | {
     "jitter": 0.66,
     "accelerando": 0.57,
-    "sinus": 15.0,  # a seam between two beats fits one of them, and the other comes as much later as its tempo is slower
+    "sinus": OFF_BEAT,
     "drift-clicks": DRIFTING,
     "drift-plucks": DRIFTING,
 }
 TRUE_SHARE, WRONG_SHARE = 0.95, 0.02
-WRONG_ONE_IN = 12  # pieces of one class
+MAY_BE_WRONG = {"sinus": 2}  # pieces of a class: those with the seam before an off-beat
 WHOLE_TABLE = 300  # pieces
 OTHER_SEED = 1
 
@@ -30,7 +33,7 @@ def test_there_is_nothing_to_hear_at_the_seam_of_any_class(name: str) -> None:
     results = [quality_of(name, index) for index in spread(name)]
     assert [result for result in results if not result.is_clean] == []
     assert [result for result in results if (result.beat or 0.0) > LATEST.get(name, np.inf)] == []
-    assert sum(is_wrong(CLASSES[name].group, result) for result in results) <= len(results) // WRONG_ONE_IN
+    assert sum(is_wrong(CLASSES[name].group, result) for result in results) <= MAY_BE_WRONG.get(name, 0)
 
 
 def spread(name: str) -> range:
