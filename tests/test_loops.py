@@ -79,7 +79,7 @@ def test_a_loop_is_as_long_as_requested(studio: Settings, kind_of_file: str, sec
 
 def test_the_analysis_tells_where_the_loop_is(studio: Settings) -> None:
     analysis = make(studio).analysis
-    assert set(analysis) == {"start", "end", "crossfade", "tempo", "beats", "score", "quality"}
+    assert set(analysis) == {"start", "end", "crossfade", "tempo", "beats", "score", "quality", "source_sha256"}
     assert 0 <= analysis["start"] < analysis["end"] <= 24 and 0 < analysis["crossfade"] < 3
     assert analysis["quality"] in ("good", "fair", "poor") and 0 <= analysis["score"] <= 1
 
