@@ -1,8 +1,11 @@
-"""The candidates of a loop: the sound around their seams, over REST and by the process that makes it."""
+"""The candidates of a loop: the sound around their seams, the page that shows them, and the orders that name them."""
 
 import io
+import re
 import subprocess
 import sys
+import threading
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +21,18 @@ from repos import LoopRepository, TrackRepository
 from studio.looper.arrangement import play
 from studio.looper.pcm import decode
 from studio.looper.seams import Seam
+from studio.loops import LoopAttempt
 from tests.answers import problem
 from tests.conftest import ROOT
 from tests.sounds import RATE, noise, wav_bytes
+from web.pages.wording import QUALITIES
 
 loops, tracks = LoopRepository(), TrackRepository()
 CANDIDATES = [
     {"start": 5.0, "end": 15.0, "crossfade": 0.03, "beats": 20, "tempo": 120.0, "score": 0.9, "quality": "good"},
     {"start": 1.0, "end": 2.5, "crossfade": 0.75, "beats": None, "tempo": None, "score": 0.5, "quality": "texture"},
 ]
+SEAM = {"start": 0.1, "end": 9.1, "exact": True}
 PLACE = "/api/loops/loop-1/candidates/{}/audio"
 
 
@@ -48,6 +54,7 @@ def song(storage: Storage, track: Any) -> Path:
 @pytest.fixture
 def cut(loop: Loop, song: Path) -> Loop:
     """A completed loop of the song with two candidates."""
+    tracks.update("track-1", duration=20)
     analysis = {"quality": "good", "candidates": CANDIDATES, "source_sha256": sha256(song)}
     changed = loops.update("loop-1", status="COMPLETED", analysis=analysis)
     assert changed is not None
@@ -172,3 +179,69 @@ def test_previews_go_with_the_sound_of_their_track(client: FlaskClient, storage:
     client.get(PLACE.format(1))
     assert client.delete("/api/tracks/track-1?files=true").status_code == 204
     assert not (storage.root / ".derived").exists() or not list((storage.root / ".derived").rglob("*.wav"))
+
+
+# --- the page of the job
+
+
+def shown(client: FlaskClient, **analysis: Any) -> str:
+    """The page of the job, with this analysis of its loop."""
+    Loop.update(analysis=analysis).execute()
+    return unescape(client.get("/jobs/job-1").text)
+
+
+@pytest.mark.parametrize(("word", "sentence"), QUALITIES.items())
+def test_a_loop_says_how_well_it_loops(client: FlaskClient, cut: Loop, word: str, sentence: str) -> None:
+    page = shown(client, quality=word, beat_error_ms=0.44)
+    assert f'<p class="verdict">{sentence}</p>' in page and "<span>0.4 ms off the beat</span>" in page
+    assert re.search(rf"<span>{word}( seam)?</span>", page)
+
+
+def test_a_loop_shows_its_candidates_and_which_it_has(client: FlaskClient, cut: Loop) -> None:
+    page = shown(client, **{**cut.analysis, "start": 5.0, "end": 15.0})
+    [first, second] = re.findall(r'<li class="candidate">(.*?)</li>', page, re.S)
+    assert "0:05.0–0:15.0</span><span>10.0 s</span><span>20 beats</span><span>good seam" in first
+    assert "In this loop" in first and "Make this loop" not in first and 'data-seconds="6.0"' in first
+    assert "0:01.0–0:02.5</span><span>1.5 s</span><span>texture<" in second and 'name="candidate" value="2"' in second
+    assert f'<audio controls preload="none" src="{PLACE.format(2)}"' in second and 'data-seconds="3.25"' in second
+
+
+def test_a_loop_that_is_being_made_again_shows_no_candidates(client: FlaskClient, cut: Loop) -> None:
+    Loop.update(status="FAILED").execute()
+    page = client.get("/jobs/job-1").text
+    assert "candidate" not in page and "verdict" not in page
+
+
+@pytest.mark.parametrize("value", [None, 5, "<i>", [[]], {"start": {}}, [{"start": 1, "end": 1e300}]])
+def test_whatever_a_script_wrote_into_an_analysis_is_shown_as_text(client: FlaskClient, cut: Loop, value: Any) -> None:
+    names = ("quality", "beat_error_ms", "tempo", "beats", "candidates", "source_sha256", "start", "end")
+    Loop.update(analysis=dict.fromkeys(names, value)).execute()
+    answer = client.get("/jobs/job-1")
+    assert answer.status_code == 200 and "<i>" not in answer.text and "candidate" not in answer.text
+
+
+def test_the_form_of_a_candidate_orders_its_loop(client: FlaskClient, cut: Loop) -> None:
+    form = {"duration": "12.5", "format": "WAV", "fade_in_out": "true", "candidate": "2"}
+    assert client.post("/tracks/track-1/loops", data=form).headers["Location"] == "/jobs/job-1#track-track-1"
+    made = Loop.get(Loop.loop_id != "loop-1")
+    assert (made.duration, made.format, made.fade_in_out, made.candidate) == (12.5, "WAV", True, 2)
+    for number in ("", "0", "6", "best"):
+        refused = client.post("/tracks/track-1/loops", data={**form, "candidate": number})
+        assert refused.status_code == 422 and "valid integer" in refused.text
+    assert Loop.select().count() == 2
+
+
+# --- the loop worker
+
+
+def test_the_worker_gives_the_looper_the_seam_that_was_ordered(ledger: Any, track: Any) -> None:
+    options = {}
+    for name, seam in {"a": {}, "b": {"candidate": 2}, "c": {"start": 1, "end": 2.5}, "d": SEAM}.items():
+        loops.create(loop_id=name, track_id="track-1", duration=9, fade_in_out=name == "a", format="WAV", **seam)
+        claimed = loops.claim("worker")
+        assert claimed is not None
+        options[name] = LoopAttempt(ledger, claimed, threading.Event())._options()
+    usual = ["--duration", "9.0", "--format", "WAV"]
+    assert options["a"] == [*usual, "--fade"] and options["b"] == [*usual, "--candidate", "2"]
+    assert options["c"] == [*usual, "--start", "1.0", "--end", "2.5"]
+    assert options["d"] == [*usual, "--start", "0.1", "--end", "9.1", "--exact"]

@@ -9,6 +9,7 @@ from errors import NotFound, WrongStatus
 from files.derived import Recipe, seam_preview
 from models import LOOP_STATUSES, Loop
 
+AROUND = 3.0  # seconds of a preview before and after the cut
 SHA256 = re.compile("[0-9a-f]{64}")
 Seconds = Annotated[float, Field(ge=0, le=1_000_000)]
 
@@ -43,17 +44,23 @@ def candidates_of(loop: Loop) -> dict[int, Candidate]:
     return {number: candidate for number, candidate in enumerate(read, 1) if candidate is not None}
 
 
+def playable(loop: Loop) -> dict[int, Candidate]:
+    """The candidates of a completed loop whose seams can be heard, because the analysis says from what it was cut."""
+    is_source_known = SHA256.fullmatch(str(loop.analysis.get("source_sha256")))
+    return candidates_of(loop) if loop.status == LOOP_STATUSES.completed and is_source_known else {}
+
+
 def preview_of(loop: Loop, number: int) -> Recipe:
     """How the sound around the seam of a candidate is made. Raises WrongStatus, NotFound."""
     if loop.status != LOOP_STATUSES.completed:
         raise WrongStatus(f"This loop is {loop.status}: only a completed loop has candidates.")
-    candidates, source = candidates_of(loop), loop.analysis.get("source_sha256")
-    if not candidates or not isinstance(source, str) or not SHA256.fullmatch(source):
+    candidates = playable(loop)
+    if not candidates:
         raise NotFound("The analysis of this loop has no candidates: make the loop again.")
-    candidate = candidates.get(number)
-    if candidate is None:
+    seam = candidates.get(number)
+    if seam is None:
         raise NotFound(f"This loop has no candidate {number}: it has {', '.join(map(str, candidates))}.")
-    return seam_preview(candidate.start, candidate.end, candidate.crossfade, source)
+    return seam_preview(seam.start, seam.end, seam.crossfade, loop.analysis["source_sha256"])
 
 
 def _candidate(value: object) -> Candidate | None:
