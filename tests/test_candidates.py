@@ -70,7 +70,13 @@ def made_by_process(source: Path, target: Path, start: float, end: float, crossf
 
 @pytest.mark.parametrize(
     ("start", "end", "crossfade", "before", "after"),
-    [(5.0, 15.0, 0.03, 3, 3), (1.0, 2.5, 0.75, 2.5, 0.75), (12.0, 20.0, 1.0, 3, 3), (0.1, 9.0, 0.1, 3, 3)],
+    [
+        (5.0, 15.0, 0.03, 3, 3),
+        (1.0, 2.5, 0.75, 2.5, 0.75),
+        (12.0, 20.0, 1.0, 3, 3),
+        (0.0, 5.0, 0.0, 3, 3),
+        (0.1, 9.0, 0.1, 3, 3),
+    ],
 )
 @pytest.mark.parametrize("kind_of_file", ["WAV", "MP3"])
 def test_a_preview_is_the_sound_of_the_loop_at_its_seam(
@@ -197,6 +203,11 @@ def test_a_loop_says_how_well_it_loops(client: FlaskClient, cut: Loop, word: str
     assert re.search(rf"<span>{word}( seam)?</span>", page)
 
 
+def test_the_document_has_the_words_of_the_page() -> None:
+    text = (ROOT / "docs" / "loops.md").read_text()
+    assert [f"| `{word}` | {sentence} |" in text for word, sentence in QUALITIES.items()] == [True] * 5
+
+
 def test_a_loop_shows_its_candidates_and_which_it_has(client: FlaskClient, cut: Loop) -> None:
     page = shown(client, **{**cut.analysis, "start": 5.0, "end": 15.0})
     [first, second] = re.findall(r'<li class="candidate">(.*?)</li>', page, re.S)
@@ -231,7 +242,14 @@ def test_the_form_of_a_candidate_orders_its_loop(client: FlaskClient, cut: Loop)
     assert Loop.select().count() == 2
 
 
-# --- the loop worker
+# --- workers
+
+
+def test_a_worker_on_another_machine_gets_the_seam_that_was_ordered(client: FlaskClient, track: Any) -> None:
+    ordered = client.post("/api/tracks/track-1/loops", json={"duration": 20, **SEAM}).json
+    claimed = client.post("/api/loops/claim", json={"worker": "elsewhere"}).json
+    for loop in (ordered, claimed):
+        assert loop is not None and {name: loop[name] for name in ("candidate", *SEAM)} == {"candidate": None, **SEAM}
 
 
 def test_the_worker_gives_the_looper_the_seam_that_was_ordered(ledger: Any, track: Any) -> None:

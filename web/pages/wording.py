@@ -29,7 +29,7 @@ QUALITIES = {
     "fair": "The seam can be heard if you listen for it.",
     "poor": "The seam can be heard: the music does not repeat.",
     "texture": "Sound without beats that changes little: the seam is a long crossfade.",
-    "no beat": "No beat was found, so the seam may be out of time.",
+    "no beat": "Music without beats that does not repeat: the seam is a crossfade that can be heard.",
 }
 SHORT = 300  # characters of a prompt in a list, which shows two lines of it
 

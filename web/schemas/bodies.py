@@ -7,6 +7,7 @@ from pydantic import MISSING, BaseModel, ConfigDict, Field
 from web.schemas.types import (
     NOT_BLANK,
     Candidate,
+    Exact,
     FilePath,
     Flag,
     Format,
@@ -98,7 +99,7 @@ class LoopFields(Body):
     candidate: Candidate | None | MISSING = MISSING
     start: SeamSeconds | None | MISSING = MISSING
     end: SeamSeconds | None | MISSING = MISSING
-    exact: Flag | MISSING = MISSING
+    exact: Exact | MISSING = MISSING
     status: LoopStatus | MISSING = MISSING
     progress: Progress | MISSING = MISSING
     message: Text | None | MISSING = MISSING
