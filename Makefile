@@ -46,7 +46,7 @@ screenshot: setup-dev ## take docs/dashboard.png with the Chromium of this machi
 	$(BIN)/python bench/screenshot.py
 
 bench-loops: setup-dev ## compare the looper with PyMusicLooper
-	$(BIN)/python bench/loops.py
+	$(BIN)/python -m bench.loops
 
 soak: setup-dev ## all tests, with more crashes and more load: about an hour
 	THOROUGH=1 $(BIN)/python -m pytest --timeout 3600

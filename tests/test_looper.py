@@ -40,6 +40,15 @@ def run(source: Path, folder: Path, duration: float, kind: str = "WAV", *more: s
     return subprocess.run(whole, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
 
 
+def watched(source: Path, folder: Path, duration: float) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Run the looper for a WAV; (the process with its output, its peak memory in MB)."""
+    options = [str(source), str(folder), "--duration", str(duration), "--format", "WAV"]
+    command = [sys.executable, "-c", WATCHED, *options]
+    environment = os.environ | UNMEASURED
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=250)
+    return ended, int(re.findall(r"VmHWM:\s+(\d+)", ended.stdout)[0]) / 1024
+
+
 def looped(piece: Piece, folder: Path, seconds: float, *more: str) -> tuple[dict[str, Any], Audio]:
     """The analysis and the samples of a WAV loop of a piece."""
     ended = run(piece.save(folder), folder, seconds, "WAV", *more)
@@ -71,7 +80,7 @@ def test_there_is_nothing_to_hear_at_the_seam(make: Callable[[], Piece], tmp_pat
         assert beat_error(piece.beats, analysis["start"], analysis["end"]) <= 0.001
         assert abs(analysis["tempo"] * np.diff(piece.beats).mean() / 60 - 1) < 0.005
         assert analysis["beats"] % 4 == 0
-        assert analysis["crossfade"] == pytest.approx(0.03, abs=1e-4)
+        assert 0.0299 <= analysis["crossfade"] <= 0.1501
     else:
         assert analysis["tempo"] is None and analysis["beats"] is None
         assert 0.25 <= analysis["crossfade"] <= 1
@@ -133,9 +142,9 @@ def test_a_cut_slides_to_where_both_sides_are_alike(tmp_path: Path) -> None:
     assert seam.lag == 2 * rate and seam.cost < 0.01
 
 
-def test_music_that_never_repeats_is_called_poor_and_joined_gently(tmp_path: Path) -> None:
+def test_music_that_never_repeats_has_no_beat_and_is_joined_gently(tmp_path: Path) -> None:
     analysis, made = looped(wandering(), tmp_path, 45)
-    assert analysis["quality"] == "poor" and analysis["score"] < 0.5
+    assert analysis["quality"] == "no beat" and analysis["score"] < 0.5
     assert analysis["crossfade"] >= 1
     assert len(made) == 45 * 32_000
 
@@ -168,13 +177,10 @@ def test_only_the_loop_and_its_analysis_are_left(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_loop(tmp_path: Path) -> None:
-    source = str(short().save(tmp_path))
+    source = short().save(tmp_path)
     peaks = []
     for seconds in (30, 1800):
-        options = [source, str(tmp_path), "--duration", str(seconds), "--format", "WAV"]
-        command = [sys.executable, "-c", WATCHED, *options]
-        ended = subprocess.run(command, cwd=ROOT, env=os.environ | UNMEASURED, capture_output=True, text=True)
-        peaks.append(int(re.findall(r"VmHWM:\s+(\d+)", ended.stdout)[0]) / 1024)
+        peaks.append(watched(source, tmp_path, seconds)[1])
     assert peaks[1] < 150
     assert peaks[1] - peaks[0] < 10
 

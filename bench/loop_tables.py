@@ -1,0 +1,126 @@
+"""Measures the loops of two loopers on generated classes and on real music, and prints tables, for make bench-loops."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.loop_tools import Loop, our_loop, songs, their_loop, their_points
+from tests.listening import alike
+from tests.loop_quality import Quality, heard
+from tests.loop_table import row
+from tests.pieces import CLASSES, generate
+
+SEED = 2026  # other pieces than those of the tests
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The qualities of both loops of one piece, ours and PyMusicLooper's; None if it made no loop."""
+
+    ours: Quality
+    theirs: Quality | None
+
+
+def measured_class(name: str, most: int) -> list[Pair]:
+    """Both loops of all pieces of a class, or of the first `most`."""
+    pieces = [generate(name, index, SEED) for index in range(min(most, CLASSES[name].count))]
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [piece.save(Path(folder)) for piece in pieces]
+        points = their_points(Path(folder))
+        return [pair(path, points.get(path.name), piece.beats) for path, piece in zip(paths, pieces, strict=True)]
+
+
+def pair(path: Path, points: tuple[int, int] | None, beats: NDArray[np.float64] | None) -> Pair:
+    """Both loops of a file; points are the frames of PyMusicLooper's."""
+    theirs = None if points is None else judged(path.stem, their_loop(path, points), beats)
+    return Pair(judged(path.stem, our_loop(path), beats), theirs)
+
+
+def judged(name: str, loop: Loop, beats: NDArray[np.float64] | None) -> Quality:
+    """What there is to hear at the seam of a loop."""
+    return heard(name, loop.word, loop.join, beats)
+
+
+def print_beats(classes: dict[str, list[Pair]]) -> None:
+    """Print the beat errors of both tools for the classes whose beats are true."""
+    print("\nBeat error at the seam in ms: median / 90 % / worst\n\n| class | pieces | PyMusicLooper | this |")
+    print("|---|---|---|---|")
+    for name, pairs in classes.items():
+        if CLASSES[name].group in ("steady", "loose", "drifting"):
+            both = [spread(one.beat for one in side if one is not None) for side in sides(pairs)]
+            print(row([name, str(len(pairs)), *both]))
+
+
+def print_seams(classes: dict[str, list[Pair]]) -> None:
+    """Print the worst step, flux and dip of both tools for every class."""
+    print("\nWorst values at the seam, PyMusicLooper / this\n\n| class | step | flux | dip, dB | without a loop |")
+    print("|---|---|---|---|---|")
+    measures: list[tuple[Callable[[Quality], float], Callable[[Iterable[float]], float]]] = [
+        (lambda one: one.step, max),
+        (lambda one: one.flux, max),
+        (lambda one: one.dip, min),
+    ]
+    for name, pairs in classes.items():
+        loops = [[one for one in side if one is not None] for side in sides(pairs)]
+        cells = [" / ".join(f"{worst(map(of, some)):.2f}" if some else "—" for some in loops) for of, worst in measures]
+        print(row([name, *cells, f"{len(pairs) - len(loops[0])} / {len(pairs) - len(loops[1])}"]))
+
+
+def print_words(classes: dict[str, list[Pair]]) -> None:
+    """Print how often each class gets each word from our looper, and how often "good" is true."""
+    words = list(dict.fromkeys(one.ours.word for pairs in classes.values() for one in pairs))
+    print(f"\n| class | {' | '.join(words)} |\n|---|{'---|' * len(words)}")
+    for name, pairs in classes.items():
+        counts = Counter(one.ours.word for one in pairs)
+        print(row([name, *(str(counts[word]) for word in words)]))
+    good = [one.ours for pairs in classes.values() for one in pairs if one.ours.word == "good"]
+    noise = [one.ours for name, pairs in classes.items() if CLASSES[name].group == "noise" for one in pairs]
+    print(f"\ngood: {len(good)}, of these as good as the word says: {sum(one.sounds_good for one in good)}")
+    print(f"noise, pads, speech, silence: {len(noise)}, of these good: {sum(one.word == 'good' for one in noise)}")
+
+
+def print_songs() -> None:
+    """Print how alike real music is around both ends of the loops, by its onsets and by its spectrum."""
+    print("\nReal music: correlation around both ends, of onsets and of the spectrum\n")
+    print("| song | PyMusicLooper | this | seconds of a round | flux | word |\n|---|---|---|---|---|---|")
+    results: list[list[tuple[float, float]]] = []
+    for path in songs():
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / path.name).symlink_to(path)
+            points = their_points(Path(folder)).get(path.name)
+        loops = [None if points is None else their_loop(path, points), our_loop(path)]
+        print(song_row(path.stem, loops), flush=True)
+        if all(loops):
+            results.append([likeness(loop) for loop in loops if loop])
+    medians = np.median(np.array(results), axis=0)
+    print(row(["median", *(f"{onsets:.2f}, {spectrum:.2f}" for onsets, spectrum in medians), "", "", ""]))
+
+
+def song_row(name: str, loops: list[Loop | None]) -> str:
+    """One row: likeness, seconds of a round and flux of both loops, and the word of ours."""
+    qualities = [loop and judged(name, loop, None) for loop in loops]
+    alikes = [f"{likeness(loop)[0]:.2f}, {likeness(loop)[1]:.2f}" if loop else "—" for loop in loops]
+    lags = " / ".join(f"{one.lag:.1f}" if one else "—" for one in qualities)
+    fluxes = " / ".join(f"{one.flux:.2f}" if one else "—" for one in qualities)
+    return row([name, *alikes, lags, fluxes, loops[1].word if loops[1] else ""])
+
+
+def likeness(loop: Loop) -> tuple[float, float]:
+    """The correlations of onsets and of the spectrum around both ends."""
+    return alike(loop.join.original, loop.join.rate, loop.join.start, loop.join.end)
+
+
+def sides(pairs: list[Pair]) -> tuple[list[Quality | None], list[Quality | None]]:
+    """The qualities of PyMusicLooper, and ours."""
+    return [one.theirs for one in pairs], [one.ours for one in pairs]
+
+
+def spread(values: Iterable[float | None]) -> str:
+    """Median, 90th percentile and worst of the values that are there."""
+    measured = [value for value in values if value is not None]
+    return " / ".join(f"{value:.2f}" for value in np.percentile(measured, [50, 90, 100])) if measured else "—"

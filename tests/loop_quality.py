@@ -1,0 +1,83 @@
+"""Makes loops of generated pieces in this process, without the file of the loop, and measures the first seam."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from files.sound import Source
+from studio.looper.analysis import Choice, analyse
+from studio.looper.arrangement import play
+from studio.looper.pcm import Pcm, decode
+from studio.looper.seams import Seam
+from tests.listening import Audio, Join, beat_error, dip, flux_ratio, step_ratio
+from tests.pieces import Piece, generate
+
+LOOP_SECONDS = 60.0  # longer than every piece, so that the whole piece may be used
+AFTER_SECONDS = 1.0  # rendered after the seam
+LARGEST_STEP, LARGEST_FLUX, DEEPEST_DIP = 1.0, 1.2, -3.0  # of a seam that nobody should hear
+LATEST_GOOD = 3.0  # milliseconds by which a beat of a good loop may be early or late
+CHANGES = ("poor", "no beat")  # words that tell the listener of another sound after the seam
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What there is to hear at the seam of one loop.
+
+    word: the quality that the looper claims. beat: milliseconds by which the beat is early or late, None without beats.
+    step and flux: ratios to the original, dip: in dB (tests/listening.py). lag: seconds of one round.
+    """
+
+    name: str
+    word: str
+    beat: float | None
+    step: float
+    flux: float
+    dip: float
+    lag: float
+
+    @property
+    def is_clean(self) -> bool:
+        """True if nobody should hear the seam, apart from the beat; or a change that the word does not hide."""
+        flux = self.word in CHANGES or self.flux <= LARGEST_FLUX
+        return flux and self.step <= LARGEST_STEP and self.dip >= DEEPEST_DIP
+
+    @property
+    def sounds_good(self) -> bool:
+        """True if a loop with these figures may be called good."""
+        on_beat = self.beat is None or self.beat <= LATEST_GOOD
+        return on_beat and self.step <= LARGEST_STEP and self.flux <= LARGEST_FLUX
+
+
+def quality_of(name: str, index: int, seed: int = 0) -> Quality:
+    """The quality of the loop of one generated piece."""
+    with tempfile.TemporaryDirectory() as folder:
+        return measured(generate(name, index, seed), Path(folder))
+
+
+def measured(piece: Piece, folder: Path) -> Quality:
+    """The quality of the loop of a piece; the folder is for temporary files.
+
+    Its beat is measured only if the looper found beats: the words "texture" and "no beat" promise none.
+    """
+    with Source(piece.save(folder)) as source, decode(source, folder / "pcm", piece.name, lambda share: None) as pcm:
+        analysis = analyse(pcm, LOOP_SECONDS, Choice(), lambda share: None)
+        record = analysis.record()
+        beats = piece.beats if record["beats"] is not None else None
+        return heard(piece.name, record["quality"], first_join(pcm, analysis.seam), beats)
+
+
+def heard(name: str, word: str, join: Join, beats: NDArray[np.float64] | None) -> Quality:
+    """The quality of a loop, from what there is to hear at its seam. beats: in seconds, or None."""
+    start, end = join.start / join.rate, join.end / join.rate
+    beat = None if beats is None else 1000 * beat_error(beats, start, end)
+    return Quality(name, word, beat, step_ratio(join), flux_ratio(join), dip(join), end - start)
+
+
+def first_join(pcm: Pcm, seam: Seam) -> Join:
+    """The recording, and its loop up to a second after the first seam."""
+    frames = seam.end + round(AFTER_SECONDS * pcm.rate)
+    looped: Audio = np.concatenate(list(play(pcm, seam, frames)))
+    return Join(pcm.read(0, pcm.frames), looped, pcm.rate, seam.start, seam.end, seam.crossfade)

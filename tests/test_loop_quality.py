@@ -1,0 +1,66 @@
+"""Loops of the generated classes: nothing to hear at the seam, and a word for the quality that is true."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from tests.conftest import thorough
+from tests.loop_quality import Quality, quality_of
+from tests.loop_table import measured_classes
+from tests.pieces import CLASSES
+
+USUAL = 2  # pieces of a class; `make soak` takes all
+STEADY, DRIFTING = 0.5, 5.0  # milliseconds by which a beat at the seam may be early or late
+OFF_BEAT = (
+    15.0  # at slow tempi the looper may cut before an off-beat; the next beat comes as late as its tempo is slower
+)
+LATEST = {name: STEADY for name, kind in CLASSES.items() if kind.group == "steady"} | {
+    "jitter": 0.66,
+    "accelerando": 0.57,
+    "sinus": OFF_BEAT,
+    "drift-clicks": DRIFTING,
+    "drift-plucks": DRIFTING,
+}
+TRUE_SHARE, WRONG_SHARE = 0.95, 0.02
+MAY_BE_WRONG = {"sinus": 2}  # pieces of a class: those with the seam before an off-beat
+WHOLE_TABLE = 300  # pieces
+OTHER_SEED = 1
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_there_is_nothing_to_hear_at_the_seam_of_any_class(name: str) -> None:
+    results = [quality_of(name, index) for index in spread(name)]
+    assert [result for result in results if not result.is_clean] == []
+    assert [result for result in results if (result.beat or 0.0) > LATEST.get(name, np.inf)] == []
+    assert sum(is_wrong(CLASSES[name].group, result) for result in results) <= MAY_BE_WRONG.get(name, 0)
+
+
+def spread(name: str) -> range:
+    """Numbers of pieces: all by `make soak`, otherwise a few that lie far apart."""
+    count = CLASSES[name].count
+    return range(0, count, thorough(1, count // USUAL + 1))
+
+
+@pytest.mark.soak
+def test_the_word_for_the_quality_is_true_of_nearly_all_pieces() -> None:
+    results = [(CLASSES[name].group, one) for name, some in measured_classes(CLASSES, OTHER_SEED) for one in some]
+    good = [result for _, result in results if result.word == "good"]
+    noise = [result for group, result in results if group == "noise"]
+    assert len(results) >= WHOLE_TABLE
+    assert share(result.sounds_good for result in good) >= TRUE_SHARE
+    assert share(result.word == "good" for result in noise) <= WRONG_SHARE
+    assert all(result.word == "good" for group, result in results if group == "exact")
+
+
+def is_wrong(group: str, result: Quality) -> bool:
+    """True if the word cannot be right for a piece of this group, or hides what can be heard."""
+    if group == "exact":
+        return result.word != "good"
+    return result.word == "good" and (group == "noise" or not result.sounds_good)
+
+
+def share(values: Iterable[bool]) -> float:
+    """How many of the values are true, 0 to 1."""
+    counted = list(values)
+    return sum(counted) / len(counted)
