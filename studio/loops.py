@@ -16,7 +16,18 @@ from studio.process import ROOT
 
 LINE = re.compile(r"(ANALYZING|RENDERING|EXPORTING) (\d{1,3})%")
 LOOPER_SECONDS = 24 * 3600.0
-ANALYSIS = ("start", "end", "crossfade", "tempo", "beats", "score", "quality", "source_sha256")
+ANALYSIS = (
+    "start",
+    "end",
+    "crossfade",
+    "tempo",
+    "beats",
+    "score",
+    "quality",
+    "beat_error_ms",
+    "candidates",
+    "source_sha256",
+)
 WORDS = {
     "ANALYZING": "listening for where it repeats",
     "RENDERING": "cutting the seam",

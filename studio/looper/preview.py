@@ -48,7 +48,7 @@ def around_seam(source: Source, start: float, end: float, crossfade: float) -> A
     leaving, coming = read(source, [(max(0, cut - around), cut), (again - mixed, max(again, after))])
     if len(leaving) < min(around, cut):
         raise Unusable(f"{source.name} ends before the seam at {end:g} seconds")
-    joint = crossfaded(leaving[len(leaving) - mixed :], coming[:mixed])
+    joint = crossfaded(leaving[len(leaving) - mixed :], coming[:mixed], source.rate)
     return np.concatenate([leaving[: len(leaving) - mixed], joint, coming[mixed:]])
 
 
