@@ -40,7 +40,7 @@ class Kind:
     body: type[schemas.Body]
     select: Callable[[Any], tuple[Repository[Any], Sequence[Expression]]]
     delete: Delete
-    columns: tuple[str, ...]
+    columns: tuple[str, ...]  # a value in an object by its path
     columns_if_wide: tuple[str, ...]  # a narrow terminal has no room for these
     example_id: str = "ID"
 
@@ -122,7 +122,9 @@ def list_command(kind: Kind) -> click.Command:
             click.echo(b'{"items":%b,"next":%b%b}' % (array(map(kind.text, read)), following, ending))
             return
         columns = [name for name in kind.columns if not (is_narrow() and name in kind.columns_if_wide)]
-        print_table(columns, [_cells(kind, row, columns) for row in read], is_list=True)
+        print_table(
+            [name.rpartition(".")[2] for name in columns], [_cells(kind, row, columns) for row in read], is_list=True
+        )
         _say_what_is_left(len(read), total, cursor)
 
     return list_
@@ -278,7 +280,14 @@ def _parameters(options: dict[str, Any]) -> dict[str, Any]:
 
 def _cells(kind: Kind, row: Row, columns: Sequence[str]) -> list[str]:
     values = kind.values(row)
-    return [_cell(values[name]) for name in columns]
+    return [_cell(_value(values, name)) for name in columns]
+
+
+def _value(values: Any, path: str) -> Any:
+    """The value at a dotted path of an object; None if the object has no such value."""
+    for name in path.split("."):
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
 
 
 def _cell(value: Any) -> str:

@@ -17,6 +17,7 @@ from database.ledger.tables import Dialect
 # The triggers that fire for changes of certain columns: the one that writes events, and the one that sets updated_at.
 EVENTS = {False: "{}_updated", True: "{}_event"}  # by whether the database is PostgreSQL
 TOUCHED = "{}_touched"
+COPY = "moving_{}"  # the table of an archive with the rows of an unfinished move
 
 
 def dialect_of(db: Database) -> Dialect:
@@ -28,9 +29,12 @@ def add_column(db: Database, table: str, definition: str, is_shown: bool = True)
     """Add a column to job, track or loop. definition: the column as SQL; its name is the first word.
 
     A change of the column moves updated_at, and is an event if responses show the column (is_shown). Rows that exist
-    get the default. That is no event, and updated_at stays.
+    get the default. That is no event, and updated_at stays. An archive whose last move was not finished has a copy of
+    the table, which gets the column, too.
     """
-    db.execute_sql(f"ALTER TABLE {table} ADD COLUMN {definition}")
+    for name in (table, COPY.format(table)):
+        if db.table_exists(name):
+            db.execute_sql(f"ALTER TABLE {name} ADD COLUMN {definition}")
     column = definition.split()[0]
     for trigger in [TOUCHED, *([EVENTS[isinstance(db, PostgresqlDatabase)]] if is_shown else [])]:
         _replace_trigger(db, table, trigger.format(table), lambda sql: _with_column(sql, column))

@@ -18,9 +18,20 @@ EXPECTED = {
     "metadata": "a JSON object",
     "file_manifest": "a JSON object",
     "analysis": "a JSON object",
+    "candidate": "an integer from 1 to 5",
+    "start": "a number of seconds from 0 to a million",
+    "end": "at least 0.5 seconds after start, and at most as many seconds after it as duration says",
+    "exact": "true or false",
     "job_type": "1 to 64 of A-Z a-z 0-9 . _ -",
     "max_attempts": "an integer of at least 1",
     "attempts": "an integer of at least 0",
+}
+# Rules about several fields: the field that is wrong, and what to do.
+TOGETHER = {
+    "loop_start_of_end": ("start", "start is required with end"),
+    "loop_end_of_start": ("end", "end is required with start"),
+    "loop_exact_seam": ("exact", "exact must not be true without start and end"),
+    "loop_candidate_alone": ("candidate", "candidate must not come with start and end: choose the seam in one way"),
 }
 _ID = "1 to 64 of A-Z a-z 0-9 . _ -, and not . or .."
 # SQLite's extended result codes, and PostgreSQL's sqlstates.
@@ -62,6 +73,9 @@ def _broken_rule(model: Any, error: Any) -> Invalid:
         parent = next(iter(model._meta.refs))
         column = parent.column_name
         return MissingParent(f"{column} must name an existing {parent.name}: create the {parent.name} first", column)
+    if name in TOGETHER:
+        field, sentence = TOGETHER[name]
+        return Invalid(sentence, field)
     field = name if name in model._meta.columns else name.removeprefix(f"{table}_")
     if field not in model._meta.columns:
         return Invalid(f"{table} breaks a rule of the database")

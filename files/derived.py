@@ -1,6 +1,6 @@
-"""Derived files (MP3, waveform peaks): made from a sound file on first request, then cached.
+"""Derived files (MP3, waveform peaks, previews of seams): made from a sound file on first request, then cached.
 
-Subprocesses (python -m files.sound) make them, so the web process never loads numpy. AT_ONCE of them run at a time.
+Subprocesses make them, so the web process never loads numpy. AT_ONCE of them run at a time.
 """
 
 import json
@@ -11,18 +11,16 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import dataclass
 from errno import ENOSPC
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from database import give_back_connection
-from errors import Busy, NotFound, Undecodable
+from errors import Busy, Conflict, NotFound, Undecodable
 from files.publishing import publish_file
 from files.refusals import refusal, storage_errors
-from files.storage import Storage, is_file
-
-Kind = Literal["mp3", "peaks"]
-SUFFIXES: dict[Kind, str] = {"mp3": "mp3", "peaks": "json"}
+from files.storage import Storage, is_file, sha256
 
 Made = TypeVar("Made")
 log = logging.getLogger("ledger.derivatives")
@@ -30,7 +28,32 @@ ROOT = Path(__file__).parent.parent
 AT_ONCE = 2
 LONGEST_SECONDS = 3600.0
 TICK_SECONDS = 0.2
-UNUSABLE = 3  # the exit code of python -m files.sound for a file that is not sound
+UNUSABLE = 3  # the exit code of a subprocess for a file that is not sound
+SOUND = "files.sound"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a derived file is made: its suffix, and the module with the arguments that come before SOURCE and TARGET.
+
+    sha256: of the only source that it can be made from; None for any source.
+    """
+
+    suffix: str
+    command: tuple[str, ...]
+    sha256: str | None = None
+
+
+MP3 = Recipe("mp3", (SOUND, "mp3"))
+PEAKS = Recipe("json", (SOUND, "peaks"))
+
+
+def seam_preview(start: float, end: float, crossfade: float, sha256: str) -> Recipe:
+    """A WAV with the sound around a seam; start, end and crossfade are seconds in the source with this SHA-256."""
+    seconds = {"start": start, "end": end, "crossfade": crossfade}
+    options = [f"--{name}={value!r}" for name, value in seconds.items()]
+    suffix = "-".join(["seam", *(f"{value:.6f}" for value in seconds.values()), sha256[:8]])
+    return Recipe(f"{suffix}.wav", ("studio.looper.preview", *options), sha256)
 
 
 class BeingMade(Exception):
@@ -50,13 +73,14 @@ class Derivatives:
         self._lock = threading.Lock()
         self._under_way: dict[Path, Future[Path]] = {}
 
-    def get(self, source: Path, kind: Kind) -> Path:
+    def get(self, source: Path, recipe: Recipe) -> Path:
         """The path of the derived file. Raises NotFound, and BeingMade if the file is not cached.
 
-        The future of BeingMade has the path, or one of the errors Undecodable, NotFound, StorageFull, StorageUnusable.
+        The future of BeingMade has the path, or one of the errors Undecodable, NotFound, Conflict, StorageFull,
+        StorageUnusable. Conflict: the source is not the one that the recipe is for.
         """
         try:
-            target = self.storage.derived(source, SUFFIXES[kind])
+            target = self.storage.derived(source, recipe.suffix)
         except FileNotFoundError:
             raise NotFound("The track's file is gone.") from None
         if is_file(target):
@@ -64,7 +88,7 @@ class Derivatives:
         with self._lock:
             making = self._under_way.get(target)
             if making is None:
-                making = self._under_way[target] = self._pool.submit(self._make, source, target, kind)
+                making = self._under_way[target] = self._pool.submit(self._make, source, target, recipe)
                 making.add_done_callback(lambda _: self._under_way.pop(target, None))
         raise BeingMade(making)
 
@@ -73,12 +97,12 @@ class Derivatives:
 
         Raises Undecodable, StorageFull, Busy.
         """
-        facts: dict[str, Any] = json.loads(self._wait(self._pool.submit(self._run, "probe", path)))
+        facts: dict[str, Any] = json.loads(self._wait(self._pool.submit(self._run, SOUND, "probe", path)))
         return facts
 
     def encode(self, source: Path, target: Path, kind: Literal["wav", "mp3"]) -> None:
         """Decode a file and encode it into another. Raises Undecodable, StorageFull, Busy."""
-        self._wait(self._pool.submit(self._run, kind, source, target))
+        self._wait(self._pool.submit(self._run, SOUND, kind, source, target))
 
     def _wait(self, making: Future[Made]) -> Made:
         """Wait for the result of a task. Raises Busy when the process stops, or after an hour.
@@ -92,35 +116,36 @@ class Derivatives:
                 return making.result()
         raise Busy("The service is stopping, or the file takes longer than an hour: send this again in a moment.")
 
-    def _make(self, source: Path, target: Path, kind: Kind) -> Path:
+    def _make(self, source: Path, target: Path, recipe: Recipe) -> Path:
         """Make the derived file under a temporary name, and rename it when it is complete."""
         with storage_errors():
+            _require_source(source, recipe)
             part = self.storage.part()
             try:
                 part.touch()  # this error has a reason; the error of an encoder does not
-                self._run(kind, source, part)
+                self._run(*recipe.command, source, part)
                 publish_file(part, target)
             finally:
                 part.unlink(missing_ok=True)
-        if not self._is_current(source, target, kind):
+        if not self._is_current(source, target, recipe):
             target.unlink(missing_ok=True)
             raise NotFound("The track's file changed while something was made from it: ask again.")
         return target
 
-    def _is_current(self, source: Path, target: Path, kind: Kind) -> bool:
+    def _is_current(self, source: Path, target: Path, recipe: Recipe) -> bool:
         """False if the source was changed or deleted since this work began.
 
         A deletion removes the source first and its derived files second. So either the deletion finds this derived
         file, or this check finds that the source is missing.
         """
         try:
-            return self.storage.derived(source, SUFFIXES[kind]) == target
+            return self.storage.derived(source, recipe.suffix) == target
         except FileNotFoundError:
             return False
 
-    def _run(self, verb: str, *paths: Path) -> str:
-        """Run `python -m files.sound`. Returns what it prints. Raises Undecodable, StorageFull, Busy."""
-        command = [sys.executable, "-m", "files.sound", verb, *map(str, paths)]
+    def _run(self, module: str, *arguments: str | Path) -> str:
+        """Run `python -m MODULE ARGUMENTS`. Returns what it prints. Raises Undecodable, StorageFull, Busy."""
+        command = [sys.executable, "-m", module, *map(str, arguments)]
         with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 output, error = self._communicate(process)
@@ -132,7 +157,7 @@ class Derivatives:
             raise refusal(OSError(ENOSPC, "no space left"))
         if process.returncode == UNUSABLE:
             raise Undecodable(error.strip().rpartition("\n")[2])
-        log.warning("%s ended with code %s: %s", verb, process.returncode, error)
+        log.warning("%s %s ended with code %s: %s", module, arguments[0], process.returncode, error)
         raise Undecodable("The file cannot be decoded: it is not sound, or too large to work with.")
 
     def _communicate(self, process: subprocess.Popen[str]) -> tuple[str, str]:
@@ -141,3 +166,15 @@ class Derivatives:
             with suppress(subprocess.TimeoutExpired):
                 return process.communicate(timeout=TICK_SECONDS)
         raise Busy("The service is stopping, or the file takes longer than an hour: ask again in a moment.")
+
+
+def _require_source(source: Path, recipe: Recipe) -> None:
+    """Raise Conflict if the source is not the one that the recipe is for, and NotFound if it is gone."""
+    if recipe.sha256 is None:
+        return
+    try:
+        is_same = sha256(source) == recipe.sha256
+    except FileNotFoundError:
+        raise NotFound("The track's file is gone.") from None
+    if not is_same:
+        raise Conflict("The sound of the track was replaced after this loop was cut: make the loop again.")

@@ -229,7 +229,7 @@ def _resampler(rate: int, new_rate: int, channels: int) -> Any:
     return soxr.ResampleStream(rate, new_rate, channels, dtype="float32")
 
 
-def _become_subprocess() -> None:
+def become_subprocess() -> None:
     """End with the web process, run at a low priority, and use all cores: the web process itself runs on one core."""
     die_with_parent()
     use_remembered_cores()
@@ -237,5 +237,5 @@ def _become_subprocess() -> None:
 
 
 if __name__ == "__main__":
-    _become_subprocess()
+    become_subprocess()
     main(sys.argv[1], *map(Path, sys.argv[2:]))

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from database import AWAY, give_back_connection, release_connection
 from errors import LedgerError, Malformed, NotFound, TooLarge, Undecodable
-from files.derived import Derivatives
+from files.derived import MP3, PEAKS, Derivatives, Recipe
 from files.pending import announce
 from files.publishing import publish_file
 from files.refusals import storage_errors
@@ -56,12 +56,19 @@ class TrackFiles:
 
     def peaks(self, track: Track) -> dict[str, Any]:
         """The waveform of a track, as files.sound.peaks() returns it. Raises what open() raises."""
-        path = self.derivatives.get(self._find(track, None)[0], "peaks")
+        path = self.derivatives.get(self._find(track, None)[0], PEAKS)
         try:
             waveform: dict[str, Any] = json.loads(path.read_text())
         except FileNotFoundError:
             raise NotFound("The track's file is gone.") from None
         return waveform
+
+    def open_derived(self, track: Track, recipe: Recipe) -> BinaryIO:
+        """A file derived from the sound of a track, open to read. Raises NotFound, and BeingMade if it is not there."""
+        file = open_file(self.derivatives.get(self._find(track, None)[0], recipe))
+        if file is None:
+            raise NotFound("The track's file is gone.")
+        return file
 
     def replace(self, track: Track, upload: Upload, kind: str | None, if_match: list[int] | None) -> Track | None:
         """Make an upload the only sound of a track. Returns the changed track, or None if it was deleted.
@@ -83,7 +90,7 @@ class TrackFiles:
         if wav is None:
             kinds = kind.upper() if kind else "WAV or MP3"
             raise NotFound(f"The track has no {kinds} file in the storage folder: upload one with PUT.")
-        return self.derivatives.get(wav, "mp3"), "mp3"
+        return self.derivatives.get(wav, MP3), "mp3"
 
     def _replace(self, track: Track, upload: Upload, kind: str | None, if_match: list[int] | None) -> Track | None:
         give_back_connection()  # an upload takes long, and other requests need the connection

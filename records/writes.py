@@ -86,7 +86,7 @@ def _values(*clauses: Clause) -> list[Any]:
 
 @lru_cache(KEPT_STATEMENTS)
 def _insert(model: Any, names: tuple[str, ...], on_postgresql: bool) -> str:
-    columns = ", ".join([model._meta.fields[name].column_name for name in names])
+    columns = ", ".join([_column(model._meta.fields[name]) for name in names])
     places = ", ".join([_place(model, name) for name in names])
     table, key = model._meta.table_name, model._meta.primary_key.column_name
     return _returning(model, f"INSERT INTO {table} ({columns}) VALUES ({places}) ON CONFLICT ({key}) DO NOTHING")
@@ -106,12 +106,17 @@ def _assignment(model: Any, name: str, on_postgresql: bool) -> tuple[Clause, str
     """(the assignment of NULL, the SQL of another assignment, the function that makes the value for the database)."""
     field = model._meta.fields[name]
     stored = to_column if isinstance(field, JSONField) else field.db_value
-    return (f"{field.column_name} = NULL", ()), f"{field.column_name} = {_place(model, name)}", stored
+    return (f"{_column(field)} = NULL", ()), f"{_column(field)} = {_place(model, name)}", stored
 
 
 @cache
 def _touched(on_postgresql: bool) -> str:
     return f"updated_at = {'greatest' if on_postgresql else 'max'}(?, updated_at + 1)"
+
+
+def _column(field: Any) -> str:
+    """The name of a column in quotes, because `end` is also a word of SQL."""
+    return f'"{field.column_name}"'
 
 
 def _place(model: Any, name: str) -> str:

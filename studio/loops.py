@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from files.publishing import publish
-from files.storage import safe_name
+from files.storage import safe_name, sha256
 from models import LOOP_STATUSES, Loop, Track
 from repos import LoopRepository, TrackRepository
 from settings import Settings
@@ -16,7 +16,18 @@ from studio.process import ROOT
 
 LINE = re.compile(r"(ANALYZING|RENDERING|EXPORTING) (\d{1,3})%")
 LOOPER_SECONDS = 24 * 3600.0
-ANALYSIS = ("start", "end", "crossfade", "tempo", "beats", "score", "quality")
+ANALYSIS = (
+    "start",
+    "end",
+    "crossfade",
+    "tempo",
+    "beats",
+    "score",
+    "quality",
+    "beat_error_ms",
+    "candidates",
+    "source_sha256",
+)
 WORDS = {
     "ANALYZING": "listening for where it repeats",
     "RENDERING": "cutting the seam",
@@ -43,14 +54,29 @@ class LoopAttempt(Attempt):
         source, loop = self._source(track), self.work / "loop"
         loop.mkdir()
         name = safe_name(f"loop-{self.record.duration:g}s")
-        options = ["--duration", repr(self.record.duration), "--format", self.record.format, "--name", name]
-        fade = ["--fade"] if self.record.fade_in_out else []
-        command = [sys.executable, "-m", "studio.looper", str(source), str(loop), *options, *fade]
+        command = [sys.executable, "-m", "studio.looper", str(source), str(loop), "--name", name, *self._options()]
+        cut_from = sha256(source)
         self.process(command, ROOT, LOOPER_SECONDS, self.work / "looper.log", self._follow)
-        analysis = json.loads((loop / "analysis.json").read_text())
+        analysis = {**json.loads((loop / "analysis.json").read_text()), "source_sha256": cut_from}
         (loop / "analysis.json").unlink()
         publish(loop, self.final)
         return self._complete(self.final / f"{name}.{self.record.format.lower()}", analysis)
+
+    def _options(self) -> list[str]:
+        """The options of the looper that say what was ordered."""
+        loop = self.record
+        options = [
+            "--duration",
+            repr(loop.duration),
+            "--format",
+            loop.format,
+            *(["--fade"] if loop.fade_in_out else []),
+        ]
+        if loop.candidate is not None:
+            options += ["--candidate", str(loop.candidate)]
+        if loop.start is not None:
+            options += ["--start", repr(loop.start), "--end", repr(loop.end), *(["--exact"] if loop.exact else [])]
+        return options
 
     def failure(self, code: int | None, last: list[str]) -> str:
         """The sentence that the looper printed; if there is none, a sentence about its exit code."""

@@ -40,7 +40,7 @@ def make_job(storage: Storage, name: str, status: str = "completed") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(f"{path.name} of {name}".encode())
     tracks.create(track_id=f"{name}-t", job_id=name, duration=1 / 3, file_path_wav=names["wav"])
-    loops.create(loop_id=f"{name}-l", track_id=f"{name}-t", duration=9, fade_in_out=1, result_path=names["mp3"])
+    loops.create(loop_id=f"{name}-l", track_id=f"{name}-t", duration=9, candidate=2, result_path=names["mp3"])
     loops.update(f"{name}-l", status="COMPLETED")
 
 

@@ -14,7 +14,7 @@ DOCUMENT = openapi.build(api.operations())
 OPERATIONS = {(verb, path): operation for path, item in DOCUMENT["paths"].items() for verb, operation in item.items()}
 STREAMS = ["stream_events", "stream_job_events"]  # their answers have no end; test_events.py reads them
 ENDING = {place: operation for place, operation in OPERATIONS.items() if operation["operationId"] not in STREAMS}
-RECORDS = {"job_id": "job-1", "track_id": "track-1", "loop_id": "loop-1"}
+RECORDS: dict[str, Any] = {"job_id": "job-1", "track_id": "track-1", "loop_id": "loop-1", "number": 1}
 
 
 def repeatable(examples: int, **more: Any) -> settings:

@@ -42,7 +42,7 @@ def live() -> None:
     for name in ("leased", "done", "cancelled", "deleted", "waiting"):
         jobs.create(job_id=name, prompt=f"{name} rain", metadata={"genre": name, "bpm": 120.5}, priority=-1)
         tracks.create(track_id=f"{name}-1", job_id=name, duration=30.5)
-        loops.create(loop_id=f"{name}-1-a", track_id=f"{name}-1", duration=12, fade_in_out=True)
+        loops.create(loop_id=f"{name}-1-a", track_id=f"{name}-1", duration=12, start=1.5, end=9.25, exact=True)
     jobs.update("leased", priority=5)
     jobs.claim("worker-1")
     jobs.update("done", status="completed", file_manifest={"wav": "tracks/done-1/a.wav"})

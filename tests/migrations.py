@@ -35,3 +35,16 @@ def snapshot() -> list[Any]:
 def read(query: str, *values: Any) -> Sequence[Any]:
     """The rows of a query with ? for values."""
     return list(map(list, database.execute_sql(query.replace("?", database.param), values).fetchall()))
+
+
+def forget_the_seams() -> None:
+    """Give the bound database the schema that it had before the migration 0003_seams, and keep its rows."""
+    database.execute_sql("DELETE FROM schema_migration WHERE name = '0003_seams'")
+    for name in ("loop_event" if is_postgresql() else "loop_updated", "loop_touched"):
+        query = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = ?"
+        [[text]] = read(query if is_postgresql() else "SELECT sql FROM sqlite_schema WHERE name = ?", name)
+        database.execute_sql(f"DROP TRIGGER {name} {'ON loop' if is_postgresql() else ''}")
+        database.execute_sql(text.replace('UPDATE OF candidate, exact, "end", start, ', "UPDATE OF "))
+    for table in ("loop", "moving_loop"):
+        for column in ("candidate", "exact", '"end"', "start") if database.table_exists(table) else ():
+            database.execute_sql(f"ALTER TABLE {table} DROP COLUMN {column}")

@@ -85,6 +85,11 @@ def refusals() -> Iterator[Call]:
     yield "POST", "/api/tracks", {"job_id": "nobody"}
     yield "POST", "/api/loops", {"track_id": "nobody", "duration": 10}
     yield "PATCH", "/api/tracks/t01", {"job_id": "nobody"}
+    order = {"loop_id": "seam", "track_id": "t01", "duration": 10}
+    for seam in ({"start": 1}, {"end": 1}, {"start": 3, "end": 2}, {"start": 0, "end": 10.5}, {"exact": 1}):
+        yield "POST", "/api/loops", {**order, **seam}
+    for seam in ({"candidate": 1, "start": 1, "end": 2}, {"start": 1, "end": 2.5, "exact": 1}, {"candidate": 3}):
+        yield "POST", "/api/loops", {**order, **seam}
     for path in ("/api/jobs/nobody", "/api/jobs?limit=0", "/api/jobs?cursor=x", "/api/jobs?status=x", "/api/nothing"):
         yield "GET", path, None
 

@@ -11,7 +11,7 @@ from typing import Any
 import cysqlite
 import pytest
 
-from database import init_database
+from database import bind, init_database
 from errors import DatabaseUnusable, Invalid, LedgerError, StorageFull
 from files.leftovers import remove_leftovers
 from files.removals import announce_removal
@@ -23,11 +23,13 @@ from maintenance.archive import moves, notes
 from maintenance.archive.database import Archive, open_archive
 from maintenance.archive.files import files_folder, of_archives
 from maintenance.archive.ledger import Rule
+from maintenance.archive.making import archive_settings
 from maintenance.archive.moves import archive, finish_unfinished, unarchive
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
-from tests.archives import age, everyone, ids, make_job, storage_with, stored
+from tests.archives import age, everyone, execute, ids, make_job, storage_with, stored, values
 from tests.conftest import on_sqlite
+from tests.migrations import forget_the_seams
 from tests.test_archive_killed import kill_a_move
 from tests.test_commands import flask
 
@@ -133,6 +135,20 @@ def test_a_killed_move_removes_the_files_later_but_not_those_of_jobs_that_came_b
     hourly(storage)
     own = {name for name in files if "/b/" in name or "/b-" in name}
     assert set(stored(storage.root)) == own and set(stored(files_folder(path))) == set(files) - own
+
+
+@on_sqlite
+def test_a_killed_move_is_finished_by_a_version_with_a_newer_schema(
+    storage: Storage, ledger: Settings, path: Path
+) -> None:
+    execute("UPDATE loop SET candidate = NULL")
+    before = values()
+    kill_a_move(path, ledger_part, "take_out", is_after=True)
+    bind(archive_settings(ledger, path))
+    forget_the_seams()
+    bind(ledger)
+    assert not ids() and unarchive(path).moved == 3
+    assert values() == before
 
 
 @on_sqlite

@@ -10,7 +10,7 @@ import pytest
 
 from errors import Busy, NotFound, StorageFull, Undecodable
 from files import cache
-from files.derived import BeingMade, Derivatives
+from files.derived import MP3, BeingMade, Derivatives
 from files.storage import Storage
 from settings import Settings
 from tests.sounds import wav_bytes
@@ -49,17 +49,17 @@ def test_a_derived_file_that_cannot_be_removed_stays_and_the_log_says_why(
 
 def test_nothing_is_derived_from_a_file_that_is_gone(derivatives: Derivatives, storage: Storage) -> None:
     with pytest.raises(NotFound):
-        derivatives.get(storage.root / "nobody.wav", "mp3")
+        derivatives.get(storage.root / "nobody.wav", MP3)
 
 
 def test_two_requests_for_one_file_wait_for_the_same_work(derivatives: Derivatives, storage: Storage) -> None:
     with pytest.raises(BeingMade) as first:
-        derivatives.get(storage.root / "song.wav", "mp3")
+        derivatives.get(storage.root / "song.wav", MP3)
     with pytest.raises(BeingMade) as second:
-        derivatives.get(storage.root / "song.wav", "mp3")
+        derivatives.get(storage.root / "song.wav", MP3)
     assert first.value.future is second.value.future
     made = first.value.future.result(30)
-    assert derivatives.get(storage.root / "song.wav", "mp3") == made
+    assert derivatives.get(storage.root / "song.wav", MP3) == made
 
 
 def test_a_request_does_not_wait_for_a_file_when_the_service_stops(derivatives: Derivatives, storage: Storage) -> None:
@@ -71,7 +71,7 @@ def test_a_request_does_not_wait_for_a_file_when_the_service_stops(derivatives: 
 def test_an_encoder_ends_when_the_service_stops(derivatives: Derivatives, storage: Storage) -> None:
     derivatives.stopping.set()
     with pytest.raises(Busy, match="service is stopping"):
-        derivatives._run("probe", storage.root / "song.wav")
+        derivatives._run("files.sound", "probe", storage.root / "song.wav")
 
 
 def test_a_decoder_that_crashes_is_a_file_that_cannot_be_decoded(

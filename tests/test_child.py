@@ -21,7 +21,7 @@ subprocess.run([sys.executable, "-c", {child!r}], check=True)
 CHILD = """
 import json, os
 from files import sound
-sound._become_subprocess()
+sound.become_subprocess()
 print(json.dumps(sorted(os.sched_getaffinity(0))))
 """
 

@@ -104,7 +104,7 @@ def test_every_route_is_in_the_documents(app: Flask) -> None:
 def test_every_address_in_the_documents_exists(app: Flask) -> None:
     routes = app.url_map.bind("localhost")
     named = re.findall(r"(?:GET|PUT|POST|PATCH|DELETE|`) ?(/api/[^\s`?\"')]*)", text_of_all())
-    paths = {re.sub(r"{\w+}", "x", path) for path in named}
+    paths = {re.sub(r"{\w+}", "1", path) for path in named}
     assert len(paths) > 25
     assert [path for path in sorted(paths) if not routes.allowed_methods(path)] == []
 

@@ -14,12 +14,14 @@ import pytest
 import soundfile
 from peewee import OperationalError
 
-from files.storage import Storage
+from files.storage import Storage, sha256
 from models import LOOP_STATUSES, Event, Loop
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
+from studio.loops import ANALYSIS
 from studio.worker import JobWorker, LoopWorker
 from tests.conftest import ROOT, Server, clean_environment, thorough, wait_for
+from web.pages.wording import QUALITIES
 
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
 DONE = ("COMPLETED", "FAILED", "CANCELLED")
@@ -79,9 +81,34 @@ def test_a_loop_is_as_long_as_requested(studio: Settings, kind_of_file: str, sec
 
 def test_the_analysis_tells_where_the_loop_is(studio: Settings) -> None:
     analysis = make(studio).analysis
-    assert set(analysis) == {"start", "end", "crossfade", "tempo", "beats", "score", "quality"}
-    assert 0 <= analysis["start"] < analysis["end"] <= 24 and 0 < analysis["crossfade"] < 3
-    assert analysis["quality"] in ("good", "fair", "poor") and 0 <= analysis["score"] <= 1
+    assert set(analysis) == set(ANALYSIS)
+    assert 0 <= analysis["start"] < analysis["end"] <= 24 and 0 <= analysis["crossfade"] < 3
+    assert analysis["quality"] in QUALITIES and 0 <= analysis["score"] <= 1 and analysis["beat_error_ms"] >= 0
+
+
+def test_the_analysis_has_the_best_seams_and_the_source_they_belong_to(studio: Settings) -> None:
+    analysis = make(studio).analysis
+    candidates = analysis["candidates"]
+    assert 1 < len(candidates) <= 5 and analysis["source_sha256"] == sha256(studio.storage_dir / "melody.wav")
+    assert {name: analysis[name] for name in candidates[0]} == candidates[0]
+    assert all(one["quality"] in QUALITIES and 0 <= one["start"] < one["end"] <= 24 for one in candidates)
+
+
+def test_a_loop_is_cut_at_the_candidate_that_was_ordered(studio: Settings) -> None:
+    best, second = make(studio).analysis, make(studio, candidate=2).analysis
+    assert second["candidates"] == best["candidates"]
+    assert {name: second[name] for name in best["candidates"][1]} == best["candidates"][1]
+    missing = make(studio, candidate=5, duration=2)
+    assert missing.status == "FAILED" and "there is no candidate 5: this track has" in missing.error
+
+
+def test_a_loop_is_cut_near_or_exactly_at_the_times_that_were_ordered(studio: Settings) -> None:
+    wanted = {"start": 4.1, "end": 14.3}
+    near, exact = make(studio, **wanted).analysis, make(studio, **wanted, exact=True).analysis
+    assert [exact["start"], exact["end"]] == pytest.approx([4.1, 14.3], abs=1 / 44100)
+    assert abs(near["end"] - near["start"] - 10.2) > 0.001 and near["score"] >= exact["score"]
+    late = make(studio, start=10.0, end=25.0)
+    assert late.status == "FAILED" and "cannot end at 25 seconds" in late.error
 
 
 def test_statuses_and_progress_only_rise(studio: Settings) -> None:

@@ -99,6 +99,26 @@ def test_records_are_added_with_the_fields_of_rest(client: FlaskClient) -> None:
     assert (loop["duration"], loop["fade_in_out"], loop["format"]) == (9.0, True, "MP3")
 
 
+def test_a_loop_is_added_with_the_seam_it_wants(client: FlaskClient, track: Track) -> None:
+    order = ["--track-id", "track-1", "--duration", "9", "--json"]
+    [candidate] = lines(run(loops, "add", *order, "--candidate", "2"))
+    [chosen] = lines(run(loops, "add", *order, "--start", "2.5", "--end", "8", "--exact"))
+    assert (candidate["candidate"], candidate["start"], candidate["exact"]) == (2, None, False)
+    assert (chosen["candidate"], chosen["start"], chosen["end"], chosen["exact"]) == (None, 2.5, 8, True)
+    refused = run(loops, "add", *order, "--candidate", "6")
+    assert refused.exit_code == 1 and "--candidate: input should be less than or equal to 5" in refused.output
+    refused = run(loops, "add", *order, "--start", "3")
+    assert refused.exit_code == 1 and "end is required with start" in refused.output
+
+
+def test_a_table_of_loops_shows_the_quality_of_the_seam(ledger: Any, loop: Loop) -> None:
+    LoopRepository().update("loop-1", analysis={"quality": "no beat", "score": 0.5})
+    LoopRepository().create(loop_id="loop-2", track_id="track-1", duration=9)
+    head, newest, oldest = (line.split("\t") for line in run(loops, "list").stdout.splitlines())
+    place = head.index("quality")
+    assert (newest[place], oldest[place]) == ("", "no beat")
+
+
 def test_a_prompt_is_read_from_stdin(ledger: Any) -> None:
     run(jobs, "add", "-", "--job-id", "rain", input="two\nlines\n")
     assert Job.get_by_id("rain").prompt == "two\nlines"

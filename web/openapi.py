@@ -21,6 +21,7 @@ ALWAYS = (400, 403, 408, 414, 429, 431, 503)  # for every operation; the server 
 WITH_BODY = (411, 413, 415, 422, 507)
 WITH_FILE = (411, 413, 507)
 BYTES, PROBLEM_TYPE = "application/octet-stream", "application/problem+json"
+CANDIDATES = 5  # of a loop, at most
 TITLES = {304: "Not changed since the client read it"}
 DESCRIPTIONS = {
     400: "The query or body cannot be read",
@@ -28,7 +29,7 @@ DESCRIPTIONS = {
     403: "The host or origin is not trusted",
     404: "There is no such record",
     408: "The request arrived too slowly",
-    409: "The id is taken, or the status does not allow this step",
+    409: "The id is taken, the status does not allow this, or the sound is not the one the loop was cut from",
     411: "The body came without a Content-Length",
     412: "The record changed since it was read",
     413: "The body is too large",
@@ -112,9 +113,12 @@ def _operation(operation: Operation, secured: bool) -> dict[str, Any]:
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
-    schema = {"type": "string", "minLength": 1, "maxLength": ID_LENGTH, "pattern": ID_PATTERN}
-    names = re.findall(r"<\w+:(\w+)>", operation.path)
-    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
+    shapes: dict[str, dict[str, Any]] = {
+        "id": {"type": "string", "minLength": 1, "maxLength": ID_LENGTH, "pattern": ID_PATTERN},
+        "int": {"type": "integer", "minimum": 1, "maximum": CANDIDATES},
+    }
+    parameters = re.findall(r"<(\w+):(\w+)>", operation.path)
+    return [{"name": name, "in": "path", "required": True, "schema": shapes[kind]} for kind, name in parameters]
 
 
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:

@@ -126,7 +126,7 @@ class Archive:
         self._make_tables()
         with self.transaction():
             for table in TABLES:
-                where, columns = OF_JOBS[table].format(rows.marks(job_ids)), ", ".join(rows.names(table))
+                where, columns = OF_JOBS[table].format(rows.marks(job_ids)), rows.columns(table)
                 copy = f"INSERT INTO moving_{table} ({columns}) SELECT {columns} FROM {table} WHERE {where}"
                 self._execute(copy, *job_ids)
             self._execute("INSERT INTO moving VALUES (?, ?)", RETURN, newest_event)
@@ -214,7 +214,7 @@ class Archive:
         )
 
     def _copy(self, table: str, ending: str = "") -> None:
-        columns = ", ".join(rows.names(table))
+        columns = rows.columns(table)
         self._execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM moving_{table} WHERE true{ending}")
 
     @contextmanager
@@ -232,7 +232,7 @@ class Archive:
             self._execute("CREATE TABLE IF NOT EXISTS moving (direction TEXT NOT NULL, newest_event INTEGER NOT NULL)")
             self._execute("CREATE TABLE IF NOT EXISTS moving_file (name BLOB NOT NULL)")
             for table in TABLES:
-                columns = ", ".join(rows.names(table))
+                columns = rows.columns(table)
                 self._execute(f"CREATE TABLE IF NOT EXISTS moving_{table} AS SELECT {columns} FROM {table} WHERE false")
 
     def _has_tables(self) -> bool:

@@ -24,14 +24,14 @@ OF_JOBS = {
 }
 
 
-def names(table: str) -> list[str]:
-    """The columns of a table, in a fixed order."""
-    return [field.column_name for field in _fields(table)]
+def columns(table: str) -> str:
+    """The columns of a table for INSERT or SELECT, in a fixed order."""
+    return ", ".join(f'"{field.column_name}"' for field in _fields(table))
 
 
 def place(table: str, column: str) -> int:
     """The place of a column in a row."""
-    return names(table).index(column)
+    return [field.column_name for field in _fields(table)].index(column)
 
 
 @cache
@@ -44,7 +44,7 @@ def read_columns(table: str, on_postgresql: bool) -> str:
 def insert(target: str, table: str, on_postgresql: bool) -> str:
     """The INSERT of one row of a table into a target with the same columns; with ? for each value."""
     values = ", ".join(_written(field, on_postgresql) for field in _fields(table))
-    return f"INSERT INTO {target} ({', '.join(names(table))}) VALUES ({values})"
+    return f"INSERT INTO {target} ({columns(table)}) VALUES ({values})"
 
 
 def decoded(row: Row) -> list[Any]:
@@ -79,7 +79,7 @@ def _is_text(field: Any) -> bool:
 
 
 def _read(field: Any, on_postgresql: bool) -> str:
-    name = field.column_name
+    name = f'"{field.column_name}"'
     if on_postgresql:
         return f"{name}::text" if isinstance(field, JSONField) else name
     return f"CAST({name} AS BLOB)" if _is_text(field) else name

@@ -46,8 +46,7 @@ def insert(model: Any, batch: Sequence[Values]) -> Iterator[tuple[Values, Invali
 
 def replace(model: Any, values: Values) -> None:
     """Give a row other values. Only in a transaction. Raises Invalid."""
-    columns = [field.column_name for field in rows.fields(model)]
-    assignments = ", ".join(f"{column} = ?" for column in columns)
+    assignments = ", ".join(f'"{field.column_name}" = ?' for field in rows.fields(model))
     key = model._meta.primary_key.column_name
     sql = f"UPDATE {model._meta.table_name} SET {assignments} WHERE {key} = ?"
     with rules_named(model), database.atomic():
@@ -76,7 +75,8 @@ def _try(model: Any, batch: Sequence[Values]) -> Invalid | None:
 @lru_cache(64)
 def _sql(table: str, columns: tuple[str, ...], number: int) -> str:
     row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * number)}"
+    names = ", ".join(f'"{column}"' for column in columns)
+    return f"INSERT INTO {table} ({names}) VALUES {', '.join([row] * number)}"
 
 
 def _insert(model: Any, number: int) -> str:

@@ -10,6 +10,7 @@ from models import Job, Track
 from repos import LoopRepository, TrackRepository
 from web import downloads, schemas, waveform
 from web.answers import json_answer, record, require
+from web.candidates import preview_of
 from web.current import services
 from web.operations import IfMatch, Operations
 from web.uploads import Upload
@@ -20,6 +21,7 @@ tracks, loops = TrackRepository(), LoopRepository()
 
 KINDS = ("audio/wav", "audio/mpeg")
 SOUND: dict[int, Any] = {200: KINDS, 206: KINDS, 304: None}
+PREVIEW: dict[int, Any] = {200: KINDS[:1], 206: KINDS[:1], 304: None}
 PEAKS: dict[int, Any] = {200: schemas.Waveform, 304: None}
 PICTURE: dict[int, Any] = {200: ("image/svg+xml",), 304: None}
 
@@ -65,6 +67,19 @@ def get_loop_audio(loop_id: str) -> Response:
     if file is None:
         raise NotFound(f"There is no file of this loop: it is {loop.status}.")
     return downloads.sound(file, loop.format.lower(), title)
+
+
+@routes.route(
+    "GET", "/loops/<id:loop_id>/candidates/<int:number>/audio", answers=PREVIEW, problems=[404, 409, 416, 507]
+)
+def get_candidate_audio(loop_id: str, number: int) -> Response:
+    """The sound around the seam of a candidate: three seconds before the cut and three after it. 1 is the best seam."""
+    loop = require(loops.get_by_id(loop_id))
+    track, recipe = require(tracks.get_by_id(loop.__data__["track"])), preview_of(loop, number)
+    return when_made(
+        lambda: services().track_files.open_derived(track, recipe),
+        lambda file: downloads.sound(file, "wav", f"{_title(track)} (seam {number})"),
+    )
 
 
 def _waveform(track_id: str, points: int, show: Callable[[dict[str, Any]], Response]) -> Response:

@@ -23,6 +23,7 @@ DELETE = {"job": deletion.delete_job, "track": deletion.delete_track, "loop": de
 WORDS = ("genre", "mood", "language", "lyrics")  # fields of the form for a job that become its metadata
 SIGNED_IN_SECONDS = 30 * 24 * 3600
 FIELDS = 50
+CANDIDATES = ("1", "2", "3", "4", "5")
 
 
 @routes.post("/jobs")
@@ -122,8 +123,9 @@ def job_of(form: dict[str, str]) -> dict[str, Any]:
 
 def loop_of(form: dict[str, str]) -> dict[str, Any]:
     """The REST body for the form of a loop. Raises Invalid."""
-    fade = form.get("fade_in_out") == "true"
-    return {"duration": _number(form, "duration"), "fade_in_out": fade, "format": form.get("format", "")}
+    fade, number = form.get("fade_in_out") == "true", form.get("candidate")
+    body = {"duration": _number(form, "duration"), "fade_in_out": fade, "format": form.get("format", "")}
+    return body if number is None else {**body, "candidate": int(number) if number in CANDIDATES else number}
 
 
 def _number(form: dict[str, str], name: str) -> float:

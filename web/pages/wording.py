@@ -4,7 +4,8 @@ import json
 from datetime import datetime
 from typing import Any
 
-from models import JOB_STATUSES, Job, Loop, Track, utc_now
+from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track, utc_now
+from web.candidates import AROUND, Candidate, playable
 from web.current import services
 
 LABELS = {
@@ -22,6 +23,14 @@ LABELS = {
 TONES = {"pending": "waiting", "completed": "completed", "failed": "failed", "cancelled": "cancelled"}
 UNITS = (("year", 31_557_600), ("month", 2_629_800), ("week", 604_800), ("day", 86_400), ("hour", 3600), ("minute", 60))
 LAST = {"day": "yesterday", "week": "last week", "month": "last month", "year": "last year"}
+# How well a loop loops: the words of the looper.
+QUALITIES = {
+    "good": "The seam cannot be heard.",
+    "fair": "The seam can be heard if you listen for it.",
+    "poor": "The seam can be heard: the music does not repeat.",
+    "texture": "Sound without beats that changes little: the seam is a long crossfade.",
+    "no beat": "Music without beats that does not repeat: the seam is a crossfade that can be heard.",
+}
 SHORT = 300  # characters of a prompt in a list, which shows two lines of it
 
 
@@ -137,12 +146,51 @@ def _text(value: Any) -> str:
 
 
 def findings(loop: Loop) -> list[str]:
-    """The results of the looper: quality of the seam, tempo and beats; [] before the loop is made."""
+    """The results of the looper: quality of the seam, tempo, beats and beat error; [] before the loop is made."""
     analysis: dict[str, Any] = loop.analysis
-    quality, tempo, beats = (analysis.get(name) for name in ("quality", "tempo", "beats"))
-    words = [f"{brief(quality, 20)} seam"] if isinstance(quality, str) else []
+    quality, tempo, beats, error = (analysis.get(name) for name in ("quality", "tempo", "beats", "beat_error_ms"))
+    words = [quality_word(quality)] if isinstance(quality, str) else []
     words += [f"{tempo:.0f} bpm"] if isinstance(tempo, int | float) and tempo else []
-    return words + ([f"{beats} beats"] if isinstance(beats, int) and beats else [])
+    words += [f"{beats} beats"] if isinstance(beats, int) and beats else []
+    return words + ([f"{error:.1f} ms off the beat"] if isinstance(error, int | float) else [])
+
+
+def quality_word(quality: str) -> str:
+    """The word of the looper for people: 'good seam', 'texture'."""
+    return f"{quality} seam" if quality in ("good", "fair", "poor") else brief(quality, 20)
+
+
+def verdict(loop: Loop) -> str | None:
+    """A sentence that says how well a completed loop loops; None if its analysis has no word that is known."""
+    quality = loop.analysis.get("quality")
+    return QUALITIES.get(quality) if loop.status == LOOP_STATUSES.completed and isinstance(quality, str) else None
+
+
+def seams(loop: Loop) -> list[dict[str, Any]]:
+    """The candidates of a loop that can be heard, the best first: number, place, facts, seconds, and is_own."""
+    own = (loop.analysis.get("start"), loop.analysis.get("end"))
+    return [
+        {
+            "number": number,
+            "place": f"{_tenths(seam.start)}–{_tenths(seam.end)}",
+            "facts": _facts(seam),
+            "seconds": min(AROUND, seam.end) + max(seam.crossfade, min(AROUND, seam.end - seam.start - seam.crossfade)),
+            "is_own": (seam.start, seam.end) == own,
+        }
+        for number, seam in playable(loop).items()
+    ]
+
+
+def _facts(seam: Candidate) -> list[str]:
+    """The length of one round, its beats, and the word."""
+    beats = [f"{seam.beats} beats"] if seam.beats else []
+    return [f"{seam.end - seam.start:.1f} s", *beats, *([quality_word(seam.quality)] if seam.quality else [])]
+
+
+def _tenths(seconds: float) -> str:
+    """A place in a track as 0:12.5."""
+    minutes, tenths = divmod(round(10 * seconds), 600)
+    return f"{minutes}:{tenths / 10:04.1f}"
 
 
 def version(record: Any) -> str:
@@ -154,6 +202,6 @@ FILTERS = {
     function.__name__: function
     for function in (
         ago, brief, clock, details, exact, findings, has_prompt, heading, is_final, iso, label, line_count,
-        metadata_text, tags, title, tone, took, version, waits_for,
+        metadata_text, seams, tags, title, tone, took, verdict, version, waits_for,
     )
 }  # fmt: skip

@@ -57,6 +57,10 @@ class Loop(WorkOut):
     duration: float
     fade_in_out: bool
     format: Format
+    candidate: int | None
+    start: float | None
+    end: float | None
+    exact: bool
     result_url: str | None
     result_path: str | None
     analysis: JsonObject

@@ -6,6 +6,8 @@ from pydantic import MISSING, BaseModel, ConfigDict, Field
 
 from web.schemas.types import (
     NOT_BLANK,
+    Candidate,
+    Exact,
     FilePath,
     Flag,
     Format,
@@ -18,6 +20,7 @@ from web.schemas.types import (
     Priority,
     Progress,
     Prompt,
+    SeamSeconds,
     Text,
     TrackSeconds,
     Word,
@@ -93,6 +96,10 @@ class LoopFields(Body):
 
     fade_in_out: Flag | MISSING = MISSING
     format: Format | MISSING = MISSING
+    candidate: Candidate | None | MISSING = MISSING
+    start: SeamSeconds | None | MISSING = MISSING
+    end: SeamSeconds | None | MISSING = MISSING
+    exact: Exact | MISSING = MISSING
     status: LoopStatus | MISSING = MISSING
     progress: Progress | MISSING = MISSING
     message: Text | None | MISSING = MISSING

@@ -14,8 +14,9 @@ const BODIES = {
     return { prompt: form.elements.prompt.value, job_type: form.elements.job_type.value, metadata };
   },
   loop(form) {
-    const { duration, fade_in_out, format } = form.elements;
-    return { duration: Number(duration.value), fade_in_out: fade_in_out.checked, format: format.value };
+    const fields = new FormData(form);
+    const body = { duration: Number(fields.get("duration")), fade_in_out: fields.has("fade_in_out"), format: fields.get("format") };
+    return fields.has("candidate") ? { ...body, candidate: Number(fields.get("candidate")) } : body;
   },
 };
 const attempts = new WeakMap(); // form -> the body that failed; it is sent again with the same id

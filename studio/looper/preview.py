@@ -1,0 +1,81 @@
+"""Writes the sound around a seam: python -m studio.looper.preview SOURCE TARGET --start S --end S --crossfade S.
+
+The WAV has up to three seconds of the source before the cut, the crossfade, and up to three seconds after the cut, as
+a loop with this seam has them. It is a process of its own, like the looper. It decodes the source only up to the last
+frame that it needs. For a source that cannot be decoded or ends too early, the exit code is 3, and standard error has
+the reason.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from files.sound import UNUSABLE, Sink, Source, Unusable, become_subprocess
+from studio.looper.pcm import BLOCK, FULL_SCALE, Audio
+from studio.looper.seams import crossfaded
+
+AROUND = 3.0  # seconds before and after the cut
+
+
+def main() -> None:
+    """Read the command line and write the sound."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    for name in ("start", "end", "crossfade"):
+        parser.add_argument(f"--{name}", type=float, required=True, help="seconds in the source")
+    options = parser.parse_args()
+    try:
+        with Source(options.source) as source:
+            sound = around_seam(source, options.start, options.end, options.crossfade)
+            with Sink(options.target, source.rate, source.channels, "WAV") as sink:
+                sink.write(sound)
+    except Unusable as error:
+        print(error, file=sys.stderr)
+        sys.exit(UNUSABLE)
+
+
+def around_seam(source: Source, start: float, end: float, crossfade: float) -> Audio:
+    """The sound before the cut, the crossfade and the sound after it, (frames, channels).
+
+    start, end, crossfade: seconds, as in the analysis of a loop. Raises Unusable if the source ends before the cut.
+    """
+    cut, again, mixed = (round(seconds * source.rate) for seconds in (end, start, crossfade))
+    around = round(AROUND * source.rate)
+    after = min(again + around, cut - mixed)  # at most up to the next seam
+    leaving, coming = read(source, [(max(0, cut - around), cut), (again - mixed, max(again, after))])
+    if len(leaving) < min(around, cut):
+        raise Unusable(f"{source.name} ends before the seam at {end:g} seconds")
+    joint = crossfaded(leaving[len(leaving) - mixed :], coming[:mixed], source.rate)
+    return np.concatenate([leaving[: len(leaving) - mixed], joint, coming[mixed:]])
+
+
+def read(source: Source, stretches: list[tuple[int, int]]) -> list[Audio]:
+    """The frames from start to stop of each stretch, (frames, channels); fewer if the source ends before them.
+
+    The samples are rounded to 16 bits, as the looper does.
+    """
+    parts: list[list[Audio]] = [[np.zeros((0, source.channels), np.float32)] for _ in stretches]
+    last, done = max(stop for _, stop in stretches), 0
+    for block in source.blocks(BLOCK):
+        for part, (start, stop) in zip(parts, stretches, strict=True):
+            piece = block[max(0, start - done) : max(0, stop - done)]
+            if len(piece):  # an empty slice would keep its block in memory
+                part.append(piece)
+        done += len(block)
+        if done >= last:
+            break
+    return [rounded(np.concatenate(part)) for part in parts]
+
+
+def rounded(sound: Audio) -> Audio:
+    """The sound in steps of 16 bits."""
+    steps = np.minimum(np.rint(sound * FULL_SCALE), FULL_SCALE - 1)
+    return np.asarray(steps / FULL_SCALE, np.float32)
+
+
+if __name__ == "__main__":
+    become_subprocess()
+    main()

@@ -1,0 +1,265 @@
+"""The candidates of a loop: the sound around their seams, the page that shows them, and the orders that name them."""
+
+import io
+import re
+import subprocess
+import sys
+import threading
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from flask.testing import FlaskClient
+
+from files.sound import Source
+from files.storage import Storage, sha256
+from models import Loop
+from repos import LoopRepository, TrackRepository
+from studio.looper.arrangement import play
+from studio.looper.pcm import decode
+from studio.looper.seams import Seam
+from studio.loops import LoopAttempt
+from tests.answers import problem
+from tests.conftest import ROOT
+from tests.sounds import RATE, noise, wav_bytes
+from web.pages.wording import QUALITIES
+
+loops, tracks = LoopRepository(), TrackRepository()
+CANDIDATES = [
+    {"start": 5.0, "end": 15.0, "crossfade": 0.03, "beats": 20, "tempo": 120.0, "score": 0.9, "quality": "good"},
+    {"start": 1.0, "end": 2.5, "crossfade": 0.75, "beats": None, "tempo": None, "score": 0.5, "quality": "texture"},
+]
+SEAM = {"start": 0.1, "end": 9.1, "exact": True}
+PLACE = "/api/loops/loop-1/candidates/{}/audio"
+
+
+@pytest.fixture
+def kind() -> str:
+    """SQLite: files are the same on both."""
+    return "sqlite"
+
+
+@pytest.fixture
+def song(storage: Storage, track: Any) -> Path:
+    """Twenty seconds of noise as the sound of the track."""
+    path = storage.root / "song.wav"
+    path.write_bytes(wav_bytes(20))
+    tracks.update("track-1", file_path_wav="song.wav")
+    return path
+
+
+@pytest.fixture
+def cut(loop: Loop, song: Path) -> Loop:
+    """A completed loop of the song with two candidates."""
+    tracks.update("track-1", duration=20)
+    analysis = {"quality": "good", "candidates": CANDIDATES, "source_sha256": sha256(song)}
+    changed = loops.update("loop-1", status="COMPLETED", analysis=analysis)
+    assert changed is not None
+    return changed
+
+
+def made_by_process(source: Path, target: Path, start: float, end: float, crossfade: float) -> Any:
+    """Run the process that makes the sound around a seam."""
+    options = [f"--start={start!r}", f"--end={end!r}", f"--crossfade={crossfade!r}"]
+    command = [sys.executable, "-m", "studio.looper.preview", *options, str(source), str(target)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "crossfade", "before", "after"),
+    [
+        (5.0, 15.0, 0.03, 3, 3),
+        (1.0, 2.5, 0.75, 2.5, 0.75),
+        (12.0, 20.0, 1.0, 3, 3),
+        (0.0, 5.0, 0.0, 3, 3),
+        (0.1, 9.0, 0.1, 3, 3),
+    ],
+)
+@pytest.mark.parametrize("kind_of_file", ["WAV", "MP3"])
+def test_a_preview_is_the_sound_of_the_loop_at_its_seam(
+    tmp_path: Path, kind_of_file: str, start: float, end: float, crossfade: float, before: float, after: float
+) -> None:
+    source = tmp_path / "song"
+    source.write_bytes(wav_bytes(20.2, kind_of_file))
+    assert made_by_process(source, tmp_path / "seam.wav", start, end, crossfade).returncode == 0
+    heard, rate = soundfile.read(tmp_path / "seam.wav", dtype="float32")
+    with Source(source) as opened, decode(opened, tmp_path / "pcm", "song", lambda share: None) as pcm:
+        seam = Seam(round(start * rate), round(end * rate), round(crossfade * rate), 0.0)
+        looped = np.concatenate(list(play(pcm, seam, seam.end + round(after * rate))))
+    assert len(heard) == round((before + after) * rate)
+    assert np.abs(heard - looped[-len(heard) :]).max() <= 1 / 32768
+
+
+def test_a_seam_after_the_end_of_the_sound_says_so(tmp_path: Path) -> None:
+    (tmp_path / "song.wav").write_bytes(wav_bytes(4))
+    made = made_by_process(tmp_path / "song.wav", tmp_path / "seam.wav", 1.0, 9.0, 0.03)
+    assert made.returncode == 3 and made.stderr == "song.wav ends before the seam at 9 seconds\n"
+
+
+@pytest.mark.parametrize(("number", "seconds"), [(1, 6.0), (2, 3.25)])
+def test_the_sound_around_a_seam_is_made_once_and_kept(
+    client: FlaskClient, storage: Storage, cut: Loop, number: int, seconds: float
+) -> None:
+    first = client.get(PLACE.format(number))
+    sound, rate = soundfile.read(io.BytesIO(first.data))
+    assert (first.status_code, first.mimetype, rate) == (200, "audio/wav", RATE)
+    assert len(sound) == seconds * RATE and "(seam" in first.headers["Content-Disposition"]
+    [kept] = (storage.root / ".derived" / "song.wav").iterdir()
+    made = kept.stat().st_mtime_ns
+    part = client.get(PLACE.format(number), headers={"Range": "bytes=0-3"})
+    assert (part.status_code, part.data, kept.stat().st_mtime_ns) == (206, b"RIFF", made)
+
+
+def test_a_track_with_an_mp3_alone_has_previews(client: FlaskClient, storage: Storage, cut: Loop) -> None:
+    (storage.root / "song.mp3").write_bytes(wav_bytes(20, "MP3"))
+    tracks.update("track-1", file_path_wav=None, file_path_mp3="song.mp3")
+    loops.update("loop-1", analysis={**cut.analysis, "source_sha256": sha256(storage.root / "song.mp3")})
+    assert len(soundfile.read(io.BytesIO(client.get(PLACE.format(1)).data))[0]) == 6 * RATE
+
+
+@pytest.mark.parametrize("number", [0, 3, 99_999_999_999_999_999_999])
+def test_a_candidate_that_a_loop_has_not_is_not_there(client: FlaskClient, cut: Loop, number: int) -> None:
+    refusal = problem(client.get(PLACE.format(number)), 404, "not_found")
+    assert refusal["detail"] == f"This loop has no candidate {number}: it has 1, 2."
+
+
+@pytest.mark.parametrize("number", ["-1", "1.5", "best", "%31%20"])
+def test_a_number_that_is_none_is_no_address(client: FlaskClient, cut: Loop, number: str) -> None:
+    problem(client.get(PLACE.format(number)), 404, "not_found")
+
+
+def test_a_loop_that_is_not_completed_has_no_candidates(client: FlaskClient, loop: Loop, song: Path) -> None:
+    refusal = problem(client.get(PLACE.format(1)), 409, "wrong_status")
+    assert "PENDING" in refusal["detail"] and problem(client.get("/api/loops/x/candidates/1/audio"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"candidates": None},
+        {"candidates": "many"},
+        {"candidates": {"1": CANDIDATES[0]}},
+        {"candidates": [3, None, {}, {"start": "1", "end": 2, "crossfade": 0}]},
+        {"candidates": [{"start": 1, "end": 2, "crossfade": 1.5}, {"start": 3, "end": 2, "crossfade": 0}]},
+        {"candidates": [{"start": -1, "end": 2, "crossfade": 0}, {"start": 1e9, "end": 2e9, "crossfade": 0}]},
+        {"source_sha256": None},
+        {"source_sha256": "../../x"},
+    ],
+    ids=str,
+)
+def test_an_analysis_that_a_script_wrote_has_no_candidates_to_hear(
+    client: FlaskClient, cut: Loop, change: dict[str, Any]
+) -> None:
+    loops.update("loop-1", analysis={**cut.analysis, **change})
+    refusal = problem(client.get(PLACE.format(1)), 404, "not_found")
+    assert refusal["detail"] == "The analysis of this loop has no candidates: make the loop again."
+
+
+def test_a_sound_that_was_uploaded_later_has_not_the_seams_of_the_old_one(
+    client: FlaskClient, storage: Storage, cut: Loop
+) -> None:
+    client.get(PLACE.format(1))
+    assert client.put("/api/tracks/track-1/audio", data=wav_bytes(21)).status_code == 200
+    refusal = problem(client.get(PLACE.format(1)), 409, "conflict")
+    assert "replaced after this loop was cut" in refusal["detail"]
+    assert client.get("/api/tracks/track-1/audio").status_code == 200 and not list(storage.root.glob(".parts/*"))
+
+
+def test_a_file_that_changes_in_its_place_has_not_the_seams_of_the_old_one(
+    client: FlaskClient, song: Path, cut: Loop
+) -> None:
+    client.get(PLACE.format(1))
+    soundfile.write(song, -noise(20), RATE)
+    problem(client.get(PLACE.format(1)), 409, "conflict")
+
+
+def test_a_track_without_its_file_has_no_previews(client: FlaskClient, song: Path, cut: Loop) -> None:
+    song.unlink()
+    assert "upload one" in problem(client.get(PLACE.format(1)), 404, "not_found")["detail"]
+
+
+def test_previews_go_with_the_sound_of_their_track(client: FlaskClient, storage: Storage, cut: Loop) -> None:
+    client.get(PLACE.format(1))
+    assert client.delete("/api/tracks/track-1?files=true").status_code == 204
+    assert not (storage.root / ".derived").exists() or not list((storage.root / ".derived").rglob("*.wav"))
+
+
+# --- the page of the job
+
+
+def shown(client: FlaskClient, **analysis: Any) -> str:
+    """The page of the job, with this analysis of its loop."""
+    Loop.update(analysis=analysis).execute()
+    return unescape(client.get("/jobs/job-1").text)
+
+
+@pytest.mark.parametrize(("word", "sentence"), QUALITIES.items())
+def test_a_loop_says_how_well_it_loops(client: FlaskClient, cut: Loop, word: str, sentence: str) -> None:
+    page = shown(client, quality=word, beat_error_ms=0.44)
+    assert f'<p class="verdict">{sentence}</p>' in page and "<span>0.4 ms off the beat</span>" in page
+    assert re.search(rf"<span>{word}( seam)?</span>", page)
+
+
+def test_the_document_has_the_words_of_the_page() -> None:
+    text = (ROOT / "docs" / "loops.md").read_text()
+    assert [f"| `{word}` | {sentence} |" in text for word, sentence in QUALITIES.items()] == [True] * 5
+
+
+def test_a_loop_shows_its_candidates_and_which_it_has(client: FlaskClient, cut: Loop) -> None:
+    page = shown(client, **{**cut.analysis, "start": 5.0, "end": 15.0})
+    [first, second] = re.findall(r'<li class="candidate">(.*?)</li>', page, re.S)
+    assert "0:05.0–0:15.0</span><span>10.0 s</span><span>20 beats</span><span>good seam" in first
+    assert "In this loop" in first and "Make this loop" not in first and 'data-seconds="6.0"' in first
+    assert "0:01.0–0:02.5</span><span>1.5 s</span><span>texture<" in second and 'name="candidate" value="2"' in second
+    assert f'<audio controls preload="none" src="{PLACE.format(2)}"' in second and 'data-seconds="3.25"' in second
+
+
+def test_a_loop_that_is_being_made_again_shows_no_candidates(client: FlaskClient, cut: Loop) -> None:
+    Loop.update(status="FAILED").execute()
+    page = client.get("/jobs/job-1").text
+    assert "candidate" not in page and "verdict" not in page
+
+
+@pytest.mark.parametrize("value", [None, 5, "<i>", [[]], {"start": {}}, [{"start": 1, "end": 1e300}]])
+def test_whatever_a_script_wrote_into_an_analysis_is_shown_as_text(client: FlaskClient, cut: Loop, value: Any) -> None:
+    names = ("quality", "beat_error_ms", "tempo", "beats", "candidates", "source_sha256", "start", "end")
+    Loop.update(analysis=dict.fromkeys(names, value)).execute()
+    answer = client.get("/jobs/job-1")
+    assert answer.status_code == 200 and "<i>" not in answer.text and "candidate" not in answer.text
+
+
+def test_the_form_of_a_candidate_orders_its_loop(client: FlaskClient, cut: Loop) -> None:
+    form = {"duration": "12.5", "format": "WAV", "fade_in_out": "true", "candidate": "2"}
+    assert client.post("/tracks/track-1/loops", data=form).headers["Location"] == "/jobs/job-1#track-track-1"
+    made = Loop.get(Loop.loop_id != "loop-1")
+    assert (made.duration, made.format, made.fade_in_out, made.candidate) == (12.5, "WAV", True, 2)
+    for number in ("", "0", "6", "best"):
+        refused = client.post("/tracks/track-1/loops", data={**form, "candidate": number})
+        assert refused.status_code == 422 and "valid integer" in refused.text
+    assert Loop.select().count() == 2
+
+
+# --- workers
+
+
+def test_a_worker_on_another_machine_gets_the_seam_that_was_ordered(client: FlaskClient, track: Any) -> None:
+    ordered = client.post("/api/tracks/track-1/loops", json={"duration": 20, **SEAM}).json
+    claimed = client.post("/api/loops/claim", json={"worker": "elsewhere"}).json
+    for loop in (ordered, claimed):
+        assert loop is not None and {name: loop[name] for name in ("candidate", *SEAM)} == {"candidate": None, **SEAM}
+
+
+def test_the_worker_gives_the_looper_the_seam_that_was_ordered(ledger: Any, track: Any) -> None:
+    options = {}
+    for name, seam in {"a": {}, "b": {"candidate": 2}, "c": {"start": 1, "end": 2.5}, "d": SEAM}.items():
+        loops.create(loop_id=name, track_id="track-1", duration=9, fade_in_out=name == "a", format="WAV", **seam)
+        claimed = loops.claim("worker")
+        assert claimed is not None
+        options[name] = LoopAttempt(ledger, claimed, threading.Event())._options()
+    usual = ["--duration", "9.0", "--format", "WAV"]
+    assert options["a"] == [*usual, "--fade"] and options["b"] == [*usual, "--candidate", "2"]
+    assert options["c"] == [*usual, "--start", "1.0", "--end", "2.5"]
+    assert options["d"] == [*usual, "--start", "0.1", "--end", "9.1", "--exact"]
