@@ -31,16 +31,19 @@ def onset_envelope(mono: Array, rate: int) -> Array:
     frequency f with f squared. A kick stands out only of the tones as low as it is, so low-pass filters add two bands.
     """
     step, decimation = bin_frames(rate), -(-rate // HIGHEST_RATE)
-    count = len(mono) // step
-    whole = mono[: count * step]
-    high = whole.reshape(-1, decimation).mean(axis=1) if decimation > 1 else whole
-    slow = whole.reshape(count, step).mean(axis=1)
+    whole = mono[: len(mono) // step * step]
+    high = sums(whole, decimation) if decimation > 1 else whole
+    low = sums(whole, step)
     second = rate / step
-    total = rises((bent(high).reshape(count, -1) ** 2).sum(axis=1), HIGH_BELL, second)
+    total = rises(sums(bent(high) ** 2, step // decimation), HIGH_BELL, second)
     for window, bell in LOW_BANDS:
-        low = averaged(averaged(slow, round(window * second)), round(window * second))
-        total += rises(bent(low) ** 2, bell, second)
+        total += rises(bent(averaged(averaged(low, round(window * second)), round(window * second))) ** 2, bell, second)
     return np.asarray(total, np.float32)
+
+
+def sums(signal: Array, size: int) -> Array:
+    """Sums of every `size` values, (len(signal) // size,)."""
+    return np.asarray(np.add.reduceat(signal, np.arange(0, len(signal), size)))
 
 
 def bent(signal: Array) -> Array:

@@ -20,7 +20,10 @@ def best_seams(pcm: Pcm, pulse: Pulse, pairs: list[Repeat]) -> list[Seam]:
     for pair in pairs:
         if seams and pair.cost > best_cost(seams) + NEAR_BEST and len(apart(seams, pcm.rate)) == CANDIDATES:
             break
-        seams.extend(seams_of(pcm, pulse, pair))
+        beats = seams_of(pcm, pulse, pair)
+        seams.append(next(beats))
+        if seams[-1].cost <= best_cost(seams) + NEAR_BEST:
+            seams.extend(beats)
     seams.sort(key=lambda seam: seam.cost)
     near = [seam for seam in seams if seam.cost <= seams[0].cost + NEAR_BEST]
     best = max(near, key=lambda seam: (seam.lag // pcm.rate, -seam.cost))

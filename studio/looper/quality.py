@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from studio.looper.alignment import bin_frames, peak
+from studio.looper.alignment import peak
 from studio.looper.beats import Pulse
 from studio.looper.features import Features, loud_level
 from studio.looper.pcm import Pcm
-from studio.looper.seams import FAIR, Seam, beat_correlations, frames
+from studio.looper.seams import FAIR, Seam, beat_onsets, frames
 
 GOOD = 0.7  # score
 REPEATED = 0.98  # the correlation of the waveforms at both ends of an exact repeat; sustained tones reach 0.97
@@ -66,6 +66,5 @@ def beat_error(hearing: Hearing, seam: Seam) -> float | None:
         return None
     pcm, pulse = hearing.pcm, hearing.pulse
     beat = frames(pcm, float(pulse.times[pulse.nearest(seam.start / pcm.rate)]))
-    correlations = beat_correlations(pcm, beat, seam.lag)
-    shift = peak(correlations) - len(correlations) // 2
-    return round(1000 * abs(shift) * bin_frames(pcm.rate) / pcm.rate, 2)
+    onsets = beat_onsets(pcm, beat, seam.lag)
+    return round(1000 * abs(peak(onsets.correlations) - onsets.reach) / onsets.second, 2)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from studio.looper.alignment import bell_shaped, bin_frames, correlation, likely
 from studio.looper.beats import Pulse
 from studio.looper.drift import Line, fit
 from studio.looper.features import smoothed
-from studio.looper.pcm import Audio, Pcm
+from studio.looper.pcm import Array, Audio, Pcm
 from studio.looper.repeats import Repeat, roomy
 
 RHYTHMIC_CROSSFADE = 0.03  # seconds
@@ -75,45 +76,63 @@ def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
     If both sides are the same recording, the waveform moves the lag by less than a millisecond. Otherwise the waveform
     would follow the phase of a chord and miss the beat.
     """
-    start, lag = frames(pcm, pair.start), frames(pcm, line.at(pair.start))
+    start, lag, step = frames(pcm, pair.start), frames(pcm, line.at(pair.start)), bin_frames(pcm.rate)
+    beat = beat_onsets(pcm, start, lag)
     deviation = max(LEAST_SPREAD, line.spread) * (1 if line.spread < STEADY_SPREAD else 3)
-    step = bin_frames(pcm.rate)
-    shift, fitting = likely_shift(beat_correlations(pcm, start, lag), deviation * pcm.rate / step)
-    attack = transient(pcm, start)
-    lag = same_wave(pcm, attack, lag + round(shift * step))
-    high = attack - frames(pcm, BEFORE_ATTACK)
+    shift, fitting = likely_shift(beat.correlations, deviation * beat.second)
+    attack = transient(beat)
+    longest = min(calm(beat, beat.here, attack), calm(beat, beat.there, attack + beat.reach + round(shift)))
+    crossfade = min(CALM_CROSSFADE, max(RHYTHMIC_CROSSFADE, longest - AROUND_BEAT))
+    steepest = start + (attack - beat.place) * step
+    lag = same_wave(pcm, steepest, lag + round(shift * step))
+    high = steepest - frames(pcm, BEFORE_ATTACK)
     unfit = replace(pair, cost=pair.cost + ONSET_SHARE * (1 - fitting) + SLOPE_COST * abs(line.slope))
-    longest = min(calm(pcm, attack), calm(pcm, attack + lag)) - AROUND_BEAT
-    crossfade = min(CALM_CROSSFADE, max(RHYTHMIC_CROSSFADE, longest))
     return cut(pcm, unfit, lag, (high - frames(pcm, AROUND_BEAT), high), frames(pcm, crossfade))
 
 
-def beat_correlations(pcm: Pcm, start: int, lag: int) -> NDArray[np.float64]:
-    """How alike the onsets of a beat at frame `start` and those around start + lag are, at every shift in bins.
+@dataclass(frozen=True)
+class BeatOnsets:
+    """The onset envelopes of a beat and of its repeat; the repeat's has `reach` more bins at both ends.
 
-    No shift is in the middle; the reach is BEAT_REACH.
+    place: the bin of the beat in `here`; second: in bins.
     """
-    around, reach = (frames(pcm, seconds) // bin_frames(pcm.rate) for seconds in (AROUND_BEAT, BEAT_REACH))
-    here = onsets_around(pcm, start, around, around)
-    return correlation(here, onsets_around(pcm, start + lag, around + reach, around + reach))
+
+    here: Array
+    there: Array
+    place: int
+    reach: int
+    second: float
+
+    @cached_property
+    def correlations(self) -> NDArray[np.float64]:
+        """How alike both are at every shift, up to `reach` bins to both sides; no shift is in the middle."""
+        low, high = 2 * self.place - len(self.here), len(self.here)
+        return correlation(self.here[low:high], self.there[low : high + 2 * self.reach])
 
 
-def transient(pcm: Pcm, beat: int) -> int:
-    """The frame of the first rise near a beat that is nearly as steep as the steepest one."""
-    step = bin_frames(pcm.rate)
-    around = frames(pcm, AROUND_BEAT) // step
-    rises = np.convolve(onsets_around(pcm, beat, around, around), np.ones(8), "same")  # 2 ms: one attack, not one bin
-    rises *= bell_shaped(np.arange(-around, around), NEAR_BEAT * pcm.rate / step)
-    return beat + (int(np.argmax(rises > 0.7 * rises.max())) - around) * step
-
-
-def calm(pcm: Pcm, attack: int) -> float:
-    """The seconds before an attack (a frame) without another attack, at most CALM_REACH."""
+def beat_onsets(pcm: Pcm, start: int, lag: int) -> BeatOnsets:
+    """The onsets around frame `start`, and around start + lag."""
     second = pcm.rate / bin_frames(pcm.rate)
-    before, edge = round(CALM_REACH * second), round(ATTACK_EDGE * second)
-    onsets = onsets_around(pcm, attack, before, edge)
-    strong = np.flatnonzero(onsets[: before - edge] > STRONG * onsets[before - edge :].max())
-    return float(before - strong[-1] if len(strong) else before) / second
+    before, after, reach = (round(seconds * second) for seconds in (CALM_REACH + AROUND_BEAT, AROUND_BEAT, BEAT_REACH))
+    here = onsets_around(pcm, start, before, after)
+    there = onsets_around(pcm, start + lag, before + reach, after + reach)
+    return BeatOnsets(here, there, before, reach, second)
+
+
+def transient(beat: BeatOnsets) -> int:
+    """The bin of the first rise near a beat that is nearly as steep as the steepest one."""
+    around = len(beat.here) - beat.place
+    rises = np.convolve(beat.here[-2 * around :], np.ones(8), "same")  # 2 ms: one attack, not one bin
+    rises *= bell_shaped(np.arange(-around, around), NEAR_BEAT * beat.second)
+    return beat.place - around + int(np.argmax(rises > 0.7 * rises.max()))
+
+
+def calm(beat: BeatOnsets, onsets: Array, attack: int) -> float:
+    """The seconds before the bin of an attack without another attack, at most CALM_REACH."""
+    reach, edge = round(CALM_REACH * beat.second), round(ATTACK_EDGE * beat.second)
+    loudest = onsets[attack - edge : attack + edge].max()
+    strong = np.flatnonzero(onsets[attack - reach : attack - edge] > STRONG * loudest)
+    return float(reach - strong[-1] if len(strong) else reach) / beat.second
 
 
 def same_wave(pcm: Pcm, attack: int, lag: int) -> int:
