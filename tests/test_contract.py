@@ -94,7 +94,7 @@ def tame(case: Case[Any]) -> None:
 
 
 def with_one_seam(body: Any) -> Any:
-    """The body with a candidate, or with an end after its start: which no document can say."""
+    """The body with a candidate, or with an end after its start. A JSON schema cannot ask for that."""
     if not isinstance(body, dict) or not {"candidate", "start", "end", "exact"} & body.keys():
         return body
     if body.get("candidate") is None and body.get("start") is not None:
