@@ -1,5 +1,6 @@
-"""Makes a loop of a track: python -m studio.looper SOURCE FOLDER --duration SECONDS --format MP3|WAV [--fade]
-[--candidate N | --start SECONDS --end SECONDS [--exact]].
+"""Makes a loop of a track: python -m studio.looper SOURCE FOLDER --duration SECONDS --format MP3|WAV [OPTIONS].
+
+The options: --fade, and the seam to cut at: --candidate N, or --start SECONDS --end SECONDS [--exact].
 
 Writes FOLDER/analysis.json, then FOLDER/NAME.mp3 or .wav, which appears only when it is complete. Prints its progress.
 It is a process of its own, so that a file that crashes the decoder crashes only this process. If the source cannot be
