@@ -11,7 +11,7 @@ from tests.loop_quality import Quality
 def pair(beat: float, word: str) -> Pair:
     """Loops of one piece; PyMusicLooper's is ten times as late."""
     ours, theirs = (
-        Quality("piece", name, late, 0.5, 1.1, -1.0, 20.0) for name, late in ((word, beat), ("", 10 * beat))
+        Quality("piece", name, late, True, 0.5, 0.8, 1.1, -1.0, 20.0) for name, late in ((word, beat), ("", 10 * beat))
     )
     return Pair(ours, theirs)
 

@@ -1,11 +1,12 @@
 """The measures of loops and the generated pieces: they tell a good seam from a bad one, and have the beats they say."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from tests.listening import Join, alike, beat_error, dip, flux_ratio, step_ratio
+from tests.listening import Join, alike, beat_error, dip, flux_ratio, has_whole_bars, inner_step_ratio, step_ratio
 from tests.pieces import CLASSES, Audio, Piece, generate
 
 RATE = 32_000
@@ -14,7 +15,7 @@ WITH_BEATS = [name for name, kind in CLASSES.items() if kind.group in ("steady",
 
 def tone(frames: int) -> Audio:
     """A tone of 440 Hz, mono: 80 cycles have 5,818.18 frames."""
-    return np.sin(2 * np.pi * 440 / RATE * np.arange(frames))[:, None].astype(np.float32)
+    return np.asarray(np.sin(2 * np.pi * 440 / RATE * np.arange(frames))[:, None], np.float32)
 
 
 def cut(sound: Audio, start: int, end: int) -> Join:
@@ -33,6 +34,13 @@ def test_a_cut_by_half_a_cycle_has_a_step_and_a_flux() -> None:
     join = cut(tone(3 * RATE), RATE // 2, RATE // 2 + RATE + 18)
     assert step_ratio(join) > 10
     assert flux_ratio(join) > 10
+
+
+def test_a_step_inside_the_crossfade_is_an_inner_step() -> None:
+    join = replace(cut(tone(3 * RATE), RATE // 2, RATE // 2 + RATE), crossfade=1000)
+    assert inner_step_ratio(join) == pytest.approx(1, abs=0.01)
+    join.looped[join.end - 500 :] *= -1
+    assert step_ratio(join) < 1.1 and inner_step_ratio(join) > 10
 
 
 def test_a_step_in_a_soft_part_counts_though_the_rest_is_loud() -> None:
@@ -56,6 +64,13 @@ def test_a_beat_error_is_the_distance_to_the_nearest_beat() -> None:
     assert beat_error(beats, 1.0, 5.0) == pytest.approx(0)
     assert beat_error(beats, 1.1, 5.2) == pytest.approx(0.1)
     assert beat_error(beats, 1.4, 9.9) == pytest.approx(0)  # the beat at 1.5 s would become one at 10 s
+
+
+def test_a_loop_of_nine_beats_has_no_whole_bars_of_four() -> None:
+    beats = np.arange(0.0, 10.0, 0.5)
+    assert has_whole_bars(beats, 4, 0.98, 5.01)
+    assert not has_whole_bars(beats, 4, 0.98, 5.51)
+    assert has_whole_bars(beats, 3, 0.98, 5.51)
 
 
 def test_a_loop_that_misses_the_beat_is_less_alike() -> None:
