@@ -25,13 +25,16 @@ class Pair:
     theirs: Quality | None
 
 
-def measured_class(name: str, most: int) -> list[Pair]:
-    """Both loops of all pieces of a class, or of the first `most`."""
-    pieces = [generate(name, index, SEED) for index in range(min(most, CLASSES[name].count))]
+def measured_classes(most: int) -> dict[str, list[Pair]]:
+    """Both loops of all pieces of every class, or of the first `most` of a class."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = [piece.save(Path(folder)) for piece in pieces]
-        points = their_points(Path(folder))
-        return [pair(piece, path, points.get(path.name)) for piece, path in zip(pieces, paths, strict=True)]
+        pieces = [(name, index) for name, kind in CLASSES.items() for index in range(min(most, kind.count))]
+        paths = [generate(name, index, SEED).save(Path(folder)) for name, index in pieces]
+        points = their_points(Path(folder))  # one run: the tool needs some seconds to start
+        classes: dict[str, list[Pair]] = {name: [] for name in CLASSES}
+        for (name, index), path in zip(pieces, paths, strict=True):
+            classes[name].append(pair(generate(name, index, SEED), path, points.get(path.name)))
+    return classes
 
 
 def pair(piece: Piece, path: Path, points: tuple[int, int] | None) -> Pair:

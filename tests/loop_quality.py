@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from files.sound import Source
-from studio.looper.__main__ import analyse
+from studio.looper.analysis import Choice, analyse
 from studio.looper.arrangement import play
 from studio.looper.pcm import Pcm, decode
-from studio.looper.progress import Progress, Report
 from studio.looper.seams import Seam
 from tests.listening import Audio, Join, beat_error, dip, flux_ratio, has_whole_bars, inner_step_ratio, step_ratio
 from tests.pieces import Piece, generate
@@ -19,6 +18,8 @@ LOOP_SECONDS = 60.0  # longer than every piece, so that the whole piece may be u
 AFTER_SECONDS = 1.0  # rendered after the seam
 LARGEST_STEP, LARGEST_INNER_STEP, LARGEST_FLUX, DEEPEST_DIP = 1.0, 1.2, 1.2, -3.0  # of a seam that nobody should hear
 LATEST_GOOD = 3.0  # milliseconds by which a beat of a good loop may be early or late
+CHANGES = ("poor", "no beat")  # words that tell the listener of another sound after the seam
+BEATLESS = ("texture", "no beat")  # words that promise no beat
 
 
 @dataclass(frozen=True)
@@ -42,23 +43,16 @@ class Quality:
 
     @property
     def is_clean(self) -> bool:
-        """True if nobody should hear the seam, apart from the beat."""
+        """True if nobody should hear the seam, apart from the beat; or a change that the word does not hide."""
         is_smooth = self.step <= LARGEST_STEP and self.inner_step <= LARGEST_INNER_STEP
-        return is_smooth and self.flux <= LARGEST_FLUX and self.dip >= DEEPEST_DIP
+        same_sound = self.word in CHANGES or self.flux <= LARGEST_FLUX
+        return is_smooth and same_sound and self.dip >= DEEPEST_DIP
 
     @property
     def sounds_good(self) -> bool:
         """True if a loop with these figures may be called good."""
-        on_beat = self.beat is None or self.beat <= LATEST_GOOD
+        on_beat = self.has_whole_bars and (self.beat is None or self.beat <= LATEST_GOOD)
         return on_beat and self.step <= LARGEST_STEP and self.flux <= LARGEST_FLUX
-
-
-class Silent(Progress):
-    """Progress that prints nothing."""
-
-    def of(self, stage: str, start: float = 0.0, stop: float = 1.0) -> Report:
-        """A function that does nothing."""
-        return lambda share: None
 
 
 def quality_of(name: str, index: int, seed: int = 0) -> Quality:
@@ -70,8 +64,8 @@ def quality_of(name: str, index: int, seed: int = 0) -> Quality:
 def measured(piece: Piece, folder: Path) -> Quality:
     """The quality of the loop of a piece; the folder is for temporary files."""
     with Source(piece.save(folder)) as source, decode(source, folder / "pcm", piece.name, lambda share: None) as pcm:
-        seam, _ = analyse(pcm, LOOP_SECONDS, Silent({}))
-        return heard(piece, seam.quality, first_join(pcm, seam))
+        analysis = analyse(pcm, LOOP_SECONDS, Choice(), lambda share: None)
+        return heard(piece, analysis.record()["quality"], first_join(pcm, analysis.seam))
 
 
 def heard(piece: Piece, word: str, join: Join) -> Quality:

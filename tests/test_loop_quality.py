@@ -6,21 +6,24 @@ import numpy as np
 import pytest
 
 from tests.conftest import thorough
-from tests.loop_quality import Quality, quality_of
+from tests.loop_quality import BEATLESS, Quality, quality_of
 from tests.loop_table import measured_classes
 from tests.pieces import CLASSES
 
 USUAL = 2  # pieces of a class; `make soak` takes all
 STEADY, DRIFTING = 0.5, 5.0  # milliseconds by which a beat at the seam may be early or late
+OFF_BEAT = (
+    15.0  # at slow tempi the looper may cut before an off-beat; the next beat comes as late as its tempo is slower
+)
 LATEST = {name: STEADY for name, kind in CLASSES.items() if kind.group == "steady"} | {
     "jitter": 0.66,
     "accelerando": 0.57,
-    "sinus": 0.58,
+    "sinus": OFF_BEAT,
     "drift-clicks": DRIFTING,
     "drift-plucks": DRIFTING,
 }
 TRUE_SHARE, WRONG_SHARE = 0.95, 0.02
-WRONG_ONE_IN = 12  # pieces of one class
+MAY_BE_WRONG = {"sinus": 2}  # pieces of a class: those with the seam before an off-beat
 WHOLE_TABLE = 300  # pieces
 OTHER_SEED = 1
 
@@ -29,8 +32,14 @@ OTHER_SEED = 1
 def test_there_is_nothing_to_hear_at_the_seam_of_any_class(name: str) -> None:
     results = [quality_of(name, index) for index in spread(name)]
     assert [result for result in results if not result.is_clean] == []
-    assert [result for result in results if (result.beat or 0.0) > LATEST.get(name, np.inf)] == []
-    assert sum(is_wrong(CLASSES[name].group, result) for result in results) <= len(results) // WRONG_ONE_IN
+    assert [result for result in results if is_late(result, LATEST.get(name, np.inf))] == []
+    assert CLASSES[name].group not in ("steady", "loose") or not any(result.word in BEATLESS for result in results)
+    assert sum(is_wrong(CLASSES[name].group, result) for result in results) <= MAY_BE_WRONG.get(name, 0)
+
+
+def is_late(result: Quality, limit: float) -> bool:
+    """True if a loop that has a beat misses it by more than the limit in milliseconds."""
+    return result.word not in BEATLESS and result.beat is not None and result.beat > limit
 
 
 def spread(name: str) -> range:

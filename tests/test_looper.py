@@ -80,7 +80,7 @@ def test_there_is_nothing_to_hear_at_the_seam(make: Callable[[], Piece], tmp_pat
         assert beat_error(piece.beats, analysis["start"], analysis["end"]) <= 0.001
         assert abs(analysis["tempo"] * np.diff(piece.beats).mean() / 60 - 1) < 0.005
         assert analysis["beats"] % 4 == 0
-        assert analysis["crossfade"] == pytest.approx(0.03, abs=1e-4)
+        assert 0.0299 <= analysis["crossfade"] <= 0.1501
     else:
         assert analysis["tempo"] is None and analysis["beats"] is None
         assert 0.25 <= analysis["crossfade"] <= 1
@@ -142,9 +142,9 @@ def test_a_cut_slides_to_where_both_sides_are_alike(tmp_path: Path) -> None:
     assert seam.lag == 2 * rate and seam.cost < 0.01
 
 
-def test_music_that_never_repeats_is_called_poor_and_joined_gently(tmp_path: Path) -> None:
+def test_music_that_never_repeats_has_no_beat_and_is_joined_gently(tmp_path: Path) -> None:
     analysis, made = looped(wandering(), tmp_path, 45)
-    assert analysis["quality"] == "poor" and analysis["score"] < 0.5
+    assert analysis["quality"] == "no beat" and analysis["score"] < 0.5
     assert analysis["crossfade"] >= 1
     assert len(made) == 45 * 32_000
 

@@ -1,4 +1,5 @@
-"""Makes a loop of a track: python -m studio.looper SOURCE FOLDER --duration SECONDS --format MP3|WAV [--fade].
+"""Makes a loop of a track: python -m studio.looper SOURCE FOLDER --duration SECONDS --format MP3|WAV [--fade]
+[--candidate N | --start SECONDS --end SECONDS [--exact]].
 
 Writes FOLDER/analysis.json, then FOLDER/NAME.mp3 or .wav, which appears only when it is complete. Prints its progress.
 It is a process of its own, so that a file that crashes the decoder crashes only this process. If the source cannot be
@@ -16,21 +17,16 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for such small matrices, threads make it slower
 
 from files.sound import Sink, Source, Unusable  # noqa: E402
+from studio.looper.analysis import Choice, analyse  # noqa: E402
 from studio.looper.arrangement import fade, play  # noqa: E402
-from studio.looper.beats import Pulse, grid, pulse  # noqa: E402
-from studio.looper.features import extract  # noqa: E402
 from studio.looper.pcm import Pcm, decode  # noqa: E402
 from studio.looper.progress import Progress, Report  # noqa: E402
-from studio.looper.repeats import Repeat, aligned, earliest_cut, find_cuts, find_repeats  # noqa: E402
-from studio.looper.seams import Seam, best_seam  # noqa: E402
+from studio.looper.seams import Seam  # noqa: E402
 
 MP3_SPEED, WAV_SPEED, ANALYSIS_SPEED = 35, 800, 150  # estimated seconds of sound per second, used only for progress
-DECODED, EXTRACTED, COMPARED = 0.35, 0.75, 0.85  # shares of the analysis that are done after these steps
+DECODED = 0.35  # the share of ANALYZING that decoding takes
 RENDERING_SECONDS = 0.05
-SHORTEST_LOOP, USUAL_LOOP = 2.0, 20.0  # seconds; USUAL_LOOP is used unless the source or the loop is short
-BODY_SHARE, DURATION_SHARE = 0.4, 0.5
-UNREPEATED = 1.0  # the cost of a pair of times if nothing repeats
-MARGIN = 0.1  # seconds; an alignment moves a cut by less than this
+SHORTEST_CHOICE = 0.1  # seconds
 
 
 def main() -> None:
@@ -41,6 +37,10 @@ def main() -> None:
     parser.add_argument("--duration", type=float, required=True, help="seconds")
     parser.add_argument("--format", choices=["MP3", "WAV"], required=True)
     parser.add_argument("--fade", action="store_true", help="fade in and out")
+    parser.add_argument("--candidate", type=int, default=1, help="the rank of the seam to cut at: 1 for the best")
+    parser.add_argument("--start", type=float, help="seconds; cut at the seam nearest to this start and end")
+    parser.add_argument("--end", type=float, help="seconds")
+    parser.add_argument("--exact", action="store_true", help="cut exactly at start and end")
     parser.add_argument("--name", default="loop", help="of the file, without its suffix")
     try:
         make(parser.parse_args())
@@ -59,14 +59,25 @@ def make(options: argparse.Namespace) -> None:
             progress = progress_of(source, options)
             pcm = decode(source, decoded, options.source.name, progress.of("ANALYZING", 0, DECODED))
         with pcm:
-            seam, beat = analyse(pcm, options.duration, progress)
+            analysis = analyse(pcm, options.duration, choice(options), progress.of("ANALYZING", DECODED))
+            record = analysis.record()
             progress.of("RENDERING")(0)
-            written = export(pcm, seam, part, options, progress.of("EXPORTING"))
-        (options.folder / "analysis.json").write_text(json.dumps(describe(pcm, seam, beat) | written))
+            written = export(pcm, analysis.seam, part, options, progress.of("EXPORTING"))
+        (options.folder / "analysis.json").write_text(json.dumps(record | written))
         part.replace(target)
     finally:
         decoded.unlink(missing_ok=True)
         part.unlink(missing_ok=True)
+
+
+def choice(options: argparse.Namespace) -> Choice:
+    """The seam that the command line chooses. Raises Unusable."""
+    start, end = options.start, options.end
+    if (start is None) != (end is None) or (start is not None and not 0 <= start <= end - SHORTEST_CHOICE):
+        raise Unusable(f"a loop needs --start from 0 on, and --end at least {SHORTEST_CHOICE:g} seconds later")
+    if options.candidate < 1:
+        raise Unusable("--candidate is 1 for the best seam, 2 for the next one, and so on")
+    return Choice(options.candidate, start, end, options.exact)
 
 
 def progress_of(source: Source, options: argparse.Namespace) -> Progress:
@@ -74,22 +85,6 @@ def progress_of(source: Source, options: argparse.Namespace) -> Progress:
     exporting = options.duration / (MP3_SPEED if options.format == "MP3" else WAV_SPEED)
     analyzing = max(1.0, source.expected / source.rate) / ANALYSIS_SPEED
     return Progress({"ANALYZING": analyzing, "RENDERING": RENDERING_SECONDS, "EXPORTING": exporting})
-
-
-def analyse(pcm: Pcm, duration: float, progress: Progress) -> tuple[Seam, Pulse]:
-    """The best seam of a loop no longer than duration (seconds), and the pulse it belongs to."""
-    features = extract(pcm, progress.of("ANALYZING", DECODED, EXTRACTED))
-    for beat in (pulse(features), grid(features)):
-        cuts = find_cuts(features, beat)
-        shortest = max(SHORTEST_LOOP, min(USUAL_LOOP, BODY_SHARE * cuts.body_seconds))
-        pairs = find_repeats(cuts, min(shortest, DURATION_SHARE * duration), duration - MARGIN)
-        if pairs:
-            progress.of("ANALYZING")(COMPARED)
-            closer = [aligned(features, pair) for pair in pairs] if beat.rhythmic else pairs
-            return best_seam(pcm, beat, closer), beat
-    start = earliest_cut(pcm.seconds)
-    guess = Repeat(start, min(start + duration, pcm.seconds) - MARGIN, UNREPEATED)
-    return best_seam(pcm, grid(features), [guess]), grid(features)
 
 
 def export(pcm: Pcm, seam: Seam, part: Path, options: argparse.Namespace, report: Report) -> dict[str, Any]:
@@ -104,21 +99,6 @@ def export(pcm: Pcm, seam: Seam, part: Path, options: argparse.Namespace, report
             report(done / frames)
     count = round(frames * sink.rate / pcm.rate)
     return {"frames": count, "rate": sink.rate, "channels": sink.channels, "duration": count / sink.rate}
-
-
-def describe(pcm: Pcm, seam: Seam, beat: Pulse) -> dict[str, Any]:
-    """The analysis of a loop: start, end and crossfade in seconds, tempo, beats, score and quality."""
-    seconds = seam.lag / pcm.rate
-    count = beat.nearest(seam.end / pcm.rate) - beat.nearest(seam.start / pcm.rate) if beat.rhythmic else None
-    return {
-        "start": seam.start / pcm.rate,
-        "end": seam.end / pcm.rate,
-        "crossfade": seam.crossfade / pcm.rate,
-        "tempo": round(60 * count / seconds, 2) if count else None,  # the lag is exact; tracked beats are not
-        "beats": count,
-        "score": seam.score,
-        "quality": seam.quality,
-    }
 
 
 if __name__ == "__main__":

@@ -1,31 +1,81 @@
 """Measures the distance in time between two stretches of music: by their onsets, or by their waveforms."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.looper.features import Array
+from studio.looper.pcm import Array, Pcm
 
-BINS_A_SECOND = 4000  # of the onset envelope
-ENERGY_SECONDS = 0.003  # the width of smoothing: shorter than an attack, longer than most periods
-EXPECTED_SECONDS = 0.015  # the standard deviation of an alignment by frames
+BINS_A_SECOND = 4000  # of the onset envelope, nearly: a bin is a whole number of frames
+HIGH_BELL = 0.003  # seconds of smoothing: shorter than an attack, longer than most periods
+LOW_BANDS = ((0.0005, 0.004), (0.0018, 0.006))  # seconds: a low-pass window, and the bell that smooths the level
+RISE_GAP, RISE_SECONDS = 0.001, 0.03  # an onset is above the level of the 30 ms that ended 1 ms before
+HISTORY_SECONDS = 0.04  # the sound before a stretch that its first onsets need
 FLOOR_DB = -50.0  # relative to the loudest bin; a rise below this level is not an onset
-
-
-def onset_envelope(mono: Array, step: int) -> Array:
-    """Rises of the level in dB from one bin of `step` frames to the next, (len(mono) // step,); bass counts less."""
-    lively = np.diff(mono, prepend=mono[:1])
-    count = len(mono) // step
-    energy = (lively[: count * step].reshape(count, step) ** 2).mean(axis=1)
-    bell = np.hanning(round(ENERGY_SECONDS * BINS_A_SECOND) + 2)
-    smooth = np.convolve(energy, bell / bell.sum(), "same")
-    loudest = float(smooth.max()) + 1e-12
-    level = 10 * np.log10(np.maximum(smooth / loudest, 10 ** (FLOOR_DB / 10)))
-    return np.maximum(0, np.diff(level, prepend=level[:1])).astype(np.float32)
+HIGHEST_RATE = 50_000  # Hz; above it, hiss would be louder than attacks in a second difference
+CLEAR = 0.85  # the correlation of two attacks; what is below may be chance
+CLEARLY_ELSEWHERE = 2.0  # times as alike as at the expected place
 
 
 def bin_frames(rate: int) -> int:
     """Frames in a bin of the onset envelope."""
-    return max(1, round(rate / BINS_A_SECOND))
+    decimation = -(-rate // HIGHEST_RATE)
+    return max(1, round(rate / decimation / BINS_A_SECOND)) * decimation
+
+
+def onset_envelope(mono: Array, rate: int) -> Array:
+    """Onsets in dB, one value a bin, (len(mono) // bin_frames(rate),), never negative.
+
+    The levels are those of second differences: in them, a click stands out of any sustained tone, because they weigh a
+    frequency f with f squared. A kick stands out only of the tones as low as it is, so low-pass filters add two bands.
+    """
+    step, decimation = bin_frames(rate), -(-rate // HIGHEST_RATE)
+    whole = mono[: len(mono) // step * step]
+    high = sums(whole, decimation) if decimation > 1 else whole
+    low = sums(whole, step)
+    second = rate / step
+    total = rises(sums(bent(high) ** 2, step // decimation), HIGH_BELL, second)
+    for window, bell in LOW_BANDS:
+        total += rises(bent(averaged(averaged(low, round(window * second)), round(window * second))) ** 2, bell, second)
+    return np.asarray(total, np.float32)
+
+
+def sums(signal: Array, size: int) -> Array:
+    """Sums of every `size` values, (len(signal) // size,)."""
+    return np.asarray(np.add.reduceat(signal, np.arange(0, len(signal), size)))
+
+
+def bent(signal: Array) -> Array:
+    """Second differences, 0 at both edges; same shape."""
+    return np.pad(np.diff(signal, 2), 1)
+
+
+def averaged(signal: NDArray[Any], size: int) -> NDArray[Any]:
+    """Means over `size` neighbouring values; same shape."""
+    return np.convolve(signal, np.full(size, 1 / size), "same")
+
+
+def rises(energy: NDArray[Any], bell_seconds: float, second: float) -> NDArray[np.float64]:
+    """How far the level is above the loudest of the 30 ms before, in dB, (bins,). second: in bins.
+
+    Tones that beat against each other make the level rise slowly, so it has been there before; an attack has not.
+    """
+    bell = np.hanning(round(bell_seconds * second) + 2)
+    smooth = np.convolve(energy, bell, "same")
+    level = 10 * np.log10(np.maximum(smooth / (float(smooth.max()) + 1e-30), 10 ** (FLOOR_DB / 10)))
+    gap, window = round(RISE_GAP * second), round(RISE_SECONDS * second)
+    before = moving_maximum(np.pad(level, (window + gap, 0), "edge"), window)[: len(level)]
+    return np.asarray(np.maximum(0, level - before))
+
+
+def moving_maximum(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """The largest of every `size` neighbouring values, (len(values) - size + 1,)."""
+    width = 1
+    while 2 * width <= size:
+        values = np.maximum(values[:-width], values[width:])
+        width *= 2
+    return np.maximum(values[: len(values) - size + width], values[size - width :])
 
 
 def correlation(pattern: Array, longer: Array) -> NDArray[np.float64]:
@@ -53,28 +103,33 @@ def peak(values: NDArray[np.float64]) -> float:
     return best + (0.5 * float(left - right) / float(bend) if bend < 0 else 0.0)
 
 
-def onset_shift(here: Array, there: Array, rate: int) -> tuple[int, float]:
-    """Compare the onsets of a short mono stretch with all places of a longer one.
+def bell_shaped(distance: NDArray[Any], deviation: float) -> NDArray[np.float64]:
+    """The weights of a Gaussian, 1 at distance 0."""
+    return np.asarray(np.exp(-0.5 * (distance / deviation) ** 2))
 
-    Returns (the frame of the longer stretch where they are most alike, the likeness from 0 to 1). If several places are
-    about equally alike, it returns the place nearest to the middle.
+
+def likely_shift(correlations: NDArray[np.float64], deviation: float) -> tuple[float, float]:
+    """Where an attack is, if it is expected in the middle of some correlations with a standard deviation in places.
+
+    It is in the middle if it is nowhere clear. Returns (places from the middle, the likeness there).
     """
-    step = bin_frames(rate)
-    correlations = correlation(onset_envelope(here, step), onset_envelope(there, step))
-    away = (np.arange(len(correlations)) - len(correlations) // 2) / BINS_A_SECOND / EXPECTED_SECONDS
-    best = peak(correlations * np.exp(-0.5 * away**2))
-    return round(best * step), float(correlations[round(best)])
+    middle = len(correlations) // 2
+    likely = correlations * bell_shaped(np.arange(len(correlations)) - middle, deviation)
+    if correlations.max() >= max(CLEAR, CLEARLY_ELSEWHERE * correlations[middle]):
+        likely = correlations
+    best = peak(likely) if correlations[likely.argmax()] >= CLEAR else float(middle)
+    return best - middle, float(correlations[round(best)])
 
 
 def wave_shift(here: Array, there: Array) -> tuple[int, float]:
-    """The same as onset_shift(), but by waveform. The likeness is -1 to 1."""
+    """Compare a waveform with all places of a longer one. Returns (the best place, the correlation there, -1 to 1)."""
     correlations = correlation(np.diff(here), np.diff(there))
     best = int(correlations.argmax())
     return best, float(correlations[best])
 
 
-def transient(mono: Array, rate: int) -> int:
-    """The frame of the first rise in a stretch that is nearly as steep as its steepest rise."""
-    step = bin_frames(rate)
-    rises = np.convolve(onset_envelope(mono, step), np.ones(8), "same")  # 2 ms: one attack, not one bin
-    return int(np.argmax(rises > 0.7 * rises.max())) * step
+def onsets_around(pcm: Pcm, frame: int, before: int, after: int) -> Array:
+    """The onset envelope from `before` bins before a frame of the recording to `after` bins after it."""
+    step = bin_frames(pcm.rate)
+    history = -(-round(HISTORY_SECONDS * pcm.rate) // step)
+    return onset_envelope(pcm.mono(frame - (before + history) * step, frame + after * step), pcm.rate)[history:]

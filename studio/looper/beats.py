@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.looper.features import Array, Features, smoothed
+from studio.looper.features import Features, smoothed
+from studio.looper.pcm import Array
 
 SLOWEST, FASTEST = 50.0, 210.0  # beats a minute
 USUAL, SPREAD = 120.0, 0.9  # beats per minute, and octaves: the tempo range to which people tap
 HARMONICS = 4
 WINDOW_SECONDS = 24.0  # the window of the autocorrelation; the tempo may change from one window to the next
 TIGHTNESS = 100.0
-CONFIDENT = 0.12
+CONFIDENT, SHORT_DOUBT = 0.10, 0.5  # a confidence of at least CONFIDENT + SHORT_DOUBT / seconds means beats
 GRID_SECONDS = 0.25
 
 
@@ -41,7 +42,7 @@ def pulse(features: Features) -> Pulse:
     """The beats of a recording; a grid of 0.25 s if it has no clear tempo."""
     strength = onset_strength(features)
     period, confidence = beat_period(strength, features.seconds)
-    if confidence < CONFIDENT:
+    if confidence < CONFIDENT + SHORT_DOUBT / features.duration:
         return grid(features)
     beats = track(strength, period)
     if len(beats) < 2 * HARMONICS:

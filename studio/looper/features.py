@@ -7,10 +7,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from studio.looper.pcm import Pcm
+from studio.looper.pcm import Array, Pcm
 from studio.looper.progress import Report
-
-Array = NDArray[np.float32]
 
 BANDS = 48
 PITCHES = 12

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from files.sound import Source, Unusable
 from studio.looper.progress import Report
 
-Audio = NDArray[np.float32]  # (frames, channels), -1 to 1
+Array = NDArray[np.float32]
+Audio = Array  # (frames, channels), -1 to 1
 
 FULL_SCALE = 32_768  # the scale of libsndfile, so that 16-bit samples stay unchanged
 SAMPLE_BYTES = 2
@@ -46,13 +47,13 @@ class Pcm:
             return sound
         return np.pad(sound, ((first - start, stop - last), (0, 0)))
 
-    def mono(self, start: int, stop: int) -> NDArray[np.float32]:
+    def mono(self, start: int, stop: int) -> Array:
         """The same frames, mixed to one channel, (stop - start,)."""
-        mixed: NDArray[np.float32] = self.read(start, stop) @ mixing(self.channels)
+        mixed: Array = self.read(start, stop) @ mixing(self.channels)
         return mixed
 
 
-def mixing(channels: int) -> NDArray[np.float32]:
+def mixing(channels: int) -> Array:
     """Weights of a mix to mono, (channels,). They are unequal, so that inverted channels do not cancel out."""
     weights = np.linspace(1.0, 0.6, channels) if channels > 1 else np.ones(1)
     return np.asarray(weights / weights.sum(), np.float32)

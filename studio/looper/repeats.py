@@ -1,22 +1,22 @@
 """Finds where music repeats: pairs of times between which a listener should hear no difference."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.looper.alignment import correlation, peak
 from studio.looper.beats import Pulse
-from studio.looper.features import BANDS, Array, Features, loud_level, smoothed
+from studio.looper.features import BANDS, Features, loud_level, smoothed
+from studio.looper.pcm import Array
 
 MEL_SHARE = 0.6  # the share of mel bands in a distance; the rest is chroma
 DIFFERENT_DB = 15.0  # bands this far apart on average are a distance of 1
 QUIETEST_DB = -60.0  # relative to the loudest; softer sound does not count
 SUB_BEATS = 4
 CONTEXT_SECONDS = 4.0
-REACH_SECONDS = 0.06  # two tracked beats may each be a frame or two off
 BODY_DB = -9.0  # relative to the loud level
 BAR = 4  # beats
 OFF_BAR = (0.0, 0.08, 0.04, 0.08)  # cost of a length of whole bars plus 0, 1, 2 or 3 beats
@@ -25,6 +25,9 @@ NEAR_BEST = 0.04  # in cost: a difference that listeners do not notice
 ROOM_BEFORE, ROOM_AFTER = 1.1, 0.2  # seconds
 CUTS = 8192  # the most cuts; of longer recordings, only every second, third … cut is used
 PER_LENGTH, PAIRS = 3, 24
+UNREPEATED = 1.0  # the cost of a pair of times that no cuts are near to
+NEAR_SECONDS, AWAY_COST = 1.0, 0.1  # from a time that somebody chose; the cost of a second
+OFF_BEAT_COST = 10.0  # of a second by which a lag is not a whole number of beats
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,14 @@ class Repeat:
 
 
 @dataclass(frozen=True)
+class Repeats:
+    """The best pairs of a recording, the best first, and the median cost of all its pairs."""
+
+    pairs: list[Repeat]
+    usual_cost: float
+
+
+@dataclass(frozen=True)
 class Cuts:
     """Where a recording may be cut: times in seconds and whether each lies in the body, (cuts,); the sound from one
     cut to the next, (cuts, 240), scaled so that squared distances lie between 0 and about 1; cuts in a bar, or 1."""
@@ -58,6 +69,11 @@ class Cuts:
     def body_seconds(self) -> float:
         """How much of the recording is body."""
         return float(self.in_body.mean() * (self.times[-1] - self.times[0]))
+
+    @cached_property
+    def squares(self) -> Array:
+        """The squared length of the sound after each cut, (cuts,)."""
+        return np.asarray((self.sound**2).sum(axis=1))
 
     @property
     def context(self) -> int:
@@ -106,52 +122,63 @@ def sub_beats(features: Features, times: NDArray[Any]) -> Array:
     return np.asarray(means.reshape(len(times), -1), np.float32)
 
 
-def find_repeats(cuts: Cuts, shortest: float, longest: float) -> list[Repeat]:
-    """The best pairs with lengths between shortest and longest (seconds), at most PAIRS; [] if no length fits.
+def find_repeats(cuts: Cuts, shortest: float, longest: float) -> Repeats:
+    """The best pairs with lengths between shortest and longest (seconds), at most PAIRS; none if no length fits.
 
-    First come the pairs whose cost is near the best, the longest first; then the others, the best first.
+    If more pairs than PAIRS have a cost near the best, the longest of them are taken.
     """
-    pairs = list(all_repeats(cuts, shortest, longest))
-    if not pairs:
-        return []
-    best = min(pair.cost for pair in pairs)
-    near = sorted((pair for pair in pairs if pair.cost <= best + NEAR_BEST), key=lambda pair: (-pair.length, pair.cost))
-    rest = sorted((pair for pair in pairs if pair.cost > best + NEAR_BEST), key=lambda pair: pair.cost)
-    return [*near, *rest][:PAIRS]
-
-
-def aligned(features: Features, pair: Repeat) -> Repeat:
-    """The same pair with a better end: moved by at most 60 ms to the place where the onsets of 8 seconds fit best."""
-    context, reach = round(CONTEXT_SECONDS / features.seconds), round(REACH_SECONDS / features.seconds)
-    start, end = round(pair.start / features.seconds), round(pair.end / features.seconds)
-    before = min(context, start, end - reach)
-    after = min(context, len(features.onsets) - end - reach)
-    if before + after < context:
-        return pair
-    here = features.onsets[start - before : start + after]
-    there = features.onsets[end - before - reach : end + after + reach]
-    shift = peak(correlation(here - here.mean(), there - there.mean())) - reach
-    return replace(pair, end=pair.start + (end - start + shift) * features.seconds)
-
-
-def all_repeats(cuts: Cuts, shortest: float, longest: float) -> Iterator[Repeat]:
-    """The best few pairs of every length in cuts."""
-    squares = (cuts.sound**2).sum(axis=1)
+    pairs: list[Repeat] = []
+    usual: list[float] = []
     for lag in range(1, len(cuts.times)):
         lengths = cuts.times[lag:] - cuts.times[:-lag]
         fits = (lengths >= shortest) & (lengths <= longest) & cuts.in_body[lag:] & cuts.in_body[:-lag]
-        if not fits.any():
-            continue
-        cross = np.einsum("ij,ij->i", cuts.sound[lag:], cuts.sound[:-lag])
-        costs = context_costs(np.maximum(0, squares[lag:] + squares[:-lag] - 2 * cross), cuts.context)
-        costs += OFF_BAR[lag % BAR] if cuts.bar == BAR else 0.0
-        costs[~fits] = np.inf
-        for _ in range(PER_LENGTH):
-            start = int(costs.argmin())
-            if np.isinf(costs[start]):
-                break
-            yield Repeat(float(cuts.times[start]), float(cuts.times[start + lag]), float(costs[start]))
-            costs[max(0, start - BAR) : start + BAR + 1] = np.inf
+        if fits.any():
+            costs = np.where(fits, lag_costs(cuts, lag), np.inf)
+            usual.append(float(np.median(costs[fits])))
+            pairs.extend(best_of_lag(cuts, lag, costs))
+    if not pairs:
+        return Repeats([], UNREPEATED)
+    limit = min(pair.cost for pair in pairs) + NEAR_BEST
+    ranked = sorted(pairs, key=lambda pair: (0, -pair.length) if pair.cost <= limit else (1, pair.cost))
+    return Repeats(sorted(ranked[:PAIRS], key=lambda pair: pair.cost), float(np.median(usual)))
+
+
+def best_of_lag(cuts: Cuts, lag: int, costs: NDArray[np.float64]) -> Iterator[Repeat]:
+    """The best few pairs that are `lag` cuts apart, more than a bar from each other. costs is written to."""
+    for _ in range(PER_LENGTH):
+        start = int(costs.argmin())
+        if np.isinf(costs[start]):
+            return
+        yield Repeat(float(cuts.times[start]), float(cuts.times[start + lag]), float(costs[start]))
+        costs[max(0, start - BAR) : start + BAR + 1] = np.inf
+
+
+def nearest_repeat(cuts: Cuts, start: float, end: float) -> Repeat:
+    """The best pair of cuts near two times (seconds), where nearer is better; these times if no cut is near."""
+    near = [np.flatnonzero(np.abs(cuts.times - time) <= NEAR_SECONDS) for time in (start, end)]
+    pairs = [Repeat(start, end, UNREPEATED)]
+    for lag in {int(last - first) for first in near[0] for last in near[1] if last > first}:
+        costs = lag_costs(cuts, lag)
+        firsts = np.intersect1d(near[0], near[1] - lag)
+        pairs += [Repeat(float(cuts.times[i]), float(cuts.times[i + lag]), float(costs[i])) for i in firsts]
+    return min(pairs, key=lambda pair: pair.cost + AWAY_COST * (abs(pair.start - start) + abs(pair.end - end)))
+
+
+def cost_at(cuts: Cuts, pulse: Pulse, start: float, end: float) -> float:
+    """The cost of a pair of any two times: of the nearest cuts, and of the distance from them if they are beats."""
+    first, last = (int(np.abs(cuts.times - time).argmin()) for time in (start, end))
+    if first >= last:
+        return UNREPEATED
+    off = abs(cuts.times[last] - cuts.times[first] - (end - start)) if pulse.rhythmic else 0.0
+    return float(lag_costs(cuts, last - first)[first] + OFF_BEAT_COST * off)
+
+
+def lag_costs(cuts: Cuts, lag: int) -> NDArray[np.float64]:
+    """The costs of all pairs that are `lag` cuts apart, (cuts - lag,)."""
+    here, there = cuts.sound[:-lag], cuts.sound[lag:]
+    cross = np.einsum("ij,ij->i", there, here)
+    costs = context_costs(np.maximum(0, cuts.squares[lag:] + cuts.squares[:-lag] - 2 * cross), cuts.context)
+    return costs + (OFF_BAR[lag % BAR] if cuts.bar == BAR else 0.0)
 
 
 def context_costs(squared: Array, context: int) -> NDArray[np.float64]:

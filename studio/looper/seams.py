@@ -2,26 +2,37 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.looper.alignment import onset_shift, transient, wave_shift
+from studio.looper.alignment import bell_shaped, bin_frames, correlation, likely_shift, onsets_around, wave_shift
 from studio.looper.beats import Pulse
-from studio.looper.features import Array
-from studio.looper.pcm import Audio, Pcm
-from studio.looper.repeats import NEAR_BEST, Repeat, roomy
+from studio.looper.drift import Line, fit
+from studio.looper.features import smoothed
+from studio.looper.pcm import Array, Audio, Pcm
+from studio.looper.repeats import Repeat, roomy
 
 RHYTHMIC_CROSSFADE = 0.03  # seconds
+CALM_CROSSFADE, CALM_REACH = 0.15, 0.25  # seconds: of sustained sound between two attacks
+ATTACK_EDGE, STRONG = 0.015, 0.3  # seconds around the steepest rise of an attack; its share that makes another attack
 SHORT_CROSSFADE, LONG_CROSSFADE = 0.25, 1.0  # seconds, for music without beats; the long one also for a poor seam
-REACH, FINE_REACH = 0.03, 0.001  # seconds; onsets may move an alignment by the first, waveforms by the second
+STEADY_SPREAD, LEAST_SPREAD = 0.004, 0.0005  # seconds: onsets that are nearer to their line than the first follow it
+BEAT_REACH = 0.04  # seconds: how far a beat may be from the line
+FINE_REACH = 0.0007  # seconds: a waveform may move a lag by this
+EVEN_REACH = 0.15  # seconds: a little more than half a step of the grid of times
 SAME_RECORDING = 0.8  # correlation
-AROUND_BEAT = 0.08  # seconds
+AROUND_BEAT, NEAR_BEAT = 0.08, 0.025  # seconds; the second is the standard deviation of the attack of a beat
 BEFORE_ATTACK = 0.004  # seconds; an attack begins a little before its steepest rise
 SLIDE = 0.5  # seconds to each side, for music without beats
 QUIET_SHARE, MASKING = 0.1, 0.3  # weights of the power and of a following attack; the weight of the difference is 1
 SEAM_SHARE, ONSET_SHARE = 0.1, 0.1  # shares of the cost
-GOOD, FAIR = 0.7, 0.45  # scores
+SLOPE_COST = 1.5  # of a repeat at another tempo, times the slope: 2 % cost 0.03
+FAIR = 0.45  # score: below it, a seam is poor
+LEVEL_SECONDS, LARGEST_GAIN = 0.05, 2.0  # of a mix that is brought to the level of its parts
+LONG_MIX = 8  # windows of that length
+SILENCE = 1e-9  # power
 LEAST_CORRELATION = -0.5  # below this, a crossfade of opposite phases would be too loud
 
 
@@ -44,66 +55,114 @@ class Seam:
         """The likeness of the two ends, 0 to 1."""
         return round(min(1.0, max(0.0, 1 - self.cost)), 3)
 
-    @property
-    def quality(self) -> str:
-        """good, fair or poor."""
-        return "good" if self.score >= GOOD else "fair" if self.score >= FAIR else "poor"
-
-
-def best_seam(pcm: Pcm, pulse: Pulse, pairs: list[Repeat]) -> Seam:
-    """The longest seam among those with a cost near the best. pairs must not be empty."""
-    seams = [seam for pair in pairs for seam in seams_of(pcm, pulse, pair)]
-    best = min(seam.cost for seam in seams)
-    near = [seam for seam in seams if seam.cost <= best + NEAR_BEST]
-    seam = max(near, key=lambda seam: (seam.lag // pcm.rate, -seam.cost))
-    return seam if seam.quality != "poor" else lengthened(pcm, seam, LONG_CROSSFADE)
-
 
 def seams_of(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Iterator[Seam]:
     """The possible seams of a pair: before each of three beats; without beats, one seam near the pair."""
     if not pulse.rhythmic:
         yield even_seam(pcm, pair)
         return
-    yield beat_seam(pcm, pair)
+    line = fit(pcm, pulse, pair)
+    yield beat_seam(pcm, pair, line)
     beat = pulse.nearest(pair.start)
     for start in pulse.times[[max(0, beat - 1), min(beat + 1, len(pulse.times) - 1)]]:
         moved = replace(pair, start=float(start), end=float(start) + pair.length)
         if roomy(np.array([moved.start, moved.end]), pcm.seconds).all():
-            yield beat_seam(pcm, moved)
+            yield beat_seam(pcm, moved, line)
 
 
-def beat_seam(pcm: Pcm, pair: Repeat) -> Seam:
-    """A seam just before a beat. The onsets decide the lag.
+def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
+    """A seam just before a beat. The line of the onsets around decides the lag; the onsets of this beat correct it.
 
-    If both sides are the same recording, the waveform moves the lag by at most a millisecond. Otherwise the waveform
+    If both sides are the same recording, the waveform moves the lag by less than a millisecond. Otherwise the waveform
     would follow the phase of a chord and miss the beat.
     """
-    around, reach, fine = frames(pcm, AROUND_BEAT), frames(pcm, REACH), frames(pcm, FINE_REACH)
-    start, end = frames(pcm, pair.start), frames(pcm, pair.end)
-    here = pcm.mono(start - around, start + around)
-    there = pcm.mono(end - around - reach, end + around + reach)
-    shift, fitting = onset_shift(here, there, pcm.rate)
-    attack = transient(here, pcm.rate)
-    near = slice(max(0, attack - around // 8), attack + around // 2)
-    by_wave, alike = wave_shift(here[near], padded(there, near.start + shift - fine, near.stop + shift + fine))
-    shift += by_wave - fine if alike > SAME_RECORDING else 0
-    lag = end - start - reach + shift
-    crossfade = frames(pcm, RHYTHMIC_CROSSFADE)
-    high = start - around + attack - frames(pcm, BEFORE_ATTACK)
-    unfit = replace(pair, cost=pair.cost + ONSET_SHARE * (1 - fitting))
-    return cut(pcm, unfit, lag, (high - around, high), crossfade)
+    start, lag, step = frames(pcm, pair.start), frames(pcm, line.at(pair.start)), bin_frames(pcm.rate)
+    beat = beat_onsets(pcm, start, lag)
+    deviation = max(LEAST_SPREAD, line.spread) * (1 if line.spread < STEADY_SPREAD else 3)
+    shift, fitting = likely_shift(beat.correlations, deviation * beat.second)
+    attack = transient(beat)
+    longest = min(calm(beat, beat.here, attack), calm(beat, beat.there, attack + beat.reach + round(shift)))
+    crossfade = min(CALM_CROSSFADE, max(RHYTHMIC_CROSSFADE, longest - AROUND_BEAT))
+    steepest = start + (attack - beat.place) * step
+    lag = same_wave(pcm, steepest, lag + round(shift * step))
+    high = steepest - frames(pcm, BEFORE_ATTACK)
+    unfit = replace(pair, cost=pair.cost + ONSET_SHARE * (1 - fitting) + SLOPE_COST * abs(line.slope))
+    return cut(pcm, unfit, lag, (high - frames(pcm, AROUND_BEAT), high), frames(pcm, crossfade))
+
+
+@dataclass(frozen=True)
+class BeatOnsets:
+    """The onset envelopes of a beat and of its repeat; the repeat's has `reach` more bins at both ends.
+
+    place: the bin of the beat in `here`; second: in bins.
+    """
+
+    here: Array
+    there: Array
+    place: int
+    reach: int
+    second: float
+
+    @cached_property
+    def correlations(self) -> NDArray[np.float64]:
+        """How alike both are at every shift, up to `reach` bins to both sides; no shift is in the middle."""
+        low, high = 2 * self.place - len(self.here), len(self.here)
+        return correlation(self.here[low:high], self.there[low : high + 2 * self.reach])
+
+
+def beat_onsets(pcm: Pcm, start: int, lag: int) -> BeatOnsets:
+    """The onsets around frame `start`, and around start + lag."""
+    second = pcm.rate / bin_frames(pcm.rate)
+    before, after, reach = (round(seconds * second) for seconds in (CALM_REACH + AROUND_BEAT, AROUND_BEAT, BEAT_REACH))
+    here = onsets_around(pcm, start, before, after)
+    there = onsets_around(pcm, start + lag, before + reach, after + reach)
+    return BeatOnsets(here, there, before, reach, second)
+
+
+def transient(beat: BeatOnsets) -> int:
+    """The bin of the first rise near a beat that is nearly as steep as the steepest one."""
+    around = len(beat.here) - beat.place
+    rises = np.convolve(beat.here[-2 * around :], np.ones(8), "same")  # 2 ms: one attack, not one bin
+    rises *= bell_shaped(np.arange(-around, around), NEAR_BEAT * beat.second)
+    return beat.place - around + int(np.argmax(rises > 0.7 * rises.max()))
+
+
+def calm(beat: BeatOnsets, onsets: Array, attack: int) -> float:
+    """The seconds before the bin of an attack without another attack, at most CALM_REACH."""
+    reach, edge = round(CALM_REACH * beat.second), round(ATTACK_EDGE * beat.second)
+    loudest = onsets[attack - edge : attack + edge].max()
+    strong = np.flatnonzero(onsets[attack - reach : attack - edge] > STRONG * loudest)
+    return float(reach - strong[-1] if len(strong) else reach) / beat.second
+
+
+def same_wave(pcm: Pcm, attack: int, lag: int) -> int:
+    """The lag at which both waveforms of an attack are the same, at most FINE_REACH away; lag if they differ."""
+    fine, low, high = frames(pcm, FINE_REACH), attack - frames(pcm, 0.01), attack + frames(pcm, 0.04)
+    shift, alike = wave_shift(pcm.mono(low, high), pcm.mono(low + lag - fine, high + lag + fine))
+    return lag + shift - fine if alike > SAME_RECORDING else lag
 
 
 def even_seam(pcm: Pcm, pair: Repeat) -> Seam:
     """A seam in music without beats. The waveform decides the lag; the likeness decides the length of the crossfade."""
-    window, reach = frames(pcm, SLIDE), frames(pcm, REACH)
+    window, reach = frames(pcm, SLIDE), frames(pcm, EVEN_REACH)
     start, end = frames(pcm, pair.start), frames(pcm, pair.end)
     here = pcm.mono(start - window, start + window)
     there = pcm.mono(end - window - reach, end + window + reach)
     lag = end - start - reach + wave_shift(here, there)[0]
     seam = cut(pcm, pair, lag, (start - window, start + window), frames(pcm, SHORT_CROSSFADE))
-    differing = min(1.0, 2 * (1 - likeness(*sides(pcm, seam))))
-    return lengthened(pcm, seam, SHORT_CROSSFADE + (LONG_CROSSFADE - SHORT_CROSSFADE) * differing)
+    return lengthened(pcm, seam, even_crossfade(likeness(*sides(pcm, seam))))
+
+
+def exact_seam(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Seam:
+    """A seam exactly at both times of a pair."""
+    start, end = frames(pcm, pair.start), frames(pcm, pair.end)
+    seam = lengthened(pcm, Seam(start, end, 0, pair.cost), RHYTHMIC_CROSSFADE if pulse.rhythmic else SHORT_CROSSFADE)
+    return seam if pulse.rhythmic else lengthened(pcm, seam, even_crossfade(likeness(*sides(pcm, seam))))
+
+
+def even_crossfade(alike: float) -> float:
+    """The seconds of a crossfade in music without beats, for the correlation of both sides."""
+    return SHORT_CROSSFADE + (LONG_CROSSFADE - SHORT_CROSSFADE) * min(1.0, 2 * (1 - alike))
 
 
 def cut(pcm: Pcm, pair: Repeat, lag: int, place: tuple[int, int], crossfade: int) -> Seam:
@@ -136,8 +195,8 @@ def moving_power(sound: Audio, ends: NDArray[np.int64], size: int) -> NDArray[np
 
 
 def lengthened(pcm: Pcm, seam: Seam, seconds: float) -> Seam:
-    """The same seam with a crossfade of these seconds, or shorter if there is not enough room."""
-    return replace(seam, crossfade=max(1, min(frames(pcm, seconds), seam.start, seam.lag // 2)))
+    """The same seam with a crossfade of these seconds, or a shorter one (even none) if there is no room for it."""
+    return replace(seam, crossfade=max(0, min(frames(pcm, seconds), seam.start, seam.lag // 2)))
 
 
 def sides(pcm: Pcm, seam: Seam) -> tuple[Audio, Audio]:
@@ -152,24 +211,32 @@ def likeness(leaving: Audio, coming: Audio) -> float:
     return float((leaving * coming).sum()) / np.sqrt(power) if power > 0 else 0.0
 
 
-def crossfaded(leaving: Audio, coming: Audio) -> Audio:
-    """Mix both sounds with constant power for their correlation r, (frames, channels).
+def crossfaded(leaving: Audio, coming: Audio, rate: int) -> Audio:
+    """Mix both sounds with constant power, (frames, channels).
 
-    The gains g1 and g2 are quarter waves, divided by sqrt(1 + 2 r g1 g2): the level of the sum of two signals with
-    equal power and correlation r.
+    The gains are quarter waves. A long mix is then brought to the sum of the powers of its two parts, moment by moment:
+    tones that cancel each other would leave a hole. A short one is divided by sqrt(1 + 2 r g1 g2): the level of the sum
+    of two sounds with equal power and correlation r.
     """
     angle = (np.arange(len(leaving), dtype=np.float32)[:, None] + 0.5) / len(leaving) * np.float32(np.pi / 2)
     out, into = np.cos(angle), np.sin(angle)
-    alike = np.float32(max(LEAST_CORRELATION, likeness(leaving, coming)))
-    return np.clip((out * leaving + into * coming) / np.sqrt(1 + 2 * alike * out * into), -1, 1)
+    window = round(LEVEL_SECONDS * rate)
+    if len(leaving) >= LONG_MIX * window:
+        inside = np.minimum(1, 4 * out * into)  # at the edges, the gain is 1
+        gains = 1 + inside * (evening(out * leaving, into * coming, window) - 1)
+    else:
+        gains = 1 / np.sqrt(1 + 2 * np.float32(max(LEAST_CORRELATION, likeness(leaving, coming))) * out * into)
+    return np.asarray(np.clip((out * leaving + into * coming) * gains, -1, 1), np.float32)
+
+
+def evening(fading: Audio, rising: Audio, window: int) -> Audio:
+    """The gains that give the sum of two sounds the sum of their powers in every window, (frames, 1)."""
+    parts = (fading, rising, fading + rising)
+    apart, another, mixed = (smoothed(smoothed((part**2).sum(axis=1), window), window) for part in parts)
+    gains = np.sqrt((apart + another + SILENCE) / (mixed + SILENCE))
+    return np.asarray(np.clip(gains, 1 / LARGEST_GAIN, LARGEST_GAIN)[:, None], np.float32)
 
 
 def frames(pcm: Pcm, seconds: float) -> int:
     """Convert seconds to frames."""
     return round(seconds * pcm.rate)
-
-
-def padded(mono: Array, start: int, stop: int) -> Array:
-    """mono[start:stop], with silence outside the signal."""
-    inside = mono[max(0, start) : max(0, stop)]
-    return np.pad(inside, (max(0, -start), stop - start - len(inside) - max(0, -start)))

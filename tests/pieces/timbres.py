@@ -86,8 +86,11 @@ def tick(band: Band) -> Mono:
 
 
 def kick(band: Band) -> Mono:
-    """A kick drum."""
-    return band.drum("kick")
+    """A kick drum with the click of its beater."""
+    drum = band.drum("kick")
+    beater = tick(band)[: round(0.01 * band.rate)]
+    drum[: len(beater)] += np.float32(0.4) * beater
+    return drum
 
 
 def pluck(band: Band) -> Mono:

@@ -1,0 +1,110 @@
+"""Analyses a recording: its pulse, its best seams, and the one to cut at."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from files.sound import Unusable
+from studio.looper.beats import Pulse, grid, pulse
+from studio.looper.candidates import best_seams, gentle
+from studio.looper.features import Features, extract
+from studio.looper.pcm import Pcm
+from studio.looper.progress import Report
+from studio.looper.quality import Hearing, beat_error, quality
+from studio.looper.repeats import (
+    UNREPEATED,
+    Cuts,
+    Repeat,
+    Repeats,
+    cost_at,
+    earliest_cut,
+    find_cuts,
+    find_repeats,
+    nearest_repeat,
+)
+from studio.looper.seams import Seam, exact_seam, seams_of
+
+EXTRACTED, COMPARED = 0.6, 0.75  # shares of the analysis that are done after these steps
+SHORTEST_LOOP, USUAL_LOOP = 2.0, 20.0  # seconds; USUAL_LOOP is used unless the source or the loop is short
+BODY_SHARE, DURATION_SHARE = 0.4, 0.5
+MARGIN = 0.1  # seconds; an alignment moves a cut by less than this
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which seam to cut at: a candidate, 1 for the best; or near two times (seconds), or exactly there."""
+
+    candidate: int = 1
+    start: float | None = None
+    end: float | None = None
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was found in a recording: the seam to cut at, and the candidates, the best first, at most five."""
+
+    seam: Seam
+    candidates: list[Seam]
+    hearing: Hearing
+
+    def record(self) -> dict[str, Any]:
+        """The seam as a JSON object, with its candidates."""
+        return describe(self.hearing, self.seam) | {
+            "candidates": [describe(self.hearing, seam) for seam in self.candidates]
+        }
+
+
+def analyse(pcm: Pcm, duration: float, choice: Choice, report: Report) -> Analysis:
+    """Find the seams of a loop whose rounds are no longer than duration (seconds). Reports the share done (0 to 1).
+
+    Raises Unusable if the choice is not possible in this recording.
+    """
+    features = extract(pcm, lambda share: report(EXTRACTED * share))
+    beat, cuts, repeats = repetition(pcm, features, duration)
+    report(COMPARED)
+    seams = best_seams(pcm, beat, repeats.pairs)
+    hearing = Hearing(pcm, features, beat, repeats.usual_cost)
+    return Analysis(chosen_seam(pcm, beat, cuts, seams, choice), seams, hearing)
+
+
+def repetition(pcm: Pcm, features: Features, duration: float) -> tuple[Pulse, Cuts, Repeats]:
+    """The pulse, the cuts and the repeats; of an even grid if there are no beats, or none that fit."""
+    for beat in (pulse(features), grid(features)):
+        cuts = find_cuts(features, beat)
+        shortest = max(SHORTEST_LOOP, min(USUAL_LOOP, BODY_SHARE * cuts.body_seconds))
+        repeats = find_repeats(cuts, min(shortest, DURATION_SHARE * duration), duration - MARGIN)
+        if repeats.pairs:
+            return beat, cuts, repeats
+    start = earliest_cut(pcm.seconds)
+    whole = Repeat(start, min(start + duration, pcm.seconds) - MARGIN, UNREPEATED)
+    return beat, cuts, Repeats([whole], UNREPEATED)
+
+
+def chosen_seam(pcm: Pcm, beat: Pulse, cuts: Cuts, seams: list[Seam], choice: Choice) -> Seam:
+    """The seam that somebody chose. Raises Unusable."""
+    if choice.start is None or choice.end is None:
+        if choice.candidate > len(seams):
+            raise Unusable(f"there is no candidate {choice.candidate}: this track has {len(seams)}")
+        return seams[choice.candidate - 1]
+    if choice.end > pcm.seconds:
+        raise Unusable(f"the loop cannot end at {choice.end:g} seconds: the track has {pcm.seconds:.3f} seconds")
+    if choice.exact:
+        return exact_seam(pcm, beat, Repeat(choice.start, choice.end, cost_at(cuts, beat, choice.start, choice.end)))
+    pair = nearest_repeat(cuts, choice.start, choice.end)
+    return gentle(pcm, min(seams_of(pcm, beat, pair), key=lambda seam: seam.cost))
+
+
+def describe(hearing: Hearing, seam: Seam) -> dict[str, Any]:
+    """A seam as a JSON object: start, end and crossfade in seconds, tempo, beats, score, quality, beat_error_ms."""
+    rate, beat = hearing.pcm.rate, hearing.pulse
+    count = beat.nearest(seam.end / rate) - beat.nearest(seam.start / rate) if beat.rhythmic else None
+    return {
+        "start": seam.start / rate,
+        "end": seam.end / rate,
+        "crossfade": seam.crossfade / rate,
+        "tempo": round(60 * count * rate / seam.lag, 2) if count else None,  # the lag is exact; tracked beats are not
+        "beats": count,
+        "score": seam.score,
+        "quality": quality(hearing, seam),
+        "beat_error_ms": beat_error(hearing, seam),
+    }

@@ -1,0 +1,70 @@
+"""The word for a seam, and how far its beats are off."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from studio.looper.alignment import peak
+from studio.looper.beats import Pulse
+from studio.looper.features import Features, loud_level
+from studio.looper.pcm import Pcm
+from studio.looper.seams import FAIR, Seam, beat_onsets, frames
+
+GOOD = 0.7  # score
+REPEATED = 0.98  # the correlation of the waveforms at both ends of an exact repeat; sustained tones reach 0.97
+REPEAT_SECONDS = 2.0  # compared before and after
+UNIFORM = 0.3  # the median cost of all pairs of a recording that sounds the same everywhere
+SILENT_DB, SILENT_SECONDS = -30.0, 1.5  # relative to the loud level; a longer silence inside a loop is heard as a gap
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """All that the words need: a recording, its features, its pulse, and the median cost of its pairs."""
+
+    pcm: Pcm
+    features: Features
+    pulse: Pulse
+    usual_cost: float
+
+
+def quality(hearing: Hearing, seam: Seam) -> str:
+    """good, fair or poor for music with beats; good, texture or no beat for other sound."""
+    if not hearing.pulse.rhythmic:
+        return even_quality(hearing, seam)
+    if seam.score < FAIR:
+        return "poor"
+    return "good" if seam.score >= GOOD and not has_gap(hearing, seam) else "fair"
+
+
+def even_quality(hearing: Hearing, seam: Seam) -> str:
+    """good if the recording repeats itself exactly; texture if it sounds the same everywhere; otherwise no beat."""
+    if wave_likeness(hearing.pcm, seam) > REPEATED and not has_gap(hearing, seam):
+        return "good"
+    return "texture" if seam.score >= GOOD or hearing.usual_cost <= UNIFORM else "no beat"
+
+
+def wave_likeness(pcm: Pcm, seam: Seam) -> float:
+    """The correlation of the sample differences around both ends of a seam, -1 to 1."""
+    around = frames(pcm, REPEAT_SECONDS)
+    before, after = min(around, seam.start), min(around, pcm.frames - seam.end)
+    here, there = (np.diff(pcm.mono(place - before, place + after)) for place in (seam.start, seam.end))
+    return float(here @ there) / float(np.sqrt((here @ here) * (there @ there)) + 1e-12)
+
+
+def has_gap(hearing: Hearing, seam: Seam) -> bool:
+    """True if a loop has a long silence inside."""
+    features, rate = hearing.features, hearing.pcm.rate
+    first, last = (round(place / rate / features.seconds) for place in (seam.start, seam.end))
+    loud = features.level[first:last] >= loud_level(features.level) * 10 ** (SILENT_DB / 10)
+    edges = np.concatenate([[-1], np.flatnonzero(loud), [len(loud)]])
+    return bool((np.diff(edges).max() - 1) * features.seconds >= SILENT_SECONDS)
+
+
+def beat_error(hearing: Hearing, seam: Seam) -> float | None:
+    """The milliseconds by which the first beat after the seam comes early or late; None without beats."""
+    if not hearing.pulse.rhythmic:
+        return None
+    pcm, pulse = hearing.pcm, hearing.pulse
+    beat = frames(pcm, float(pulse.times[pulse.nearest(seam.start / pcm.rate)]))
+    onsets = beat_onsets(pcm, beat, seam.lag)
+    return round(1000 * abs(peak(onsets.correlations) - onsets.reach) / onsets.second, 2)
