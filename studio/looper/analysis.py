@@ -59,6 +59,8 @@ def analyse(pcm: Pcm, duration: float, choice: Choice, report: Report) -> Analys
 
     Raises Unusable if the choice is not possible in this recording.
     """
+    if choice.end is not None and choice.end > pcm.seconds:
+        raise Unusable(f"the loop cannot end at {choice.end:g} seconds: the track has {pcm.seconds:.3f} seconds")
     features = extract(pcm, lambda share: report(EXTRACTED * share))
     beat, cuts, repeats = repetition(pcm, features, duration)
     report(COMPARED)
@@ -86,8 +88,6 @@ def chosen_seam(pcm: Pcm, beat: Pulse, cuts: Cuts, seams: list[Seam], choice: Ch
         if choice.candidate > len(seams):
             raise Unusable(f"there is no candidate {choice.candidate}: this track has {len(seams)}")
         return seams[choice.candidate - 1]
-    if choice.end > pcm.seconds:
-        raise Unusable(f"the loop cannot end at {choice.end:g} seconds: the track has {pcm.seconds:.3f} seconds")
     if choice.exact:
         return exact_seam(pcm, beat, Repeat(choice.start, choice.end, cost_at(cuts, beat, choice.start, choice.end)))
     pair = nearest_repeat(cuts, choice.start, choice.end)

@@ -1,0 +1,90 @@
+"""Onsets and their alignment: attacks stand out of sustained sound, and a line through them finds lag and slope."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from files.sound import Source
+from studio.looper.alignment import bin_frames, likely_shift, onset_envelope
+from studio.looper.beats import Pulse
+from studio.looper.drift import fit
+from studio.looper.pcm import Pcm, decode
+from studio.looper.repeats import Repeat
+from tests.listening import Audio
+from tests.pieces import Piece
+
+RATE = 44_100
+LENGTH = 30  # seconds
+
+
+def tones(seconds: float) -> NDArray[np.float64]:
+    """Tones that beat against one another 3 to 11 times a second."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    return np.asarray(sum(0.1 * np.sin(2 * np.pi * pitch * time) for pitch in (220, 223, 231, 441, 452)))
+
+
+def clicking(times: NDArray[np.float64]) -> Audio:
+    """Clicks of three samples at some times (seconds) over tones, (frames, 1)."""
+    sound = tones(LENGTH)
+    for place in np.rint(times * RATE).astype(int):
+        sound[place : place + 3] += (0.3, -0.3, 0.15)
+    return sound[:, None].astype(np.float32)
+
+
+@contextmanager
+def decoded(sound: Audio, folder: Path) -> Iterator[Pcm]:
+    """A sound as the looper reads it."""
+    path = Piece("clicks", RATE, sound).save(folder)
+    with Source(path) as source, decode(source, folder / "pcm", "clicks", lambda share: None) as pcm:
+        yield pcm
+
+
+def test_an_attack_stands_out_of_tones_that_beat_against_each_other() -> None:
+    sound = clicking(np.array([1.5]))[: 3 * RATE, 0]
+    onsets = onset_envelope(sound, RATE)
+    click = round(1.5 * RATE / bin_frames(RATE))
+    near = np.abs(np.arange(len(onsets)) - click) <= 25
+    assert abs(int(onsets.argmax()) - click) <= 4  # a millisecond
+    assert onsets[near].max() > 4 * onsets[~near][200:].max()
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 48_000, 96_000, 192_000])
+def test_an_onset_is_at_the_same_time_at_every_sample_rate(rate: int) -> None:
+    sound = np.random.default_rng(1).normal(0, 0.001, rate)
+    sound[round(0.4 * rate) : round(0.45 * rate)] += np.random.default_rng(2).normal(0, 0.3, round(0.05 * rate))
+    onsets = onset_envelope(sound.astype(np.float32), rate)
+    assert onsets.argmax() * bin_frames(rate) / rate == pytest.approx(0.4, abs=0.003)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.01, -0.015])
+def test_a_line_finds_lag_and_slope_from_beats_tracked_ten_milliseconds_wrong(slope: float, tmp_path: Path) -> None:
+    first = np.arange(1.0, 11.0, 0.5)
+    again = 6.0 + 12.345 + (first - 6.0) * (1 + slope)
+    tracked = np.concatenate([first, again]) + np.tile([0.01, -0.01, 0.004, 0.0], 10)
+    with decoded(clicking(np.concatenate([first, again])), tmp_path) as pcm:
+        line = fit(pcm, Pulse(tracked, 120.0), Repeat(tracked[10], tracked[30], 0))
+    assert line.at(6.0) == pytest.approx(12.345, abs=0.0002)
+    assert line.slope == pytest.approx(slope, abs=0.0003)
+    assert line.spread < 0.001
+
+
+def test_a_line_without_onsets_keeps_the_lag_and_is_unsure(tmp_path: Path) -> None:
+    beats = np.arange(1.0, 29.0, 0.5)
+    silence = np.zeros((LENGTH * RATE, 1), np.float32)
+    silence[::RATE] = 0.5  # 30 single samples, so that it is no silent file; both lags are whole seconds
+    with decoded(silence * (np.arange(len(silence)) < 3 * RATE)[:, None], tmp_path) as pcm:
+        line = fit(pcm, Pulse(beats, 120.0), Repeat(9.0, 19.0, 0))
+    assert (line.lag, line.slope, line.spread) == (10.0, 0.0, 0.01)
+
+
+def test_a_clear_attack_far_from_the_line_is_followed_and_an_unclear_one_is_not() -> None:
+    places = np.arange(321)
+    clear = 0.95 * np.exp(-0.5 * ((places - 200) / 3) ** 2)
+    assert likely_shift(clear, deviation=4.0) == pytest.approx((40, 0.95), abs=0.01)
+    assert likely_shift(0.8 * clear, deviation=4.0) == pytest.approx((0, 0), abs=0.01)
+    near = clear + 0.9 * np.exp(-0.5 * ((places - 161) / 3) ** 2)
+    assert likely_shift(near, deviation=4.0)[0] == pytest.approx(1, abs=0.5)
