@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.loop_tools import Loop, our_loop, songs, their_loop, their_points
-from tests.listening import alike
+from tests.listening import alike, flux_ratio
 from tests.loop_quality import Quality, heard
 from tests.loop_table import row
-from tests.pieces import CLASSES, generate
+from tests.pieces import CLASSES, Piece, generate
 
 SEED = 2026  # other pieces than those of the tests
 
@@ -26,24 +25,22 @@ class Pair:
     theirs: Quality | None
 
 
-def measured_class(name: str, most: int) -> list[Pair]:
-    """Both loops of all pieces of a class, or of the first `most`."""
-    pieces = [generate(name, index, SEED) for index in range(min(most, CLASSES[name].count))]
+def measured_classes(most: int) -> dict[str, list[Pair]]:
+    """Both loops of all pieces of every class, or of the first `most` of a class."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = [piece.save(Path(folder)) for piece in pieces]
-        points = their_points(Path(folder))
-        return [pair(path, points.get(path.name), piece.beats) for path, piece in zip(paths, pieces, strict=True)]
+        pieces = [(name, index) for name, kind in CLASSES.items() for index in range(min(most, kind.count))]
+        paths = [generate(name, index, SEED).save(Path(folder)) for name, index in pieces]
+        points = their_points(Path(folder))  # one run: the tool needs some seconds to start
+        classes: dict[str, list[Pair]] = {name: [] for name in CLASSES}
+        for (name, index), path in zip(pieces, paths, strict=True):
+            classes[name].append(pair(generate(name, index, SEED), path, points.get(path.name)))
+    return classes
 
 
-def pair(path: Path, points: tuple[int, int] | None, beats: NDArray[np.float64] | None) -> Pair:
-    """Both loops of a file; points are the frames of PyMusicLooper's."""
-    theirs = None if points is None else judged(path.stem, their_loop(path, points), beats)
-    return Pair(judged(path.stem, our_loop(path), beats), theirs)
-
-
-def judged(name: str, loop: Loop, beats: NDArray[np.float64] | None) -> Quality:
-    """What there is to hear at the seam of a loop."""
-    return heard(name, loop.word, loop.join, beats)
+def pair(piece: Piece, path: Path, points: tuple[int, int] | None) -> Pair:
+    """Both loops of a piece and its file; points are the frames of PyMusicLooper's."""
+    ours, theirs = our_loop(path), None if points is None else their_loop(path, points)
+    return Pair(heard(piece, ours.word, ours.join), heard(piece, theirs.word, theirs.join) if theirs else None)
 
 
 def print_beats(classes: dict[str, list[Pair]]) -> None:
@@ -103,10 +100,9 @@ def print_songs() -> None:
 
 def song_row(name: str, loops: list[Loop | None]) -> str:
     """One row: likeness, seconds of a round and flux of both loops, and the word of ours."""
-    qualities = [loop and judged(name, loop, None) for loop in loops]
     alikes = [f"{likeness(loop)[0]:.2f}, {likeness(loop)[1]:.2f}" if loop else "—" for loop in loops]
-    lags = " / ".join(f"{one.lag:.1f}" if one else "—" for one in qualities)
-    fluxes = " / ".join(f"{one.flux:.2f}" if one else "—" for one in qualities)
+    lags = " / ".join(f"{loop.join.length / loop.join.rate:.1f}" if loop else "—" for loop in loops)
+    fluxes = " / ".join(f"{flux_ratio(loop.join):.2f}" if loop else "—" for loop in loops)
     return row([name, *alikes, lags, fluxes, loops[1].word if loops[1] else ""])
 
 

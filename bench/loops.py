@@ -6,14 +6,12 @@ made on the first run. --pieces limits the pieces of a class; --only names the p
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
 from bench.loop_speed import print_speed
-from bench.loop_tables import measured_class, print_beats, print_seams, print_songs, print_words
+from bench.loop_tables import measured_classes, print_beats, print_seams, print_songs, print_words
 from bench.loop_tools import prepare
-from tests.pieces import CLASSES
 
 PARTS = ("classes", "songs", "speed")
 
@@ -35,11 +33,8 @@ def main() -> None:
 
 
 def print_classes(most: int) -> None:
-    """Print the tables of the generated classes."""
-    classes = {}
-    for name in CLASSES:
-        classes[name] = measured_class(name, most)
-        print(f"{name} done", file=sys.stderr, flush=True)
+    """Print the tables of the generated classes, of `most` pieces each."""
+    classes = measured_classes(most)
     print_beats(classes)
     print_seams(classes)
     print_words(classes)

@@ -59,6 +59,12 @@ def beat_error(beats: NDArray[np.float64], start: float, end: float) -> float:
     return float(np.abs(beats - nearest).min())
 
 
+def has_whole_bars(beats: NDArray[np.float64], bar: int, start: float, end: float) -> bool:
+    """True if a loop (seconds) has a whole number of bars, with so many beats each."""
+    first, last = (int(np.abs(beats - time).argmin()) for time in (start, end))
+    return (last - first) % bar == 0
+
+
 def step(join: Join) -> float:
     """The largest difference between neighbouring samples where the seam begins and where it ends."""
     places = sorted({join.end - join.crossfade, join.end})
@@ -71,14 +77,26 @@ def usual_step(join: Join) -> float:
 
 
 def step_ratio(join: Join) -> float:
-    """The step at the seam against the larger of the two ends' own largest differences between neighbouring samples.
+    """The step at the seam against the largest_step() of its ends; 1 or less cannot be heard.
 
-    The ends are the two places of the original that the seam joins, as far as around() listens to them: the crossfade
-    and 30 ms to both sides. usual_step() is a measure of the whole piece: in a piece with loud drums, it hides a step
-    in a soft chord. At 1 or below, no sample of the seam jumps more than the music does there anyway.
+    usual_step() is a measure of the whole piece: in a piece with loud drums, it hides a step in a soft chord.
     """
-    own = max(float(np.abs(np.diff(join.around(join.original, end), axis=0)).max()) for end in (join.start, join.end))
-    return step(join) / max(own, SMALLEST_STEP)
+    return step(join) / largest_step(join)
+
+
+def inner_step_ratio(join: Join) -> float:
+    """The same of the largest difference anywhere in the crossfade; a mix of noises may have a little more than 1."""
+    mixed = join.looped[max(0, join.end - join.crossfade - 1) : join.end + 1]
+    return float(np.abs(np.diff(mixed, axis=0)).max()) / largest_step(join)
+
+
+def largest_step(join: Join) -> float:
+    """The largest difference between neighbouring samples that the music itself has around the ends of the loop.
+
+    It looks at both places that the seam joins, as far as around() does: the crossfade and 30 ms to both sides.
+    """
+    parts = (join.around(join.original, end) for end in (join.start, join.end))
+    return max(SMALLEST_STEP, *(float(np.abs(np.diff(part, axis=0)).max()) for part in parts))
 
 
 def flux_ratio(join: Join) -> float:

@@ -15,7 +15,7 @@ from tests.loop_quality import Quality, quality_of  # noqa: E402
 from tests.pieces import CLASSES  # noqa: E402
 
 PROCESSES = 2
-TITLES = ("class", "n", "beat ms: median", "90 %", "worst", "step", "flux", "dip dB", "words")
+TITLES = ("class", "n", "beat ms: median", "90 %", "worst", "off bar", "step", "inner", "flux", "dip dB", "words")
 
 
 def main() -> None:
@@ -56,9 +56,11 @@ def summary(name: str, results: list[Quality]) -> str:
     """One row: the worst values of a class, and how often it got each word."""
     beats = [result.beat for result in results if result.beat is not None]
     errors = [f"{value:.2f}" for value in np.percentile(beats, [50, 90, 100])] if beats else ["—"] * 3
-    worst = (max(one.step for one in results), max(one.flux for one in results), min(one.dip for one in results))
+    largest = [max(values) for values in zip(*((one.step, one.inner_step, one.flux) for one in results), strict=True)]
+    worst = [*largest, min(one.dip for one in results)]
     words = ", ".join(f"{count} {word}" for word, count in Counter(one.word for one in results).most_common())
-    return row([name, str(len(results)), *errors, *(f"{value:.2f}" for value in worst), words])
+    off_bar = str(sum(not one.has_whole_bars for one in results)) if beats else "—"
+    return row([name, str(len(results)), *errors, off_bar, *(f"{value:.2f}" for value in worst), words])
 
 
 def row(cells: Iterable[str]) -> str:

@@ -45,7 +45,7 @@ def watched(source: Path, folder: Path, duration: float) -> tuple[subprocess.Com
     options = [str(source), str(folder), "--duration", str(duration), "--format", "WAV"]
     command = [sys.executable, "-c", WATCHED, *options]
     environment = os.environ | UNMEASURED
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=250)
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     return ended, int(re.findall(r"VmHWM:\s+(\d+)", ended.stdout)[0]) / 1024
 
 

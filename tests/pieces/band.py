@@ -16,12 +16,16 @@ RIFF = (0, 2, 3, 1, 2, 0, 1, 3)
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece: its name, rate in Hz, samples (frames, channels), and beats in seconds, (beats,), or None."""
+    """A piece: its name, rate in Hz, samples (frames, channels), and beats in seconds, (beats,), or None.
+
+    bar is the number of beats in a bar.
+    """
 
     name: str
     rate: int
     sound: Audio
     beats: NDArray[np.float64] | None = None
+    bar: int = 4
 
     def save(self, folder: Path) -> Path:
         """Write it as 16-bit WAV into a folder; its path."""

@@ -22,15 +22,16 @@ Make = Callable[
 
 @dataclass(frozen=True)
 class PieceClass:
-    """A class of pieces: what plays them, how many the whole table has, and the group they are judged in.
+    """A class of pieces: what plays them, how many the whole table has, their group, and the beats in a bar.
 
     The groups: steady, loose (a tempo that is not steady, over drums), drifting (the same over chords), noise (nothing
-    that can be called good), free (no beats), exact (the music repeats sample for sample).
+    that can be called good), free (no beats), exact (the music repeats sample for sample, without bars).
     """
 
     make: Make
     count: int
     group: str
+    bar: int = 4
 
 
 CLASSES = {
@@ -39,8 +40,8 @@ CLASSES = {
     "a3": PieceClass(partial(rhythms.chords_and_hits, "FM", ("kick", "pluck")), 12, "steady"),
     "a4": PieceClass(partial(rhythms.chords_and_hits, "detuned", ("pluck",)), 12, "steady"),
     "4/4": PieceClass(partial(rhythms.over_drums, rhythms.steady), 12, "steady"),
-    "3/4": PieceClass(rhythms.waltz, 12, "steady"),
-    "7/8": PieceClass(rhythms.seven_eighths, 12, "steady"),
+    "3/4": PieceClass(rhythms.waltz, 12, "steady", 3),
+    "7/8": PieceClass(rhythms.seven_eighths, 12, "steady", 7),
     "swing": PieceClass(rhythms.swing, 12, "steady"),
     "jitter": PieceClass(partial(rhythms.over_drums, rhythms.jittered), 12, "loose"),
     "accelerando": PieceClass(partial(rhythms.over_drums, rhythms.accelerando), 12, "loose"),
@@ -57,7 +58,7 @@ CLASSES = {
     "speech": PieceClass(without_beats.speech, 16, "noise"),
     "half-silent": PieceClass(phrases.half_silent, 24, "noise"),
     "rubato": PieceClass(phrases.rubato, 24, "free"),
-    "exact-rubato": PieceClass(phrases.repeated_rubato, 24, "exact"),
+    "exact-rubato": PieceClass(phrases.repeated_rubato, 24, "exact", 1),
 }
 
 
@@ -69,4 +70,4 @@ def generate(name: str, index: int, seed: int = 0) -> Piece:
     beats = CLASSES[name].make(band, index)
     loudest = float(np.abs(band.sound).max())
     band.sound *= np.float32(random.uniform(*PEAK) / loudest)
-    return Piece(f"{name.replace('/', '-')}-{index}", band.rate, band.sound, beats)
+    return Piece(f"{name.replace('/', '-')}-{index}", band.rate, band.sound, beats, CLASSES[name].bar)
