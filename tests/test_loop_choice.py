@@ -53,11 +53,12 @@ def test_a_start_and_an_end_move_to_the_nearest_good_seam(tmp_path: Path) -> Non
     assert (analysis["end"] - analysis["start"]) == pytest.approx(16, abs=0.001)
 
 
-def test_an_exact_start_and_end_are_not_moved_and_get_an_honest_word(tmp_path: Path) -> None:
+def test_an_exact_start_and_end_are_not_moved_and_get_the_right_quality(tmp_path: Path) -> None:
     options = ["--start", "8.2", "--end", "23.9", "--exact"]
     analysis, made = looped(steady(), tmp_path, LOOP_SECONDS, *options)
     assert (analysis["start"], analysis["end"]) == (8.2, 23.9)
     assert analysis["quality"] == "poor"  # it is three tenths of a second short of 32 beats
+    assert analysis["tempo"] == pytest.approx(120, rel=0.002)
     assert len(made) == LOOP_SECONDS * 44_100
 
 
@@ -67,7 +68,7 @@ def test_an_exact_loop_on_the_beat_is_good(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", [0.0, 3.0])
-def test_a_choice_works_without_beats_and_from_the_very_beginning(start: float, tmp_path: Path) -> None:
+def test_an_exact_seam_works_without_beats_and_may_start_at_0(start: float, tmp_path: Path) -> None:
     options = ["--start", str(start), "--end", "25", "--exact"]
     analysis, made = looped(ambient(), tmp_path, LOOP_SECONDS, *options)
     assert (analysis["start"], analysis["end"]) == (start, 25)
@@ -76,12 +77,19 @@ def test_a_choice_works_without_beats_and_from_the_very_beginning(start: float, 
 
 
 REFUSED = [
-    (["--candidate", "9"], "there is no candidate 9: this track has "),
+    (["--candidate", "9"], "there is no candidate 9: for a loop of 30 seconds, this track has "),
+    (["--exact"], "--exact needs --start and --end"),
     (["--candidate", "0"], "--candidate is 1 for the best seam"),
-    (["--start", "1"], "a loop needs --start from 0 on, and --end at least 0.1 seconds later"),
-    (["--start", "3", "--end", "3.05"], "a loop needs --start from 0 on, and --end at least 0.1 seconds later"),
-    (["--start", "-1", "--end", "3"], "a loop needs --start from 0 on, and --end at least 0.1 seconds later"),
-    (["--start", "nan", "--end", "3"], "a loop needs --start from 0 on, and --end at least 0.1 seconds later"),
+    (["--start", "1"], "give both: --start of at least 0, and --end at least 0.1 seconds later"),
+    (
+        ["--start", "3", "--end", "3.05"],
+        "give both: --start of at least 0, and --end at least 0.1 seconds later",
+    ),
+    (["--start", "-1", "--end", "3"], "give both: --start of at least 0, and --end at least 0.1 seconds later"),
+    (
+        ["--start", "nan", "--end", "3"],
+        "give both: --start of at least 0, and --end at least 0.1 seconds later",
+    ),
     (["--start", "1", "--end", "11"], "the loop cannot end at 11 seconds: the track has 10.050 seconds"),
     (["--start", "1", "--end", "inf"], "the loop cannot end at inf seconds: the track has 10.050 seconds"),
 ]

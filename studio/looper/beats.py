@@ -19,6 +19,7 @@ WINDOW_SECONDS = 24.0  # the window of the autocorrelation; the tempo may change
 TIGHTNESS = 100.0
 CONFIDENT, SHORT_DOUBT = 0.10, 0.5  # a confidence of at least CONFIDENT + SHORT_DOUBT / seconds means beats
 GRID_SECONDS = 0.25
+WHOLE_BEATS = 0.1  # seconds by which tracked beats may miss the length of a loop
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,12 @@ class Pulse:
     def nearest(self, seconds: float) -> int:
         """The index of the nearest time."""
         return int(np.abs(self.times - seconds).argmin())
+
+    def tempo_of(self, start: float, end: float) -> float | None:
+        """The tempo of a loop (seconds): from its exact length if that is a whole number of beats."""
+        first, last = self.nearest(start), self.nearest(end)
+        off = abs(self.times[last] - self.times[first] - (end - start))
+        return 60 * (last - first) / (end - start) if self.rhythmic and off < WHOLE_BEATS else self.tempo
 
 
 def pulse(features: Features) -> Pulse:

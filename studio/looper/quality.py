@@ -1,4 +1,4 @@
-"""The word for a seam, and how far its beats are off."""
+"""The label for the quality of a seam, and the error of its beats."""
 
 from dataclasses import dataclass
 
@@ -18,8 +18,8 @@ SILENT_DB, SILENT_SECONDS = -30.0, 1.5  # relative to the loud level; a longer s
 
 
 @dataclass(frozen=True)
-class Hearing:
-    """All that the words need: a recording, its features, its pulse, and the median cost of its pairs."""
+class SeamContext:
+    """What the labels are based on: a recording, its features, its pulse, and the median cost of its pairs."""
 
     pcm: Pcm
     features: Features
@@ -27,20 +27,20 @@ class Hearing:
     usual_cost: float
 
 
-def quality(hearing: Hearing, seam: Seam) -> str:
+def quality(context: SeamContext, seam: Seam) -> str:
     """good, fair or poor for music with beats; good, texture or no beat for other sound."""
-    if not hearing.pulse.rhythmic:
-        return even_quality(hearing, seam)
+    if not context.pulse.rhythmic:
+        return even_quality(context, seam)
     if seam.score < FAIR:
         return "poor"
-    return "good" if seam.score >= GOOD and not has_gap(hearing, seam) else "fair"
+    return "good" if seam.score >= GOOD and not has_gap(context, seam) else "fair"
 
 
-def even_quality(hearing: Hearing, seam: Seam) -> str:
+def even_quality(context: SeamContext, seam: Seam) -> str:
     """good if the recording repeats itself exactly; texture if it sounds the same everywhere; otherwise no beat."""
-    if wave_likeness(hearing.pcm, seam) > REPEATED and not has_gap(hearing, seam):
+    if wave_likeness(context.pcm, seam) > REPEATED and not has_gap(context, seam):
         return "good"
-    return "texture" if seam.score >= GOOD or hearing.usual_cost <= UNIFORM else "no beat"
+    return "texture" if seam.score >= GOOD or context.usual_cost <= UNIFORM else "no beat"
 
 
 def wave_likeness(pcm: Pcm, seam: Seam) -> float:
@@ -51,20 +51,20 @@ def wave_likeness(pcm: Pcm, seam: Seam) -> float:
     return float(here @ there) / float(np.sqrt((here @ here) * (there @ there)) + 1e-12)
 
 
-def has_gap(hearing: Hearing, seam: Seam) -> bool:
+def has_gap(context: SeamContext, seam: Seam) -> bool:
     """True if a loop has a long silence inside."""
-    features, rate = hearing.features, hearing.pcm.rate
+    features, rate = context.features, context.pcm.rate
     first, last = (round(place / rate / features.seconds) for place in (seam.start, seam.end))
     loud = features.level[first:last] >= loud_level(features.level) * 10 ** (SILENT_DB / 10)
     edges = np.concatenate([[-1], np.flatnonzero(loud), [len(loud)]])
     return bool((np.diff(edges).max() - 1) * features.seconds >= SILENT_SECONDS)
 
 
-def beat_error(hearing: Hearing, seam: Seam) -> float | None:
+def beat_error(context: SeamContext, seam: Seam) -> float | None:
     """The milliseconds by which the first beat after the seam comes early or late; None without beats."""
-    if not hearing.pulse.rhythmic:
+    if not context.pulse.rhythmic:
         return None
-    pcm, pulse = hearing.pcm, hearing.pulse
+    pcm, pulse = context.pcm, context.pulse
     beat = frames(pcm, float(pulse.times[pulse.nearest(seam.start / pcm.rate)]))
     onsets = beat_onsets(pcm, beat, seam.lag)
-    return round(1000 * abs(peak(onsets.correlations) - onsets.reach) / onsets.second, 2)
+    return round(1000 * abs(peak(onsets.correlations) - onsets.reach) / onsets.bins_per_second, 2)

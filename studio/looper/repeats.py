@@ -26,7 +26,7 @@ ROOM_BEFORE, ROOM_AFTER = 1.1, 0.2  # seconds
 CUTS = 8192  # the most cuts; of longer recordings, only every second, third … cut is used
 PER_LENGTH, PAIRS = 3, 24
 UNREPEATED = 1.0  # the cost of a pair of times that no cuts are near to
-NEAR_SECONDS, AWAY_COST = 1.0, 0.1  # from a time that somebody chose; the cost of a second
+NEAR_SECONDS, AWAY_COST = 1.0, 0.1  # from a time that the order chose; the cost of a second
 OFF_BEAT_COST = 10.0  # of a second by which a lag is not a whole number of beats
 
 
