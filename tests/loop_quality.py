@@ -16,7 +16,8 @@ from tests.pieces import Piece, generate
 
 LOOP_SECONDS = 60.0  # longer than every piece, so that the whole piece may be used
 AFTER_SECONDS = 1.0  # rendered after the seam
-LARGEST_STEP, LARGEST_INNER_STEP, LARGEST_FLUX, DEEPEST_DIP = 1.0, 1.2, 1.2, -3.0  # of a seam that nobody should hear
+LARGEST_STEP, LARGEST_FLUX, DEEPEST_DIP = 1.0, 1.2, -3.0  # of a seam that nobody should hear
+LARGEST_INNER_STEP = 1.42  # a crossfade of constant power can add two sounds up to the square root of 2
 LATEST_GOOD = 3.0  # milliseconds by which a beat of a good loop may be early or late
 CHANGES = ("poor", "no beat")  # labels for audible changes
 BEATLESS = ("texture", "no beat")  # words that promise no beat
