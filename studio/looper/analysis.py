@@ -26,7 +26,7 @@ from studio.looper.seams import Seam, exact_seam, seams_of
 EXTRACTED, COMPARED = 0.6, 0.75  # shares of the analysis that are done after these steps
 SHORTEST_LOOP, USUAL_LOOP = 2.0, 20.0  # seconds; USUAL_LOOP is used unless the source or the loop is short
 BODY_SHARE, DURATION_SHARE = 0.4, 0.5
-MARGIN = 0.1  # seconds; an alignment moves a cut by less than this
+MARGIN = 0.16  # seconds; an alignment moves a cut by less than this
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def analyse(pcm: Pcm, duration: float, choice: Choice, report: Report) -> Analys
         loop = f"a loop of {duration:g} seconds"
         raise Unusable(f"there is no candidate {choice.candidate}: for {loop}, this track has {len(seams)}")
     context = SeamContext(pcm, features, beat, repeats.usual_cost)
-    return Analysis(chosen_seam(pcm, beat, cuts, seams, choice), seams, context)
+    seam = ordered_seam(pcm, beat, cuts, choice, duration) or seams[choice.candidate - 1]
+    return Analysis(seam, seams, context)
 
 
 def repetition(pcm: Pcm, features: Features, duration: float) -> tuple[Pulse, Cuts, Repeats]:
@@ -85,13 +86,13 @@ def repetition(pcm: Pcm, features: Features, duration: float) -> tuple[Pulse, Cu
     return beat, cuts, Repeats([whole], UNREPEATED)
 
 
-def chosen_seam(pcm: Pcm, beat: Pulse, cuts: Cuts, seams: list[Seam], choice: Choice) -> Seam:
-    """The seam that the order chose."""
+def ordered_seam(pcm: Pcm, beat: Pulse, cuts: Cuts, choice: Choice, longest: float) -> Seam | None:
+    """The seam near the start and the end that the order chose, no longer than longest (seconds); None without them."""
     if choice.start is None or choice.end is None:
-        return seams[choice.candidate - 1]
+        return None
     if choice.exact:
         return exact_seam(pcm, beat, Repeat(choice.start, choice.end, cost_at(cuts, beat, choice.start, choice.end)))
-    pair = nearest_repeat(cuts, choice.start, choice.end)
+    pair = nearest_repeat(cuts, choice.start, choice.end, longest)
     return softened_if_poor(pcm, min(seams_of(pcm, beat, pair), key=lambda seam: seam.cost))
 
 

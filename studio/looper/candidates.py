@@ -6,6 +6,7 @@ from studio.looper.repeats import NEAR_BEST, Repeat
 from studio.looper.seams import FAIR, LONG_CROSSFADE, Seam, lengthened, seams_of
 
 CANDIDATES = 5
+MOST_PAIRS = 8  # to align; each takes about 20 ms
 APART_SECONDS = 4.0  # of two starts with the same length of a loop
 SAME_LENGTH = 0.25  # seconds
 
@@ -13,12 +14,14 @@ SAME_LENGTH = 0.25  # seconds
 def best_seams(pcm: Pcm, pulse: Pulse, pairs: list[Repeat]) -> list[Seam]:
     """At most CANDIDATES seams. The first is the longest of those near the best cost; the others are sorted by cost.
 
-    pairs: at least one, the best first. A seam never costs less than its pair, so the search ends at a pair that costs
-    clearly more than the best seam, once there are enough candidates.
+    pairs: at least one. Those with a cost near the best come first, the longest first; then come the others, the best
+    first. A seam never costs less than its pair. So the search ends at a pair that costs clearly more than the best
+    seam, or after MOST_PAIRS, once there are enough candidates.
     """
     seams: list[Seam] = []
-    for pair in pairs:
-        if seams and pair.cost > best_cost(seams) + NEAR_BEST and len(different_seams(seams, pcm.rate)) == CANDIDATES:
+    for number, pair in enumerate(pairs):
+        is_enough = number >= MOST_PAIRS or (seams and pair.cost > best_cost(seams) + NEAR_BEST)
+        if is_enough and len(different_seams(seams, pcm.rate)) == CANDIDATES:
             break
         beats = seams_of(pcm, pulse, pair)
         seams.append(next(beats))

@@ -110,6 +110,8 @@ def guesses(pulse: Pulse, pair: Repeat, bins_per_second: float) -> list[Guess]:
     first, again = pulse.nearest(pair.start), pulse.nearest(pair.end)
     offsets = np.flatnonzero(np.abs(pulse.times - pair.start) <= CONTEXT_SECONDS) - first
     offsets = offsets[(offsets + again >= 0) & (offsets + again < len(pulse.times))]
+    if not len(offsets):
+        return [Guess(0.0, 0.0)]
     times = pulse.times[first + offsets] - pair.start
     lags = pulse.times[again + offsets] - pair.end - times
     apart = times[None] - times[:, None]

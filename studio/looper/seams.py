@@ -28,10 +28,11 @@ BEFORE_ATTACK = 0.004  # seconds; an attack begins a little before its steepest 
 SLIDE = 0.5  # seconds to each side, for music without beats
 QUIET_SHARE, MASKING = 0.1, 0.3  # weights of the power and of a following attack; the weight of the difference is 1
 SEAM_SHARE, ONSET_SHARE = 0.1, 0.1  # shares of the cost
+OFF_BEAT_COST = 0.05  # more than NEAR_BEST: the beat is preferred
 SLOPE_COST = 1.5  # of a repeat at another tempo, times the slope: 2 % cost 0.03
 FAIR = 0.45  # score: below it, a seam is poor
-LEVEL_SECONDS, LARGEST_GAIN = 0.05, 2.0  # of a long mix that is scaled to the level of its parts
-LONG_MIX = 8  # windows of that length
+LEVEL_SECONDS, LARGEST_GAIN = 0.05, 2.5  # of a long mix that is scaled to the level of its parts
+LONG_MIX, ALIKE = 0.1, 0.5  # seconds, and the correlation of two sounds that do not cancel each other
 SILENCE = 1e-9  # power
 LEAST_CORRELATION = -0.5  # below this, a crossfade of opposite phases would be too loud
 
@@ -62,12 +63,22 @@ def seams_of(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Iterator[Seam]:
         yield even_seam(pcm, pair)
         return
     line = fit(pcm, pulse, pair)
-    yield beat_seam(pcm, pair, line)
-    beat = pulse.nearest(pair.start)
-    for start in pulse.times[[max(0, beat - 1), min(beat + 1, len(pulse.times) - 1)]]:
-        moved = replace(pair, start=float(start), end=float(start) + pair.length)
-        if roomy(np.array([moved.start, moved.end]), pcm.seconds).all():
+    for moved in neighbours(pulse, pair):
+        if moved.start == pair.start or roomy(np.array([moved.start, moved.end]), pcm.seconds).all():
             yield beat_seam(pcm, moved, line)
+
+
+def neighbours(pulse: Pulse, pair: Repeat) -> list[Repeat]:
+    """A pair and the pairs one beat earlier and later; those on off-beats come last and cost more."""
+    beat = pulse.nearest(pair.start)
+    numbers = [number for number in (beat, beat - 1, beat + 1) if 0 <= number < len(pulse.times)]
+    return [moved_to(pulse, number, pair) for number in sorted(numbers, key=lambda number: pulse.off_beat[number])]
+
+
+def moved_to(pulse: Pulse, number: int, pair: Repeat) -> Repeat:
+    """The same pair at another beat."""
+    start = float(pulse.times[number])
+    return Repeat(start, start + pair.length, pair.cost + OFF_BEAT_COST * bool(pulse.off_beat[number]))
 
 
 def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
@@ -148,7 +159,7 @@ def same_wave(pcm: Pcm, attack: int, lag: int) -> int:
 
 def even_seam(pcm: Pcm, pair: Repeat) -> Seam:
     """A seam in music without beats. The waveform decides the lag; the likeness decides the length of the crossfade."""
-    window, reach = frames(pcm, SLIDE), frames(pcm, EVEN_REACH)
+    window, reach = frames(pcm, SLIDE), frames(pcm, min(EVEN_REACH, pair.length / 4))
     start, end = frames(pcm, pair.start), frames(pcm, pair.end)
     here = pcm.mono(start - window, start + window)
     there = pcm.mono(end - window - reach, end + window + reach)
@@ -189,7 +200,14 @@ def cut(pcm: Pcm, pair: Repeat, lag: int, place: tuple[int, int], crossfade: int
     best = int(np.argmin(audible - MASKING * masked))
     start = low + int(ends[best]) - crossfade
     cost = pair.cost + SEAM_SHARE * min(1.0, float(np.sqrt(differing[best] / usual / 2)))
-    return Seam(start, start + lag, crossfade, cost)
+    return inside(pcm, Seam(start, start + lag, crossfade, cost))
+
+
+def inside(pcm: Pcm, seam: Seam) -> Seam:
+    """The same seam; if it would end after the recording, earlier, and with a crossfade for which there is room."""
+    end = min(seam.end, pcm.frames)
+    start = max(0, end - seam.lag)
+    return replace(seam, start=start, end=end, crossfade=min(seam.crossfade, start, (end - start) // 2))
 
 
 def moving_power(sound: Audio, ends: NDArray[np.int64], size: int) -> NDArray[np.float64]:
@@ -224,21 +242,24 @@ def crossfaded(leaving: Audio, entering: Audio, rate: int) -> Audio:
     """
     angle = (np.arange(len(leaving), dtype=np.float32)[:, None] + 0.5) / len(leaving) * np.float32(np.pi / 2)
     out, into = np.cos(angle), np.sin(angle)
-    window = round(LEVEL_SECONDS * rate)
-    if len(leaving) >= LONG_MIX * window:
+    alike = likeness(leaving, entering)
+    if alike < ALIKE and len(leaving) >= LONG_MIX * rate:
         inside = np.minimum(1, 4 * out * into)  # at the edges, the gain is 1
+        window = min(round(LEVEL_SECONDS * rate), len(leaving) // 3)
         gains = 1 + inside * (level_gains(out * leaving, into * entering, window) - 1)
     else:
-        gains = 1 / np.sqrt(1 + 2 * np.float32(max(LEAST_CORRELATION, likeness(leaving, entering))) * out * into)
+        gains = 1 / np.sqrt(1 + 2 * np.float32(max(LEAST_CORRELATION, alike)) * out * into)
     return np.asarray(np.clip((out * leaving + into * entering) * gains, -1, 1), np.float32)
 
 
 def level_gains(fading: Audio, rising: Audio, window: int) -> Audio:
-    """The gains that give the sum of two sounds the sum of their powers in every window, (frames, 1)."""
-    parts = (fading, rising, fading + rising)
-    apart, another, mixed = (smoothed(smoothed((part**2).sum(axis=1), window), window) for part in parts)
-    gains = np.sqrt((apart + another + SILENCE) / (mixed + SILENCE))
-    return np.asarray(np.clip(gains, 1 / LARGEST_GAIN, LARGEST_GAIN)[:, None], np.float32)
+    """The gains that give the sum of two sounds the sum of their powers in every window, (frames, channels)."""
+    gains = np.empty_like(fading)
+    for channel in range(fading.shape[1]):
+        parts = (fading[:, channel], rising[:, channel], fading[:, channel] + rising[:, channel])
+        one, other, mixed = (smoothed(smoothed(part**2, window), window) for part in parts)
+        gains[:, channel] = np.sqrt((one + other + SILENCE) / (mixed + SILENCE))
+    return np.clip(gains, 1 / LARGEST_GAIN, LARGEST_GAIN)
 
 
 def frames(pcm: Pcm, seconds: float) -> int:
