@@ -15,6 +15,7 @@ from studio.looper.repeats import (
     Cuts,
     Repeat,
     Repeats,
+    away_cost,
     cost_at,
     earliest_cut,
     find_cuts,
@@ -93,7 +94,8 @@ def ordered_seam(pcm: Pcm, beat: Pulse, cuts: Cuts, choice: Choice, longest: flo
     if choice.exact:
         return exact_seam(pcm, beat, Repeat(choice.start, choice.end, cost_at(cuts, beat, choice.start, choice.end)))
     pair = nearest_repeat(cuts, choice.start, choice.end, longest)
-    return softened_if_poor(pcm, min(seams_of(pcm, beat, pair), key=lambda seam: seam.cost))
+    nearest = min(seams_of(pcm, beat, pair), key=lambda seam: seam.cost + away_cost(pair, seam.start / pcm.rate))
+    return softened_if_poor(pcm, nearest)
 
 
 def describe(context: SeamContext, seam: Seam) -> dict[str, Any]:

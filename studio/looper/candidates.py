@@ -6,7 +6,7 @@ from studio.looper.repeats import NEAR_BEST, Repeat
 from studio.looper.seams import FAIR, LONG_CROSSFADE, Seam, lengthened, seams_of
 
 CANDIDATES = 5
-MOST_PAIRS = 8  # to align; each takes about 20 ms
+MOST_PAIRS = 6  # to align; each takes about 20 ms
 APART_SECONDS = 4.0  # of two starts with the same length of a loop
 SAME_LENGTH = 0.25  # seconds
 

@@ -173,6 +173,11 @@ def nearest_repeat(cuts: Cuts, start: float, end: float, longest: float) -> Repe
     return min(fitting, key=lambda pair: pair.cost + AWAY_COST * (abs(pair.start - start) + abs(pair.end - end)))
 
 
+def away_cost(pair: Repeat, start: float) -> float:
+    """The cost of another start (seconds) with the same length."""
+    return 2 * AWAY_COST * abs(pair.start - start)
+
+
 def cost_at(cuts: Cuts, pulse: Pulse, start: float, end: float) -> float:
     """The cost of a pair of any two times: of the nearest cuts, and of the distance from them if they are beats."""
     first, last = (int(np.abs(cuts.times - time).argmin()) for time in (start, end))

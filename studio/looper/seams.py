@@ -63,16 +63,16 @@ def seams_of(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Iterator[Seam]:
         yield even_seam(pcm, pair)
         return
     line = fit(pcm, pulse, pair)
-    for moved in neighbours(pulse, pair):
-        if moved.start == pair.start or roomy(np.array([moved.start, moved.end]), pcm.seconds).all():
-            yield beat_seam(pcm, moved, line)
+    for moved in neighbours(pcm, pulse, pair) or [pair]:
+        yield beat_seam(pcm, moved, line)
 
 
-def neighbours(pulse: Pulse, pair: Repeat) -> list[Repeat]:
-    """A pair and the pairs one beat earlier and later; those on off-beats come last and cost more."""
+def neighbours(pcm: Pcm, pulse: Pulse, pair: Repeat) -> list[Repeat]:
+    """A pair and those one beat earlier and later, if there is room; those on off-beats come last and cost more."""
     beat = pulse.nearest(pair.start)
     numbers = [number for number in (beat, beat - 1, beat + 1) if 0 <= number < len(pulse.times)]
-    return [moved_to(pulse, number, pair) for number in sorted(numbers, key=lambda number: pulse.off_beat[number])]
+    moved = [moved_to(pulse, number, pair) for number in sorted(numbers, key=lambda number: pulse.off_beat[number])]
+    return [other for other in moved if roomy(np.array([other.start, other.end]), pcm.seconds).all()]
 
 
 def moved_to(pulse: Pulse, number: int, pair: Repeat) -> Repeat:
