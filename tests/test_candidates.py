@@ -247,7 +247,13 @@ def test_the_form_of_a_candidate_orders_its_loop(client: FlaskClient, cut: Loop)
     assert Loop.select().count() == 2
 
 
-# --- workers
+# --- changes and workers
+
+
+def test_the_candidate_of_a_completed_loop_cannot_be_changed(client: FlaskClient, cut: Loop) -> None:
+    refusal = problem(client.patch("/api/loops/loop-1", json={"candidate": 2}), 409, "wrong_status")
+    assert "candidate can only be changed while it is PENDING, FAILED or CANCELLED" in refusal["detail"]
+    assert client.get("/api/loops/loop-1").json["candidate"] is None  # type: ignore[index]
 
 
 def test_a_worker_on_another_machine_gets_the_seam_that_was_ordered(client: FlaskClient, track: Any) -> None:
