@@ -23,11 +23,11 @@ LABELS = {
 TONES = {"pending": "waiting", "completed": "completed", "failed": "failed", "cancelled": "cancelled"}
 UNITS = (("year", 31_557_600), ("month", 2_629_800), ("week", 604_800), ("day", 86_400), ("hour", 3600), ("minute", 60))
 LAST = {"day": "yesterday", "week": "last week", "month": "last month", "year": "last year"}
-# How well a loop loops: the words of the looper.
+# The quality of a seam: the words of the looper.
 QUALITIES = {
     "good": "The seam cannot be heard.",
     "fair": "The seam can be heard if you listen for it.",
-    "poor": "The seam can be heard: the music does not repeat.",
+    "poor": "The seam can be heard: the music before and after it is different.",
     "texture": "Sound without beats that changes little: the seam is a long crossfade.",
     "no beat": "Music without beats that does not repeat: the seam is a crossfade that can be heard.",
 }
@@ -152,7 +152,7 @@ def findings(loop: Loop) -> list[str]:
     words = [quality_word(quality)] if isinstance(quality, str) else []
     words += [f"{tempo:.0f} bpm"] if isinstance(tempo, int | float) and tempo else []
     words += [f"{beats} beats"] if isinstance(beats, int) and beats else []
-    return words + ([f"{_milliseconds(error)} off the beat"] if isinstance(error, int | float) else [])
+    return words + ([f"beat error {_milliseconds(error)}"] if isinstance(error, int | float) else [])
 
 
 def _milliseconds(number: float) -> str:
@@ -166,7 +166,7 @@ def quality_word(quality: str) -> str:
 
 
 def verdict(loop: Loop) -> str | None:
-    """A sentence that says how well a completed loop loops; None if its analysis has no word that is known."""
+    """A sentence that says how good the seam of a completed loop is; None if its analysis has no known word."""
     quality = loop.analysis.get("quality")
     return QUALITIES.get(quality) if loop.status == LOOP_STATUSES.completed and isinstance(quality, str) else None
 
