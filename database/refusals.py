@@ -28,7 +28,7 @@ EXPECTED = {
 }
 # Rules about several fields: the field that is wrong, and what to do.
 TOGETHER = {
-    "loop_end": ("end", "end - start must be between 0.5 seconds and duration"),
+    "loop_end": ("end", "end - start must be between 0.5 seconds and duration: correct them, or make duration longer"),
     "loop_start_of_end": ("start", "start is required with end"),
     "loop_end_of_start": ("end", "end is required with start"),
     "loop_exact_seam": ("exact", "exact needs start and end"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from database.refusals import rules_named
+from database.refusals import EXPECTED, rules_named
 from errors import Invalid, LedgerError, WrongStatus
 from models import LOOP_STATUSES, Loop, Track
 from records.leases import WorkRepository, has_status
@@ -77,19 +77,31 @@ class LoopRepository(WorkRepository[Loop]):
             f"{', '.join(CHANGEABLE[:-1])} or {CHANGEABLE[-1]}"
         )
 
+    def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
+        row = super()._row(fields)
+        return row | {name: _seconds(row, name) for name in ("start", "end") if name in row}
+
     def _exists(self, loop_id: str | None) -> bool:
-        return loop_id is not None and self.get_value(loop_id, "loop_id") is not None
+        return loop_id is not None and self.get_value(str(loop_id), "loop_id") is not None
 
     def _require_end_in_track(self, fields: dict[str, Any]) -> None:
         """Raise Invalid if the seam ends after the track.
 
-        The duration of the track may be unknown, or change later: then the looper refuses the seam. The database
-        refuses an end that is not a number.
+        The duration of the track may be unknown, or change later: then the looper refuses the seam.
         """
-        end, track = fields.get("end"), fields.get("track_id", fields.get("track"))
-        if track is None or not isinstance(end, int | float):
+        end, track = _seconds(fields, "end"), fields.get("track_id", fields.get("track"))
+        if track is None or end is None:
             return
-        track_id = track.track_id if isinstance(track, Track) else track
+        track_id = track.track_id if isinstance(track, Track) else str(track)
         seconds = TrackRepository(self.session).get_value(track_id, "duration")
         if seconds is not None and end > seconds:
             raise Invalid(f"end must be at most {seconds:g}, the duration of the track in seconds", "end")
+
+
+def _seconds(fields: dict[str, Any], name: str) -> float | None:
+    """The value of a field as a number, also from text; None if there is none. Raises Invalid."""
+    value = fields.get(name)
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Invalid(f"{name} must be {EXPECTED[name]}", name) from None

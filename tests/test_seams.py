@@ -68,12 +68,29 @@ def test_a_changed_seam_obeys_the_same_rules(loop: Loop) -> None:
     assert read('SELECT start, "end", candidate FROM loop') == [[None, None, 2]]
 
 
-@pytest.mark.parametrize("name", ["start", "end", "candidate"])
-def test_a_value_that_is_no_number_is_refused(kind: str, name: str, track: Track) -> None:
-    seam = {"candidate": "x"} if name == "candidate" else {**SEAM, name: "x"}
-    with pytest.raises(Invalid) as refused:
-        loops.create(track_id="track-1", duration=20, **seam)
-    assert f"{name} must be" in str(refused.value) or kind == "postgresql"  # PostgreSQL does not name the column
+@pytest.mark.parametrize("name", ["start", "end"])
+@pytest.mark.parametrize("value", ["x", "", [5], {}, 10**400], ids=repr)
+def test_a_time_that_is_no_number_is_refused_by_its_field(name: str, value: Any, loop: Loop) -> None:
+    expected = f"{name} must be a number of seconds from 0 to a million"
+    with pytest.raises(Invalid, match=expected):
+        loops.create(track_id="track-1", duration=20, **{**SEAM, name: value})
+    with pytest.raises(Invalid, match=expected):
+        loops.update("loop-1", **{**SEAM, name: value})
+
+
+def test_a_candidate_that_is_no_number_is_refused(kind: str, track: Track) -> None:
+    # PostgreSQL does not say which column it refuses.
+    expected = "candidate must be an integer" if kind == "sqlite" else "a value does not fit its field"
+    with pytest.raises(Invalid, match=expected):
+        loops.create(track_id="track-1", duration=20, candidate="x")
+
+
+@pytest.mark.parametrize(
+    "ids", [{"track_id": "a\0b"}, {"track_id": "\ud800"}, {"track_id": 5}, {"loop_id": "\ud800"}], ids=repr
+)
+def test_an_odd_id_with_a_seam_is_refused(ids: dict[str, Any], track: Track) -> None:
+    with pytest.raises(Invalid):
+        loops.create(**{"track_id": "track-1", **ids}, duration=20, **SEAM)
 
 
 def test_numbers_in_text_are_seconds(track: Track) -> None:
