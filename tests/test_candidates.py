@@ -213,9 +213,48 @@ def test_a_loop_shows_its_candidates_and_which_it_has(client: FlaskClient, cut: 
     page = shown(client, **{**cut.analysis, "start": 5.0, "end": 15.0})
     [first, second] = re.findall(r'<li class="candidate">(.*?)</li>', page, re.S)
     assert "0:05.0–0:15.0</span><span>10.0 s</span><span>20 beats</span><span>good seam" in first
-    assert "In this loop" in first and "Make this loop" not in first and 'data-seconds="6.0"' in first
+    assert "<span>0:05.0–0:15.0</span><span>good seam</span>" in page.partition('class="candidate"')[0]
+    assert (
+        page.count("In this loop") == 1
+        and "In this loop" in first
+        and "Make this loop" not in first
+        and 'data-seconds="6.0"' in first
+    )
     assert "0:01.0–0:02.5</span><span>1.5 s</span><span>texture<" in second and 'name="candidate" value="2"' in second
     assert f'<audio controls preload="none" src="{PLACE.format(2)}"' in second and 'data-seconds="3.25"' in second
+
+
+def test_a_seam_that_is_no_candidate_is_shown_first(client: FlaskClient, cut: Loop) -> None:
+    page = shown(client, **{**cut.analysis, "start": 4.1, "end": 14.3, "beats": 21})
+    [own, *others] = re.findall(r'<li class="candidate">(.*?)</li>', page, re.S)
+    assert "0:04.1–0:14.3</span><span>10.2 s</span><span>21 beats</span><span>good seam" in own
+    assert "In this loop" in own and "<audio" not in own and "Make this loop" not in own
+    assert len(others) == 2 and all("Make this loop" in other for other in others) and page.count("In this loop") == 1
+
+
+def test_candidates_are_not_offered_after_new_sound_was_uploaded(client: FlaskClient, cut: Loop) -> None:
+    assert "Make this loop" in client.get("/jobs/job-1").text
+    client.put("/api/tracks/track-1/audio", data=wav_bytes(21))
+    page = client.get("/jobs/job-1").text
+    assert "The track was changed after this loop was made: make a new loop" in page
+    assert "Make this loop" not in page and "/candidates/" not in page
+
+
+def test_candidates_are_not_offered_if_the_sound_was_uploaded_while_the_loop_was_made(
+    client: FlaskClient, loop: Loop, song: Path
+) -> None:
+    analysis = {"candidates": CANDIDATES, "source_sha256": sha256(song)}
+    loops.claim("worker")
+    client.put("/api/tracks/track-1/audio", data=wav_bytes(21))
+    Loop.update(status="COMPLETED", analysis=analysis).execute()
+    assert "The track was changed after this loop was made" in client.get("/jobs/job-1").text
+
+
+@pytest.mark.parametrize("value", [1e300, -5, True, 10**400, "0.1"], ids=str)
+def test_numbers_that_cannot_be_true_are_not_shown(client: FlaskClient, cut: Loop, value: Any) -> None:
+    names = ("beat_error_ms", "tempo", "beats", "start", "end")
+    Loop.update(analysis=dict.fromkeys(names, value)).execute()
+    assert not re.search("beat error|bpm| beats|–0:", client.get("/jobs/job-1").text)
 
 
 def test_a_loop_that_is_being_made_again_shows_no_candidates(client: FlaskClient, cut: Loop) -> None:
@@ -237,9 +276,9 @@ def test_the_form_of_a_candidate_orders_its_loop(client: FlaskClient, cut: Loop)
     assert client.post("/tracks/track-1/loops", data=form).headers["Location"] == "/jobs/job-1#track-track-1"
     made = Loop.get(Loop.loop_id != "loop-1")
     assert (made.duration, made.format, made.fade_in_out, made.candidate) == (12.5, "WAV", True, 2)
-    for number in ("", "0", "6", "best"):
+    for number in ("", "0", "6", "9", "best"):
         refused = client.post("/tracks/track-1/loops", data={**form, "candidate": number})
-        assert refused.status_code == 422 and "valid integer" in refused.text
+        assert refused.status_code == 422 and "candidate must be an integer from 1 to 5" in refused.text
     assert Loop.select().count() == 2
 
 

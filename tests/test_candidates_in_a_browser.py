@@ -48,8 +48,12 @@ def test_the_seam_of_a_candidate_is_heard_and_becomes_a_loop(looped: Server, win
     expected: Any = looped.call("GET", "/api/loops/first")[1]["analysis"]["candidates"][1]
     before, after = min(3, expected["end"]), min(3, expected["end"] - expected["start"] - expected["crossfade"])
     assert hear(seen.page, others.first) == pytest.approx(before + after, abs=0.01)
-    others.first.get_by_role("button", name="Make this loop").click()
+    button = others.first.get_by_role("button", name="Make this loop")
+    button.click()
+    expect(seen.page.locator("#announcer")).to_have_text("The loop is in the queue")
     made = seen.page.locator(".loop:not(#loop-first)")
+    expect(made).to_have_count(1)
+    expect(button).to_be_focused()
     expect(made).to_have_attribute("data-status", "COMPLETED", timeout=60_000)
     [loop] = [item for item in looped.call("GET", "/api/loops")[1]["items"] if item["loop_id"] != "first"]
     assert (loop["candidate"], loop["duration"], loop["format"], loop["fade_in_out"]) == (2, 20, "WAV", False)
