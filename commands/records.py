@@ -40,7 +40,7 @@ class Kind:
     body: type[schemas.Body]
     select: Callable[[Any], tuple[Repository[Any], Sequence[Expression]]]
     delete: Delete
-    columns: tuple[str, ...]  # a value in an object by its path
+    columns: tuple[str, ...]  # a dotted path names a value inside an object
     columns_if_wide: tuple[str, ...]  # a narrow terminal has no room for these
     example_id: str = "ID"
 

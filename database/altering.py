@@ -29,8 +29,8 @@ def add_column(db: Database, table: str, definition: str, is_shown: bool = True)
     """Add a column to job, track or loop. definition: the column as SQL; its name is the first word.
 
     A change of the column moves updated_at, and is an event if responses show the column (is_shown). Rows that exist
-    get the default. That is no event, and updated_at stays. An archive whose last move was not finished has a copy of
-    the table, which gets the column, too.
+    get the default. That is no event, and updated_at stays. An archive with an unfinished move has a copy of the
+    table; the copy gets the column too.
     """
     for name in (table, COPY.format(table)):
         if db.table_exists(name):

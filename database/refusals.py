@@ -20,7 +20,7 @@ EXPECTED = {
     "analysis": "a JSON object",
     "candidate": "an integer from 1 to 5",
     "start": "a number of seconds from 0 to a million",
-    "end": "at least 0.5 seconds after start, and at most as many seconds after it as duration says",
+    "end": "a number of seconds from 0 to a million",
     "exact": "true or false",
     "job_type": "1 to 64 of A-Z a-z 0-9 . _ -",
     "max_attempts": "an integer of at least 1",
@@ -28,10 +28,11 @@ EXPECTED = {
 }
 # Rules about several fields: the field that is wrong, and what to do.
 TOGETHER = {
+    "loop_end": ("end", "end - start must be between 0.5 seconds and duration: correct them, or make duration longer"),
     "loop_start_of_end": ("start", "start is required with end"),
     "loop_end_of_start": ("end", "end is required with start"),
-    "loop_exact_seam": ("exact", "exact must not be true without start and end"),
-    "loop_candidate_alone": ("candidate", "candidate must not come with start and end: choose the seam in one way"),
+    "loop_exact_seam": ("exact", "exact needs start and end"),
+    "loop_candidate_alone": ("candidate", "candidate cannot be combined with start and end"),
 }
 _ID = "1 to 64 of A-Z a-z 0-9 . _ -, and not . or .."
 # SQLite's extended result codes, and PostgreSQL's sqlstates.
@@ -39,7 +40,7 @@ FOREIGN_KEY = (787, "23503")
 NOT_NULL = (1299, "23502")
 DISK_FULL = (13, "53100")
 RAISED = 1811  # the code of our triggers; they raise it only for a missing parent
-_SQLITE_END = re.compile(r"(?:: (?:\w+\.)?(\w+))? \(code=\d+, ext=(\d+)\)$")
+_SQLITE_END = re.compile(r"(?:(?::| column) (?:\w+\.)?(\w+))? \(code=\d+, ext=(\d+)\)$")
 
 
 @contextmanager

@@ -36,7 +36,7 @@ SOUND = "files.sound"
 class Recipe:
     """How a derived file is made: its suffix, and the module with the arguments that come before SOURCE and TARGET.
 
-    sha256: of the only source that it can be made from; None for any source.
+    sha256: If set, the source must have this SHA-256.
     """
 
     suffix: str

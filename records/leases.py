@@ -277,9 +277,9 @@ class WorkRepository(Repository[W]):
     def _allowed(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
         guards = super()._allowed(changes, lease_token)
         if "status" in changes:
-            guards.append(_has_status(self.statuses.before[self._require_status(changes["status"])]))
+            guards.append(has_status(self.statuses.before[self._require_status(changes["status"])]))
         if "progress" in changes and changes.get("status") != self.statuses.completed:
-            guards.append(_has_status(self.statuses.final, "NOT "))
+            guards.append(has_status(self.statuses.final, "NOT "))
         if lease_token is not None:
             guards.append(("lease_token = ?", (lease_token,)))
         elif LEASED & changes.keys():
@@ -320,7 +320,7 @@ class WorkRepository(Repository[W]):
 
 
 @cache
-def _has_status(statuses: tuple[str, ...], negation: str = "") -> Clause:
+def has_status(statuses: tuple[str, ...], negation: str = "") -> Clause:
     """The condition that the status is one of these constants; negation: "NOT " for the opposite."""
     return f"{negation}status IN ({', '.join(map(repr, statuses))})", ()
 

@@ -3,12 +3,18 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from errors import Invalid
-from models import Loop, Track
-from records.leases import WorkRepository
+from database.refusals import EXPECTED, rules_named
+from errors import Invalid, LedgerError, WrongStatus
+from models import LOOP_STATUSES, Loop, Track
+from records.leases import WorkRepository, has_status
 from records.repository import children_by_parent
 from records.rows import Row
 from records.tracks import TrackRepository
+from records.writes import Clause
+
+SEAM = {"candidate", "start", "end", "exact"}  # the fields that choose the seam
+# The statuses in which the seam may change. In any other, a worker uses it, or the analysis describes it.
+CHANGEABLE = (LOOP_STATUSES.pending, LOOP_STATUSES.failed, LOOP_STATUSES.cancelled)
 
 
 class LoopRepository(WorkRepository[Loop]):
@@ -17,9 +23,28 @@ class LoopRepository(WorkRepository[Loop]):
     model = Loop
 
     def create_row(self, fields: dict[str, Any]) -> tuple[Row, bool]:
-        """The same as in Repository. Raises Invalid also for a seam after the end of the track."""
-        self._require_end_in_track(fields)
+        """The same as in Repository. Raises Invalid also for a seam after the end of the track.
+
+        Does not check a repeated request for an existing loop.
+        """
+        with rules_named(self.model):
+            if fields.get("end") is not None and not self._exists(fields.get("loop_id")):
+                self._require_end_in_track(fields)
         return super().create_row(fields)
+
+    def update_row(
+        self,
+        record_id: str,
+        changes: dict[str, Any],
+        if_match: Sequence[int] | None = None,
+        lease_token: str | None = None,
+    ) -> Row | None:
+        """The same as in Repository. Raises Invalid also for a seam after the end of the track."""
+        with rules_named(self.model):
+            loop = self.get_by_id(record_id) if {"end", "track", "track_id"} & changes.keys() else None
+            if loop is not None:
+                self._require_end_in_track({**loop.__data__, **changes})
+        return super().update_row(record_id, changes, if_match, lease_token)
 
     def update(
         self, loop_id: str, if_match: Sequence[int] | None = None, lease_token: str | None = None, **changes: Any
@@ -38,16 +63,45 @@ class LoopRepository(WorkRepository[Loop]):
         """The loops of several tracks by track id, oldest first, in one statement."""
         return children_by_parent(Loop, "track", track_ids)
 
+    def _allowed(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
+        guards = super()._allowed(changes, lease_token)
+        return [*guards, has_status(CHANGEABLE)] if SEAM & changes.keys() else guards
+
+    def _refusal(self, record: Any, changes: dict[str, Any], lease_token: str | None) -> LedgerError:
+        refusal = super()._refusal(record, changes, lease_token)
+        if not isinstance(refusal, WrongStatus) or not SEAM & changes.keys() or record.status in CHANGEABLE:
+            return refusal
+        fields = ", ".join(sorted(SEAM & changes.keys()))
+        return WrongStatus(
+            f"loop {record.loop_id} is {record.status}: {fields} can only be changed while it is "
+            f"{', '.join(CHANGEABLE[:-1])} or {CHANGEABLE[-1]}"
+        )
+
+    def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
+        row = super()._row(fields)
+        return row | {name: _seconds(row, name) for name in ("start", "end") if name in row}
+
+    def _exists(self, loop_id: str | None) -> bool:
+        return loop_id is not None and self.get_value(str(loop_id), "loop_id") is not None
+
     def _require_end_in_track(self, fields: dict[str, Any]) -> None:
-        """Raise Invalid if a new loop ends after its track. A loop that exists is not new, although it is sent again.
+        """Raise Invalid if the seam ends after the track.
 
         The duration of the track may be unknown, or change later: then the looper refuses the seam.
         """
-        end, track = fields.get("end"), fields.get("track_id", fields.get("track"))
-        if end is None or track is None:
+        end, track = _seconds(fields, "end"), fields.get("track_id", fields.get("track"))
+        if track is None or end is None:
             return
-        track_id = track.track_id if isinstance(track, Track) else track
+        track_id = track.track_id if isinstance(track, Track) else str(track)
         seconds = TrackRepository(self.session).get_value(track_id, "duration")
-        is_new = "loop_id" not in fields or self.get_value(fields["loop_id"], "loop_id") is None
-        if seconds is not None and end > seconds and is_new:
+        if seconds is not None and end > seconds:
             raise Invalid(f"end must be at most {seconds:g}, the duration of the track in seconds", "end")
+
+
+def _seconds(fields: dict[str, Any], name: str) -> float | None:
+    """The value of a field as a number, also from text; None if there is none. Raises Invalid."""
+    value = fields.get(name)
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Invalid(f"{name} must be {EXPECTED[name]}", name) from None

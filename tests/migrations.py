@@ -37,7 +37,7 @@ def read(query: str, *values: Any) -> Sequence[Any]:
     return list(map(list, database.execute_sql(query.replace("?", database.param), values).fetchall()))
 
 
-def forget_the_seams() -> None:
+def drop_seam_columns() -> None:
     """Give the bound database the schema that it had before the migration 0003_seams, and keep its rows."""
     database.execute_sql("DELETE FROM schema_migration WHERE name = '0003_seams'")
     for name in ("loop_event" if is_postgresql() else "loop_updated", "loop_touched"):

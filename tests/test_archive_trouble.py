@@ -29,7 +29,7 @@ from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
 from tests.archives import age, everyone, execute, ids, make_job, storage_with, stored, values
 from tests.conftest import on_sqlite
-from tests.migrations import forget_the_seams
+from tests.migrations import drop_seam_columns
 from tests.test_archive_killed import kill_a_move
 from tests.test_commands import flask
 
@@ -145,7 +145,7 @@ def test_a_killed_move_is_finished_by_a_version_with_a_newer_schema(
     before = values()
     kill_a_move(path, ledger_part, "take_out", is_after=True)
     bind(archive_settings(ledger, path))
-    forget_the_seams()
+    drop_seam_columns()
     bind(ledger)
     assert not ids() and unarchive(path).moved == 3
     assert values() == before

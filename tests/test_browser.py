@@ -178,6 +178,7 @@ def make_loop(page: Page) -> None:
     page.get_by_label("Seconds").fill("8")
     page.get_by_label("Format").select_option("WAV")
     page.get_by_role("button", name="Make the loop").click()
+    expect(page.locator(".make-loop > summary")).to_be_focused()
     play = page.get_by_role("button", name="Play the 0:08 loop")
     play.click(timeout=60_000)
     wait_for(lambda: page.evaluate("document.querySelector('.loop audio').currentTime") > 0.2, 30)

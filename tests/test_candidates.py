@@ -121,13 +121,13 @@ def test_a_track_with_an_mp3_alone_has_previews(client: FlaskClient, storage: St
 
 
 @pytest.mark.parametrize("number", [0, 3, 99_999_999_999_999_999_999])
-def test_a_candidate_that_a_loop_has_not_is_not_there(client: FlaskClient, cut: Loop, number: int) -> None:
+def test_a_missing_candidate_is_404(client: FlaskClient, cut: Loop, number: int) -> None:
     refusal = problem(client.get(PLACE.format(number)), 404, "not_found")
     assert refusal["detail"] == f"This loop has no candidate {number}: it has 1, 2."
 
 
 @pytest.mark.parametrize("number", ["-1", "1.5", "best", "%31%20"])
-def test_a_number_that_is_none_is_no_address(client: FlaskClient, cut: Loop, number: str) -> None:
+def test_a_candidate_number_must_be_an_integer(client: FlaskClient, cut: Loop, number: str) -> None:
     problem(client.get(PLACE.format(number)), 404, "not_found")
 
 
@@ -158,9 +158,7 @@ def test_an_analysis_that_a_script_wrote_has_no_candidates_to_hear(
     assert refusal["detail"] == "The analysis of this loop has no candidates: make the loop again."
 
 
-def test_a_sound_that_was_uploaded_later_has_not_the_seams_of_the_old_one(
-    client: FlaskClient, storage: Storage, cut: Loop
-) -> None:
+def test_old_previews_are_refused_after_an_upload(client: FlaskClient, storage: Storage, cut: Loop) -> None:
     client.get(PLACE.format(1))
     assert client.put("/api/tracks/track-1/audio", data=wav_bytes(21)).status_code == 200
     refusal = problem(client.get(PLACE.format(1)), 409, "conflict")
@@ -168,9 +166,7 @@ def test_a_sound_that_was_uploaded_later_has_not_the_seams_of_the_old_one(
     assert client.get("/api/tracks/track-1/audio").status_code == 200 and not list(storage.root.glob(".parts/*"))
 
 
-def test_a_file_that_changes_in_its_place_has_not_the_seams_of_the_old_one(
-    client: FlaskClient, song: Path, cut: Loop
-) -> None:
+def test_old_previews_are_refused_after_the_file_has_changed(client: FlaskClient, song: Path, cut: Loop) -> None:
     client.get(PLACE.format(1))
     soundfile.write(song, -noise(20), RATE)
     problem(client.get(PLACE.format(1)), 409, "conflict")
@@ -199,13 +195,13 @@ def shown(client: FlaskClient, **analysis: Any) -> str:
 @pytest.mark.parametrize(("word", "sentence"), QUALITIES.items())
 def test_a_loop_says_how_well_it_loops(client: FlaskClient, cut: Loop, word: str, sentence: str) -> None:
     page = shown(client, quality=word, beat_error_ms=0.44)
-    assert f'<p class="verdict">{sentence}</p>' in page and "<span>0.4 ms off the beat</span>" in page
+    assert f'<p class="verdict">{sentence}</p>' in page and "<span>beat error 0.4 ms</span>" in page
     assert re.search(rf"<span>{word}( seam)?</span>", page)
 
 
 @pytest.mark.parametrize(("error", "words"), [(12.34, "12.3 ms"), (0.05, "0.1 ms"), (0.0, "under 0.1 ms")])
 def test_a_loop_says_how_far_its_seam_is_off_the_beat(client: FlaskClient, cut: Loop, error: float, words: str) -> None:
-    assert f"<span>{words} off the beat</span>" in shown(client, quality="good", beat_error_ms=error)
+    assert f"<span>beat error {words}</span>" in shown(client, quality="good", beat_error_ms=error)
 
 
 def test_the_document_has_the_words_of_the_page() -> None:
@@ -217,9 +213,48 @@ def test_a_loop_shows_its_candidates_and_which_it_has(client: FlaskClient, cut: 
     page = shown(client, **{**cut.analysis, "start": 5.0, "end": 15.0})
     [first, second] = re.findall(r'<li class="candidate">(.*?)</li>', page, re.S)
     assert "0:05.0–0:15.0</span><span>10.0 s</span><span>20 beats</span><span>good seam" in first
-    assert "In this loop" in first and "Make this loop" not in first and 'data-seconds="6.0"' in first
+    assert "<span>0:05.0–0:15.0</span><span>good seam</span>" in page.partition('class="candidate"')[0]
+    assert (
+        page.count("In this loop") == 1
+        and "In this loop" in first
+        and "Make this loop" not in first
+        and 'data-seconds="6.0"' in first
+    )
     assert "0:01.0–0:02.5</span><span>1.5 s</span><span>texture<" in second and 'name="candidate" value="2"' in second
     assert f'<audio controls preload="none" src="{PLACE.format(2)}"' in second and 'data-seconds="3.25"' in second
+
+
+def test_a_seam_that_is_no_candidate_is_shown_first(client: FlaskClient, cut: Loop) -> None:
+    page = shown(client, **{**cut.analysis, "start": 4.1, "end": 14.3, "beats": 21})
+    [own, *others] = re.findall(r'<li class="candidate">(.*?)</li>', page, re.S)
+    assert "0:04.1–0:14.3</span><span>10.2 s</span><span>21 beats</span><span>good seam" in own
+    assert "In this loop" in own and "<audio" not in own and "Make this loop" not in own
+    assert len(others) == 2 and all("Make this loop" in other for other in others) and page.count("In this loop") == 1
+
+
+def test_candidates_are_not_offered_after_new_sound_was_uploaded(client: FlaskClient, cut: Loop) -> None:
+    assert "Make this loop" in client.get("/jobs/job-1").text
+    client.put("/api/tracks/track-1/audio", data=wav_bytes(21))
+    page = client.get("/jobs/job-1").text
+    assert "The track was changed after this loop was made: make a new loop" in page
+    assert "Make this loop" not in page and "/candidates/" not in page
+
+
+def test_candidates_are_not_offered_if_the_sound_was_uploaded_while_the_loop_was_made(
+    client: FlaskClient, loop: Loop, song: Path
+) -> None:
+    analysis = {"candidates": CANDIDATES, "source_sha256": sha256(song)}
+    loops.claim("worker")
+    client.put("/api/tracks/track-1/audio", data=wav_bytes(21))
+    Loop.update(status="COMPLETED", analysis=analysis).execute()
+    assert "The track was changed after this loop was made" in client.get("/jobs/job-1").text
+
+
+@pytest.mark.parametrize("value", [1e300, -5, True, 10**400, "0.1"], ids=str)
+def test_numbers_that_cannot_be_true_are_not_shown(client: FlaskClient, cut: Loop, value: Any) -> None:
+    names = ("beat_error_ms", "tempo", "beats", "start", "end")
+    Loop.update(analysis=dict.fromkeys(names, value)).execute()
+    assert not re.search("beat error|bpm| beats|–0:", client.get("/jobs/job-1").text)
 
 
 def test_a_loop_that_is_being_made_again_shows_no_candidates(client: FlaskClient, cut: Loop) -> None:
@@ -241,13 +276,19 @@ def test_the_form_of_a_candidate_orders_its_loop(client: FlaskClient, cut: Loop)
     assert client.post("/tracks/track-1/loops", data=form).headers["Location"] == "/jobs/job-1#track-track-1"
     made = Loop.get(Loop.loop_id != "loop-1")
     assert (made.duration, made.format, made.fade_in_out, made.candidate) == (12.5, "WAV", True, 2)
-    for number in ("", "0", "6", "best"):
+    for number in ("", "0", "6", "9", "best"):
         refused = client.post("/tracks/track-1/loops", data={**form, "candidate": number})
-        assert refused.status_code == 422 and "valid integer" in refused.text
+        assert refused.status_code == 422 and "candidate must be an integer from 1 to 5" in refused.text
     assert Loop.select().count() == 2
 
 
-# --- workers
+# --- changes and workers
+
+
+def test_the_candidate_of_a_completed_loop_cannot_be_changed(client: FlaskClient, cut: Loop) -> None:
+    refusal = problem(client.patch("/api/loops/loop-1", json={"candidate": 2}), 409, "wrong_status")
+    assert "candidate can only be changed while it is PENDING, FAILED or CANCELLED" in refusal["detail"]
+    assert client.get("/api/loops/loop-1").json["candidate"] is None  # type: ignore[index]
 
 
 def test_a_worker_on_another_machine_gets_the_seam_that_was_ordered(client: FlaskClient, track: Any) -> None:

@@ -45,15 +45,19 @@ def test_the_seam_of_a_candidate_is_heard_and_becomes_a_loop(looped: Server, win
     seen = window()
     others = listed(seen.page, looped)
     assert others.count() >= 1 and violations(seen.page) == []
-    wanted: Any = looped.call("GET", "/api/loops/first")[1]["analysis"]["candidates"][1]
-    before, after = min(3, wanted["end"]), min(3, wanted["end"] - wanted["start"] - wanted["crossfade"])
+    expected: Any = looped.call("GET", "/api/loops/first")[1]["analysis"]["candidates"][1]
+    before, after = min(3, expected["end"]), min(3, expected["end"] - expected["start"] - expected["crossfade"])
     assert hear(seen.page, others.first) == pytest.approx(before + after, abs=0.01)
-    others.first.get_by_role("button", name="Make this loop").click()
+    button = others.first.get_by_role("button", name="Make this loop")
+    button.click()
+    expect(seen.page.locator("#announcer")).to_have_text("The loop is in the queue")
     made = seen.page.locator(".loop:not(#loop-first)")
+    expect(made).to_have_count(1)
+    expect(button).to_be_focused()
     expect(made).to_have_attribute("data-status", "COMPLETED", timeout=60_000)
     [loop] = [item for item in looped.call("GET", "/api/loops")[1]["items"] if item["loop_id"] != "first"]
     assert (loop["candidate"], loop["duration"], loop["format"], loop["fade_in_out"]) == (2, 20, "WAV", False)
-    assert (loop["analysis"]["start"], loop["analysis"]["end"]) == (wanted["start"], wanted["end"])
+    assert (loop["analysis"]["start"], loop["analysis"]["end"]) == (expected["start"], expected["end"])
     seen.check(looped)
 
 

@@ -87,6 +87,8 @@ def tame(case: Case[Any]) -> None:
     if "wait" in body_of(case):
         case.body["wait"] = 0
     case.body = with_one_seam(case.body)
+    if body_of(case).get("duration") is not None:
+        case.body["duration"] = max(1, case.body["duration"])  # a track with room for that seam
     case.query.pop("cursor", None)
     if case.method == "PATCH":
         case.headers.pop("If-Match", None)

@@ -103,8 +103,8 @@ def test_a_loop_is_cut_at_the_candidate_that_was_ordered(studio: Settings) -> No
 
 
 def test_a_loop_is_cut_near_or_exactly_at_the_times_that_were_ordered(studio: Settings) -> None:
-    wanted = {"start": 4.1, "end": 14.3}
-    near, exact = make(studio, **wanted).analysis, make(studio, **wanted, exact=True).analysis
+    order = {"start": 4.1, "end": 14.3}
+    near, exact = make(studio, **order).analysis, make(studio, **order, exact=True).analysis
     assert [exact["start"], exact["end"]] == pytest.approx([4.1, 14.3], abs=1 / 44100)
     assert abs(near["end"] - near["start"] - 10.2) > 0.001 and near["score"] >= exact["score"]
     late = make(studio, start=10.0, end=25.0)
@@ -254,8 +254,8 @@ def test_a_song_becomes_loops_over_rest_with_one_command_started(server: Callabl
     wait_for(lambda: running.call("GET", "/api/jobs/s")[1]["status"] == "completed", 60)
     [track] = running.call("GET", "/api/jobs/s/tracks")[1]["items"]
     for kind, seconds in (("WAV", 60), ("MP3", 120)):
-        wanted = {"loop_id": kind, "duration": seconds, "format": kind}
-        assert running.call("POST", track["urls"]["loops"], wanted)[0] == 201
+        order = {"loop_id": kind, "duration": seconds, "format": kind}
+        assert running.call("POST", track["urls"]["loops"], order)[0] == 201
     for kind, seconds in (("WAV", 60), ("MP3", 120)):
         loop = wait_for(lambda kind=kind: completed(running, kind), 60)
         status, half = running.call("GET", loop["result_url"], Range="bytes=0-99999")

@@ -99,7 +99,7 @@ def test_records_are_added_with_the_fields_of_rest(client: FlaskClient) -> None:
     assert (loop["duration"], loop["fade_in_out"], loop["format"]) == (9.0, True, "MP3")
 
 
-def test_a_loop_is_added_with_the_seam_it_wants(client: FlaskClient, track: Track) -> None:
+def test_a_loop_is_added_with_the_seam_to_use(client: FlaskClient, track: Track) -> None:
     order = ["--track-id", "track-1", "--duration", "9", "--json"]
     [candidate] = lines(run(loops, "add", *order, "--candidate", "2"))
     [chosen] = lines(run(loops, "add", *order, "--start", "2.5", "--end", "8", "--exact"))

@@ -38,7 +38,7 @@ class Candidate(BaseModel):
 
 
 def candidates_of(loop: Loop) -> dict[int, Candidate]:
-    """The candidates of a loop by their number from 1, the best first. Without those that are no seams."""
+    """The candidates of a loop by their number from 1, the best first. Invalid candidates are left out."""
     listed = loop.analysis.get("candidates")
     read = [_candidate(value) for value in listed] if isinstance(listed, list) else []
     return {number: candidate for number, candidate in enumerate(read, 1) if candidate is not None}
@@ -64,7 +64,7 @@ def preview_of(loop: Loop, number: int) -> Recipe:
 
 
 def _candidate(value: object) -> Candidate | None:
-    """The candidate; None for a value that is none."""
+    """The candidate. None if the value is not a valid candidate."""
     try:
         return Candidate.model_validate(value)
     except ValidationError:

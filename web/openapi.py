@@ -29,7 +29,7 @@ DESCRIPTIONS = {
     403: "The host or origin is not trusted",
     404: "There is no such record",
     408: "The request arrived too slowly",
-    409: "The id is taken, the status does not allow this, or the sound is not the one the loop was cut from",
+    409: "The id is taken, the status does not allow this, or the sound of the track was replaced",
     411: "The body came without a Content-Length",
     412: "The record changed since it was read",
     413: "The body is too large",

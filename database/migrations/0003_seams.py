@@ -1,4 +1,4 @@
-"""Loops can name the seam they want: a candidate of the looper, or a start and an end in the track."""
+"""Adds the choice of a seam to loops: candidate, or start and end. Old loops use the best seam."""
 
 from peewee import Database
 
@@ -11,7 +11,7 @@ ROUNDING = 0.001  # seconds; 60.1 - 0.1 may be a little more than 60
 
 
 def up(migrator: object, db: Database) -> None:
-    """Add the columns. Loops that exist name no seam: they have the best one."""
+    """Add the columns. In old loops, candidate, start and end are NULL: they use the best seam."""
     dialect = dialect_of(db)
     length = f'"end" - start BETWEEN {SHORTEST - ROUNDING} AND duration + {ROUNDING}'
     for definition in (

@@ -50,9 +50,9 @@ class Analysis:
 
     def record(self) -> dict[str, Any]:
         """The seam as a JSON object, with its candidates."""
-        return describe(self.context, self.seam) | {
-            "candidates": [describe(self.context, seam) for seam in self.candidates]
-        }
+        listed = {seam: describe(self.context, seam) for seam in self.candidates}
+        own = listed[self.seam] if self.seam in listed else describe(self.context, self.seam)
+        return own | {"candidates": list(listed.values())}
 
 
 def analyse(pcm: Pcm, duration: float, choice: Choice, report: Report) -> Analysis:
@@ -103,6 +103,7 @@ def describe(context: SeamContext, seam: Seam) -> dict[str, Any]:
     rate, beat = context.pcm.rate, context.pulse
     count = beat.nearest(seam.end / rate) - beat.nearest(seam.start / rate) if beat.rhythmic else None
     tempo = beat.tempo_of(seam.start / rate, seam.end / rate)
+    error = beat_error(context, seam)
     return {
         "start": seam.start / rate,
         "end": seam.end / rate,
@@ -110,6 +111,6 @@ def describe(context: SeamContext, seam: Seam) -> dict[str, Any]:
         "tempo": round(tempo, 2) if tempo and count else None,
         "beats": count,
         "score": seam.score,
-        "quality": quality(context, seam),
-        "beat_error_ms": beat_error(context, seam),
+        "quality": quality(context, seam, error),
+        "beat_error_ms": error,
     }

@@ -1,9 +1,9 @@
 """Writes the sound around a seam: python -m studio.looper.preview SOURCE TARGET --start S --end S --crossfade S.
 
-The WAV has up to three seconds of the source before the cut, the crossfade, and up to three seconds after the cut, as
-a loop with this seam has them. It is a process of its own, like the looper. It decodes the source only up to the last
-frame that it needs. For a source that cannot be decoded or ends too early, the exit code is 3, and standard error has
-the reason.
+The WAV has up to three seconds of the source before the cut, the crossfade, and up to three seconds after the cut,
+exactly as in a loop with this seam. It is a process of its own, like the looper. It decodes the source only up to the
+last frame that it needs. For a source that cannot be decoded or ends too early, the exit code is 3, and standard error
+has the reason.
 """
 
 import argparse
@@ -45,11 +45,11 @@ def around_seam(source: Source, start: float, end: float, crossfade: float) -> A
     cut, again, mixed = (round(seconds * source.rate) for seconds in (end, start, crossfade))
     around = round(AROUND * source.rate)
     after = min(again + around, cut - mixed)  # at most up to the next seam
-    leaving, coming = read(source, [(max(0, cut - around), cut), (again - mixed, max(again, after))])
+    leaving, entering = read(source, [(max(0, cut - around), cut), (again - mixed, max(again, after))])
     if len(leaving) < min(around, cut):
         raise Unusable(f"{source.name} ends before the seam at {end:g} seconds")
-    joint = crossfaded(leaving[len(leaving) - mixed :], coming[:mixed], source.rate)
-    return np.concatenate([leaving[: len(leaving) - mixed], joint, coming[mixed:]])
+    joint = crossfaded(leaving[len(leaving) - mixed :], entering[:mixed], source.rate)
+    return np.concatenate([leaving[: len(leaving) - mixed], joint, entering[mixed:]])
 
 
 def read(source: Source, stretches: list[tuple[int, int]]) -> list[Audio]:

@@ -29,14 +29,13 @@ class SeamContext:
     usual_cost: float
 
 
-def quality(context: SeamContext, seam: Seam) -> str:
+def quality(context: SeamContext, seam: Seam, error: float | None) -> str:
     """good, fair or poor for music with beats; good, texture or no beat for other sound."""
     if not context.pulse.rhythmic:
         return even_quality(context, seam)
     if seam.score < FAIR:
         return "poor"
-    is_on_beat = (beat_error(context, seam) or 0.0) <= GOOD_BEAT
-    return "good" if seam.score >= GOOD and is_on_beat and not has_gap(context, seam) else "fair"
+    return "good" if seam.score >= GOOD and (error or 0.0) <= GOOD_BEAT and not has_gap(context, seam) else "fair"
 
 
 def even_quality(context: SeamContext, seam: Seam) -> str:

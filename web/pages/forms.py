@@ -125,7 +125,11 @@ def loop_of(form: dict[str, str]) -> dict[str, Any]:
     """The REST body for the form of a loop. Raises Invalid."""
     fade, number = form.get("fade_in_out") == "true", form.get("candidate")
     body = {"duration": _number(form, "duration"), "fade_in_out": fade, "format": form.get("format", "")}
-    return body if number is None else {**body, "candidate": int(number) if number in CANDIDATES else number}
+    if number is None:
+        return body
+    if number not in CANDIDATES:
+        raise Invalid("candidate must be an integer from 1 to 5", "candidate")
+    return {**body, "candidate": int(number)}
 
 
 def _number(form: dict[str, str], name: str) -> float:

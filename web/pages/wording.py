@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track, utc_now
-from web.candidates import AROUND, Candidate, playable
+from web.candidates import AROUND, playable
 from web.current import services
 
 LABELS = {
@@ -23,14 +23,15 @@ LABELS = {
 TONES = {"pending": "waiting", "completed": "completed", "failed": "failed", "cancelled": "cancelled"}
 UNITS = (("year", 31_557_600), ("month", 2_629_800), ("week", 604_800), ("day", 86_400), ("hour", 3600), ("minute", 60))
 LAST = {"day": "yesterday", "week": "last week", "month": "last month", "year": "last year"}
-# How well a loop loops: the words of the looper.
+# The quality of a seam: the words of the looper.
 QUALITIES = {
     "good": "The seam cannot be heard.",
     "fair": "The seam can be heard if you listen for it.",
-    "poor": "The seam can be heard: the music does not repeat.",
+    "poor": "The seam can be heard: the music before and after it is different.",
     "texture": "Sound without beats that changes little: the seam is a long crossfade.",
     "no beat": "Music without beats that does not repeat: the seam is a crossfade that can be heard.",
 }
+MOST_SECONDS, MOST_BPM, MOST_MILLISECONDS = 1_000_000, 1000, 1000  # larger values are wrong
 SHORT = 300  # characters of a prompt in a list, which shows two lines of it
 
 
@@ -146,13 +147,22 @@ def _text(value: Any) -> str:
 
 
 def findings(loop: Loop) -> list[str]:
-    """The results of the looper: quality of the seam, tempo, beats and beat error; [] before the loop is made."""
+    """The results of the looper: place and quality of the seam, tempo, beats, beat error; [] before the loop is made.
+
+    A script may have written any values; those that cannot be true are left out.
+    """
     analysis: dict[str, Any] = loop.analysis
-    quality, tempo, beats, error = (analysis.get(name) for name in ("quality", "tempo", "beats", "beat_error_ms"))
-    words = [quality_word(quality)] if isinstance(quality, str) else []
-    words += [f"{tempo:.0f} bpm"] if isinstance(tempo, int | float) and tempo else []
-    words += [f"{beats} beats"] if isinstance(beats, int) and beats else []
-    return words + ([f"{_milliseconds(error)} off the beat"] if isinstance(error, int | float) else [])
+    start, end, tempo, error = (_number(analysis.get(name)) for name in ("start", "end", "tempo", "beat_error_ms"))
+    words = [_place(start, end)] if start is not None and end is not None else []
+    words += _quality(analysis.get("quality"))
+    words += [f"{tempo:.0f} bpm"] if tempo and tempo < MOST_BPM else []
+    words += _beats(analysis.get("beats"))
+    return words + ([f"beat error {_milliseconds(error)}"] if error is not None and error <= MOST_MILLISECONDS else [])
+
+
+def _number(value: Any) -> float | None:
+    """The value if it is a number from 0 to a million; else None."""
+    return value if type(value) in (int, float) and 0 <= value <= MOST_SECONDS else None
 
 
 def _milliseconds(number: float) -> str:
@@ -160,36 +170,65 @@ def _milliseconds(number: float) -> str:
     return f"{number:.1f} ms" if number >= 0.05 else "under 0.1 ms"
 
 
-def quality_word(quality: str) -> str:
+def _beats(value: Any) -> list[str]:
+    beats = _number(value)
+    return [f"{beats:.0f} beats"] if beats else []
+
+
+def _quality(value: Any) -> list[str]:
     """The word of the looper for people: 'good seam', 'texture'."""
-    return f"{quality} seam" if quality in ("good", "fair", "poor") else brief(quality, 20)
+    if not value or not isinstance(value, str):
+        return []
+    return [f"{value} seam" if value in ("good", "fair", "poor") else brief(value, 20)]
 
 
 def verdict(loop: Loop) -> str | None:
-    """A sentence that says how well a completed loop loops; None if its analysis has no word that is known."""
+    """A sentence that shows the quality of the seam of a completed loop; None if its analysis has no word for it."""
     quality = loop.analysis.get("quality")
     return QUALITIES.get(quality) if loop.status == LOOP_STATUSES.completed and isinstance(quality, str) else None
 
 
 def seams(loop: Loop) -> list[dict[str, Any]]:
-    """The candidates of a loop that can be heard, the best first: number, place, facts, seconds, and is_own."""
-    own = (loop.analysis.get("start"), loop.analysis.get("end"))
-    return [
+    """The candidates of a loop that can be heard, the best first: number, place, facts, seconds, and is_in_loop.
+
+    If the loop has another seam, because it was made with start and end, that is the first one, with number None.
+    """
+    own = (_number(loop.analysis.get("start")), _number(loop.analysis.get("end")))
+    listed = [
         {
             "number": number,
-            "place": f"{_tenths(seam.start)}–{_tenths(seam.end)}",
-            "facts": _facts(seam),
+            "place": _place(seam.start, seam.end),
+            "facts": _facts(seam.end - seam.start, seam.beats, seam.quality),
             "seconds": min(AROUND, seam.end) + max(seam.crossfade, min(AROUND, seam.end - seam.start - seam.crossfade)),
-            "is_own": (seam.start, seam.end) == own,
+            "is_in_loop": (seam.start, seam.end) == own,
         }
         for number, seam in playable(loop).items()
     ]
+    has_own = any(seam["is_in_loop"] for seam in listed)
+    return listed if not listed or has_own or None in own else [_own_seam(loop.analysis), *listed]
 
 
-def _facts(seam: Candidate) -> list[str]:
+def _own_seam(analysis: dict[str, Any]) -> dict[str, Any]:
+    """The seam of a loop that is not among its candidates. It has no number, and no preview."""
+    start, end = analysis["start"], analysis["end"]
+    facts = _facts(end - start, analysis.get("beats"), analysis.get("quality"))
+    return {"number": None, "place": _place(start, end), "facts": facts, "is_in_loop": True}
+
+
+def is_outdated(loop: Loop, track: Track) -> bool:
+    """True if the track was changed after the work on the loop began. Its sound may have been replaced then."""
+    made: datetime = loop.started_at or loop.finished_at or loop.created_at
+    return bool(track.updated_at > made)
+
+
+def _facts(seconds: float, beats: Any, quality: Any) -> list[str]:
     """The length of one round, its beats, and the word."""
-    beats = [f"{seam.beats} beats"] if seam.beats else []
-    return [f"{seam.end - seam.start:.1f} s", *beats, *([quality_word(seam.quality)] if seam.quality else [])]
+    return [f"{seconds:.1f} s", *_beats(beats), *_quality(quality)]
+
+
+def _place(start: float, end: float) -> str:
+    """A seam by its times in the track, as 0:12.5–0:31.2."""
+    return f"{_tenths(start)}–{_tenths(end)}"
 
 
 def _tenths(seconds: float) -> str:
@@ -206,7 +245,7 @@ def version(record: Any) -> str:
 FILTERS = {
     function.__name__: function
     for function in (
-        ago, brief, clock, details, exact, findings, has_prompt, heading, is_final, iso, label, line_count,
+        ago, brief, clock, details, exact, findings, has_prompt, heading, is_final, is_outdated, iso, label, line_count,
         metadata_text, seams, tags, title, tone, took, verdict, version, waits_for,
     )
 }  # fmt: skip

@@ -20,7 +20,8 @@ from web.schemas.types import (
     Priority,
     Progress,
     Prompt,
-    SeamSeconds,
+    SeamEnd,
+    SeamStart,
     Text,
     TrackSeconds,
     Word,
@@ -97,8 +98,8 @@ class LoopFields(Body):
     fade_in_out: Flag | MISSING = MISSING
     format: Format | MISSING = MISSING
     candidate: Candidate | None | MISSING = MISSING
-    start: SeamSeconds | None | MISSING = MISSING
-    end: SeamSeconds | None | MISSING = MISSING
+    start: SeamStart | None | MISSING = MISSING
+    end: SeamEnd | None | MISSING = MISSING
     exact: Exact | MISSING = MISSING
     status: LoopStatus | MISSING = MISSING
     progress: Progress | MISSING = MISSING

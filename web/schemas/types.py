@@ -56,11 +56,18 @@ MaxAttempts = Annotated[int, Field(ge=1, le=100), BeforeValidator(_integral)]
 TrackSeconds = Annotated[float, Field(gt=0, le=1_000_000, description="seconds")]
 LoopSeconds = Annotated[float, Field(ge=1, le=21_600, description="requested seconds, up to six hours")]
 Candidate = Annotated[
-    int, Field(ge=1, le=5, description="the seam: 1 is the best; not with start and end"), BeforeValidator(_integral)
+    int,
+    Field(ge=1, le=5, description="number of the seam, 1 (best) to 5; not together with start and end"),
+    BeforeValidator(_integral),
 ]
-SeamSeconds = Annotated[float, Field(ge=0, le=1_000_000, description="seconds in the track; never start without end")]
+SeamStart = Annotated[
+    float, Field(ge=0, le=1_000_000, description="seconds in the track where the loop starts; needs end")
+]
+SeamEnd = Annotated[
+    float, Field(ge=0, le=1_000_000, description="seconds in the track where the loop ends; needs start")
+]
 Flag = Annotated[bool, BeforeValidator(_zero_or_one), WithJsonSchema({"enum": [True, False, 0, 1]})]
-Exact = Annotated[Flag, WithJsonSchema({"enum": [True, False, 0, 1], "description": "not the nearest good seam"})]
+Exact = Annotated[Flag, WithJsonSchema({"enum": [True, False, 0, 1], "description": "cut exactly at start and end"})]
 Format = Literal["MP3", "WAV"]
 Integer = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 JsonValue = TypeAliasType("JsonValue", "str | Integer | float | bool | None | list[JsonValue] | dict[str, JsonValue]")

@@ -30,7 +30,7 @@ async function done(form, record) {
   const { api, method, body } = form.dataset;
   const isNewJob = body === "job";
   closeDialog(form);
-  form.closest("details")?.removeAttribute("open");
+  closeLoopForm(form.closest("details.make-loop"));
   if (method === "DELETE") announce("Deleted");
   if (isNewJob && !document.getElementById("jobs")) location.assign(`/jobs/${record.job_id}`);
   else if (method === "DELETE" && (!page || location.pathname === api.replace("/api", ""))) location.assign("/");
@@ -40,4 +40,12 @@ async function done(form, record) {
     announce("The job is in the queue");
     point(record.job_id);
   }
+  if (body === "loop") announce("The loop is in the queue");
+}
+
+/** Close the form for a loop. Its button had the focus and is hidden now, so the summary gets the focus. */
+function closeLoopForm(details) {
+  if (!details) return;
+  details.removeAttribute("open");
+  details.querySelector("summary").focus();
 }
