@@ -99,6 +99,17 @@ def test_a_seam_after_the_end_of_the_sound_says_so(tmp_path: Path) -> None:
     assert made.returncode == 3 and made.stderr == "song.wav ends before the seam at 9 seconds\n"
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "crossfade"), [(5.0, 15.0, 3.01), (1.0, 9.0, 2.0), (5.0, 6.0, 2.0), (5.0, 9.0, -1.0)]
+)
+def test_a_preview_refuses_a_crossfade_without_room_or_of_more_than_three_seconds(
+    tmp_path: Path, start: float, end: float, crossfade: float
+) -> None:
+    (tmp_path / "song.wav").write_bytes(wav_bytes(20))
+    made = made_by_process(tmp_path / "song.wav", tmp_path / "seam.wav", start, end, crossfade)
+    assert made.returncode == 3 and made.stderr.startswith(f"a crossfade of {crossfade:g} seconds has no room")
+
+
 @pytest.mark.parametrize(("number", "seconds"), [(1, 6.0), (2, 3.25)])
 def test_the_sound_around_a_seam_is_made_once_and_kept(
     client: FlaskClient, storage: Storage, cut: Loop, number: int, seconds: float
@@ -144,6 +155,7 @@ def test_a_loop_that_is_not_completed_has_no_candidates(client: FlaskClient, loo
         {"candidates": {"1": CANDIDATES[0]}},
         {"candidates": [3, None, {}, {"start": "1", "end": 2, "crossfade": 0}]},
         {"candidates": [{"start": 1, "end": 2, "crossfade": 1.5}, {"start": 3, "end": 2, "crossfade": 0}]},
+        {"candidates": [{"start": 3600, "end": 7200, "crossfade": 3600}, {"start": 5, "end": 15, "crossfade": 3.01}]},
         {"candidates": [{"start": -1, "end": 2, "crossfade": 0}, {"start": 1e9, "end": 2e9, "crossfade": 0}]},
         {"source_sha256": None},
         {"source_sha256": "../../x"},
@@ -156,6 +168,12 @@ def test_an_analysis_that_a_script_wrote_has_no_candidates_to_hear(
     loops.update("loop-1", analysis={**cut.analysis, **change})
     refusal = problem(client.get(PLACE.format(1)), 404, "not_found")
     assert refusal["detail"] == "The analysis of this loop has no candidates: make the loop again."
+
+
+def test_a_loop_has_at_most_five_candidates(client: FlaskClient, cut: Loop) -> None:
+    loops.update("loop-1", analysis={**cut.analysis, "candidates": CANDIDATES * 50})
+    assert problem(client.get(PLACE.format(6)), 404, "not_found")["detail"].endswith("it has 1, 2, 3, 4, 5.")
+    assert client.get("/jobs/job-1").text.count('<li class="candidate">') == 5
 
 
 def test_a_sound_that_was_uploaded_later_has_not_the_seams_of_the_old_one(

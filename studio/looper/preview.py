@@ -16,7 +16,7 @@ from files.sound import UNUSABLE, Sink, Source, Unusable, become_subprocess
 from studio.looper.pcm import BLOCK, FULL_SCALE, Audio
 from studio.looper.seams import crossfaded
 
-AROUND = 3.0  # seconds before and after the cut
+AROUND = 3.0  # seconds before and after the cut; the longest crossfade
 
 
 def main() -> None:
@@ -40,8 +40,11 @@ def main() -> None:
 def around_seam(source: Source, start: float, end: float, crossfade: float) -> Audio:
     """The sound before the cut, the crossfade and the sound after it, (frames, channels).
 
-    start, end, crossfade: seconds, as in the analysis of a loop. Raises Unusable if the source ends before the cut.
+    start, end, crossfade: seconds, as in the analysis of a loop. Raises Unusable if the source ends before the cut,
+    and if the crossfade is longer than AROUND or than the sound before the start or from start to end.
     """
+    if not 0 <= crossfade <= min(AROUND, start, end - start):  # a longer one would need memory without a limit
+        raise Unusable(f"a crossfade of {crossfade:g} seconds has no room at the seam, or is longer than {AROUND:g} s")
     cut, again, mixed = (round(seconds * source.rate) for seconds in (end, start, crossfade))
     around = round(AROUND * source.rate)
     after = min(again + around, cut - mixed)  # at most up to the next seam
