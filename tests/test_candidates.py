@@ -22,6 +22,7 @@ from studio.looper.arrangement import play
 from studio.looper.pcm import decode
 from studio.looper.seams import Seam
 from studio.loops import LoopAttempt
+from studio.worker import LoopWorker
 from tests.answers import problem
 from tests.conftest import ROOT
 from tests.sounds import RATE, noise, wav_bytes
@@ -273,6 +274,23 @@ def test_a_worker_on_another_machine_gets_the_seam_that_was_ordered(client: Flas
     claimed = client.post("/api/loops/claim", json={"worker": "elsewhere"}).json
     for loop in (ordered, claimed):
         assert loop is not None and {name: loop[name] for name in ("candidate", *SEAM)} == {"candidate": None, **SEAM}
+
+
+def test_a_loop_whose_source_disappears_before_it_is_cut_says_what_to_do(
+    ledger: Any, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = Storage.find
+
+    def removed_after(storage: Storage, name: str | None) -> Path | None:
+        path = find(storage, name)
+        song.unlink(missing_ok=True)
+        return path
+
+    monkeypatch.setattr(Storage, "find", removed_after)
+    loops.create(loop_id="loop-2", track_id="track-1", duration=9)
+    assert LoopWorker(ledger).tick(0)
+    failed = loops.get_by_id("loop-2")
+    assert failed is not None and failed.status == "FAILED" and "upload one and retry" in failed.error
 
 
 def test_the_worker_gives_the_looper_the_seam_that_was_ordered(ledger: Any, track: Any) -> None:
