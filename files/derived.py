@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from database import give_back_connection
 from errors import Busy, Conflict, NotFound, Undecodable
+from files.cache import SEAM
 from files.publishing import publish_file
 from files.refusals import refusal, storage_errors
 from files.storage import Storage, is_file, sha256
@@ -52,7 +53,7 @@ def seam_preview(start: float, end: float, crossfade: float, sha256: str) -> Rec
     """A WAV with the sound around a seam; start, end and crossfade are seconds in the source with this SHA-256."""
     seconds = {"start": start, "end": end, "crossfade": crossfade}
     options = [f"--{name}={value!r}" for name, value in seconds.items()]
-    suffix = "-".join(["seam", *(f"{value:.6f}" for value in seconds.values()), sha256[:8]])
+    suffix = "-".join([SEAM, *(f"{value:.6f}" for value in seconds.values()), sha256[:8]])
     return Recipe(f"{suffix}.wav", ("studio.looper.preview", *options), sha256)
 
 

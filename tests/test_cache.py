@@ -1,16 +1,19 @@
 """The cache of derived files: what happens when files cannot be removed, made or read."""
 
 import logging
+import os
 import shutil
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from errors import Busy, NotFound, StorageFull, Undecodable
 from files import cache
-from files.derived import MP3, BeingMade, Derivatives
+from files.derived import MP3, BeingMade, Derivatives, seam_preview
+from files.publishing import publish_file
 from files.storage import Storage
 from settings import Settings
 from tests.sounds import wav_bytes
@@ -45,6 +48,18 @@ def test_a_derived_file_that_cannot_be_removed_stays_and_the_log_says_why(
         patched.setattr(Path, "unlink", refuse)
         cache.forget(storage.root, storage.root / "song.wav")
     assert kept.exists() and "a derived file stays" in caplog.text
+
+
+def test_previews_of_seams_older_than_a_day_are_removed(storage: Storage) -> None:
+    suffixes = ["mp3", "json", *(seam_preview(start, 9.0, 0.03, "a" * 64).suffix for start in (1.0, 2.0))]
+    files = [storage.derived(storage.root / "song.wav", suffix) for suffix in suffixes]
+    for file in files:
+        (part := storage.part()).write_text("derived")
+        publish_file(part, file)
+        age = 24 * 3600 + (60 if file is not files[3] else -60)
+        os.utime(file, (time.time() - age,) * 2)
+    cache.sweep(storage.root)
+    assert [file.exists() for file in files] == [True, True, False, True]
 
 
 def test_nothing_is_derived_from_a_file_that_is_gone(derivatives: Derivatives, storage: Storage) -> None:
