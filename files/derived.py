@@ -14,10 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from errno import ENOSPC
 from pathlib import Path
+from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV
 from typing import Any, Literal, TypeVar
 
 from database import give_back_connection
-from errors import Busy, Conflict, NotFound, Undecodable
+from errors import Busy, Conflict, LedgerError, NotFound, Undecodable
 from files.cache import SEAM
 from files.publishing import publish_file
 from files.refusals import refusal, storage_errors
@@ -30,6 +31,7 @@ AT_ONCE = 2
 LONGEST_SECONDS = 3600.0
 TICK_SECONDS = 0.2
 UNUSABLE = 3  # the exit code of a subprocess for a file that is not sound
+CRASHES = {-number for number in (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV)}  # exit codes: the file crashes its decoder
 SOUND = "files.sound"
 
 
@@ -77,8 +79,8 @@ class Derivatives:
     def get(self, source: Path, recipe: Recipe) -> Path:
         """The path of the derived file. Raises NotFound, and BeingMade if the file is not cached.
 
-        The future of BeingMade has the path, or one of the errors Undecodable, NotFound, Conflict, StorageFull,
-        StorageUnusable. Conflict: the source is not the one that the recipe is for.
+        The future of BeingMade has the path, or one of the errors Undecodable, NotFound, Conflict, Busy,
+        StorageFull, StorageUnusable. Conflict: the source is not the one that the recipe is for.
         """
         try:
             target = self.storage.derived(source, recipe.suffix)
@@ -154,12 +156,11 @@ class Derivatives:
                 process.kill()
         if process.returncode == 0:
             return output
+        if process.returncode != UNUSABLE:
+            log.warning("%s %s ended with code %s: %s", module, arguments[0], process.returncode, error)
         if self.storage.is_full():
             raise refusal(OSError(ENOSPC, "no space left"))
-        if process.returncode == UNUSABLE:
-            raise Undecodable(error.strip().rpartition("\n")[2])
-        log.warning("%s %s ended with code %s: %s", module, arguments[0], process.returncode, error)
-        raise Undecodable("The file cannot be decoded: it is not sound, or too large to work with.")
+        raise _failure(process.returncode, error)
 
     def _communicate(self, process: subprocess.Popen[str]) -> tuple[str, str]:
         deadline = time.monotonic() + LONGEST_SECONDS
@@ -167,6 +168,17 @@ class Derivatives:
             with suppress(subprocess.TimeoutExpired):
                 return process.communicate(timeout=TICK_SECONDS)
         raise Busy("The service is stopping, or the file takes longer than an hour: ask again in a moment.")
+
+
+def _failure(code: int, error: str) -> LedgerError:
+    """The error for a subprocess that ended with this code, after it wrote this to standard error."""
+    if code == UNUSABLE:
+        return Undecodable(error.strip().rpartition("\n")[2])
+    if code < 0 and code not in CRASHES:
+        return Busy(
+            "The process that decodes the file was killed, maybe for want of memory: send this again in a moment."
+        )
+    return Undecodable("The file cannot be decoded: it is not sound, or too large to work with.")
 
 
 def _require_source(source: Path, recipe: Recipe) -> None:

@@ -98,6 +98,20 @@ def test_a_decoder_that_crashes_is_a_file_that_cannot_be_decoded(
     assert "probe ended with code 1" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("signal", "error", "words"),
+    [("KILL", Busy, "was killed"), ("TERM", Busy, "was killed"), ("SEGV", Undecodable, "cannot be decoded")],
+)
+def test_a_decoder_that_is_killed_is_no_fault_of_the_file_but_one_that_crashes_is(
+    derivatives: Derivatives, storage: Storage, monkeypatch: pytest.MonkeyPatch, signal: str, error: type, words: str
+) -> None:
+    (storage.root / "decoder").write_text(f"#!/bin/sh\nkill -{signal} $$\n")
+    (storage.root / "decoder").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(storage.root / "decoder"))
+    with pytest.raises(error, match=words):
+        derivatives.probe(storage.root / "song.wav")
+
+
 def test_a_decoder_that_finds_the_disk_full_says_so(
     derivatives: Derivatives, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

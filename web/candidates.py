@@ -39,7 +39,7 @@ class Candidate(BaseModel):
 
 
 def candidates_of(loop: Loop) -> dict[int, Candidate]:
-    """The candidates of a loop by their number from 1, the best first; without those that are no seams."""
+    """The candidates of a loop by their number from 1, the best first. Without those that are no seams."""
     listed = loop.analysis.get("candidates")
     read = [_candidate(value) for value in listed[:CANDIDATES]] if isinstance(listed, list) else []
     return {number: candidate for number, candidate in enumerate(read, 1) if candidate is not None}
