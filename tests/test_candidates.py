@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 from flask.testing import FlaskClient
@@ -18,6 +19,7 @@ from files.sound import Source
 from files.storage import Storage, sha256
 from models import Loop
 from repos import LoopRepository, TrackRepository
+from studio.looper import preview
 from studio.looper.arrangement import play
 from studio.looper.pcm import decode
 from studio.looper.seams import Seam
@@ -98,6 +100,29 @@ def test_a_seam_after_the_end_of_the_sound_says_so(tmp_path: Path) -> None:
     (tmp_path / "song.wav").write_bytes(wav_bytes(4))
     made = made_by_process(tmp_path / "song.wav", tmp_path / "seam.wav", 1.0, 9.0, 0.03)
     assert made.returncode == 3 and made.stderr == "song.wav ends before the seam at 9 seconds\n"
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT", "ULAW", "IMA_ADPCM"])
+def test_a_wav_that_is_read_in_part_has_the_same_samples_as_when_it_is_decoded(tmp_path: Path, subtype: str) -> None:
+    soundfile.write(tmp_path / "song.wav", noise(5) * 4, RATE, subtype)
+    stretches = [(100, 9000), (20_001, 30_000), (39_000, 50_000), (60_000, 70_000)]
+    with Source(tmp_path / "song.wav") as source:
+        assert source.is_seekable == (subtype not in ("ULAW", "IMA_ADPCM"))
+        parts = preview.read(source, stretches)
+    with Source(tmp_path / "song.wav") as source:
+        whole = [preview.rounded(part) for part in preview.decode(source, stretches)]
+    assert [len(part) for part in (*parts[:2], parts[3])] == [8900, 9999, 0]
+    assert all(np.array_equal(part, other) for part, other in zip(parts, whole, strict=True))
+
+
+def test_a_preview_reads_only_the_frames_of_a_wav_that_it_needs(tmp_path: Path) -> None:
+    with soundfile.SoundFile(tmp_path / "song.wav", "w", RATE, 2, "PCM_16") as song:
+        song.write(np.zeros((600 * RATE, 2), np.float32))
+        song.write(noise(20))
+    with Source(tmp_path / "song.wav") as source:
+        before = psutil.Process().io_counters().read_chars
+        assert len(preview.around_seam(source, 601.0, 615.0, 0.03)) == 6 * RATE
+        assert psutil.Process().io_counters().read_chars - before < 1_000_000
 
 
 @pytest.mark.parametrize(

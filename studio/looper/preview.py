@@ -1,9 +1,9 @@
 """Writes the sound around a seam: python -m studio.looper.preview SOURCE TARGET --start S --end S --crossfade S.
 
 The WAV has up to three seconds of the source before the cut, the crossfade, and up to three seconds after the cut, as
-a loop with this seam has them. It is a process of its own, like the looper. It decodes the source only up to the last
-frame that it needs. For a source that cannot be decoded or ends too early, the exit code is 3, and standard error has
-the reason.
+a loop with this seam has them. It is a process of its own, like the looper. It reads only the
+frames that it needs from a WAV that is not compressed, and decodes any other source up to the last of these frames. For
+a source that cannot be decoded or ends too early, the exit code is 3, and standard error has the reason.
 """
 
 import argparse
@@ -60,6 +60,12 @@ def read(source: Source, stretches: list[tuple[int, int]]) -> list[Audio]:
 
     The samples are rounded to 16 bits, as the looper does.
     """
+    parts = [source.read(*stretch) for stretch in stretches] if source.is_seekable else decode(source, stretches)
+    return [rounded(part) for part in parts]
+
+
+def decode(source: Source, stretches: list[tuple[int, int]]) -> list[Audio]:
+    """The frames of each stretch as in read(), from a source that must be decoded from its beginning."""
     parts: list[list[Audio]] = [[np.zeros((0, source.channels), np.float32)] for _ in stretches]
     last, done = max(stop for _, stop in stretches), 0
     for block in source.blocks(BLOCK):
@@ -70,7 +76,7 @@ def read(source: Source, stretches: list[tuple[int, int]]) -> list[Audio]:
         done += len(block)
         if done >= last:
             break
-    return [rounded(np.concatenate(part)) for part in parts]
+    return [np.concatenate(part) for part in parts]
 
 
 def rounded(sound: Audio) -> Audio:
