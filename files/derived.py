@@ -1,6 +1,7 @@
 """Derived files (MP3, waveform peaks, previews of seams): made from a sound file on first request, then cached.
 
-Subprocesses make them, so the web process never loads numpy. AT_ONCE of them run at a time.
+Subprocesses make them, so the web process never loads numpy. AT_ONCE of them run at a time, and beside them
+as many that make previews: a page may ask for five previews at once, and an upload must not wait for them.
 """
 
 import json
@@ -73,6 +74,7 @@ class Derivatives:
     def __init__(self, storage: Storage, stopping: threading.Event) -> None:
         self.storage, self.stopping = storage, stopping
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="derivatives")
+        self._preview_pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="previews")
         self._lock = threading.Lock()
         self._under_way: dict[Path, Future[Path]] = {}
 
@@ -91,7 +93,8 @@ class Derivatives:
         with self._lock:
             making = self._under_way.get(target)
             if making is None:
-                making = self._under_way[target] = self._pool.submit(self._make, source, target, recipe)
+                pool = self._pool if recipe.sha256 is None else self._preview_pool
+                making = self._under_way[target] = pool.submit(self._make, source, target, recipe)
                 making.add_done_callback(lambda _: self._under_way.pop(target, None))
         raise BeingMade(making)
 

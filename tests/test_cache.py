@@ -6,15 +6,16 @@ import shutil
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from errors import Busy, NotFound, StorageFull, Undecodable
 from files import cache
-from files.derived import MP3, BeingMade, Derivatives, seam_preview
+from files.derived import MP3, SOUND, BeingMade, Derivatives, Recipe, seam_preview
 from files.publishing import publish_file
-from files.storage import Storage
+from files.storage import Storage, sha256
 from settings import Settings
 from tests.sounds import wav_bytes
 
@@ -32,6 +33,13 @@ def storage(tmp_path: Path) -> Storage:
 def derivatives(storage: Storage) -> Derivatives:
     """What makes derived files of that folder."""
     return Derivatives(storage, threading.Event())
+
+
+def making(derivatives: Derivatives, source: Path, recipe: Recipe) -> Future[Path]:
+    """Request a derived file that is not there. Returns the future that has its path."""
+    with pytest.raises(BeingMade) as being_made:
+        derivatives.get(source, recipe)
+    return being_made.value.future
 
 
 def test_a_derived_file_that_cannot_be_removed_stays_and_the_log_says_why(
@@ -75,6 +83,23 @@ def test_two_requests_for_one_file_wait_for_the_same_work(derivatives: Derivativ
     assert first.value.future is second.value.future
     made = first.value.future.result(30)
     assert derivatives.get(storage.root / "song.wav", MP3) == made
+
+
+def test_an_upload_and_an_mp3_do_not_wait_for_previews(
+    derivatives: Derivatives, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, go_on, run = storage.root / "song.wav", threading.Event(), Derivatives._run
+
+    def wait_if_preview(self: Derivatives, module: str, *arguments: str | Path) -> str:
+        assert module == SOUND or go_on.wait(30)
+        return run(self, module, *arguments)
+
+    monkeypatch.setattr(Derivatives, "_run", wait_if_preview)
+    previews = [making(derivatives, source, seam_preview(0.1, end / 10, 0.0, sha256(source))) for end in range(5, 10)]
+    assert derivatives.probe(source)["kind"] == "wav" and making(derivatives, source, MP3).result(20)
+    assert not any(preview.done() for preview in previews)
+    go_on.set()
+    assert all(preview.result(30).exists() for preview in previews)
 
 
 def test_a_request_does_not_wait_for_a_file_when_the_service_stops(derivatives: Derivatives, storage: Storage) -> None:
