@@ -8,12 +8,15 @@ folder.
 import logging
 import os
 import stat
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 log = logging.getLogger("ledger.storage")
 DERIVED = ".derived"
+SEAM = "seam"  # the suffix of the preview of a seam begins with it
+SEAM_SECONDS = 86_400.0
 
 
 def cached_file(root: Path, source: Path, suffix: str) -> Path:
@@ -29,11 +32,14 @@ def forget(root: Path, source: Path) -> None:
 
 
 def sweep(root: Path) -> None:
-    """Remove derived files whose source was deleted or changed."""
+    """Remove derived files whose source was deleted or changed, and previews of seams that are older than a day.
+
+    A source has a preview for each seam that somebody listened to, and few are heard again.
+    """
     top = os.fspath(root / DERIVED)
     for place, folders, names in os.walk(top, topdown=False):
         current = _current_version(f"{root}{place.removeprefix(top)}") if names else None
-        outdated = [Path(place, name) for name in names if name.partition(".")[0] != current]
+        outdated = [path for name in names if _is_outdated(path := Path(place, name), current)]
         _remove(outdated)
         if len(outdated) == len(names) and not folders:
             _remove_empty(Path(place), root / DERIVED)
@@ -54,6 +60,20 @@ def _current_version(source: str) -> str | None:
     except OSError:
         return None
     return _version(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def _is_outdated(path: Path, current: str | None) -> bool:
+    """True if a derived file is of another version of its source than the current one, or an old preview of a seam."""
+    version, _, suffix = path.name.partition(".")
+    return version != current or (suffix.startswith(f"{SEAM}-") and _age(path) > SEAM_SECONDS)
+
+
+def _age(path: Path) -> float:
+    """The seconds since a file was made; 0 if it is gone."""
+    try:
+        return time.time() - path.lstat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _remove(paths: Iterable[Path]) -> None:

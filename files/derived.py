@@ -1,6 +1,7 @@
 """Derived files (MP3, waveform peaks, previews of seams): made from a sound file on first request, then cached.
 
-Subprocesses make them, so the web process never loads numpy. AT_ONCE of them run at a time.
+Subprocesses make them, so the web process never loads numpy. AT_ONCE of them run at a time, and beside them
+as many that make previews: a page may ask for five previews at once, and an upload must not wait for them.
 """
 
 import json
@@ -14,10 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from errno import ENOSPC
 from pathlib import Path
+from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV
 from typing import Any, Literal, TypeVar
 
 from database import give_back_connection
-from errors import Busy, Conflict, NotFound, Undecodable
+from errors import Busy, Conflict, LedgerError, NotFound, Undecodable
+from files.cache import SEAM
 from files.publishing import publish_file
 from files.refusals import refusal, storage_errors
 from files.storage import Storage, is_file, sha256
@@ -29,6 +32,7 @@ AT_ONCE = 2
 LONGEST_SECONDS = 3600.0
 TICK_SECONDS = 0.2
 UNUSABLE = 3  # the exit code of a subprocess for a file that is not sound
+CRASHES = {-number for number in (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV)}  # exit codes: the file crashes its decoder
 SOUND = "files.sound"
 
 
@@ -52,7 +56,7 @@ def seam_preview(start: float, end: float, crossfade: float, sha256: str) -> Rec
     """A WAV with the sound around a seam; start, end and crossfade are seconds in the source with this SHA-256."""
     seconds = {"start": start, "end": end, "crossfade": crossfade}
     options = [f"--{name}={value!r}" for name, value in seconds.items()]
-    suffix = "-".join(["seam", *(f"{value:.6f}" for value in seconds.values()), sha256[:8]])
+    suffix = "-".join([SEAM, *(f"{value:.6f}" for value in seconds.values()), sha256[:8]])
     return Recipe(f"{suffix}.wav", ("studio.looper.preview", *options), sha256)
 
 
@@ -70,14 +74,15 @@ class Derivatives:
     def __init__(self, storage: Storage, stopping: threading.Event) -> None:
         self.storage, self.stopping = storage, stopping
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="derivatives")
+        self._preview_pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="previews")
         self._lock = threading.Lock()
         self._under_way: dict[Path, Future[Path]] = {}
 
     def get(self, source: Path, recipe: Recipe) -> Path:
         """The path of the derived file. Raises NotFound, and BeingMade if the file is not cached.
 
-        The future of BeingMade has the path, or one of the errors Undecodable, NotFound, Conflict, StorageFull,
-        StorageUnusable. Conflict: the source is not the one that the recipe is for.
+        The future of BeingMade has the path, or one of the errors Undecodable, NotFound, Conflict, Busy,
+        StorageFull, StorageUnusable. Conflict: the source is not the one that the recipe is for.
         """
         try:
             target = self.storage.derived(source, recipe.suffix)
@@ -88,7 +93,8 @@ class Derivatives:
         with self._lock:
             making = self._under_way.get(target)
             if making is None:
-                making = self._under_way[target] = self._pool.submit(self._make, source, target, recipe)
+                pool = self._pool if recipe.sha256 is None else self._preview_pool
+                making = self._under_way[target] = pool.submit(self._make, source, target, recipe)
                 making.add_done_callback(lambda _: self._under_way.pop(target, None))
         raise BeingMade(making)
 
@@ -153,12 +159,11 @@ class Derivatives:
                 process.kill()
         if process.returncode == 0:
             return output
+        if process.returncode != UNUSABLE:
+            log.warning("%s %s ended with code %s: %s", module, arguments[0], process.returncode, error)
         if self.storage.is_full():
             raise refusal(OSError(ENOSPC, "no space left"))
-        if process.returncode == UNUSABLE:
-            raise Undecodable(error.strip().rpartition("\n")[2])
-        log.warning("%s %s ended with code %s: %s", module, arguments[0], process.returncode, error)
-        raise Undecodable("The file cannot be decoded: it is not sound, or too large to work with.")
+        raise _failure(process.returncode, error)
 
     def _communicate(self, process: subprocess.Popen[str]) -> tuple[str, str]:
         deadline = time.monotonic() + LONGEST_SECONDS
@@ -166,6 +171,17 @@ class Derivatives:
             with suppress(subprocess.TimeoutExpired):
                 return process.communicate(timeout=TICK_SECONDS)
         raise Busy("The service is stopping, or the file takes longer than an hour: ask again in a moment.")
+
+
+def _failure(code: int, error: str) -> LedgerError:
+    """The error for a subprocess that ended with this code, after it wrote this to standard error."""
+    if code == UNUSABLE:
+        return Undecodable(error.strip().rpartition("\n")[2])
+    if code < 0 and code not in CRASHES:
+        return Busy(
+            "The process that decodes the file was killed, maybe for want of memory: send this again in a moment."
+        )
+    return Undecodable("The file cannot be decoded: it is not sound, or too large to work with.")
 
 
 def _require_source(source: Path, recipe: Recipe) -> None:

@@ -22,7 +22,7 @@ REPOS: dict[str, JobRepository | TrackRepository | LoopRepository] = {
 
 
 def remove_leftovers(storage: Storage, needed_elsewhere: Needed = lambda storage, paths: set()) -> None:
-    """Finish uploads and deletions that ended too early, and remove derived files whose source is gone or changed.
+    """Finish uploads and deletions that ended too early, and sweep the cache of derived files.
 
     needed_elsewhere: returns those files that other databases need. If it raises a LedgerError, they stay for now.
     """

@@ -28,6 +28,7 @@ MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz
 MP3_192_KBIT = 0.444  # libsndfile's compression_level for 192 kbit/s
 WAV_BYTES = 4_000_000_000  # the header of a WAV cannot hold a greater length; the header of RF64 can
 KINDS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "MP3": "mp3"}  # the kind of each format name of libsndfile
+SEEKABLE = ("PCM_", "FLOAT", "DOUBLE")  # how libsndfile names sound in a WAV that is not compressed
 PEAK_FRAMES = 256
 POINTS = 2000
 RATES = (4000, 768_000)  # Hz
@@ -43,7 +44,7 @@ class Source:
     """A sound file to decode: its content decides the format, not its name. A context manager. Raises Unusable.
 
     rate: in Hz. channels: their number. kind: wav, mp3 or None for another format. expected: the number of frames that
-    the header says, which may be wrong.
+    the header says, which may be wrong. is_seekable: True if read() can be called, as for a WAV that is not compressed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,6 +59,7 @@ class Source:
             raise self._undecodable(error) from None
         self.rate, self.channels, self.expected = self._sound.samplerate, self._sound.channels, self._sound.frames
         self.kind = KINDS.get(self._sound.format)
+        self.is_seekable = self.kind == "wav" and self._sound.subtype.startswith(SEEKABLE)
         if not RATES[0] <= self.rate <= RATES[1] or self.channels > CHANNELS:
             self.__exit__()
             raise Unusable(
@@ -92,6 +94,18 @@ class Source:
             yield finite(block)
         if not decoded:
             raise Unusable(f"{self.name} has no sound in it: it decodes to 0 samples")
+
+    def read(self, start: int, stop: int) -> Block:
+        """The frames from start to stop of a seekable source, as blocks() has them; fewer if the sound ends earlier.
+
+        The time does not depend on start. Raises Unusable.
+        """
+        first, last = (max(0, min(frame, self.expected)) for frame in (start, stop))
+        try:
+            self._sound.seek(first)
+            return finite(self._sound.read(last - first, dtype="float32", always_2d=True))
+        except soundfile.LibsndfileError as error:
+            raise self._undecodable(error) from None
 
     def _undecodable(self, error: soundfile.LibsndfileError) -> Unusable:
         why = str(error.error_string).strip(" .")

@@ -15,6 +15,7 @@ from studio.attempt import Attempt, Failed
 from studio.process import ROOT
 
 LINE = re.compile(r"(ANALYZING|RENDERING|EXPORTING) (\d{1,3})%")
+NO_SOUND = "the track has no audio file inside the storage folder to cut a loop from: upload one and retry"
 LOOPER_SECONDS = 24 * 3600.0
 ANALYSIS = (
     "start",
@@ -55,7 +56,7 @@ class LoopAttempt(Attempt):
         loop.mkdir()
         name = safe_name(f"loop-{self.record.duration:g}s")
         command = [sys.executable, "-m", "studio.looper", str(source), str(loop), "--name", name, *self._options()]
-        cut_from = sha256(source)
+        cut_from = digest(source)
         self.process(command, ROOT, LOOPER_SECONDS, self.work / "looper.log", self._follow)
         analysis = {**json.loads((loop / "analysis.json").read_text()), "source_sha256": cut_from}
         (loop / "analysis.json").unlink()
@@ -87,7 +88,7 @@ class LoopAttempt(Attempt):
         for name in (track.file_path_wav, track.file_path_mp3) if track else ():
             if file := self.storage.find(name):
                 return file
-        raise Failed("the track has no audio file inside the storage folder to cut a loop from: upload one and retry")
+        raise Failed(NO_SOUND)
 
     def _follow(self, line: str) -> None:
         if match := LINE.fullmatch(line):
@@ -106,3 +107,11 @@ class LoopAttempt(Attempt):
             lambda: self._update(status=LOOP_STATUSES.completed, **fields),
             lambda: getattr(self.repo.get_by_id(self.record.loop_id), "result_path", None) == path,
         )
+
+
+def digest(source: Path) -> str:
+    """The SHA-256 of the file that is cut. Raises Failed if the file was removed since it was chosen."""
+    try:
+        return sha256(source)
+    except FileNotFoundError:
+        raise Failed(NO_SOUND) from None

@@ -1,17 +1,21 @@
 """The cache of derived files: what happens when files cannot be removed, made or read."""
 
 import logging
+import os
 import shutil
 import sys
 import threading
+import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from errors import Busy, NotFound, StorageFull, Undecodable
 from files import cache
-from files.derived import MP3, BeingMade, Derivatives
-from files.storage import Storage
+from files.derived import MP3, SOUND, BeingMade, Derivatives, Recipe, seam_preview
+from files.publishing import publish_file
+from files.storage import Storage, sha256
 from settings import Settings
 from tests.sounds import wav_bytes
 
@@ -31,6 +35,13 @@ def derivatives(storage: Storage) -> Derivatives:
     return Derivatives(storage, threading.Event())
 
 
+def making(derivatives: Derivatives, source: Path, recipe: Recipe) -> Future[Path]:
+    """Request a derived file that is not there. Returns the future that has its path."""
+    with pytest.raises(BeingMade) as being_made:
+        derivatives.get(source, recipe)
+    return being_made.value.future
+
+
 def test_a_derived_file_that_cannot_be_removed_stays_and_the_log_says_why(
     storage: Storage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -47,6 +58,18 @@ def test_a_derived_file_that_cannot_be_removed_stays_and_the_log_says_why(
     assert kept.exists() and "a derived file stays" in caplog.text
 
 
+def test_previews_of_seams_older_than_a_day_are_removed(storage: Storage) -> None:
+    suffixes = ["mp3", "json", *(seam_preview(start, 9.0, 0.03, "a" * 64).suffix for start in (1.0, 2.0))]
+    files = [storage.derived(storage.root / "song.wav", suffix) for suffix in suffixes]
+    for file in files:
+        (part := storage.part()).write_text("derived")
+        publish_file(part, file)
+        age = 24 * 3600 + (60 if file is not files[3] else -60)
+        os.utime(file, (time.time() - age,) * 2)
+    cache.sweep(storage.root)
+    assert [file.exists() for file in files] == [True, True, False, True]
+
+
 def test_nothing_is_derived_from_a_file_that_is_gone(derivatives: Derivatives, storage: Storage) -> None:
     with pytest.raises(NotFound):
         derivatives.get(storage.root / "nobody.wav", MP3)
@@ -60,6 +83,23 @@ def test_two_requests_for_one_file_wait_for_the_same_work(derivatives: Derivativ
     assert first.value.future is second.value.future
     made = first.value.future.result(30)
     assert derivatives.get(storage.root / "song.wav", MP3) == made
+
+
+def test_an_upload_and_an_mp3_do_not_wait_for_previews(
+    derivatives: Derivatives, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, go_on, run = storage.root / "song.wav", threading.Event(), Derivatives._run
+
+    def wait_if_preview(self: Derivatives, module: str, *arguments: str | Path) -> str:
+        assert module == SOUND or go_on.wait(30)
+        return run(self, module, *arguments)
+
+    monkeypatch.setattr(Derivatives, "_run", wait_if_preview)
+    previews = [making(derivatives, source, seam_preview(0.1, end / 10, 0.0, sha256(source))) for end in range(5, 10)]
+    assert derivatives.probe(source)["kind"] == "wav" and making(derivatives, source, MP3).result(20)
+    assert not any(preview.done() for preview in previews)
+    go_on.set()
+    assert all(preview.result(30).exists() for preview in previews)
 
 
 def test_a_request_does_not_wait_for_a_file_when_the_service_stops(derivatives: Derivatives, storage: Storage) -> None:
@@ -81,6 +121,20 @@ def test_a_decoder_that_crashes_is_a_file_that_cannot_be_decoded(
     with pytest.raises(Undecodable, match="cannot be decoded"):
         derivatives.probe(storage.root / "song.wav")
     assert "probe ended with code 1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("signal", "error", "words"),
+    [("KILL", Busy, "was killed"), ("TERM", Busy, "was killed"), ("SEGV", Undecodable, "cannot be decoded")],
+)
+def test_a_decoder_that_is_killed_is_no_fault_of_the_file_but_one_that_crashes_is(
+    derivatives: Derivatives, storage: Storage, monkeypatch: pytest.MonkeyPatch, signal: str, error: type, words: str
+) -> None:
+    (storage.root / "decoder").write_text(f"#!/bin/sh\nkill -{signal} $$\n")
+    (storage.root / "decoder").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(storage.root / "decoder"))
+    with pytest.raises(error, match=words):
+        derivatives.probe(storage.root / "song.wav")
 
 
 def test_a_decoder_that_finds_the_disk_full_says_so(

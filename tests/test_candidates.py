@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 from flask.testing import FlaskClient
@@ -18,10 +19,12 @@ from files.sound import Source
 from files.storage import Storage, sha256
 from models import Loop
 from repos import LoopRepository, TrackRepository
+from studio.looper import preview
 from studio.looper.arrangement import play
 from studio.looper.pcm import decode
 from studio.looper.seams import Seam
 from studio.loops import LoopAttempt
+from studio.worker import LoopWorker
 from tests.answers import problem
 from tests.conftest import ROOT
 from tests.sounds import RATE, noise, wav_bytes
@@ -99,6 +102,40 @@ def test_a_seam_after_the_end_of_the_sound_says_so(tmp_path: Path) -> None:
     assert made.returncode == 3 and made.stderr == "song.wav ends before the seam at 9 seconds\n"
 
 
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT", "ULAW", "IMA_ADPCM"])
+def test_a_wav_that_is_read_in_part_has_the_same_samples_as_when_it_is_decoded(tmp_path: Path, subtype: str) -> None:
+    soundfile.write(tmp_path / "song.wav", noise(5) * 4, RATE, subtype)
+    stretches = [(100, 9000), (20_001, 30_000), (39_000, 50_000), (60_000, 70_000)]
+    with Source(tmp_path / "song.wav") as source:
+        assert source.is_seekable == (subtype not in ("ULAW", "IMA_ADPCM"))
+        parts = preview.read(source, stretches)
+    with Source(tmp_path / "song.wav") as source:
+        whole = [preview.rounded(part) for part in preview.decode(source, stretches)]
+    assert [len(part) for part in (*parts[:2], parts[3])] == [8900, 9999, 0]
+    assert all(np.array_equal(part, other) for part, other in zip(parts, whole, strict=True))
+
+
+def test_a_preview_reads_only_the_frames_of_a_wav_that_it_needs(tmp_path: Path) -> None:
+    with soundfile.SoundFile(tmp_path / "song.wav", "w", RATE, 2, "PCM_16") as song:
+        song.write(np.zeros((600 * RATE, 2), np.float32))
+        song.write(noise(20))
+    with Source(tmp_path / "song.wav") as source:
+        before = psutil.Process().io_counters().read_chars
+        assert len(preview.around_seam(source, 601.0, 615.0, 0.03)) == 6 * RATE
+        assert psutil.Process().io_counters().read_chars - before < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "crossfade"), [(5.0, 15.0, 3.01), (1.0, 9.0, 2.0), (5.0, 6.0, 2.0), (5.0, 9.0, -1.0)]
+)
+def test_a_preview_refuses_a_crossfade_without_room_or_of_more_than_three_seconds(
+    tmp_path: Path, start: float, end: float, crossfade: float
+) -> None:
+    (tmp_path / "song.wav").write_bytes(wav_bytes(20))
+    made = made_by_process(tmp_path / "song.wav", tmp_path / "seam.wav", start, end, crossfade)
+    assert made.returncode == 3 and made.stderr.startswith(f"a crossfade of {crossfade:g} seconds has no room")
+
+
 @pytest.mark.parametrize(("number", "seconds"), [(1, 6.0), (2, 3.25)])
 def test_the_sound_around_a_seam_is_made_once_and_kept(
     client: FlaskClient, storage: Storage, cut: Loop, number: int, seconds: float
@@ -144,6 +181,7 @@ def test_a_loop_that_is_not_completed_has_no_candidates(client: FlaskClient, loo
         {"candidates": {"1": CANDIDATES[0]}},
         {"candidates": [3, None, {}, {"start": "1", "end": 2, "crossfade": 0}]},
         {"candidates": [{"start": 1, "end": 2, "crossfade": 1.5}, {"start": 3, "end": 2, "crossfade": 0}]},
+        {"candidates": [{"start": 3600, "end": 7200, "crossfade": 3600}, {"start": 5, "end": 15, "crossfade": 3.01}]},
         {"candidates": [{"start": -1, "end": 2, "crossfade": 0}, {"start": 1e9, "end": 2e9, "crossfade": 0}]},
         {"source_sha256": None},
         {"source_sha256": "../../x"},
@@ -156,6 +194,12 @@ def test_an_analysis_that_a_script_wrote_has_no_candidates_to_hear(
     loops.update("loop-1", analysis={**cut.analysis, **change})
     refusal = problem(client.get(PLACE.format(1)), 404, "not_found")
     assert refusal["detail"] == "The analysis of this loop has no candidates: make the loop again."
+
+
+def test_a_loop_has_at_most_five_candidates(client: FlaskClient, cut: Loop) -> None:
+    loops.update("loop-1", analysis={**cut.analysis, "candidates": CANDIDATES * 50})
+    assert problem(client.get(PLACE.format(6)), 404, "not_found")["detail"].endswith("it has 1, 2, 3, 4, 5.")
+    assert client.get("/jobs/job-1").text.count('<li class="candidate">') == 5
 
 
 def test_old_previews_are_refused_after_an_upload(client: FlaskClient, storage: Storage, cut: Loop) -> None:
@@ -296,6 +340,23 @@ def test_a_worker_on_another_machine_gets_the_seam_that_was_ordered(client: Flas
     claimed = client.post("/api/loops/claim", json={"worker": "elsewhere"}).json
     for loop in (ordered, claimed):
         assert loop is not None and {name: loop[name] for name in ("candidate", *SEAM)} == {"candidate": None, **SEAM}
+
+
+def test_a_loop_whose_source_disappears_before_it_is_cut_says_what_to_do(
+    ledger: Any, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = Storage.find
+
+    def removed_after(storage: Storage, name: str | None) -> Path | None:
+        path = find(storage, name)
+        song.unlink(missing_ok=True)
+        return path
+
+    monkeypatch.setattr(Storage, "find", removed_after)
+    loops.create(loop_id="loop-2", track_id="track-1", duration=9)
+    assert LoopWorker(ledger).tick(0)
+    failed = loops.get_by_id("loop-2")
+    assert failed is not None and failed.status == "FAILED" and "upload one and retry" in failed.error
 
 
 def test_the_worker_gives_the_looper_the_seam_that_was_ordered(ledger: Any, track: Any) -> None:

@@ -9,7 +9,8 @@ from errors import NotFound, WrongStatus
 from files.derived import Recipe, seam_preview
 from models import LOOP_STATUSES, Loop
 
-AROUND = 3.0  # seconds of a preview before and after the cut
+AROUND = 3.0  # seconds of a preview before and after the cut; the longest crossfade
+CANDIDATES = 5  # of a loop, at most
 SHA256 = re.compile("[0-9a-f]{64}")
 Seconds = Annotated[float, Field(ge=0, le=1_000_000)]
 
@@ -24,7 +25,7 @@ class Candidate(BaseModel):
 
     start: Seconds
     end: Seconds
-    crossfade: Seconds
+    crossfade: Annotated[float, Field(ge=0, le=AROUND)]
     beats: int | None = None
     quality: str | None = None
     beat_error_ms: float | None = None
@@ -40,7 +41,7 @@ class Candidate(BaseModel):
 def candidates_of(loop: Loop) -> dict[int, Candidate]:
     """The candidates of a loop by their number from 1, the best first. Invalid candidates are left out."""
     listed = loop.analysis.get("candidates")
-    read = [_candidate(value) for value in listed] if isinstance(listed, list) else []
+    read = [_candidate(value) for value in listed[:CANDIDATES]] if isinstance(listed, list) else []
     return {number: candidate for number, candidate in enumerate(read, 1) if candidate is not None}
 
 

@@ -1,9 +1,16 @@
 """Writes the sound around a seam: python -m studio.looper.preview SOURCE TARGET --start S --end S --crossfade S.
 
+<<<<<<< HEAD
 The WAV has up to three seconds of the source before the cut, the crossfade, and up to three seconds after the cut,
 exactly as in a loop with this seam. It is a process of its own, like the looper. It decodes the source only up to the
 last frame that it needs. For a source that cannot be decoded or ends too early, the exit code is 3, and standard error
 has the reason.
+=======
+The WAV has up to three seconds of the source before the cut, the crossfade, and up to three seconds after the cut, as
+a loop with this seam has them. It is a process of its own, like the looper. It reads only the
+frames that it needs from a WAV that is not compressed, and decodes any other source up to the last of these frames. For
+a source that cannot be decoded or ends too early, the exit code is 3, and standard error has the reason.
+>>>>>>> fixb
 """
 
 import argparse
@@ -16,7 +23,7 @@ from files.sound import UNUSABLE, Sink, Source, Unusable, become_subprocess
 from studio.looper.pcm import BLOCK, FULL_SCALE, Audio
 from studio.looper.seams import crossfaded
 
-AROUND = 3.0  # seconds before and after the cut
+AROUND = 3.0  # seconds before and after the cut; the longest crossfade
 
 
 def main() -> None:
@@ -40,8 +47,11 @@ def main() -> None:
 def around_seam(source: Source, start: float, end: float, crossfade: float) -> Audio:
     """The sound before the cut, the crossfade and the sound after it, (frames, channels).
 
-    start, end, crossfade: seconds, as in the analysis of a loop. Raises Unusable if the source ends before the cut.
+    start, end, crossfade: seconds, as in the analysis of a loop. Raises Unusable if the source ends before the cut,
+    and if the crossfade is longer than AROUND or than the sound before the start or from start to end.
     """
+    if not 0 <= crossfade <= min(AROUND, start, end - start):  # a longer one would need memory without a limit
+        raise Unusable(f"a crossfade of {crossfade:g} seconds has no room at the seam, or is longer than {AROUND:g} s")
     cut, again, mixed = (round(seconds * source.rate) for seconds in (end, start, crossfade))
     around = round(AROUND * source.rate)
     after = min(again + around, cut - mixed)  # at most up to the next seam
@@ -57,6 +67,12 @@ def read(source: Source, stretches: list[tuple[int, int]]) -> list[Audio]:
 
     The samples are rounded to 16 bits, as the looper does.
     """
+    parts = [source.read(*stretch) for stretch in stretches] if source.is_seekable else decode(source, stretches)
+    return [rounded(part) for part in parts]
+
+
+def decode(source: Source, stretches: list[tuple[int, int]]) -> list[Audio]:
+    """The frames of each stretch as in read(), from a source that must be decoded from its beginning."""
     parts: list[list[Audio]] = [[np.zeros((0, source.channels), np.float32)] for _ in stretches]
     last, done = max(stop for _, stop in stretches), 0
     for block in source.blocks(BLOCK):
@@ -67,7 +83,7 @@ def read(source: Source, stretches: list[tuple[int, int]]) -> list[Audio]:
         done += len(block)
         if done >= last:
             break
-    return [rounded(np.concatenate(part)) for part in parts]
+    return [np.concatenate(part) for part in parts]
 
 
 def rounded(sound: Audio) -> Audio:
