@@ -1,16 +1,9 @@
 """Writes the sound around a seam: python -m studio.looper.preview SOURCE TARGET --start S --end S --crossfade S.
 
-<<<<<<< HEAD
 The WAV has up to three seconds of the source before the cut, the crossfade, and up to three seconds after the cut,
-exactly as in a loop with this seam. It is a process of its own, like the looper. It decodes the source only up to the
-last frame that it needs. For a source that cannot be decoded or ends too early, the exit code is 3, and standard error
-has the reason.
-=======
-The WAV has up to three seconds of the source before the cut, the crossfade, and up to three seconds after the cut, as
-a loop with this seam has them. It is a process of its own, like the looper. It reads only the
-frames that it needs from a WAV that is not compressed, and decodes any other source up to the last of these frames. For
-a source that cannot be decoded or ends too early, the exit code is 3, and standard error has the reason.
->>>>>>> fixb
+exactly as in a loop with this seam. It is a process of its own, like the looper. From a WAV that is not compressed, it
+reads only the frames that it needs. It decodes any other source up to the last of these frames. For a source that
+cannot be decoded or ends too early, the exit code is 3, and standard error has the reason.
 """
 
 import argparse
