@@ -21,9 +21,10 @@ from typing import Any, Literal, TypeVar
 from database import give_back_connection
 from errors import Busy, Conflict, LedgerError, NotFound, Undecodable
 from files.cache import SEAM
+from files.digests import digest
 from files.publishing import publish_file
 from files.refusals import refusal, storage_errors
-from files.storage import Storage, is_file, sha256
+from files.storage import Storage, is_file
 
 Made = TypeVar("Made")
 log = logging.getLogger("ledger.derivatives")
@@ -189,7 +190,7 @@ def _require_source(source: Path, recipe: Recipe) -> None:
     if recipe.sha256 is None:
         return
     try:
-        is_same = sha256(source) == recipe.sha256
+        is_same = digest(source) == recipe.sha256
     except FileNotFoundError:
         raise NotFound("The track's file is gone.") from None
     if not is_same:
