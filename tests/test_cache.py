@@ -38,7 +38,7 @@ def derivatives(storage: Storage) -> Derivatives:
 def making(derivatives: Derivatives, source: Path, recipe: Recipe) -> Future[Path]:
     """Request a derived file that is not there. Returns the future that has its path."""
     with pytest.raises(BeingMade) as being_made:
-        derivatives.get(source, recipe)
+        derivatives.get(recipe, source)
     return being_made.value.future
 
 
@@ -72,17 +72,17 @@ def test_previews_of_seams_older_than_a_day_are_removed(storage: Storage) -> Non
 
 def test_nothing_is_derived_from_a_file_that_is_gone(derivatives: Derivatives, storage: Storage) -> None:
     with pytest.raises(NotFound):
-        derivatives.get(storage.root / "nobody.wav", MP3)
+        derivatives.get(MP3, storage.root / "nobody.wav")
 
 
 def test_two_requests_for_one_file_wait_for_the_same_work(derivatives: Derivatives, storage: Storage) -> None:
     with pytest.raises(BeingMade) as first:
-        derivatives.get(storage.root / "song.wav", MP3)
+        derivatives.get(MP3, storage.root / "song.wav")
     with pytest.raises(BeingMade) as second:
-        derivatives.get(storage.root / "song.wav", MP3)
+        derivatives.get(MP3, storage.root / "song.wav")
     assert first.value.future is second.value.future
     made = first.value.future.result(30)
-    assert derivatives.get(storage.root / "song.wav", MP3) == made
+    assert derivatives.get(MP3, storage.root / "song.wav") == made
 
 
 def test_an_upload_and_an_mp3_do_not_wait_for_previews(
