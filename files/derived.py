@@ -21,9 +21,10 @@ from typing import Any, Literal, TypeVar
 from database import give_back_connection
 from errors import Busy, Conflict, LedgerError, NotFound, Undecodable
 from files.cache import SEAM
+from files.digests import digest
 from files.publishing import publish_file
 from files.refusals import refusal, storage_errors
-from files.storage import Storage, is_file, sha256
+from files.storage import Storage, is_file
 
 Made = TypeVar("Made")
 log = logging.getLogger("ledger.derivatives")
@@ -34,6 +35,7 @@ TICK_SECONDS = 0.2
 UNUSABLE = 3  # the exit code of a subprocess for a file that is not sound
 CRASHES = {-number for number in (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV)}  # exit codes: the file crashes its decoder
 SOUND = "files.sound"
+GONE = "The track's file is gone."
 
 
 @dataclass(frozen=True)
@@ -78,25 +80,30 @@ class Derivatives:
         self._lock = threading.Lock()
         self._under_way: dict[Path, Future[Path]] = {}
 
-    def get(self, source: Path, recipe: Recipe) -> Path:
+    def get(self, recipe: Recipe, *sources: Path) -> Path:
         """The path of the derived file. Raises NotFound, and BeingMade if the file is not cached.
 
+        sources: the files that may have the SHA-256 of the recipe; for a recipe without one, the file to make it from.
         The future of BeingMade has the path, or one of the errors Undecodable, NotFound, Conflict, Busy,
-        StorageFull, StorageUnusable. Conflict: the source is not the one that the recipe is for.
+        StorageFull, StorageUnusable. Conflict: no source is the one that the recipe is for.
         """
-        try:
-            target = self.storage.derived(source, recipe.suffix)
-        except FileNotFoundError:
-            raise NotFound("The track's file is gone.") from None
-        if is_file(target):
-            return target
+        targets = [path for source in sources if (path := self._target(source, recipe))]
+        if not targets:
+            raise NotFound(GONE)
+        made = next(filter(is_file, targets), None)
+        if made is not None:
+            return made
+        raise BeingMade(self._start(recipe, sources, targets[0]))
+
+    def _start(self, recipe: Recipe, sources: tuple[Path, ...], target: Path) -> Future[Path]:
+        """The future of the work on a derived file. target: the same for requests that share the work."""
         with self._lock:
             making = self._under_way.get(target)
             if making is None:
                 pool = self._pool if recipe.sha256 is None else self._preview_pool
-                making = self._under_way[target] = pool.submit(self._make, source, target, recipe)
+                making = self._under_way[target] = pool.submit(self._make, recipe, sources)
                 making.add_done_callback(lambda _: self._under_way.pop(target, None))
-        raise BeingMade(making)
+        return making
 
     def probe(self, path: Path) -> dict[str, Any]:
         """Decode a file to learn what it contains. Returns the same as files.sound.probe().
@@ -122,10 +129,10 @@ class Derivatives:
                 return making.result()
         raise Busy("The service is stopping, or the file takes longer than an hour: send this again in a moment.")
 
-    def _make(self, source: Path, target: Path, recipe: Recipe) -> Path:
+    def _make(self, recipe: Recipe, sources: tuple[Path, ...]) -> Path:
         """Make the derived file under a temporary name, and rename it when it is complete."""
         with storage_errors():
-            _require_source(source, recipe)
+            source, target = self._choose(recipe, sources)
             part = self.storage.part()
             try:
                 part.touch()  # this error has a reason; the error of an encoder does not
@@ -133,21 +140,38 @@ class Derivatives:
                 publish_file(part, target)
             finally:
                 part.unlink(missing_ok=True)
-        if not self._is_current(source, target, recipe):
+        if self._target(source, recipe) != target:
             target.unlink(missing_ok=True)
             raise NotFound("The track's file changed while something was made from it: ask again.")
         return target
 
-    def _is_current(self, source: Path, target: Path, recipe: Recipe) -> bool:
-        """False if the source was changed or deleted since this work began.
+    def _choose(self, recipe: Recipe, sources: tuple[Path, ...]) -> tuple[Path, Path]:
+        """(the source that the recipe is for, the path of the derived file). Raises Conflict, NotFound.
 
-        A deletion removes the source first and its derived files second. So either the deletion finds this derived
-        file, or this check finds that the source is missing.
+        The path is computed before the digest. So if the source changes after this, the path is another when the
+        derived file is complete.
+        """
+        has_source = False
+        for source in sources:
+            with suppress(FileNotFoundError):
+                target = self.storage.derived(source, recipe.suffix)
+                if recipe.sha256 is None or digest(source) == recipe.sha256:
+                    return source, target
+                has_source = True
+        if has_source:
+            raise Conflict("The sound of the track was replaced after this loop was cut: make the loop again.")
+        raise NotFound(GONE)
+
+    def _target(self, source: Path, recipe: Recipe) -> Path | None:
+        """The path of the derived file of the current version of a source; None if the source is gone.
+
+        A deletion removes the source first and its derived files second. So either the deletion finds a new derived
+        file, or _make() finds that the source is missing.
         """
         try:
-            return self.storage.derived(source, recipe.suffix) == target
+            return self.storage.derived(source, recipe.suffix)
         except FileNotFoundError:
-            return False
+            return None
 
     def _run(self, module: str, *arguments: str | Path) -> str:
         """Run `python -m MODULE ARGUMENTS`. Returns what it prints. Raises Undecodable, StorageFull, Busy."""
@@ -182,15 +206,3 @@ def _failure(code: int, error: str) -> LedgerError:
             "The process that decodes the file was killed, maybe for want of memory: send this again in a moment."
         )
     return Undecodable("The file cannot be decoded: it is not sound, or too large to work with.")
-
-
-def _require_source(source: Path, recipe: Recipe) -> None:
-    """Raise Conflict if the source is not the one that the recipe is for, and NotFound if it is gone."""
-    if recipe.sha256 is None:
-        return
-    try:
-        is_same = sha256(source) == recipe.sha256
-    except FileNotFoundError:
-        raise NotFound("The track's file is gone.") from None
-    if not is_same:
-        raise Conflict("The sound of the track was replaced after this loop was cut: make the loop again.")

@@ -56,7 +56,7 @@ class TrackFiles:
 
     def peaks(self, track: Track) -> dict[str, Any]:
         """The waveform of a track, as files.sound.peaks() returns it. Raises what open() raises."""
-        path = self.derivatives.get(self._find(track, None)[0], PEAKS)
+        path = self.derivatives.get(PEAKS, self._find(track, None)[0])
         try:
             waveform: dict[str, Any] = json.loads(path.read_text())
         except FileNotFoundError:
@@ -64,8 +64,12 @@ class TrackFiles:
         return waveform
 
     def open_derived(self, track: Track, recipe: Recipe) -> BinaryIO:
-        """A file derived from the sound of a track, open to read. Raises NotFound, and BeingMade if it is not there."""
-        file = open_file(self.derivatives.get(self._find(track, None)[0], recipe))
+        """A file derived from the WAV or the MP3 of a track, whichever has the SHA-256 of the recipe, open to read.
+
+        Raises NotFound, and BeingMade if the derived file is not there.
+        """
+        self._find(track, None)  # raises NotFound
+        file = open_file(self.derivatives.get(recipe, *self._files(track)))
         if file is None:
             raise NotFound("The track's file is gone.")
         return file
@@ -90,7 +94,12 @@ class TrackFiles:
         if wav is None:
             kinds = kind.upper() if kind else "WAV or MP3"
             raise NotFound(f"The track has no {kinds} file in the storage folder: upload one with PUT.")
-        return self.derivatives.get(wav, MP3), "mp3"
+        return self.derivatives.get(MP3, wav), "mp3"
+
+    def _files(self, track: Track) -> list[Path]:
+        """The paths of the sound files that a track has, the WAV first."""
+        names = (track.file_path_wav, track.file_path_mp3)
+        return [path for name in names if (path := self.storage.find(name))]
 
     def _replace(self, track: Track, upload: Upload, kind: str | None, if_match: list[int] | None) -> Track | None:
         give_back_connection()  # an upload takes long, and other requests need the connection
@@ -128,7 +137,7 @@ class TrackFiles:
         """
         file = self.storage.folder("track", track.track_id) / f"{new_id()}.{sound.kind}"
         paths = {f"file_path_{sound.kind}": self.storage.relative(file), f"file_path_{OTHER[sound.kind]}": None}
-        before = [self.storage.find(name) for name in (track.file_path_wav, track.file_path_mp3)]
+        before = self._files(track)
         note = announce(self.storage, file)
         try:
             publish_file(sound.path, file)
@@ -136,7 +145,7 @@ class TrackFiles:
         except (LedgerError, OSError):
             self._settle(note)
             raise
-        self._settle(note, {path for path in before if path and path.is_relative_to(file.parent)})
+        self._settle(note, {path for path in before if path.is_relative_to(file.parent)})
         return changed
 
     def _settle(self, note: Path, replaced: Collection[Path] = ()) -> None:

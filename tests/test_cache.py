@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from errors import Busy, NotFound, StorageFull, Undecodable
-from files import cache
+from files import cache, digests
 from files.derived import MP3, SOUND, BeingMade, Derivatives, Recipe, seam_preview
 from files.publishing import publish_file
 from files.storage import Storage, sha256
@@ -38,7 +38,7 @@ def derivatives(storage: Storage) -> Derivatives:
 def making(derivatives: Derivatives, source: Path, recipe: Recipe) -> Future[Path]:
     """Request a derived file that is not there. Returns the future that has its path."""
     with pytest.raises(BeingMade) as being_made:
-        derivatives.get(source, recipe)
+        derivatives.get(recipe, source)
     return being_made.value.future
 
 
@@ -72,17 +72,17 @@ def test_previews_of_seams_older_than_a_day_are_removed(storage: Storage) -> Non
 
 def test_nothing_is_derived_from_a_file_that_is_gone(derivatives: Derivatives, storage: Storage) -> None:
     with pytest.raises(NotFound):
-        derivatives.get(storage.root / "nobody.wav", MP3)
+        derivatives.get(MP3, storage.root / "nobody.wav")
 
 
 def test_two_requests_for_one_file_wait_for_the_same_work(derivatives: Derivatives, storage: Storage) -> None:
     with pytest.raises(BeingMade) as first:
-        derivatives.get(storage.root / "song.wav", MP3)
+        derivatives.get(MP3, storage.root / "song.wav")
     with pytest.raises(BeingMade) as second:
-        derivatives.get(storage.root / "song.wav", MP3)
+        derivatives.get(MP3, storage.root / "song.wav")
     assert first.value.future is second.value.future
     made = first.value.future.result(30)
-    assert derivatives.get(storage.root / "song.wav", MP3) == made
+    assert derivatives.get(MP3, storage.root / "song.wav") == made
 
 
 def test_an_upload_and_an_mp3_do_not_wait_for_previews(
@@ -100,6 +100,20 @@ def test_an_upload_and_an_mp3_do_not_wait_for_previews(
     assert not any(preview.done() for preview in previews)
     go_on.set()
     assert all(preview.result(30).exists() for preview in previews)
+
+
+def test_a_file_that_did_not_change_is_not_read_again_for_its_digest(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, read = storage.root / "song.wav", []
+    monkeypatch.setattr(digests, "sha256", lambda path: read.append(path) or sha256(path))
+    assert {digests.digest(source) for _ in range(3)} == {sha256(source)} and read == [source]
+    source.write_bytes(source.read_bytes()[::-1])
+    os.utime(source, ns=(0, 1))
+    assert digests.digest(source) == sha256(source) and len(read) == 2
+    source.unlink()
+    with pytest.raises(FileNotFoundError):
+        digests.digest(source)
 
 
 def test_a_request_does_not_wait_for_a_file_when_the_service_stops(derivatives: Derivatives, storage: Storage) -> None:

@@ -157,6 +157,21 @@ def test_a_track_with_an_mp3_alone_has_previews(client: FlaskClient, storage: St
     assert len(soundfile.read(io.BytesIO(client.get(PLACE.format(1)).data))[0]) == 6 * RATE
 
 
+@pytest.mark.parametrize("has_preview", [True, False])
+def test_a_loop_that_was_cut_from_the_mp3_keeps_its_previews_when_a_wav_is_added(
+    client: FlaskClient, storage: Storage, cut: Loop, song: Path, has_preview: bool
+) -> None:
+    (storage.root / "song.mp3").write_bytes(wav_bytes(20, "MP3"))
+    tracks.update("track-1", file_path_wav=None, file_path_mp3="song.mp3")
+    loops.update("loop-1", analysis={**cut.analysis, "source_sha256": sha256(storage.root / "song.mp3")})
+    before = client.get(PLACE.format(1)).data if has_preview else None
+    tracks.update("track-1", file_path_wav="song.wav")
+    after = client.get(PLACE.format(1))
+    assert after.status_code == 200 and before in (after.data, None)
+    (storage.root / "song.mp3").write_bytes(wav_bytes(21, "MP3"))
+    problem(client.get(PLACE.format(1)), 409, "conflict")
+
+
 @pytest.mark.parametrize("number", [0, 3, 99_999_999_999_999_999_999])
 def test_a_missing_candidate_is_404(client: FlaskClient, cut: Loop, number: int) -> None:
     refusal = problem(client.get(PLACE.format(number)), 404, "not_found")
