@@ -302,10 +302,10 @@ def test_candidates_are_not_offered_after_new_sound_was_uploaded(client: FlaskCl
 def test_candidates_are_not_offered_if_the_sound_was_uploaded_while_the_loop_was_made(
     client: FlaskClient, loop: Loop, song: Path
 ) -> None:
-    analysis = {"candidates": CANDIDATES, "source_sha256": sha256(song)}
-    loops.claim("worker")
+    analysis, claimed = {"candidates": CANDIDATES, "source_sha256": sha256(song)}, loops.claim("worker")
     client.put("/api/tracks/track-1/audio", data=wav_bytes(21))
-    Loop.update(status="COMPLETED", analysis=analysis).execute()
+    assert claimed is not None
+    loops.update("loop-1", status="COMPLETED", analysis=analysis, lease_token=claimed.lease_token)
     assert "The track was changed after this loop was made" in client.get("/jobs/job-1").text
 
 
