@@ -1,6 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# The tests start hundreds of processes. Without bytecode files, each of them would compile all modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup setup-dev run test check bench bench-front bench-growth bench-loops screenshot soak clean
 
 setup: .venv/.ready ## make .venv with the packages that the service needs

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.loop_tools import Loop, our_loop, songs, their_loop, their_points
 from tests.listening import alike, flux_ratio
-from tests.loop_quality import Quality, heard
+from tests.loop_quality import Quality, quality_at_seam
 from tests.loop_table import row
 from tests.pieces import CLASSES, Piece, generate
 
@@ -40,7 +40,10 @@ def measured_classes(most: int) -> dict[str, list[Pair]]:
 def pair(piece: Piece, path: Path, points: tuple[int, int] | None) -> Pair:
     """Both loops of a piece and its file; points are the frames of PyMusicLooper's."""
     ours, theirs = our_loop(path), None if points is None else their_loop(path, points)
-    return Pair(heard(piece, ours.word, ours.join), heard(piece, theirs.word, theirs.join) if theirs else None)
+    return Pair(
+        quality_at_seam(piece, ours.word, ours.join),
+        quality_at_seam(piece, theirs.word, theirs.join) if theirs else None,
+    )
 
 
 def print_beats(classes: dict[str, list[Pair]]) -> None:

@@ -16,9 +16,10 @@ from tests.pieces import Piece, generate
 
 LOOP_SECONDS = 60.0  # longer than every piece, so that the whole piece may be used
 AFTER_SECONDS = 1.0  # rendered after the seam
-LARGEST_STEP, LARGEST_INNER_STEP, LARGEST_FLUX, DEEPEST_DIP = 1.0, 1.2, 1.2, -3.0  # of a seam that nobody should hear
+LARGEST_STEP, LARGEST_FLUX, DEEPEST_DIP = 1.0, 1.2, -3.0  # of a seam that nobody should hear
+LARGEST_INNER_STEP = 1.42  # a crossfade of constant power can add two sounds up to the square root of 2
 LATEST_GOOD = 3.0  # milliseconds by which a beat of a good loop may be early or late
-CHANGES = ("poor", "no beat")  # words that tell the listener of another sound after the seam
+CHANGES = ("poor", "no beat")  # labels for audible changes
 BEATLESS = ("texture", "no beat")  # words that promise no beat
 
 
@@ -65,10 +66,10 @@ def measured(piece: Piece, folder: Path) -> Quality:
     """The quality of the loop of a piece; the folder is for temporary files."""
     with Source(piece.save(folder)) as source, decode(source, folder / "pcm", piece.name, lambda share: None) as pcm:
         analysis = analyse(pcm, LOOP_SECONDS, Choice(), lambda share: None)
-        return heard(piece, analysis.record()["quality"], first_join(pcm, analysis.seam))
+        return quality_at_seam(piece, analysis.record()["quality"], first_join(pcm, analysis.seam))
 
 
-def heard(piece: Piece, word: str, join: Join) -> Quality:
+def quality_at_seam(piece: Piece, word: str, join: Join) -> Quality:
     """The quality of a loop of a piece, from what there is to hear at its seam."""
     start, end = join.start / join.rate, join.end / join.rate
     beat = None if piece.beats is None else 1000 * beat_error(piece.beats, start, end)

@@ -1,4 +1,4 @@
-"""Prints the quality of loops of the generated classes: python -m tests.loop_table [CLASS or GROUP ...] [--each]."""
+"""Prints the quality of loops of the generated classes: python -m tests.loop_table [CLASS or GROUP ...] [--pieces]."""
 
 import argparse
 import os
@@ -22,14 +22,14 @@ def main() -> None:
     """Read the command line, measure and print one row for each class."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("classes", nargs="*", help="names of classes or groups; all without any")
-    parser.add_argument("--each", action="store_true", help="print every piece, too")
+    parser.add_argument("--pieces", action="store_true", help="print every piece, too")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print(row(TITLES))
     print(row(["---"] * len(TITLES)))
     for name, results in measured_classes(names_of(options.classes), options.seed):
         print(summary(name, results), flush=True)
-        for result in results if options.each else []:
+        for result in results if options.pieces else []:
             print("   ", result)
 
 

@@ -66,7 +66,7 @@ def test_a_line_finds_lag_and_slope_from_beats_tracked_ten_milliseconds_wrong(sl
     again = 6.0 + 12.345 + (first - 6.0) * (1 + slope)
     tracked = np.concatenate([first, again]) + np.tile([0.01, -0.01, 0.004, 0.0], 10)
     with decoded(clicking(np.concatenate([first, again])), tmp_path) as pcm:
-        line = fit(pcm, Pulse(tracked, 120.0), Repeat(tracked[10], tracked[30], 0))
+        line = fit(pcm, Pulse(tracked, 120.0, np.zeros(len(tracked), bool)), Repeat(tracked[10], tracked[30], 0))
     assert line.at(6.0) == pytest.approx(12.345, abs=0.0002)
     assert line.slope == pytest.approx(slope, abs=0.0003)
     assert line.spread < 0.001
@@ -77,7 +77,7 @@ def test_a_line_without_onsets_keeps_the_lag_and_is_unsure(tmp_path: Path) -> No
     silence = np.zeros((LENGTH * RATE, 1), np.float32)
     silence[::RATE] = 0.5  # 30 single samples, so that it is no silent file; both lags are whole seconds
     with decoded(silence * (np.arange(len(silence)) < 3 * RATE)[:, None], tmp_path) as pcm:
-        line = fit(pcm, Pulse(beats, 120.0), Repeat(9.0, 19.0, 0))
+        line = fit(pcm, Pulse(beats, 120.0, np.zeros(len(beats), bool)), Repeat(9.0, 19.0, 0))
     assert (line.lag, line.slope, line.spread) == (10.0, 0.0, 0.01)
 
 

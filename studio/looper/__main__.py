@@ -75,7 +75,9 @@ def choice(options: argparse.Namespace) -> Choice:
     """The seam that the command line chooses. Raises Unusable."""
     start, end = options.start, options.end
     if (start is None) != (end is None) or (start is not None and not 0 <= start <= end - SHORTEST_CHOICE):
-        raise Unusable(f"a loop needs --start from 0 on, and --end at least {SHORTEST_CHOICE:g} seconds later")
+        raise Unusable(f"give both: --start of at least 0, and --end at least {SHORTEST_CHOICE:g} seconds later")
+    if options.exact and start is None:
+        raise Unusable("--exact needs --start and --end")
     if options.candidate < 1:
         raise Unusable("--candidate is 1 for the best seam, 2 for the next one, and so on")
     return Choice(options.candidate, start, end, options.exact)

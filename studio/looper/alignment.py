@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from studio.looper.pcm import Array, Pcm
 
-BINS_A_SECOND = 4000  # of the onset envelope, nearly: a bin is a whole number of frames
+BINS_A_SECOND = 4000  # of the onset envelope, about: a bin is a whole number of frames
 HIGH_BELL = 0.003  # seconds of smoothing: shorter than an attack, longer than most periods
 LOW_BANDS = ((0.0005, 0.004), (0.0018, 0.006))  # seconds: a low-pass window, and the bell that smooths the level
 RISE_GAP, RISE_SECONDS = 0.001, 0.03  # an onset is above the level of the 30 ms that ended 1 ms before
@@ -34,10 +34,11 @@ def onset_envelope(mono: Array, rate: int) -> Array:
     whole = mono[: len(mono) // step * step]
     high = sums(whole, decimation) if decimation > 1 else whole
     low = sums(whole, step)
-    second = rate / step
-    total = rises(sums(bent(high) ** 2, step // decimation), HIGH_BELL, second)
+    bins_per_second = rate / step
+    total = rises(sums(second_differences(high) ** 2, step // decimation), HIGH_BELL, bins_per_second)
     for window, bell in LOW_BANDS:
-        total += rises(bent(averaged(averaged(low, round(window * second)), round(window * second))) ** 2, bell, second)
+        smooth = moving_average(moving_average(low, round(window * bins_per_second)), round(window * bins_per_second))
+        total += rises(second_differences(smooth) ** 2, bell, bins_per_second)
     return np.asarray(total, np.float32)
 
 
@@ -46,25 +47,25 @@ def sums(signal: Array, size: int) -> Array:
     return np.asarray(np.add.reduceat(signal, np.arange(0, len(signal), size)))
 
 
-def bent(signal: Array) -> Array:
+def second_differences(signal: Array) -> Array:
     """Second differences, 0 at both edges; same shape."""
     return np.pad(np.diff(signal, 2), 1)
 
 
-def averaged(signal: NDArray[Any], size: int) -> NDArray[Any]:
+def moving_average(signal: NDArray[Any], size: int) -> NDArray[Any]:
     """Means over `size` neighbouring values; same shape."""
     return np.convolve(signal, np.full(size, 1 / size), "same")
 
 
-def rises(energy: NDArray[Any], bell_seconds: float, second: float) -> NDArray[np.float64]:
-    """How far the level is above the loudest of the 30 ms before, in dB, (bins,). second: in bins.
+def rises(energy: NDArray[Any], bell_seconds: float, bins_per_second: float) -> NDArray[np.float64]:
+    """How far the level is above the loudest of the 30 ms before, in dB, (bins,).
 
-    Tones that beat against each other make the level rise slowly, so it has been there before; an attack has not.
+    Tones that beat against each other make the level rise slowly; an attack rises suddenly.
     """
-    bell = np.hanning(round(bell_seconds * second) + 2)
+    bell = np.hanning(round(bell_seconds * bins_per_second) + 2)
     smooth = np.convolve(energy, bell, "same")
     level = 10 * np.log10(np.maximum(smooth / (float(smooth.max()) + 1e-30), 10 ** (FLOOR_DB / 10)))
-    gap, window = round(RISE_GAP * second), round(RISE_SECONDS * second)
+    gap, window = round(RISE_GAP * bins_per_second), round(RISE_SECONDS * bins_per_second)
     before = moving_maximum(np.pad(level, (window + gap, 0), "edge"), window)[: len(level)]
     return np.asarray(np.maximum(0, level - before))
 
@@ -109,9 +110,9 @@ def bell_shaped(distance: NDArray[Any], deviation: float) -> NDArray[np.float64]
 
 
 def likely_shift(correlations: NDArray[np.float64], deviation: float) -> tuple[float, float]:
-    """Where an attack is, if it is expected in the middle of some correlations with a standard deviation in places.
+    """Find an attack near the middle of some correlations. deviation: its expected distance, in places.
 
-    It is in the middle if it is nowhere clear. Returns (places from the middle, the likeness there).
+    Returns (places from the middle, the likeness there). If no place is clear, returns the middle.
     """
     middle = len(correlations) // 2
     likely = correlations * bell_shaped(np.arange(len(correlations)) - middle, deviation)

@@ -5,16 +5,17 @@ from typing import Any
 
 from files.sound import Unusable
 from studio.looper.beats import Pulse, grid, pulse
-from studio.looper.candidates import best_seams, gentle
+from studio.looper.candidates import best_seams, softened_if_poor
 from studio.looper.features import Features, extract
 from studio.looper.pcm import Pcm
 from studio.looper.progress import Report
-from studio.looper.quality import Hearing, beat_error, quality
+from studio.looper.quality import SeamContext, beat_error, quality
 from studio.looper.repeats import (
     UNREPEATED,
     Cuts,
     Repeat,
     Repeats,
+    away_cost,
     cost_at,
     earliest_cut,
     find_cuts,
@@ -26,12 +27,12 @@ from studio.looper.seams import Seam, exact_seam, seams_of
 EXTRACTED, COMPARED = 0.6, 0.75  # shares of the analysis that are done after these steps
 SHORTEST_LOOP, USUAL_LOOP = 2.0, 20.0  # seconds; USUAL_LOOP is used unless the source or the loop is short
 BODY_SHARE, DURATION_SHARE = 0.4, 0.5
-MARGIN = 0.1  # seconds; an alignment moves a cut by less than this
+MARGIN = 0.16  # seconds; an alignment moves a cut by less than this
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which seam to cut at: a candidate, 1 for the best; or near two times (seconds), or exactly there."""
+    """The seam to cut at: a candidate, 1 for the best; or near two times (seconds), or exactly there."""
 
     candidate: int = 1
     start: float | None = None
@@ -45,17 +46,17 @@ class Analysis:
 
     seam: Seam
     candidates: list[Seam]
-    hearing: Hearing
+    context: SeamContext
 
     def record(self) -> dict[str, Any]:
         """The seam as a JSON object, with its candidates."""
-        return describe(self.hearing, self.seam) | {
-            "candidates": [describe(self.hearing, seam) for seam in self.candidates]
+        return describe(self.context, self.seam) | {
+            "candidates": [describe(self.context, seam) for seam in self.candidates]
         }
 
 
 def analyse(pcm: Pcm, duration: float, choice: Choice, report: Report) -> Analysis:
-    """Find the seams of a loop whose rounds are no longer than duration (seconds). Reports the share done (0 to 1).
+    """Find the seams of a loop, with repetitions no longer than duration (seconds). Reports the share done (0 to 1).
 
     Raises Unusable if the choice is not possible in this recording.
     """
@@ -65,12 +66,16 @@ def analyse(pcm: Pcm, duration: float, choice: Choice, report: Report) -> Analys
     beat, cuts, repeats = repetition(pcm, features, duration)
     report(COMPARED)
     seams = best_seams(pcm, beat, repeats.pairs)
-    hearing = Hearing(pcm, features, beat, repeats.usual_cost)
-    return Analysis(chosen_seam(pcm, beat, cuts, seams, choice), seams, hearing)
+    if choice.candidate > len(seams):
+        loop = f"a loop of {duration:g} seconds"
+        raise Unusable(f"there is no candidate {choice.candidate}: for {loop}, this track has {len(seams)}")
+    context = SeamContext(pcm, features, beat, repeats.usual_cost)
+    seam = ordered_seam(pcm, beat, cuts, choice, duration) or seams[choice.candidate - 1]
+    return Analysis(seam, seams, context)
 
 
 def repetition(pcm: Pcm, features: Features, duration: float) -> tuple[Pulse, Cuts, Repeats]:
-    """The pulse, the cuts and the repeats; of an even grid if there are no beats, or none that fit."""
+    """The pulse, the cuts and the repeats; of an even grid if there are no beats, or no pair of them fits."""
     for beat in (pulse(features), grid(features)):
         cuts = find_cuts(features, beat)
         shortest = max(SHORTEST_LOOP, min(USUAL_LOOP, BODY_SHARE * cuts.body_seconds))
@@ -82,29 +87,29 @@ def repetition(pcm: Pcm, features: Features, duration: float) -> tuple[Pulse, Cu
     return beat, cuts, Repeats([whole], UNREPEATED)
 
 
-def chosen_seam(pcm: Pcm, beat: Pulse, cuts: Cuts, seams: list[Seam], choice: Choice) -> Seam:
-    """The seam that somebody chose. Raises Unusable."""
+def ordered_seam(pcm: Pcm, beat: Pulse, cuts: Cuts, choice: Choice, longest: float) -> Seam | None:
+    """The seam near the start and the end that the order chose, no longer than longest (seconds); None without them."""
     if choice.start is None or choice.end is None:
-        if choice.candidate > len(seams):
-            raise Unusable(f"there is no candidate {choice.candidate}: this track has {len(seams)}")
-        return seams[choice.candidate - 1]
+        return None
     if choice.exact:
         return exact_seam(pcm, beat, Repeat(choice.start, choice.end, cost_at(cuts, beat, choice.start, choice.end)))
-    pair = nearest_repeat(cuts, choice.start, choice.end)
-    return gentle(pcm, min(seams_of(pcm, beat, pair), key=lambda seam: seam.cost))
+    pair = nearest_repeat(cuts, choice.start, choice.end, longest)
+    nearest = min(seams_of(pcm, beat, pair), key=lambda seam: seam.cost + away_cost(pair, seam.start / pcm.rate))
+    return softened_if_poor(pcm, nearest)
 
 
-def describe(hearing: Hearing, seam: Seam) -> dict[str, Any]:
+def describe(context: SeamContext, seam: Seam) -> dict[str, Any]:
     """A seam as a JSON object: start, end and crossfade in seconds, tempo, beats, score, quality, beat_error_ms."""
-    rate, beat = hearing.pcm.rate, hearing.pulse
+    rate, beat = context.pcm.rate, context.pulse
     count = beat.nearest(seam.end / rate) - beat.nearest(seam.start / rate) if beat.rhythmic else None
+    tempo = beat.tempo_of(seam.start / rate, seam.end / rate)
     return {
         "start": seam.start / rate,
         "end": seam.end / rate,
         "crossfade": seam.crossfade / rate,
-        "tempo": round(60 * count * rate / seam.lag, 2) if count else None,  # the lag is exact; tracked beats are not
+        "tempo": round(tempo, 2) if tempo and count else None,
         "beats": count,
         "score": seam.score,
-        "quality": quality(hearing, seam),
-        "beat_error_ms": beat_error(hearing, seam),
+        "quality": quality(context, seam),
+        "beat_error_ms": beat_error(context, seam),
     }

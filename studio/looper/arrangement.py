@@ -16,9 +16,12 @@ FADE_IN_SHARE, FADE_OUT_SHARE = 0.1, 0.25  # shares of the length, for short loo
 
 
 def play(pcm: Pcm, seam: Seam, frames: int) -> Iterator[Audio]:
-    """The loop as blocks, (frames, channels), with exactly this number of frames in total."""
+    """The loop as blocks, (frames, channels), with exactly this number of frames in total.
+
+    It begins with the beginning of the recording; if the seam would come too late, with the part that repeats.
+    """
     joint = crossfaded(*sides(pcm, seam), pcm.rate)
-    opening = stretch(pcm, 0, seam.end - seam.crossfade)
+    opening = stretch(pcm, 0 if seam.end < frames else seam.start, seam.end - seam.crossfade)
     rounds = chain.from_iterable(one_round(pcm, seam, joint) for _ in repeat(None))
     for block in chain(opening, rounds):
         yield block[:frames]

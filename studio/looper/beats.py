@@ -19,14 +19,21 @@ WINDOW_SECONDS = 24.0  # the window of the autocorrelation; the tempo may change
 TIGHTNESS = 100.0
 CONFIDENT, SHORT_DOUBT = 0.10, 0.5  # a confidence of at least CONFIDENT + SHORT_DOUBT / seconds means beats
 GRID_SECONDS = 0.25
+BASS_BANDS, BASS_FRAMES = 3, 7  # mel bands below 200 Hz; an attack of a bass takes about 80 ms
+WEAK_BASS = 0.3  # the share of the bass onset of a neighbour that makes an off-beat
+WHOLE_BEATS = 0.1  # seconds by which tracked beats may miss the length of a loop
 
 
 @dataclass(frozen=True)
 class Pulse:
-    """Times (seconds) at which music may be cut, (cuts,). tempo: in beats per minute, or None for an even grid."""
+    """Times (seconds) at which music may be cut, (cuts,). tempo: in beats per minute, or None for an even grid.
+
+    off_beat: True for beats that are between two beats of the music, (cuts,).
+    """
 
     times: NDArray[Any]
     tempo: float | None
+    off_beat: NDArray[np.bool_]
 
     @property
     def rhythmic(self) -> bool:
@@ -36,6 +43,12 @@ class Pulse:
     def nearest(self, seconds: float) -> int:
         """The index of the nearest time."""
         return int(np.abs(self.times - seconds).argmin())
+
+    def tempo_of(self, start: float, end: float) -> float | None:
+        """The tempo of a loop (seconds): from its exact length if that is a whole number of beats."""
+        first, last = self.nearest(start), self.nearest(end)
+        off = abs(self.times[last] - self.times[first] - (end - start))
+        return 60 * (last - first) / (end - start) if self.rhythmic and off < WHOLE_BEATS else self.tempo
 
 
 def pulse(features: Features) -> Pulse:
@@ -48,12 +61,28 @@ def pulse(features: Features) -> Pulse:
     if len(beats) < 2 * HARMONICS:
         return grid(features)
     times = beats * features.seconds
-    return Pulse(times, 60 / float(np.median(np.diff(times)[1:-1])))
+    return Pulse(times, 60 / float(np.median(np.diff(times)[1:-1])), off_beats(features, times))
+
+
+def off_beats(features: Features, times: NDArray[Any]) -> NDArray[np.bool_]:
+    """True for times with much less bass than a neighbour, (times,): the tempo may be tracked twice as fast."""
+    bass = features.tones[:, :BASS_BANDS].astype(np.float32)
+    rises = smoothed(np.maximum(0, np.diff(bass, axis=0, prepend=bass[:1])).mean(axis=1), BASS_FRAMES)
+    onsets = rises[bins_of(features, times)]
+    neighbours = np.maximum(np.append(onsets[1:], 0), np.append(0, onsets[:-1]))
+    return np.asarray(onsets < WEAK_BASS * neighbours)
+
+
+def bins_of(features: Features, times: NDArray[Any]) -> NDArray[np.int64]:
+    """The rows of features.tones at some times (seconds)."""
+    rows = np.rint(times / features.seconds / features.pooled).astype(np.int64)
+    return np.clip(rows, 0, len(features.tones) - 1)
 
 
 def grid(features: Features) -> Pulse:
     """Evenly spaced times through the whole recording."""
-    return Pulse(np.arange(0, len(features.level) * features.seconds, GRID_SECONDS), None)
+    times = np.arange(0, len(features.level) * features.seconds, GRID_SECONDS)
+    return Pulse(times, None, np.zeros(len(times), bool))
 
 
 def onset_strength(features: Features) -> Array:

@@ -6,19 +6,22 @@ from studio.looper.repeats import NEAR_BEST, Repeat
 from studio.looper.seams import FAIR, LONG_CROSSFADE, Seam, lengthened, seams_of
 
 CANDIDATES = 5
+MOST_PAIRS = 6  # to align; each takes about 20 ms
 APART_SECONDS = 4.0  # of two starts with the same length of a loop
 SAME_LENGTH = 0.25  # seconds
 
 
 def best_seams(pcm: Pcm, pulse: Pulse, pairs: list[Repeat]) -> list[Seam]:
-    """At most CANDIDATES seams: first the longest with a cost near the best, then by cost.
+    """At most CANDIDATES seams. The first is the longest of those near the best cost; the others are sorted by cost.
 
-    pairs: at least one, the best first. A seam never costs less than its pair, so the search ends at a pair that costs
-    clearly more than the best seam, once there are enough candidates.
+    pairs: at least one. Those with a cost near the best come first, the longest first; then come the others, the best
+    first. A seam never costs less than its pair. So the search ends at a pair that costs clearly more than the best
+    seam, or after MOST_PAIRS, once there are enough candidates.
     """
     seams: list[Seam] = []
-    for pair in pairs:
-        if seams and pair.cost > best_cost(seams) + NEAR_BEST and len(apart(seams, pcm.rate)) == CANDIDATES:
+    for number, pair in enumerate(pairs):
+        is_enough = number >= MOST_PAIRS or (seams and pair.cost > best_cost(seams) + NEAR_BEST)
+        if is_enough and len(different_seams(seams, pcm.rate)) == CANDIDATES:
             break
         beats = seams_of(pcm, pulse, pair)
         seams.append(next(beats))
@@ -27,7 +30,7 @@ def best_seams(pcm: Pcm, pulse: Pulse, pairs: list[Repeat]) -> list[Seam]:
     seams.sort(key=lambda seam: seam.cost)
     near = [seam for seam in seams if seam.cost <= seams[0].cost + NEAR_BEST]
     best = max(near, key=lambda seam: (seam.lag // pcm.rate, -seam.cost))
-    return [gentle(pcm, seam) for seam in apart([best, *seams], pcm.rate)]
+    return [softened_if_poor(pcm, seam) for seam in different_seams([best, *seams], pcm.rate)]
 
 
 def best_cost(seams: list[Seam]) -> float:
@@ -35,7 +38,7 @@ def best_cost(seams: list[Seam]) -> float:
     return min(seam.cost for seam in seams)
 
 
-def apart(seams: list[Seam], rate: int) -> list[Seam]:
+def different_seams(seams: list[Seam], rate: int) -> list[Seam]:
     """The first CANDIDATES seams that differ in length from all before them, or are cut at another place."""
     chosen: list[Seam] = []
     for seam in seams:
@@ -49,6 +52,6 @@ def alike(seam: Seam, other: Seam, rate: int) -> bool:
     return abs(seam.lag - other.lag) < SAME_LENGTH * rate and abs(seam.start - other.start) < APART_SECONDS * rate
 
 
-def gentle(pcm: Pcm, seam: Seam) -> Seam:
+def softened_if_poor(pcm: Pcm, seam: Seam) -> Seam:
     """The same seam; if it is poor, with a long crossfade."""
     return seam if seam.score >= FAIR else lengthened(pcm, seam, LONG_CROSSFADE)

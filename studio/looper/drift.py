@@ -1,4 +1,4 @@
-"""Aligns the music around two times that sound alike by a straight line: the lag between them, and its slope.
+"""Fits a straight line to the lag between two similar parts of the music.
 
 The slope is not 0 if the tempo differs at the two times. The tracked beats give a first guess. Then short pieces of the
 music vote for a lag and a slope, as points vote for a line in a Hough transform.
@@ -24,7 +24,7 @@ NEAR_SECONDS = 2.0  # the standard deviation of the weights of the pieces
 SHIFT_SECONDS, LIKELY_SHIFT = 0.06, 0.03  # of a guess: a tracked beat may be 34 ms off
 SLOPES, LIKELY_SLOPE = np.arange(-6, 7) * 0.0005, 0.002  # added to the slope of a guess
 STEEP, STEEPEST = 0.003, 0.05  # tracked slopes below the first are among SLOPES; above the second they are errors
-APART_SECONDS = 1.5  # beats nearer to each other say nothing about the slope
+APART_SECONDS = 1.5  # beats nearer to each other are not used for the slope
 RESIDUAL_SECONDS = 0.015
 NORMAL = 1.48  # the standard deviation of a normal distribution, as a multiple of its median absolute value
 BELL_BINS = 11
@@ -59,7 +59,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class Votes:
-    """How alike the pieces are at every shift, (pieces, shifts); no shift is in the middle column.
+    """How alike the pieces are at every shift, (pieces, shifts); the middle column is shift 0.
 
     weights and middles of the pieces, (pieces,); middles are bins from the time that is aligned.
     """
@@ -75,22 +75,22 @@ class Votes:
 
 
 def fit(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Line:
-    """The line that the onsets in the 8 seconds around both times of a pair fit best."""
+    """Fit a line to the onsets in the 8 seconds around both times of a pair."""
     step = bin_frames(pcm.rate)
-    second = pcm.rate / step
-    piece, margin = round(PIECE_SECONDS * second), round(MARGIN * second)
+    bins_per_second = pcm.rate / step
+    piece, margin = round(PIECE_SECONDS * bins_per_second), round(MARGIN * bins_per_second)
     half = PIECES // 2 * piece
     start, end = round(pair.start * pcm.rate), round(pair.end * pcm.rate)
     here = onsets_around(pcm, start, half, half)
     there = onsets_around(pcm, end, half + margin, half + margin)
     weights, middles = weighted(pcm, (start, end), piece)
     best, top = Line(pair.start, (end - start) / pcm.rate, 0.0, UNSURE), 0.0
-    for guess in guesses(pulse, pair, second):
+    for guess in guesses(pulse, pair, bins_per_second):
         votes = Votes(likeness(here.reshape(PIECES, -1), there, guess), weights, middles)
-        total, shift, slope = winner(votes, second)
+        total, shift, slope = winner(votes, bins_per_second)
         if total > top:
-            top, spread = total, residual(votes, shift, slope, second)
-            lag = (end - start) / pcm.rate + (guess.lag + shift * (1 + guess.slope)) / second
+            top, spread = total, residual(votes, shift, slope, bins_per_second)
+            lag = (end - start) / pcm.rate + (guess.lag + shift * (1 + guess.slope)) / bins_per_second
             best = Line(start / pcm.rate, lag, (1 + guess.slope) * (1 + slope) - 1, spread)
     return best
 
@@ -105,24 +105,26 @@ def weighted(pcm: Pcm, centres: tuple[int, int], piece: int) -> tuple[Floats, Fl
     return near * ((low >= 0) & (high <= pcm.frames)), middles
 
 
-def guesses(pulse: Pulse, pair: Repeat, second: float) -> list[Guess]:
-    """The lag of the tracked beats without a slope; and, if they have one, with it. second: in bins."""
+def guesses(pulse: Pulse, pair: Repeat, bins_per_second: float) -> list[Guess]:
+    """The lag of the tracked beats without a slope; and, if they have one, with it."""
     first, again = pulse.nearest(pair.start), pulse.nearest(pair.end)
     offsets = np.flatnonzero(np.abs(pulse.times - pair.start) <= CONTEXT_SECONDS) - first
     offsets = offsets[(offsets + again >= 0) & (offsets + again < len(pulse.times))]
+    if not len(offsets):
+        return [Guess(0.0, 0.0)]
     times = pulse.times[first + offsets] - pair.start
     lags = pulse.times[again + offsets] - pair.end - times
     apart = times[None] - times[:, None]
     slopes = ((lags[None] - lags[:, None]) / np.where(apart, apart, 1))[apart > APART_SECONDS]
-    lag = float(np.clip(np.median(lags), -SHIFT_SECONDS, SHIFT_SECONDS)) * second
+    lag = float(np.clip(np.median(lags), -SHIFT_SECONDS, SHIFT_SECONDS)) * bins_per_second
     slope = float(np.median(slopes)) if len(slopes) else 0.0
     return [Guess(lag, 0.0), *([Guess(lag, slope)] if STEEP < abs(slope) < STEEPEST else [])]
 
 
 def likeness(here: Array, there: Array, guess: Guess) -> Floats:
     """Cross-correlate pieces with the other side, stretched by 1 + slope, (pieces, shifts). here: (pieces, bins)."""
-    second = here.shape[1] / PIECE_SECONDS
-    reach = round((SHIFT_SECONDS + CONTEXT_SECONDS * SLOPES[-1] + RESIDUAL_SECONDS) * second)
+    bins_per_second = here.shape[1] / PIECE_SECONDS
+    reach = round((SHIFT_SECONDS + CONTEXT_SECONDS * SLOPES[-1] + RESIDUAL_SECONDS) * bins_per_second)
     half, width = here.size // 2, here.shape[1] + 2 * reach
     places = len(there) // 2 + guess.lag + np.arange(-half - reach, half + reach) * (1 + guess.slope)
     stretched = np.interp(places, np.arange(len(there)), there)
@@ -132,28 +134,28 @@ def likeness(here: Array, there: Array, guess: Guess) -> Floats:
     return np.asarray(np.fft.irfft(product, size)[:, : 2 * reach + 1])
 
 
-def winner(votes: Votes, second: float) -> tuple[float, float, float]:
+def winner(votes: Votes, bins_per_second: float) -> tuple[float, float, float]:
     """(the votes for the best line, its shift in bins, its slope)."""
-    reach = round(SHIFT_SECONDS * second)
+    reach = round(SHIFT_SECONDS * bins_per_second)
     shifts = np.arange(-reach, reach + 1)
     tilted = np.rint(SLOPES[:, None] * votes.middles).astype(int) + votes.unshifted
     columns = tilted[:, :, None] + shifts
     totals = np.einsum("spc,p->sc", votes.likeness[np.arange(PIECES)[:, None], columns], votes.weights)
     bell = np.hanning(BELL_BINS)
     totals = np.array([np.convolve(row, bell, "same") for row in totals])
-    totals *= bell_shaped(shifts / second, LIKELY_SHIFT) * bell_shaped(SLOPES, LIKELY_SLOPE)[:, None]
+    totals *= bell_shaped(shifts / bins_per_second, LIKELY_SHIFT) * bell_shaped(SLOPES, LIKELY_SLOPE)[:, None]
     best = int(totals.max(axis=1).argmax())
     return float(totals[best].max()), peak(totals[best]) - reach, float(SLOPES[best])
 
 
-def residual(votes: Votes, shift: float, slope: float, second: float) -> float:
+def residual(votes: Votes, shift: float, slope: float, bins_per_second: float) -> float:
     """How far the best shifts of the pieces are from a line, in seconds: a weighted median, as a standard deviation."""
-    reach = round(RESIDUAL_SECONDS * second)
+    reach = round(RESIDUAL_SECONDS * bins_per_second)
     columns = np.rint(votes.unshifted + shift + slope * votes.middles).astype(int)[:, None] + np.arange(
         -reach, reach + 1
     )
     near = np.take_along_axis(votes.likeness, np.clip(columns, 0, votes.likeness.shape[1] - 1), axis=1)
-    away = np.abs(near.argmax(axis=1) - reach) / second
+    away = np.abs(near.argmax(axis=1) - reach) / bins_per_second
     weights = votes.weights * near.max(axis=1)
     order = np.argsort(away)
     middle = int(np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2))

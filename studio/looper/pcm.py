@@ -15,6 +15,7 @@ Audio = Array  # (frames, channels), -1 to 1
 FULL_SCALE = 32_768  # the scale of libsndfile, so that 16-bit samples stay unchanged
 SAMPLE_BYTES = 2
 BLOCK = 8192  # frames; at most this much sound is lost before a damaged part of a file
+MIXED = 131_072  # frames; of many channels, only so much is in memory
 SHORTEST = 3.0  # seconds
 SILENT = 8 / FULL_SCALE  # peak to peak: -72 dBFS
 
@@ -49,7 +50,10 @@ class Pcm:
 
     def mono(self, start: int, stop: int) -> Array:
         """The same frames, mixed to one channel, (stop - start,)."""
-        mixed: Array = self.read(start, stop) @ mixing(self.channels)
+        weights, mixed = mixing(self.channels), np.empty(stop - start, np.float32)
+        for first in range(start, stop, MIXED):
+            last = min(first + MIXED, stop)
+            mixed[first - start : last - start] = self.read(first, last) @ weights
         return mixed
 
 

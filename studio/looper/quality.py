@@ -1,4 +1,4 @@
-"""The word for a seam, and how far its beats are off."""
+"""The label for the quality of a seam, and the error of its beats."""
 
 from dataclasses import dataclass
 
@@ -8,18 +8,20 @@ from studio.looper.alignment import peak
 from studio.looper.beats import Pulse
 from studio.looper.features import Features, loud_level
 from studio.looper.pcm import Pcm
-from studio.looper.seams import FAIR, Seam, beat_onsets, frames
+from studio.looper.seams import BEAT_REACH, FAIR, Seam, beat_onsets, frames
 
 GOOD = 0.7  # score
 REPEATED = 0.98  # the correlation of the waveforms at both ends of an exact repeat; sustained tones reach 0.97
 REPEAT_SECONDS = 2.0  # compared before and after
 UNIFORM = 0.3  # the median cost of all pairs of a recording that sounds the same everywhere
+PEAK_SHARE = 0.1  # of the loudest moment: the least level that counts as loud in a recording that is mostly silent
+CLEAR_BEAT, GOOD_BEAT = 0.5, 3.0  # the correlation of a beat with its repeat; milliseconds
 SILENT_DB, SILENT_SECONDS = -30.0, 1.5  # relative to the loud level; a longer silence inside a loop is heard as a gap
 
 
 @dataclass(frozen=True)
-class Hearing:
-    """All that the words need: a recording, its features, its pulse, and the median cost of its pairs."""
+class SeamContext:
+    """What the labels are based on: a recording, its features, its pulse, and the median cost of its pairs."""
 
     pcm: Pcm
     features: Features
@@ -27,20 +29,21 @@ class Hearing:
     usual_cost: float
 
 
-def quality(hearing: Hearing, seam: Seam) -> str:
+def quality(context: SeamContext, seam: Seam) -> str:
     """good, fair or poor for music with beats; good, texture or no beat for other sound."""
-    if not hearing.pulse.rhythmic:
-        return even_quality(hearing, seam)
+    if not context.pulse.rhythmic:
+        return even_quality(context, seam)
     if seam.score < FAIR:
         return "poor"
-    return "good" if seam.score >= GOOD and not has_gap(hearing, seam) else "fair"
+    is_on_beat = (beat_error(context, seam) or 0.0) <= GOOD_BEAT
+    return "good" if seam.score >= GOOD and is_on_beat and not has_gap(context, seam) else "fair"
 
 
-def even_quality(hearing: Hearing, seam: Seam) -> str:
+def even_quality(context: SeamContext, seam: Seam) -> str:
     """good if the recording repeats itself exactly; texture if it sounds the same everywhere; otherwise no beat."""
-    if wave_likeness(hearing.pcm, seam) > REPEATED and not has_gap(hearing, seam):
+    if wave_likeness(context.pcm, seam) > REPEATED and not has_gap(context, seam):
         return "good"
-    return "texture" if seam.score >= GOOD or hearing.usual_cost <= UNIFORM else "no beat"
+    return "texture" if seam.score >= GOOD or context.usual_cost <= UNIFORM else "no beat"
 
 
 def wave_likeness(pcm: Pcm, seam: Seam) -> float:
@@ -51,20 +54,31 @@ def wave_likeness(pcm: Pcm, seam: Seam) -> float:
     return float(here @ there) / float(np.sqrt((here @ here) * (there @ there)) + 1e-12)
 
 
-def has_gap(hearing: Hearing, seam: Seam) -> bool:
-    """True if a loop has a long silence inside."""
-    features, rate = hearing.features, hearing.pcm.rate
-    first, last = (round(place / rate / features.seconds) for place in (seam.start, seam.end))
-    loud = features.level[first:last] >= loud_level(features.level) * 10 ** (SILENT_DB / 10)
-    edges = np.concatenate([[-1], np.flatnonzero(loud), [len(loud)]])
-    return bool((np.diff(edges).max() - 1) * features.seconds >= SILENT_SECONDS)
+def has_gap(context: SeamContext, seam: Seam) -> bool:
+    """True if a loop has a long silence inside, or over its seam."""
+    level, seconds = context.features.level, context.features.seconds
+    first, last = (round(place / context.pcm.rate / seconds) for place in (seam.start, seam.end))
+    loud = level[first:last] >= max(loud_level(level), PEAK_SHARE * float(level.max())) * 10 ** (SILENT_DB / 10)
+    places = np.flatnonzero(loud)
+    if not len(places):
+        return True
+    silences = np.diff(np.append(places, places[0] + len(loud))) - 1  # the loop goes on at its start
+    return bool(silences.max() * seconds >= SILENT_SECONDS)
 
 
-def beat_error(hearing: Hearing, seam: Seam) -> float | None:
-    """The milliseconds by which the first beat after the seam comes early or late; None without beats."""
-    if not hearing.pulse.rhythmic:
+def beat_error(context: SeamContext, seam: Seam) -> float | None:
+    """The milliseconds by which the first beat after the seam comes early or late; None without a clear beat.
+
+    Above 40 ms, it is the distance of the loop's length from a whole number of tracked beats.
+    """
+    if not context.pulse.rhythmic:
         return None
-    pcm, pulse = hearing.pcm, hearing.pulse
-    beat = frames(pcm, float(pulse.times[pulse.nearest(seam.start / pcm.rate)]))
-    onsets = beat_onsets(pcm, beat, seam.lag)
-    return round(1000 * abs(peak(onsets.correlations) - onsets.reach) / onsets.second, 2)
+    pcm, pulse = context.pcm, context.pulse
+    first, last = (pulse.nearest(place / pcm.rate) for place in (seam.start, seam.end))
+    off = abs(float(pulse.times[last] - pulse.times[first]) - seam.lag / pcm.rate)
+    onsets = beat_onsets(pcm, frames(pcm, float(pulse.times[first])), seam.lag)
+    if off > BEAT_REACH:
+        return round(1000 * off, 2)
+    if onsets.correlations.max() < CLEAR_BEAT:
+        return None
+    return round(1000 * abs(peak(onsets.correlations) - onsets.reach) / onsets.bins_per_second, 2)

@@ -26,7 +26,8 @@ ROOM_BEFORE, ROOM_AFTER = 1.1, 0.2  # seconds
 CUTS = 8192  # the most cuts; of longer recordings, only every second, third … cut is used
 PER_LENGTH, PAIRS = 3, 24
 UNREPEATED = 1.0  # the cost of a pair of times that no cuts are near to
-NEAR_SECONDS, AWAY_COST = 1.0, 0.1  # from a time that somebody chose; the cost of a second
+LEAST_LENGTH, MOST_LENGTH = 0.75, 1.25  # of the length that the order chose
+NEAR_SECONDS, AWAY_COST = 1.0, 0.1  # from a time that the order chose; the cost of a second
 OFF_BEAT_COST = 10.0  # of a second by which a lag is not a whole number of beats
 
 
@@ -49,7 +50,7 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Repeats:
-    """The best pairs of a recording, the best first, and the median cost of all its pairs."""
+    """The best pairs of a recording, and its usual cost: the median over all lengths of the median cost of a length."""
 
     pairs: list[Repeat]
     usual_cost: float
@@ -57,10 +58,12 @@ class Repeats:
 
 @dataclass(frozen=True)
 class Cuts:
-    """Where a recording may be cut: times in seconds and whether each lies in the body, (cuts,); the sound from one
+    """Where a recording may be cut: times in seconds, whether there is room around them and whether they lie in the
+    body, (cuts,); the sound from one
     cut to the next, (cuts, 240), scaled so that squared distances lie between 0 and about 1; cuts in a bar, or 1."""
 
     times: NDArray[Any]
+    roomy: NDArray[np.bool_]
     in_body: NDArray[np.bool_]
     sound: Array
     bar: int
@@ -86,7 +89,8 @@ def find_cuts(features: Features, pulse: Pulse) -> Cuts:
     step = -(-len(pulse.times) // CUTS)
     times = pulse.times[::step]
     bar = BAR // step if pulse.rhythmic and BAR % step == 0 else 1
-    return Cuts(times, body(features, times) & roomy(times, features.duration), sub_beats(features, times), bar)
+    has_room = roomy(times, features.duration)
+    return Cuts(times, has_room, body(features, times) & has_room, sub_beats(features, times), bar)
 
 
 def roomy(times: NDArray[Any], seconds: float) -> NDArray[np.bool_]:
@@ -125,7 +129,7 @@ def sub_beats(features: Features, times: NDArray[Any]) -> Array:
 def find_repeats(cuts: Cuts, shortest: float, longest: float) -> Repeats:
     """The best pairs with lengths between shortest and longest (seconds), at most PAIRS; none if no length fits.
 
-    If more pairs than PAIRS have a cost near the best, the longest of them are taken.
+    First come the pairs whose cost is near the best, the longest first; then the others, the best first.
     """
     pairs: list[Repeat] = []
     usual: list[float] = []
@@ -140,7 +144,7 @@ def find_repeats(cuts: Cuts, shortest: float, longest: float) -> Repeats:
         return Repeats([], UNREPEATED)
     limit = min(pair.cost for pair in pairs) + NEAR_BEST
     ranked = sorted(pairs, key=lambda pair: (0, -pair.length) if pair.cost <= limit else (1, pair.cost))
-    return Repeats(sorted(ranked[:PAIRS], key=lambda pair: pair.cost), float(np.median(usual)))
+    return Repeats(ranked[:PAIRS], float(np.median(usual)))
 
 
 def best_of_lag(cuts: Cuts, lag: int, costs: NDArray[np.float64]) -> Iterator[Repeat]:
@@ -153,15 +157,25 @@ def best_of_lag(cuts: Cuts, lag: int, costs: NDArray[np.float64]) -> Iterator[Re
         costs[max(0, start - BAR) : start + BAR + 1] = np.inf
 
 
-def nearest_repeat(cuts: Cuts, start: float, end: float) -> Repeat:
-    """The best pair of cuts near two times (seconds), where nearer is better; these times if no cut is near."""
-    near = [np.flatnonzero(np.abs(cuts.times - time) <= NEAR_SECONDS) for time in (start, end)]
+def nearest_repeat(cuts: Cuts, start: float, end: float, longest: float) -> Repeat:
+    """The best pair of cuts near two times (seconds), no longer than longest; these times themselves if there is none.
+
+    Nearer is better. The length changes by a quarter at most.
+    """
+    near = [np.flatnonzero(cuts.roomy & (np.abs(cuts.times - time) <= NEAR_SECONDS)) for time in (start, end)]
     pairs = [Repeat(start, end, UNREPEATED)]
     for lag in {int(last - first) for first in near[0] for last in near[1] if last > first}:
         costs = lag_costs(cuts, lag)
         firsts = np.intersect1d(near[0], near[1] - lag)
         pairs += [Repeat(float(cuts.times[i]), float(cuts.times[i + lag]), float(costs[i])) for i in firsts]
-    return min(pairs, key=lambda pair: pair.cost + AWAY_COST * (abs(pair.start - start) + abs(pair.end - end)))
+    lengths = LEAST_LENGTH * (end - start), min(longest, MOST_LENGTH * (end - start))
+    fitting = [pair for pair in pairs[1:] if lengths[0] <= pair.length <= lengths[1]] or pairs[:1]
+    return min(fitting, key=lambda pair: pair.cost + AWAY_COST * (abs(pair.start - start) + abs(pair.end - end)))
+
+
+def away_cost(pair: Repeat, start: float) -> float:
+    """The cost of another start (seconds) with the same length."""
+    return 2 * AWAY_COST * abs(pair.start - start)
 
 
 def cost_at(cuts: Cuts, pulse: Pulse, start: float, end: float) -> float:

@@ -16,9 +16,9 @@ from studio.looper.repeats import Repeat, roomy
 
 RHYTHMIC_CROSSFADE = 0.03  # seconds
 CALM_CROSSFADE, CALM_REACH = 0.15, 0.25  # seconds: of sustained sound between two attacks
-ATTACK_EDGE, STRONG = 0.015, 0.3  # seconds around the steepest rise of an attack; its share that makes another attack
+ATTACK_EDGE, STRONG = 0.015, 0.3  # seconds around an attack; a rise of this share of it is another attack
 SHORT_CROSSFADE, LONG_CROSSFADE = 0.25, 1.0  # seconds, for music without beats; the long one also for a poor seam
-STEADY_SPREAD, LEAST_SPREAD = 0.004, 0.0005  # seconds: onsets that are nearer to their line than the first follow it
+STEADY_SPREAD, LEAST_SPREAD = 0.004, 0.0005  # seconds: with a spread below STEADY_SPREAD, the beats follow the line
 BEAT_REACH = 0.04  # seconds: how far a beat may be from the line
 FINE_REACH = 0.0007  # seconds: a waveform may move a lag by this
 EVEN_REACH = 0.15  # seconds: a little more than half a step of the grid of times
@@ -28,10 +28,11 @@ BEFORE_ATTACK = 0.004  # seconds; an attack begins a little before its steepest 
 SLIDE = 0.5  # seconds to each side, for music without beats
 QUIET_SHARE, MASKING = 0.1, 0.3  # weights of the power and of a following attack; the weight of the difference is 1
 SEAM_SHARE, ONSET_SHARE = 0.1, 0.1  # shares of the cost
+OFF_BEAT_COST = 0.05  # more than NEAR_BEST: the beat is preferred
 SLOPE_COST = 1.5  # of a repeat at another tempo, times the slope: 2 % cost 0.03
 FAIR = 0.45  # score: below it, a seam is poor
-LEVEL_SECONDS, LARGEST_GAIN = 0.05, 2.0  # of a mix that is brought to the level of its parts
-LONG_MIX = 8  # windows of that length
+LEVEL_SECONDS, LARGEST_GAIN = 0.05, 2.5  # of a long mix that is scaled to the level of its parts
+LONG_MIX, ALIKE = 0.1, 0.5  # seconds, and the correlation of two sounds that do not cancel each other
 SILENCE = 1e-9  # power
 LEAST_CORRELATION = -0.5  # below this, a crossfade of opposite phases would be too loud
 
@@ -62,12 +63,22 @@ def seams_of(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Iterator[Seam]:
         yield even_seam(pcm, pair)
         return
     line = fit(pcm, pulse, pair)
-    yield beat_seam(pcm, pair, line)
+    for moved in neighbours(pcm, pulse, pair) or [pair]:
+        yield beat_seam(pcm, moved, line)
+
+
+def neighbours(pcm: Pcm, pulse: Pulse, pair: Repeat) -> list[Repeat]:
+    """A pair and those one beat earlier and later, if there is room; those on off-beats come last and cost more."""
     beat = pulse.nearest(pair.start)
-    for start in pulse.times[[max(0, beat - 1), min(beat + 1, len(pulse.times) - 1)]]:
-        moved = replace(pair, start=float(start), end=float(start) + pair.length)
-        if roomy(np.array([moved.start, moved.end]), pcm.seconds).all():
-            yield beat_seam(pcm, moved, line)
+    numbers = [number for number in (beat, beat - 1, beat + 1) if 0 <= number < len(pulse.times)]
+    moved = [moved_to(pulse, number, pair) for number in sorted(numbers, key=lambda number: pulse.off_beat[number])]
+    return [other for other in moved if roomy(np.array([other.start, other.end]), pcm.seconds).all()]
+
+
+def moved_to(pulse: Pulse, number: int, pair: Repeat) -> Repeat:
+    """The same pair at another beat."""
+    start = float(pulse.times[number])
+    return Repeat(start, start + pair.length, pair.cost + OFF_BEAT_COST * bool(pulse.off_beat[number]))
 
 
 def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
@@ -79,9 +90,11 @@ def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
     start, lag, step = frames(pcm, pair.start), frames(pcm, line.at(pair.start)), bin_frames(pcm.rate)
     beat = beat_onsets(pcm, start, lag)
     deviation = max(LEAST_SPREAD, line.spread) * (1 if line.spread < STEADY_SPREAD else 3)
-    shift, fitting = likely_shift(beat.correlations, deviation * beat.second)
+    shift, fitting = likely_shift(beat.correlations, deviation * beat.bins_per_second)
     attack = transient(beat)
-    longest = min(calm(beat, beat.here, attack), calm(beat, beat.there, attack + beat.reach + round(shift)))
+    longest = min(
+        calm_seconds(beat, beat.here, attack), calm_seconds(beat, beat.there, attack + beat.reach + round(shift))
+    )
     crossfade = min(CALM_CROSSFADE, max(RHYTHMIC_CROSSFADE, longest - AROUND_BEAT))
     steepest = start + (attack - beat.place) * step
     lag = same_wave(pcm, steepest, lag + round(shift * step))
@@ -94,45 +107,47 @@ def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
 class BeatOnsets:
     """The onset envelopes of a beat and of its repeat; the repeat's has `reach` more bins at both ends.
 
-    place: the bin of the beat in `here`; second: in bins.
+    place: the bin of the beat in `here`.
     """
 
     here: Array
     there: Array
     place: int
     reach: int
-    second: float
+    bins_per_second: float
 
     @cached_property
     def correlations(self) -> NDArray[np.float64]:
-        """How alike both are at every shift, up to `reach` bins to both sides; no shift is in the middle."""
+        """How alike both are at every shift, up to `reach` bins to both sides; the middle is shift 0."""
         low, high = 2 * self.place - len(self.here), len(self.here)
         return correlation(self.here[low:high], self.there[low : high + 2 * self.reach])
 
 
 def beat_onsets(pcm: Pcm, start: int, lag: int) -> BeatOnsets:
     """The onsets around frame `start`, and around start + lag."""
-    second = pcm.rate / bin_frames(pcm.rate)
-    before, after, reach = (round(seconds * second) for seconds in (CALM_REACH + AROUND_BEAT, AROUND_BEAT, BEAT_REACH))
+    bins_per_second = pcm.rate / bin_frames(pcm.rate)
+    before, after, reach = (
+        round(seconds * bins_per_second) for seconds in (CALM_REACH + AROUND_BEAT, AROUND_BEAT, BEAT_REACH)
+    )
     here = onsets_around(pcm, start, before, after)
     there = onsets_around(pcm, start + lag, before + reach, after + reach)
-    return BeatOnsets(here, there, before, reach, second)
+    return BeatOnsets(here, there, before, reach, bins_per_second)
 
 
 def transient(beat: BeatOnsets) -> int:
     """The bin of the first rise near a beat that is nearly as steep as the steepest one."""
     around = len(beat.here) - beat.place
     rises = np.convolve(beat.here[-2 * around :], np.ones(8), "same")  # 2 ms: one attack, not one bin
-    rises *= bell_shaped(np.arange(-around, around), NEAR_BEAT * beat.second)
+    rises *= bell_shaped(np.arange(-around, around), NEAR_BEAT * beat.bins_per_second)
     return beat.place - around + int(np.argmax(rises > 0.7 * rises.max()))
 
 
-def calm(beat: BeatOnsets, onsets: Array, attack: int) -> float:
-    """The seconds before the bin of an attack without another attack, at most CALM_REACH."""
-    reach, edge = round(CALM_REACH * beat.second), round(ATTACK_EDGE * beat.second)
+def calm_seconds(beat: BeatOnsets, onsets: Array, attack: int) -> float:
+    """The seconds between an attack (a bin) and the attack before it, at most CALM_REACH."""
+    reach, edge = round(CALM_REACH * beat.bins_per_second), round(ATTACK_EDGE * beat.bins_per_second)
     loudest = onsets[attack - edge : attack + edge].max()
     strong = np.flatnonzero(onsets[attack - reach : attack - edge] > STRONG * loudest)
-    return float(reach - strong[-1] if len(strong) else reach) / beat.second
+    return float(reach - strong[-1] if len(strong) else reach) / beat.bins_per_second
 
 
 def same_wave(pcm: Pcm, attack: int, lag: int) -> int:
@@ -144,7 +159,7 @@ def same_wave(pcm: Pcm, attack: int, lag: int) -> int:
 
 def even_seam(pcm: Pcm, pair: Repeat) -> Seam:
     """A seam in music without beats. The waveform decides the lag; the likeness decides the length of the crossfade."""
-    window, reach = frames(pcm, SLIDE), frames(pcm, EVEN_REACH)
+    window, reach = frames(pcm, SLIDE), frames(pcm, min(EVEN_REACH, pair.length / 4))
     start, end = frames(pcm, pair.start), frames(pcm, pair.end)
     here = pcm.mono(start - window, start + window)
     there = pcm.mono(end - window - reach, end + window + reach)
@@ -185,7 +200,14 @@ def cut(pcm: Pcm, pair: Repeat, lag: int, place: tuple[int, int], crossfade: int
     best = int(np.argmin(audible - MASKING * masked))
     start = low + int(ends[best]) - crossfade
     cost = pair.cost + SEAM_SHARE * min(1.0, float(np.sqrt(differing[best] / usual / 2)))
-    return Seam(start, start + lag, crossfade, cost)
+    return inside(pcm, Seam(start, start + lag, crossfade, cost))
+
+
+def inside(pcm: Pcm, seam: Seam) -> Seam:
+    """The same seam; if it would end after the recording, earlier, and with a crossfade for which there is room."""
+    end = min(seam.end, pcm.frames)
+    start = max(0, end - seam.lag)
+    return replace(seam, start=start, end=end, crossfade=min(seam.crossfade, start, (end - start) // 2))
 
 
 def moving_power(sound: Audio, ends: NDArray[np.int64], size: int) -> NDArray[np.float64]:
@@ -205,36 +227,39 @@ def sides(pcm: Pcm, seam: Seam) -> tuple[Audio, Audio]:
     return leaving, pcm.read(seam.start - seam.crossfade, seam.start)
 
 
-def likeness(leaving: Audio, coming: Audio) -> float:
+def likeness(leaving: Audio, entering: Audio) -> float:
     """The correlation of two stretches, -1 to 1."""
-    power = float((leaving**2).sum()) * float((coming**2).sum())
-    return float((leaving * coming).sum()) / np.sqrt(power) if power > 0 else 0.0
+    power = float((leaving**2).sum()) * float((entering**2).sum())
+    return float((leaving * entering).sum()) / np.sqrt(power) if power > 0 else 0.0
 
 
-def crossfaded(leaving: Audio, coming: Audio, rate: int) -> Audio:
+def crossfaded(leaving: Audio, entering: Audio, rate: int) -> Audio:
     """Mix both sounds with constant power, (frames, channels).
 
-    The gains are quarter waves. A long mix is then brought to the sum of the powers of its two parts, moment by moment:
-    tones that cancel each other would leave a hole. A short one is divided by sqrt(1 + 2 r g1 g2): the level of the sum
-    of two sounds with equal power and correlation r.
+    The gains are quarter waves. A long mix is then scaled so that its power equals the sum of the powers of both parts
+    at every moment: tones that cancel each other would leave a hole. A short one is divided by sqrt(1 + 2 r g1 g2): the
+    level of the sum of two sounds with equal power and correlation r.
     """
     angle = (np.arange(len(leaving), dtype=np.float32)[:, None] + 0.5) / len(leaving) * np.float32(np.pi / 2)
     out, into = np.cos(angle), np.sin(angle)
-    window = round(LEVEL_SECONDS * rate)
-    if len(leaving) >= LONG_MIX * window:
+    alike = likeness(leaving, entering)
+    if alike < ALIKE and len(leaving) >= LONG_MIX * rate:
         inside = np.minimum(1, 4 * out * into)  # at the edges, the gain is 1
-        gains = 1 + inside * (evening(out * leaving, into * coming, window) - 1)
+        window = min(round(LEVEL_SECONDS * rate), len(leaving) // 3)
+        gains = 1 + inside * (level_gains(out * leaving, into * entering, window) - 1)
     else:
-        gains = 1 / np.sqrt(1 + 2 * np.float32(max(LEAST_CORRELATION, likeness(leaving, coming))) * out * into)
-    return np.asarray(np.clip((out * leaving + into * coming) * gains, -1, 1), np.float32)
+        gains = 1 / np.sqrt(1 + 2 * np.float32(max(LEAST_CORRELATION, alike)) * out * into)
+    return np.asarray(np.clip((out * leaving + into * entering) * gains, -1, 1), np.float32)
 
 
-def evening(fading: Audio, rising: Audio, window: int) -> Audio:
-    """The gains that give the sum of two sounds the sum of their powers in every window, (frames, 1)."""
-    parts = (fading, rising, fading + rising)
-    apart, another, mixed = (smoothed(smoothed((part**2).sum(axis=1), window), window) for part in parts)
-    gains = np.sqrt((apart + another + SILENCE) / (mixed + SILENCE))
-    return np.asarray(np.clip(gains, 1 / LARGEST_GAIN, LARGEST_GAIN)[:, None], np.float32)
+def level_gains(fading: Audio, rising: Audio, window: int) -> Audio:
+    """The gains that give the sum of two sounds the sum of their powers in every window, (frames, channels)."""
+    gains = np.empty_like(fading)
+    for channel in range(fading.shape[1]):
+        parts = (fading[:, channel], rising[:, channel], fading[:, channel] + rising[:, channel])
+        one, other, mixed = (smoothed(smoothed(part**2, window), window) for part in parts)
+        gains[:, channel] = np.sqrt((one + other + SILENCE) / (mixed + SILENCE))
+    return np.clip(gains, 1 / LARGEST_GAIN, LARGEST_GAIN)
 
 
 def frames(pcm: Pcm, seconds: float) -> int:
