@@ -99,7 +99,8 @@ def test_a_loop_is_cut_at_the_candidate_that_was_ordered(studio: Settings) -> No
     assert second["candidates"] == best["candidates"]
     assert {name: second[name] for name in best["candidates"][1]} == best["candidates"][1]
     missing = make(studio, candidate=5, duration=2)
-    assert missing.status == "FAILED" and "there is no candidate 5: for a loop of 2 seconds, this track has" in missing.error
+    assert missing.status == "FAILED"
+    assert "there is no candidate 5: for a loop of 2 seconds, this track has" in missing.error
 
 
 def test_a_loop_is_cut_near_or_exactly_at_the_times_that_were_ordered(studio: Settings) -> None:
