@@ -66,13 +66,9 @@ class LoopAttempt(Attempt):
     def _options(self) -> list[str]:
         """The options of the looper that say what was ordered."""
         loop = self.record
-        options = [
-            "--duration",
-            repr(loop.duration),
-            "--format",
-            loop.format,
-            *(["--fade"] if loop.fade_in_out else []),
-        ]
+        options = ["--duration", repr(loop.duration), "--format", loop.format]
+        if loop.fade_in_out:
+            options.append("--fade")
         if loop.candidate is not None:
             options += ["--candidate", str(loop.candidate)]
         if loop.start is not None:

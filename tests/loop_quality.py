@@ -1,6 +1,8 @@
 """Makes loops of generated pieces in this process, without the file of the loop, and measures the first seam."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,9 +64,16 @@ def quality_of(name: str, index: int, seed: int = 0) -> Quality:
         return measured(generate(name, index, seed), Path(folder))
 
 
+@contextmanager
+def decoded(piece: Piece, folder: Path) -> Iterator[Pcm]:
+    """A piece as the looper reads it; the folder is for temporary files."""
+    with Source(piece.save(folder)) as source, decode(source, folder / "pcm", piece.name, lambda share: None) as pcm:
+        yield pcm
+
+
 def measured(piece: Piece, folder: Path) -> Quality:
     """The quality of the loop of a piece; the folder is for temporary files."""
-    with Source(piece.save(folder)) as source, decode(source, folder / "pcm", piece.name, lambda share: None) as pcm:
+    with decoded(piece, folder) as pcm:
         analysis = analyse(pcm, LOOP_SECONDS, Choice(), lambda share: None)
         return quality_at_seam(piece, analysis.record()["quality"], first_join(pcm, analysis.seam))
 

@@ -1,20 +1,17 @@
 """Onsets and their alignment: attacks stand out of sustained sound, and a line through them finds lag and slope."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from files.sound import Source
 from studio.looper.alignment import bin_frames, likely_shift, onset_envelope
 from studio.looper.beats import Pulse
 from studio.looper.drift import fit
-from studio.looper.pcm import Pcm, decode
 from studio.looper.repeats import Repeat
 from tests.listening import Audio
+from tests.loop_quality import decoded
 from tests.pieces import Piece
 
 RATE = 44_100
@@ -33,14 +30,6 @@ def clicking(times: NDArray[np.float64]) -> Audio:
     for place in np.rint(times * RATE).astype(int):
         sound[place : place + 3] += (0.3, -0.3, 0.15)
     return sound[:, None].astype(np.float32)
-
-
-@contextmanager
-def decoded(sound: Audio, folder: Path) -> Iterator[Pcm]:
-    """A sound as the looper reads it."""
-    path = Piece("clicks", RATE, sound).save(folder)
-    with Source(path) as source, decode(source, folder / "pcm", "clicks", lambda share: None) as pcm:
-        yield pcm
 
 
 def test_an_attack_stands_out_of_tones_that_beat_against_each_other() -> None:
@@ -65,7 +54,7 @@ def test_a_line_finds_lag_and_slope_from_beats_tracked_ten_milliseconds_wrong(sl
     first = np.arange(1.0, 11.0, 0.5)
     again = 6.0 + 12.345 + (first - 6.0) * (1 + slope)
     tracked = np.concatenate([first, again]) + np.tile([0.01, -0.01, 0.004, 0.0], 10)
-    with decoded(clicking(np.concatenate([first, again])), tmp_path) as pcm:
+    with decoded(Piece("clicks", RATE, clicking(np.concatenate([first, again]))), tmp_path) as pcm:
         line = fit(pcm, Pulse(tracked, 120.0, np.zeros(len(tracked), bool)), Repeat(tracked[10], tracked[30], 0))
     assert line.at(6.0) == pytest.approx(12.345, abs=0.0002)
     assert line.slope == pytest.approx(slope, abs=0.0003)
@@ -76,7 +65,8 @@ def test_a_line_without_onsets_keeps_the_lag_and_is_unsure(tmp_path: Path) -> No
     beats = np.arange(1.0, 29.0, 0.5)
     silence = np.zeros((LENGTH * RATE, 1), np.float32)
     silence[::RATE] = 0.5  # 30 single samples, so that it is no silent file; both lags are whole seconds
-    with decoded(silence * (np.arange(len(silence)) < 3 * RATE)[:, None], tmp_path) as pcm:
+    sound = silence * (np.arange(len(silence)) < 3 * RATE)[:, None]
+    with decoded(Piece("silence", RATE, sound), tmp_path) as pcm:
         line = fit(pcm, Pulse(beats, 120.0, np.zeros(len(beats), bool)), Repeat(9.0, 19.0, 0))
     assert (line.lag, line.slope, line.spread) == (10.0, 0.0, 0.01)
 

@@ -1,7 +1,6 @@
 """The seam of a loop that somebody chose: a candidate, the seam nearest to two times, or exactly these times."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,16 +9,15 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from files.sound import Source
 from studio.looper.analysis import Choice, analyse
 from studio.looper.beats import grid
 from studio.looper.features import Features
-from studio.looper.pcm import Pcm, decode
+from studio.looper.pcm import Pcm
 from studio.looper.quality import SeamContext, has_gap
 from studio.looper.seams import Seam
 from tests.listening import step_ratio
-from tests.loop_quality import LARGEST_STEP
-from tests.pieces import Piece, short
+from tests.loop_quality import LARGEST_STEP, decoded
+from tests.pieces import short
 from tests.pieces.songs import ambient, steady
 from tests.test_looper import join, looped, run, sound
 
@@ -42,13 +40,6 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pcm]:
 def best(recording: Pcm) -> dict[str, Any]:
     """The analysis without a choice."""
     return chosen(recording)
-
-
-@contextmanager
-def decoded(piece: Piece, folder: Path) -> Iterator[Pcm]:
-    """A piece as the looper reads it."""
-    with Source(piece.save(folder)) as source, decode(source, folder / "pcm", piece.name, lambda share: None) as pcm:
-        yield pcm
 
 
 def chosen(pcm: Pcm, duration: float = LOOP_SECONDS, **choice: Any) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def main() -> None:
 
 def make(options: argparse.Namespace) -> None:
     """Write the loop and its analysis. Raises Unusable and OSError."""
+    ordered = choice(options)
     target = options.folder / f"{options.name}.{options.format.lower()}"
     decoded, part = target.with_name(f"{target.name}.pcm"), target.with_name(f"{target.name}.part")
     try:
@@ -60,7 +61,7 @@ def make(options: argparse.Namespace) -> None:
             progress = progress_of(source, options)
             pcm = decode(source, decoded, options.source.name, progress.of("ANALYZING", 0, DECODED))
         with pcm:
-            analysis = analyse(pcm, options.duration, choice(options), progress.of("ANALYZING", DECODED))
+            analysis = analyse(pcm, options.duration, ordered, progress.of("ANALYZING", DECODED))
             record = analysis.record()
             progress.of("RENDERING")(0)
             written = export(pcm, analysis.seam, part, options, progress.of("EXPORTING"))

@@ -68,15 +68,9 @@ def off_beats(features: Features, times: NDArray[Any]) -> NDArray[np.bool_]:
     """True for times with much less bass than a neighbour, (times,): the tempo may be tracked twice as fast."""
     bass = features.tones[:, :BASS_BANDS].astype(np.float32)
     rises = smoothed(np.maximum(0, np.diff(bass, axis=0, prepend=bass[:1])).mean(axis=1), BASS_FRAMES)
-    onsets = rises[bins_of(features, times)]
+    onsets = rises[features.rows(times)]
     neighbours = np.maximum(np.append(onsets[1:], 0), np.append(0, onsets[:-1]))
     return np.asarray(onsets < WEAK_BASS * neighbours)
-
-
-def bins_of(features: Features, times: NDArray[Any]) -> NDArray[np.int64]:
-    """The rows of features.tones at some times (seconds)."""
-    rows = np.rint(times / features.seconds / features.pooled).astype(np.int64)
-    return np.clip(rows, 0, len(features.tones) - 1)
 
 
 def grid(features: Features) -> Pulse:

@@ -57,6 +57,11 @@ class Features:
         """Seconds of the whole recording."""
         return (len(self.level) - 1) * self.seconds
 
+    def rows(self, times: NDArray[Any]) -> NDArray[np.int64]:
+        """The rows of tones at some times (seconds)."""
+        rows = np.rint(times / self.seconds / self.pooled).astype(np.int64)
+        return np.clip(rows, 0, len(self.tones) - 1)
+
 
 def spectrum(rate: int) -> Spectrum:
     """The analysis for a sample rate: windows of about 46 ms, a hop of about 11.6 ms."""

@@ -63,6 +63,11 @@ def mixing(channels: int) -> Array:
     return np.asarray(weights / weights.sum(), np.float32)
 
 
+def sixteen_bits(sound: Audio) -> Audio:
+    """Samples rounded to whole steps of 16 bits, -32768 to 32767; same shape."""
+    return np.minimum(np.rint(sound * FULL_SCALE), FULL_SCALE - 1)
+
+
 def decode(source: Source, path: Path, name: str, report: Report) -> Pcm:
     """Decode to a file at path, and report the share done (0 to 1).
 
@@ -72,7 +77,7 @@ def decode(source: Source, path: Path, name: str, report: Report) -> Pcm:
     done = 0
     with path.open("wb") as file:
         for block in source.blocks(BLOCK):
-            np.minimum(np.rint(block * FULL_SCALE), FULL_SCALE - 1).astype(np.int16).tofile(file)
+            sixteen_bits(block).astype(np.int16).tofile(file)
             low = np.minimum(low, [side.min() for side in block.T])  # min(axis=0) takes 20 times as long
             high = np.maximum(high, [side.max() for side in block.T])
             done += len(block)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from files.sound import UNUSABLE, Sink, Source, Unusable, become_subprocess
-from studio.looper.pcm import BLOCK, FULL_SCALE, Audio
+from studio.looper.pcm import BLOCK, FULL_SCALE, Audio, sixteen_bits
 from studio.looper.seams import crossfaded
 
 AROUND = 3.0  # seconds before and after the cut; the longest crossfade
@@ -80,9 +80,8 @@ def decode(source: Source, stretches: list[tuple[int, int]]) -> list[Audio]:
 
 
 def rounded(sound: Audio) -> Audio:
-    """The sound in steps of 16 bits."""
-    steps = np.minimum(np.rint(sound * FULL_SCALE), FULL_SCALE - 1)
-    return np.asarray(steps / FULL_SCALE, np.float32)
+    """The sound in steps of 16 bits, -1 to 1."""
+    return np.asarray(sixteen_bits(sound) / FULL_SCALE, np.float32)
 
 
 if __name__ == "__main__":

@@ -75,9 +75,9 @@ def beat_error(context: SeamContext, seam: Seam) -> float | None:
     pcm, pulse = context.pcm, context.pulse
     first, last = (pulse.nearest(place / pcm.rate) for place in (seam.start, seam.end))
     off = abs(float(pulse.times[last] - pulse.times[first]) - seam.lag / pcm.rate)
-    onsets = beat_onsets(pcm, frames(pcm, float(pulse.times[first])), seam.lag)
     if off > BEAT_REACH:
         return round(1000 * off, 2)
+    onsets = beat_onsets(pcm, frames(pcm, float(pulse.times[first])), seam.lag)
     if onsets.correlations.max() < CLEAR_BEAT:
         return None
     return round(1000 * abs(peak(onsets.correlations) - onsets.reach) / onsets.bins_per_second, 2)

@@ -59,8 +59,8 @@ class Repeats:
 @dataclass(frozen=True)
 class Cuts:
     """Where a recording may be cut: times in seconds, whether there is room around them and whether they lie in the
-    body, (cuts,); the sound from one
-    cut to the next, (cuts, 240), scaled so that squared distances lie between 0 and about 1; cuts in a bar, or 1."""
+    body, (cuts,); the sound from one cut to the next, (cuts, 240), scaled so that squared distances lie between 0 and
+    about 1; cuts in a bar, or 1."""
 
     times: NDArray[Any]
     roomy: NDArray[np.bool_]
@@ -116,8 +116,7 @@ def sub_beats(features: Features, times: NDArray[Any]) -> Array:
     last = 2 * times[-1] - times[-2]
     places = np.arange(len(times) * SUB_BEATS + 1) / SUB_BEATS
     edges = np.interp(places, np.arange(len(times) + 1), np.append(times, last))
-    rows = np.rint(edges / features.seconds / features.pooled).astype(int)
-    rows = np.clip(rows, 0, len(features.tones) - 1)
+    rows = features.rows(edges)
     sums = np.add.reduceat(features.tones, rows, axis=0, dtype=np.float32)[:-1]
     means = sums / np.maximum(1, np.diff(rows))[:, None]
     means[:, :BANDS] = np.maximum(means[:, :BANDS], means[:, :BANDS].max() + QUIETEST_DB)
