@@ -32,20 +32,6 @@ class LoopRepository(WorkRepository[Loop]):
                 self._require_end_in_track(fields)
         return super().create_row(fields)
 
-    def update_row(
-        self,
-        record_id: str,
-        changes: dict[str, Any],
-        if_match: Sequence[int] | None = None,
-        lease_token: str | None = None,
-    ) -> Row | None:
-        """The same as in Repository. Raises Invalid also for a seam after the end of the track."""
-        with rules_named(self.model):
-            loop = self.get_by_id(record_id) if {"end", "track", "track_id"} & changes.keys() else None
-            if loop is not None:
-                self._require_end_in_track({**loop.__data__, **changes})
-        return super().update_row(record_id, changes, if_match, lease_token)
-
     def update(
         self, loop_id: str, if_match: Sequence[int] | None = None, lease_token: str | None = None, **changes: Any
     ) -> Loop | None:
@@ -76,6 +62,13 @@ class LoopRepository(WorkRepository[Loop]):
             f"loop {record.loop_id} is {record.status}: {fields} can only be changed while it is "
             f"{', '.join(CHANGEABLE[:-1])} or {CHANGEABLE[-1]}"
         )
+
+    def _check_change(self, record_id: str, changes: dict[str, Any]) -> None:
+        """Raise Invalid if the seam would end after the track."""
+        with rules_named(self.model):
+            loop = self.get_by_id(record_id) if {"end", "track", "track_id"} & changes.keys() else None
+            if loop is not None:
+                self._require_end_in_track({**loop.__data__, **changes})
 
     def _row(self, fields: dict[str, Any]) -> dict[str, Any]:
         row = super()._row(fields)

@@ -185,6 +185,7 @@ class Repository(Generic[R]):
 
         Raises Invalid, MissingParent, WrongStatus, LeaseLost, and Stale when its version is none of if_match.
         """
+        self._check_change(record_id, changes)
         changes = self._row(changes)
         if changes:
             return self._change_row(record_id, changes, if_match, lease_token)
@@ -193,6 +194,9 @@ class Repository(Generic[R]):
         if row is not None:
             self._require_version(row, if_match)
         return row
+
+    def _check_change(self, record_id: str, changes: dict[str, Any]) -> None:
+        """Raise Invalid if a change breaks a rule about other records, which the database cannot enforce."""
 
     def _change_row(
         self, record_id: str, changes: dict[str, Any], if_match: Sequence[int] | None, lease_token: str | None
