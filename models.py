@@ -30,6 +30,7 @@ __all__ = ["Event", "Job", "Loop", "Track", "init_database"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 ID_LENGTH = 64
+CANDIDATES = 5  # seams in the analysis of a loop, at most
 ID_PATTERN = r"^(?:\.{0,2}[A-Za-z0-9_-]|\.{3})[A-Za-z0-9._-]*$"  # neither . nor .., which URLs swallow
 
 

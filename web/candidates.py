@@ -7,10 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from errors import NotFound, WrongStatus
 from files.derived import Recipe, seam_preview
-from models import LOOP_STATUSES, Loop
+from models import CANDIDATES, LOOP_STATUSES, Loop
 
 AROUND = 3.0  # seconds of a preview before and after the cut; the longest crossfade
-CANDIDATES = 5  # of a loop, at most
 SHA256 = re.compile("[0-9a-f]{64}")
 Seconds = Annotated[float, Field(ge=0, le=1_000_000)]
 

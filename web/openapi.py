@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from database import to_json
-from models import ID_LENGTH, ID_PATTERN
+from models import CANDIDATES, ID_LENGTH, ID_PATTERN
 from settings import VERSION
 from web import schemas
 from web.guard import SECURED
@@ -21,7 +21,6 @@ ALWAYS = (400, 403, 408, 414, 429, 431, 503)  # for every operation; the server 
 WITH_BODY = (411, 413, 415, 422, 507)
 WITH_FILE = (411, 413, 507)
 BYTES, PROBLEM_TYPE = "application/octet-stream", "application/problem+json"
-CANDIDATES = 5  # of a loop, at most
 TITLES = {304: "Not changed since the client read it"}
 DESCRIPTIONS = {
     400: "The query or body cannot be read",

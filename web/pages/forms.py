@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from errors import Invalid, Malformed, UnsupportedMediaType
 from files import deletion
+from models import CANDIDATES
 from web import guard, schemas
 from web.answers import require
 from web.current import services
@@ -23,7 +24,7 @@ DELETE = {"job": deletion.delete_job, "track": deletion.delete_track, "loop": de
 WORDS = ("genre", "mood", "language", "lyrics")  # fields of the form for a job that become its metadata
 SIGNED_IN_SECONDS = 30 * 24 * 3600
 FIELDS = 50
-CANDIDATES = ("1", "2", "3", "4", "5")
+NUMBERS = tuple(map(str, range(1, CANDIDATES + 1)))  # of the candidates
 
 
 @routes.post("/jobs")
@@ -127,8 +128,8 @@ def loop_of(form: dict[str, str]) -> dict[str, Any]:
     body = {"duration": _number(form, "duration"), "fade_in_out": fade, "format": form.get("format", "")}
     if number is None:
         return body
-    if number not in CANDIDATES:
-        raise Invalid("candidate must be an integer from 1 to 5", "candidate")
+    if number not in NUMBERS:
+        raise Invalid(f"candidate must be an integer from 1 to {CANDIDATES}", "candidate")
     return {**body, "candidate": int(number)}
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypeAliasType
 
-from models import ID_LENGTH, ID_PATTERN
+from models import CANDIDATES, ID_LENGTH, ID_PATTERN
 
 METADATA_PATH = r'^[^"\\.\x00-\x1f]{1,64}(\.[^"\\.\x00-\x1f]{1,64}){0,7}$'
 MetadataFilter = dict[Annotated[str, Field(pattern=METADATA_PATH)], Annotated[str, Field(max_length=1000)]]
@@ -57,7 +57,11 @@ TrackSeconds = Annotated[float, Field(gt=0, le=1_000_000, description="seconds")
 LoopSeconds = Annotated[float, Field(ge=1, le=21_600, description="requested seconds, up to six hours")]
 Candidate = Annotated[
     int,
-    Field(ge=1, le=5, description="number of the seam, 1 (best) to 5; not together with start and end"),
+    Field(
+        ge=1,
+        le=CANDIDATES,
+        description=f"number of the seam, 1 (best) to {CANDIDATES}; not together with start and end",
+    ),
     BeforeValidator(_integral),
 ]
 SeamStart = Annotated[
