@@ -104,15 +104,15 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
 
 def _wrong_header(names: Sequence[str], defaults: Body) -> str | None:
     """What is wrong with the first line of a CSV file, or None."""
-    known = kinds(schemas.NewJob)
+    kind_of = kinds(schemas.NewJob)
     if not names:
         return "the file is empty: the first line names the fields, such as prompt"
     if len(names) == 1 and re.search("[;\t]", names[0]):
         return "separates its columns by another character: use commas"
     for name in names:
         field, _, path = name.partition(".")
-        if field not in known or bool(path) != (known[field] == "object"):
-            columns = ", ".join(f"{name}.KEY" if kind == "object" else name for name, kind in known.items())
+        if field not in kind_of or bool(path) != (kind_of[field] == "object"):
+            columns = ", ".join(f"{name}.KEY" if kind == "object" else name for name, kind in kind_of.items())
             return f"has the column {name!r}, which is no field of a job. The fields are {columns}, separated by commas"
         if names.count(name) > 1:
             return f"has the column {name!r} twice"

@@ -95,19 +95,19 @@ def requests(totals: Totals) -> Iterator[Family]:
 
 def processes(totals: Totals, services: Services) -> Iterator[Family]:
     """The processes of this service: web processes, and workers for jobs and for loops."""
-    wanted = GaugeMetricFamily("ledger_processes_wanted", "Processes that must run", labels=("kind",))
+    required = GaugeMetricFamily("ledger_processes_wanted", "Processes that must run", labels=("kind",))
     running = GaugeMetricFamily("ledger_processes_running", "Processes that run", labels=("kind",))
     restarts = CounterMetricFamily(
         "ledger_process_restarts", "Processes that ended and were replaced", labels=("kind",)
     )
     for kind, state in totals.processes.items():
-        wanted.add_metric((kind,), state["wanted"])
+        required.add_metric((kind,), state["wanted"])
         running.add_metric((kind,), state["running"])
         restarts.add_metric((kind,), state["restarts"])
     late = GaugeMetricFamily("ledger_background_late", "1 if a thread has not done its work in time", labels=("name",))
     for thread in services.background:
         late.add_metric((thread.name,), thread.is_late())
-    yield from (wanted, running, restarts, late)
+    yield from (required, running, restarts, late)
 
 
 def disks(settings: Settings) -> Iterator[Family]:

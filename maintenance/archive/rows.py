@@ -54,8 +54,8 @@ def decoded(row: Row) -> list[Any]:
 
 def texts(rows: Rows, table: str, column: str) -> list[str]:
     """The texts of a column that are not NULL."""
-    found = [row[place(table, column)] for row in rows[table]]
-    return [text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text for text in found if text]
+    texts = [row[place(table, column)] for row in rows[table]]
+    return [text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text for text in texts if text]
 
 
 def size(rows: Rows) -> int:
