@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     web_processes: int = Field(1, ge=1, le=64, description="web processes that share the port")
     workers: int = Field(1, ge=0, le=64, description="worker processes beside the web process; 0 = none")
     lease_seconds: float = Field(60, ge=0.5, le=3600, description="how long a worker may be silent")
+    generators: Path | None = Field(None, description="the file of recipes; by default generators.toml, if it exists")
     diffrhythm_command: str = Field("", description="how to run DiffRhythm")
     generator_timeout: float = Field(3600, gt=0, description="seconds a generator may take")
     max_upload_mb: int = Field(512, ge=1, le=100_000, description="the largest file that may be uploaded, in MB")

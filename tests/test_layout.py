@@ -11,6 +11,7 @@ from tests.service import ROOT, clean_environment
 LAYERS = [
     {"errors"},
     {"settings"},
+    {"generators"},
     {"database"},
     {"models"},
     {"records"},
