@@ -1,5 +1,6 @@
 """JobRepository: creates, reads, changes, claims and counts jobs."""
 
+import os
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -11,14 +12,17 @@ from models import Job
 from records import queue
 from records.leases import WorkRepository
 from records.tracks import TrackRepository
+from records.writes import Clause
 
 COUNTED = 10_000
+SEED = "seed = COALESCE(seed, ?)"
 
 
 class JobRepository(WorkRepository[Job]):
     """The repository of jobs."""
 
     model = Job
+    order_fields = frozenset({"seed", "takes"})
 
     def update(
         self, job_id: str, if_match: Sequence[int] | None = None, lease_token: str | None = None, **changes: Any
@@ -54,6 +58,10 @@ class JobRepository(WorkRepository[Job]):
         """The number of pending jobs by job type. It counts at most most + 1 jobs of each type."""
         names = _walk(lambda last: queue.next_waiting_type(Job, last), limit)
         return {name: queue.count_waiting(Job, name, most + 1) for name in names}
+
+    def _drawn(self) -> list[Clause]:
+        """The seed of a job that has none. The job keeps it: each attempt makes the same takes."""
+        return [(SEED, (int.from_bytes(os.urandom(4)),))]
 
 
 def _walk(next_after: Callable[[str], str | None], limit: int) -> list[str]:
