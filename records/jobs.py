@@ -8,7 +8,7 @@ from peewee import fn
 
 from database import database
 from errors import MissingParent
-from models import Job
+from models import Job, Track
 from records import queue
 from records.leases import WorkRepository
 from records.tracks import TrackRepository
@@ -35,6 +35,19 @@ class JobRepository(WorkRepository[Job]):
     ) -> Job | None:
         """The same as claim(), but only for jobs of these types. None if no such job is pending."""
         return self._claim(worker, lease_seconds, lease_token, tuple(sorted(set(types)))) if types else None
+
+    def add_tracks(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]]) -> list[Track]:
+        """Create tracks of a leased job and renew its lease, in one transaction. Returns them; [] if it was deleted.
+
+        The lease is renewed first. This locks the job, so no other worker can claim it and record the same takes. After
+        a commit without an answer, repeat the call: tracks that the same fields have created before are only returned.
+        So choose their track_id. Raises LeaseLost, Invalid, Conflict, and then creates none of them. After LeaseLost,
+        tracks of an earlier call without an answer may still exist.
+        """
+        with database.atomic():
+            if self.heartbeat(job_id, lease_token) is None:
+                return []
+            return [TrackRepository().create_once(job_id=job_id, **track)[0] for track in tracks]
 
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
         """Create the tracks of a job and complete it, in one transaction. Returns it, or None if it was deleted.
