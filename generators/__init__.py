@@ -1,0 +1,1 @@
+"""Knows what generators need: the forms of their lyrics."""
