@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from files.storage import Storage
+from generators.lyrics import to_lrc
 from models import Job
 from studio.attempt import Failed
 from studio.generators import Generator
-from studio.lyrics import to_lrc
 
 USUAL_SECONDS = 95
 LYRICS_BYTES = 1024 * 1024

@@ -23,7 +23,15 @@ LAYERS = [
     {"app"},
 ]
 ROOMS = {room: number for number, layer in enumerate(LAYERS) for room in layer}
-LIGHT = {"errors", "settings", "database", "models", "records", "repos"}  # a script that imports them loads no server
+LIGHT = {
+    "errors",
+    "settings",
+    "generators",
+    "database",
+    "models",
+    "records",
+    "repos",
+}  # a script that imports them loads no server
 HEAVY = {"flask", "numpy", "soundfile", "soxr", "httptools", "uvloop", "werkzeug"}
 LONGEST = 350  # lines
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.lyrics import read_line, spread, stamp, to_lrc
-from studio.lyrics import read_lines as lines_of
+from generators.lyrics import read_line, spread, stamp, to_lrc
+from generators.lyrics import read_lines as lines_of
 from tests.conftest import SAMPLES
 from tests.standins.infer import sung_lines
 
