@@ -21,6 +21,7 @@ from files.storage import Storage
 from repos import JobRepository, LoopRepository
 from settings import Settings
 from studio import display
+from studio.output import ended
 from studio.process import Process
 
 log = logging.getLogger("ledger.worker")
@@ -235,8 +236,7 @@ class Attempt:
 
     def failure(self, code: int | None, last: list[str]) -> str:
         """The sentence for a command that ended with this code, after these lines."""
-        printed = "\n".join(last) or "it printed nothing"
-        return f"{self.maker} ended with code {code}: {printed}"
+        return ended(self.maker, code, last)
 
     def report(self, status: str, progress: int, message: str) -> None:
         """Record progress: at once if the status changes, else if it is new, and at most twice a second.
