@@ -156,20 +156,6 @@ class Settings(BaseSettings):
         return signing_key(self.webhook_secret)
 
     @property
-    def job_types(self) -> frozenset[str]:
-        """The job types that a worker with these settings can make."""
-        return frozenset({"synth", "diffrhythm"} if self.diffrhythm_command else {"synth"})
-
-    def why_not_made(self, job_type: str) -> str | None:
-        """The reason why a worker with these settings makes no jobs of this type, and what to do; or None."""
-        if job_type in self.job_types:
-            return None
-        if job_type == "diffrhythm":
-            return "no worker here runs DiffRhythm; set DIFFRHYTHM_COMMAND and start the service again"
-        present = " and ".join(sorted(self.job_types))
-        return f"no worker here has a generator for {job_type}; there is one for {present}"
-
-    @property
     def is_postgresql(self) -> bool:
         """True when the database is a PostgreSQL server, False when it is an SQLite file."""
         return self.database_url.startswith(POSTGRESQL_SCHEMES)

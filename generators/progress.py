@@ -35,8 +35,14 @@ class ProgressReader:
             return _of_recipe(self._progress, line)
         if self.status_of(line) in ("loading_model", "preparing_prompt"):
             return None
-        percentages = [int(number) for number in PERCENT.findall(line) if int(number) <= 100]
-        return percentages[-1] if percentages else _of_steps(line)
+        percent = percent_in(line)
+        return _of_steps(line) if percent is None else percent
+
+
+def percent_in(line: str) -> int | None:
+    """The last percentage in a line, 0 to 100; None if it has none."""
+    percentages = [int(number) for number in PERCENT.findall(line) if int(number) <= 100]
+    return percentages[-1] if percentages else None
 
 
 def _of_recipe(pattern: re.Pattern[str], line: str) -> int | None:

@@ -40,6 +40,12 @@ def _home(text: object) -> object:
     return str(Path(text).expanduser()) if isinstance(text, str) and text.startswith("~/") else text
 
 
+def _inside(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts or not Path(path).parts:
+        raise ValueError("expected a path inside cwd, such as instruction.txt")
+    return path
+
+
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Word = Annotated[Template, BeforeValidator(_template), BeforeValidator(_home)]
 Words = Annotated[list[Word], Field(min_length=1)]
@@ -144,7 +150,7 @@ class Recipe(Table):
     version: Words | None = None
     licence: str | None = None
     batch: bool = False
-    cleanup: list[Annotated[str, Field(min_length=1)]] = []
+    cleanup: list[Annotated[str, AfterValidator(_inside)]] = []
     parameters: dict[Name, Parameter] = {}
     files: dict[Name, RenderedFile] = {}
     _name: str = PrivateAttr("")
@@ -154,6 +160,12 @@ class Recipe(Table):
     def _check_start(self) -> Self:
         if (self.command is None) == (self.serve is None):
             raise ValueError("expected either command or serve: the words of a command line")
+        return self
+
+    @model_validator(mode="after")
+    def _check_cleanup(self) -> Self:
+        if self.cleanup and self.cwd is None:
+            raise ValueError("cleanup: expected cwd, too, as its paths are inside that folder")
         return self
 
     @model_validator(mode="after")
@@ -172,6 +184,8 @@ class Recipe(Table):
                     raise ValueError(f"{place}: {reason}")
             if template.condition and "." in template.condition and not self._is_known(template.condition):
                 raise ValueError(f"{place}: {{?{template.condition}}} is no condition; {self._expected()}")
+            if template.condition == "lyrics_file":
+                raise ValueError(f"{place}: there is always a lyrics_file, which may be empty; expected {{?lyrics}}")
         return self
 
     @property

@@ -104,6 +104,11 @@ def test_the_folder_and_the_program_may_be_in_the_home_folder(file: Path, monkey
         (START + 'parameters.n = { type = "int", default = "a" }', "default is 'a': expected an integer"),
         (START + 'parameters.n = { type = "float", min = 2, max = 1 }', "expected min <= max, but they are 2 and 1"),
         (START + 'parameters.n.type = "choice"', 'expected choices for type = "choice", and only for it'),
+        ('[x]\ncommand = ["{?lyrics_file}x"]', "there is always a lyrics_file, which may be empty; expected {?lyrics}"),
+        (START + 'cleanup = ["a"]', "[x] cleanup: expected cwd, too"),
+        (START + 'cwd = "."\ncleanup = ["."]', "[x] cleanup.0 is '.': expected a path inside cwd"),
+        (START + 'cwd = "."\ncleanup = ["../a"]', "[x] cleanup.0 is '../a': expected a path inside cwd"),
+        (START + 'cwd = "."\ncleanup = ["/a"]', "[x] cleanup.0 is '/a': expected a path inside cwd"),
         ("[x", "expected TOML: "),
     ],
 )  # fmt: skip
