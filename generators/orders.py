@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from errors import Invalid
@@ -14,6 +15,8 @@ from generators.recipe import PLACEHOLDERS, Recipe
 
 NUMBER = re.compile(r"\s*\d+(\.\d+)?\s*", re.ASCII)
 ARGUMENT_BYTES = 131_071  # of one argument of a command line; Linux accepts no longer one
+MOST_PROBLEMS = 100  # in one refusal
+UNSET = dict.fromkeys(PLACEHOLDERS, "")
 UNIT = {True: "whole seconds", False: "seconds"}
 Problem = tuple[str, str]  # (field, message)
 
@@ -50,17 +53,19 @@ class Order:
 def order_of(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any], lyrics: str | None = None) -> Order:
     """The order for a job. lyrics: the text of metadata.lyrics_file, which is used if there is no metadata.lyrics.
 
-    Raises Invalid, which has all problems by field.
+    Raises Invalid, which has the problems by field, at most a hundred.
     """
-    if found := list(problems(recipe, prompt, metadata)):
+    if found := list(islice(problems(recipe, prompt, metadata), MOST_PROBLEMS)):
         errors = [{"field": field, "message": message} for field, message in found]
         raise Invalid("; ".join(f"{field}: {message}" for field, message in found), errors=errors)
     requested = read_seconds(metadata.get("duration"))
     seconds = nearest(recipe, requested)
     text = metadata.get("lyrics") or lyrics or ""
     spare = recipe.lyrics.has_spare(seconds)
-    written, about_lyrics = write_lyrics(text, recipe.lyrics.form, seconds, spare) if _sings(recipe) else ("", [])
-    if text and not _sings(recipe):
+    written, about_lyrics = "", list[str]()
+    if (text or spare) and _sings(recipe):
+        written, about_lyrics = write_lyrics(text, recipe.lyrics.form, seconds, spare)
+    elif text:
         about_lyrics = [f"a generator for {recipe.name} takes no lyrics: they are not sung"]
     order = Order(
         prompt or "",
@@ -132,12 +137,11 @@ def _sings(recipe: Recipe) -> bool:
 
 def _check_arguments(recipe: Recipe, order: Order) -> None:
     """Raise Invalid if a value is too long for a command line, or has a NUL character."""
-    values: dict[str, Any] = {name: "" for name in PLACEHOLDERS} | order.values()
-    values |= {f"files.{name}": "" for name in recipe.files}
-    for template in [*(recipe.command or []), *recipe.env.values()]:
-        used = [slot.name for slot in template.slots]
-        text = template.text(values) if used and template.is_used(values) else ""
+    values: dict[str, Any] = UNSET | order.values() | {f"files.{name}": "" for name in recipe.files}
+    for template in recipe.arguments:
+        text = template.text(values) if template.is_used(values) else ""
         if "\0" in text or len(text.encode("utf-8", "replace")) > ARGUMENT_BYTES:
+            used = [slot.name for slot in template.slots]
             names = " and ".join(_field(name) for name in used)
             raise Invalid(
                 f"{names}: expected at most {ARGUMENT_BYTES} bytes and no NUL, as it is an argument of a command line",
