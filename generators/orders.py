@@ -15,6 +15,7 @@ from generators.recipe import PLACEHOLDERS, Recipe
 
 NUMBER = re.compile(r"\s*\d+(\.\d+)?\s*", re.ASCII)
 ARGUMENT_BYTES = 131_071  # of one argument of a command line; Linux accepts no longer one
+MOST_LYRICS = 200_000  # characters; reading them takes up to a second
 MOST_PROBLEMS = 100  # in one refusal
 UNSET = dict.fromkeys(PLACEHOLDERS, "")
 UNIT = {True: "whole seconds", False: "seconds"}
@@ -63,7 +64,7 @@ def order_of(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any], ly
     text = metadata.get("lyrics") or lyrics or ""
     spare = recipe.lyrics.has_spare(seconds)
     written, about_lyrics = "", list[str]()
-    if (text or spare) and _sings(recipe):
+    if (text or spare) and sings(recipe):
         written, about_lyrics = write_lyrics(text, recipe.lyrics.form, seconds, spare)
     elif text:
         about_lyrics = [f"a generator for {recipe.name} takes no lyrics: they are not sung"]
@@ -89,6 +90,8 @@ def problems(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any]) ->
         yield "metadata.duration", f"{shown(duration)}: expected a number of seconds above 0, such as 120"
     if lyrics is not None and not isinstance(lyrics, str):
         yield "metadata.lyrics", f"{shown(lyrics)}: expected text"
+    elif lyrics is not None and len(lyrics) > MOST_LYRICS:
+        yield "metadata.lyrics", f"expected at most {MOST_LYRICS} characters"
     yield from parameters.problems(recipe.parameters, metadata.get("parameters"))
 
 
@@ -131,7 +134,8 @@ def shown(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)[:80]
 
 
-def _sings(recipe: Recipe) -> bool:
+def sings(recipe: Recipe) -> bool:
+    """True if the generator gets lyrics."""
     return recipe.lyrics.form != "none" and recipe.uses("lyrics", "lyrics_file")
 
 

@@ -8,6 +8,8 @@ import pytest
 from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app import create_app
 from errors import Invalid
@@ -15,20 +17,29 @@ from models import Job
 from repos import JobRepository
 from settings import Settings
 from tests.answers import problem
-from tests.conftest import on_sqlite
+from tests.conftest import on_sqlite, thorough
+from tests.contract import repeatable
 from tests.models_of_music import with_recipes
+from tests.test_any_input import JSON, TEXT
 from web import orders
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"duration": "long"}, "metadata.duration"),
     ({"duration": 0}, "metadata.duration"),
     ({"lyrics": ["la"]}, "metadata.lyrics"),
+    ({"lyrics": "la" * 100_001}, "metadata.lyrics"),
     ({"parameters": 5}, "metadata.parameters"),
     ({"parameters": {"steps": 9}}, "metadata.parameters.steps"),
     ({"parameters": {"steps": "32"}}, "metadata.parameters.steps"),
     ({"parameters": {"voice": "shrill"}}, "metadata.parameters.voice"),
     ({"parameters": {"speed": 1}}, "metadata.parameters.speed"),
 ]
+PARAMETERS = st.dictionaries(
+    st.sampled_from(["steps", "strength", "chunked", "voice", "negative", "tempo"]) | TEXT, JSON
+)
+METADATA = st.fixed_dictionaries(
+    {}, optional={"duration": JSON, "lyrics": TEXT | JSON, "lyrics_file": JSON, "parameters": PARAMETERS | JSON}
+)
 
 
 @pytest.fixture
@@ -50,7 +61,7 @@ def opera(**fields: Any) -> dict[str, Any]:
     return {"job_type": "opera", "prompt": "a duet", **fields}
 
 
-@pytest.mark.parametrize(("metadata", "field"), WRONG, ids=str)
+@pytest.mark.parametrize(("metadata", "field"), WRONG, ids=lambda value: str(value)[:40])
 @on_sqlite
 def test_what_a_generator_cannot_use_is_refused_by_its_field(
     client: FlaskClient, metadata: dict[str, Any], field: str
@@ -83,6 +94,21 @@ def test_the_answer_to_a_post_says_what_will_be_changed(client: FlaskClient) -> 
     assert first.json["notes"] == again.json["notes"]
     assert "so 240 are generated" in first.json["notes"][0] and len(first.json["notes"]) >= 2
     assert "notes" not in client.get("/api/jobs/aria").json and first.json["metadata"] == body["metadata"]
+
+
+@on_sqlite
+@repeatable(thorough(400, 120))
+@given(job_type=st.sampled_from(["opera", "noise", "synth"]), metadata=METADATA)
+def test_any_metadata_is_recorded_or_refused_by_its_field(
+    client: FlaskClient, job_type: str, metadata: dict[str, Any]
+) -> None:
+    answer = client.post("/api/jobs", json={"prompt": "p", "job_type": job_type, "metadata": metadata})
+    if answer.status_code == 201:
+        assert all(isinstance(note, str) and note for note in answer.json["notes"])
+        assert client.get(f"/jobs/{answer.json['job_id']}").status_code == 200
+    else:
+        fields = [error["field"] for error in problem(answer, 422, "invalid")["errors"]]
+        assert fields and all(field.startswith("metadata.") for field in fields)
 
 
 @pytest.mark.parametrize("metadata", [{}, {"duration": 60, "parameters": {"steps": 10.0, "strength": 0}}])
