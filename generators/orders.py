@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -64,8 +65,10 @@ def order_of(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any], ly
     text = metadata.get("lyrics") or lyrics or ""
     spare = recipe.lyrics.has_spare(seconds)
     written, about_lyrics = "", list[str]()
-    if (text or spare) and sings(recipe):
+    if text and sings(recipe):
         written, about_lyrics = write_lyrics(text, recipe.lyrics.form, seconds, spare)
+    elif spare and sings(recipe):
+        written, about_lyrics = _without_words(recipe.lyrics.form)
     elif text:
         about_lyrics = [f"a generator for {recipe.name} takes no lyrics: they are not sung"]
     order = Order(
@@ -132,6 +135,12 @@ def about_length(recipe: Recipe, duration: object, requested: float | None, seco
 def shown(value: object) -> str:
     """A value as JSON, short enough for a sentence."""
     return json.dumps(value, ensure_ascii=False)[:80]
+
+
+@cache
+def _without_words(form: str) -> tuple[str, list[str]]:
+    """The lyrics of a song without words for a generator that needs a spare last section."""
+    return write_lyrics("", form, 1, spare_last=True)
 
 
 def sings(recipe: Recipe) -> bool:
