@@ -1,80 +1,118 @@
-"""Writes lyrics in the form DiffRhythm reads, so that it sings every line.
+"""Reads lyrics in any usual form: their lines, times and tags. Spreads lines without times over the song.
 
-DiffRhythm reads fixed columns (parse_lyrics in its infer/infer_utils.py): a line is `[mm:ss.xx]words`. It drops all
-other lines without a message, and lines that start after the end of the song. At 95 seconds it also drops the last line
-of the file (get_lrc_token).
+Read are LRC files, also with times of single words, lyrics with tags such as [Verse 1], and plain text.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+from generators.sections import is_plain_name
 
 FIRST_SECONDS = 10.0  # the time at which lyrics without times begin
 LAST_SECONDS = 5.0  # lyrics without times end this long before the end of the song
-BASE_SECONDS = 95.0  # the length of DiffRhythm's base model, which drops the last line of the file
 BRACKETS = re.compile(r"\s*\[([^\[\]]*)\]\s*")
-TIME = re.compile(r"\s*(\d{1,4}):(\d{1,2})(?:[.:,](\d+))?\s*", re.ASCII)
-WORD_TIME = re.compile(r"<\d+:\d+[.:,\d]*>", re.ASCII)  # the time of a single word, in enhanced LRC files
+TIME = re.compile(r"\s*(\d{1,4}):(\d{1,2})(?:[.:,](\d{1,9})\d*)?\s*", re.ASCII)
+WORD_TIME = re.compile(r"<\d+:\d[\d.:,]*>|\[\d+:\d[\d.:,]*\]", re.ASCII)  # the time of a single word
+ABOUT_FILE = re.compile(r"(?:ar|ti|al|au|lr|by|re|ve|length|offset|tool)\s*:|#", re.I)  # LRC tags for artist, title ...
+HEADING = re.compile(r"\(([^()]{1,30})\)|([^:]{1,30}):")  # a tag that is not in square brackets
+PAUSE = ""  # among tags: a blank line
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line to be sung: its words, when it starts (seconds, or None) and whether it is the first of a section."""
+class Line(NamedTuple):
+    """A line to be sung: its words, when it starts (seconds, or None), whether it is the first of a section.
+
+    tags are the tags between the line before and this line, without brackets. PAUSE is a blank line after a tag.
+    """
 
     words: str
     seconds: float | None
     opens_section: bool
+    tags: tuple[str, ...] = ()
 
 
-def to_lrc(text: str, seconds: float) -> tuple[str, list[str]]:
-    """(the lyrics file for a song of this length in seconds, a sentence for each change that a listener may notice)."""
-    lines = read_lines(text)
-    timed = sorted(zip(spread(lines, seconds), (line.words for line in lines), strict=True), key=lambda pair: pair[0])
-    sung = [(start, words) for start, words in timed if start < seconds]
-    if sung and seconds <= BASE_SECONDS:
-        sung.append((BASE_SECONDS - 0.01, sung[-1][1]))  # DiffRhythm drops this line instead of the last sung line
-    return "\n".join(f"[{stamp(start)}]{words}" for start, words in sung), notes(lines, timed, seconds)
+@dataclass
+class Lyrics:
+    """The lines to be sung in the order of the text, all tags, and the tags after the last line.
 
+    headings are lines that are not sung because they are tags in another spelling, such as "(instrumental)".
+    """
 
-def notes(lines: list[Line], timed: list[tuple[float, str]], seconds: float) -> list[str]:
-    """Sentences about lines without times and about lines after the end of the song; [] if there are no such lines."""
-    untimed = sum(line.seconds is None for line in lines)
-    late = sum(start >= seconds for start, _ in timed)
-    spread_out = f"{untimed} of {len(lines)} lines of lyrics have no time: they are spread over {seconds:g} seconds"
-    left_out = (
-        f"{late} of {len(lines)} lines of lyrics start at or after {seconds:g} seconds, where the song ends: "
-        "they are not sung"
-    )
-    return [note for note, count in ((spread_out, untimed), (left_out, late)) if count]
+    lines: list[Line] = field(default_factory=list)
+    all_tags: list[str] = field(default_factory=list)
+    last_tags: list[str] = field(default_factory=list)
+    headings: list[str] = field(default_factory=list)
+    opens_section: bool = False  # whether the next line is the first of a section
 
-
-def read_lines(text: str) -> list[Line]:
-    """The lines to be sung, in the order of the text. Blank lines and tags such as [chorus] separate sections."""
-    lines: list[Line] = []
-    opens_section = False
-    for raw in text.removeprefix("\ufeff").splitlines():
-        times, has_tag, words = read_line(raw)
-        opens_section = opens_section or has_tag or not raw.strip()
+    def add(self, raw: str) -> None:
+        """Add one line of the text."""
+        if not raw.strip():
+            self.opens_section = True
+            if self.last_tags and self.last_tags[-1] != PAUSE:
+                self.last_tags.append(PAUSE)
+            return
+        times, tags, words = read_line(raw)
+        if heading := heading_of(words):
+            self.headings.append(words)
+            tags, words = [*tags, heading], ""
+        if tags:
+            self.add_tags([tag for tag in tags if tag and not ABOUT_FILE.match(tag)])
         if words:
-            starts: list[float | None] = [*times] or [None]
-            lines += [Line(words, seconds, opens_section) for seconds in starts]
-            opens_section = False
-    return lines
+            self.add_words(words, times)
+
+    def add_tags(self, tags: list[str]) -> None:
+        """Add tags. The next line begins a section, even if none of its tags is left."""
+        self.opens_section = True
+        self.all_tags += tags
+        self.last_tags += tags
+
+    def add_words(self, words: str, times: list[float]) -> None:
+        """Add a line to be sung: once for each of its times, or once without a time."""
+        starts: list[float | None] = [*times] or [None]
+        self.lines += [Line(words, seconds, self.opens_section, tuple(self.last_tags)) for seconds in starts]
+        self.opens_section, self.last_tags = False, []
 
 
-def read_line(raw: str) -> tuple[list[float], bool, str]:
-    """(the times in seconds at the beginning of a line, True if it has a tag, the words after them)."""
+def read_lyrics(text: str) -> Lyrics:
+    """The lyrics of a text. Blank lines and tags such as [chorus] separate sections."""
+    lyrics = Lyrics()
+    for raw in text.removeprefix("\ufeff").splitlines():
+        lyrics.add(raw)
+    return lyrics
+
+
+def read_line(raw: str) -> tuple[list[float], list[str], str]:
+    """(the times in seconds at the beginning of a line, the tags there without brackets, the words after them)."""
     times: list[float] = []
-    has_tag = False
-    while bracket := BRACKETS.match(raw):
-        raw = raw[bracket.end() :]
+    tags: list[str] = []
+    if "[" not in raw and "<" not in raw:
+        return times, tags, " ".join(raw.split())
+    place = 0
+    while bracket := BRACKETS.match(raw, place):
+        place = bracket.end()
         if time := TIME.fullmatch(bracket[1]):
             minutes, seconds, fraction = time.groups("0")
             times.append(int(minutes) * 60 + float(f"{seconds}.{fraction}"))
         else:
-            has_tag = True
-    return times, has_tag, " ".join(WORD_TIME.sub("", raw).split())
+            tags.append(" ".join(bracket[1].split()))
+    return times, tags, " ".join(WORD_TIME.sub("", raw[place:]).split())
+
+
+def heading_of(words: str) -> str | None:
+    """The name of a section if a line is only that: "chorus" for "(chorus)", "Verse 1" for "Verse 1:"."""
+    heading = HEADING.fullmatch(words) if words.endswith((")", ":")) else None
+    name = (heading[1] or heading[2]).strip() if heading else ""
+    return name if is_plain_name(name) else None
+
+
+def in_order(lines: list[Line], seconds: float) -> list[Line]:
+    """The lines of a song of this length (seconds) in the order of their times: those that they have, or get."""
+    if all(line.seconds is None for line in lines):
+        return lines
+    starts = spread(lines, seconds)
+    return [lines[number] for number in sorted(range(len(lines)), key=starts.__getitem__)]
 
 
 def spread(lines: list[Line], seconds: float) -> list[float]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from files.storage import Storage
-from generators.lyrics import to_lrc
+from generators.dialects import write_lyrics
 from models import Job
 from studio.attempt import Failed
 from studio.generators import Generator
 
 USUAL_SECONDS = 95
+SPARE_UNTIL_SECONDS = 95  # up to this length of the song, DiffRhythm never sings the last line of the file
 LYRICS_BYTES = 1024 * 1024
 NUMBER = re.compile(r"\s*\d+(\.\d+)?\s*", re.ASCII)
 
@@ -33,7 +34,8 @@ def inputs_of(job: Job, generator: Generator, storage: Storage) -> Inputs:
     if generator.takes("prompt") and not prompt.strip():
         raise Failed(f"the job has no prompt: a generator for {job.job_type} needs one")
     seconds, notes = length(metadata.get("duration"), generator)
-    lyrics, about_lyrics = to_lrc(lyrics_text(metadata, storage), seconds)
+    spare_last = seconds <= SPARE_UNTIL_SECONDS
+    lyrics, about_lyrics = write_lyrics(lyrics_text(metadata, storage), "lrc", seconds, spare_last)
     return Inputs(prompt, seconds, lyrics, [*notes, *(about_lyrics if generator.takes("lyrics_file") else [])])
 
 
