@@ -1,6 +1,6 @@
 """Lays out a home folder as the recipes expect it: the repository of each generator, with a stand-in in the real place.
 
-DiffRhythm and its like are real command lines there; stable-audio-tools and audiocraft are modules of a Python.
+stable-audio-tools and audiocraft have no command line: there the stand-ins are modules of the generator's Python.
 """
 
 import os

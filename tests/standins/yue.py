@@ -12,7 +12,14 @@ from pathlib import Path
 
 import standin
 
-NEEDED = ("mm_tokenizer_v0.2_hf/tokenizer.model", "xcodec_mini_infer/final_ckpt/config.yaml")
+TOKENIZER = "./mm_tokenizer_v0.2_hf/tokenizer.model"
+CODEC = {
+    "basic_model_config": "final_ckpt/config.yaml",
+    "resume_path": "final_ckpt/ckpt_00360000.pth",
+    "config_path": "decoders/config.yaml",
+    "vocal_decoder_path": "decoders/decoder_131000.pth",
+    "inst_decoder_path": "decoders/decoder_151000.pth",
+}
 SECTION = re.compile(r"\[(\w+)\](.*?)(?=\[|\Z)", re.DOTALL)
 
 
@@ -21,7 +28,7 @@ def main() -> None:
     output = Path(options.output_dir)
     for folder in ("stage1", "stage2"):
         os.makedirs(output / folder, exist_ok=True)
-    for path in NEEDED:
+    for path in (TOKENIZER, options.basic_model_config):
         Path(path).read_bytes()
     with open(options.genre_txt) as file:
         genres = file.read().strip()
@@ -57,6 +64,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--disable_offload_model", action="store_true")
     parser.add_argument("--cuda_idx", type=int, default=0)
     parser.add_argument("--seed", type=int, default=42)
+    for name, path in CODEC.items():
+        parser.add_argument(f"--{name}", type=str, default=f"./xcodec_mini_infer/{path}")
     parser.add_argument("-r", "--rescale", action="store_true")
     options = parser.parse_args()
     if options.use_audio_prompt and not options.audio_prompt_path:
