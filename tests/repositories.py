@@ -64,6 +64,19 @@ REPOSITORIES = {
 }
 
 
+NAMES = sorted(path.stem for path in RECIPES.glob("*.toml"))
+COMMANDS = [name for name in NAMES if REPOSITORIES[name].programs]  # the others have no command line
+
+
+def lay_out_all(home: Path) -> Path:
+    """Make every repository, and a generators.toml with every recipe; returns its path."""
+    for name in NAMES:
+        lay_out(home, name)
+    path = home / "generators.toml"
+    path.write_text("\n".join((RECIPES / f"{name}.toml").read_text() for name in NAMES))
+    return path
+
+
 def lay_out(home: Path, name: str) -> Path:
     """Make the repository of one generator in a home folder; returns its folder."""
     repository = REPOSITORIES[name]

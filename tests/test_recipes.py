@@ -11,13 +11,12 @@ import soundfile
 from generators import rendered, templates
 from generators.catalogue import catalogue
 from generators.orders import order_of
+from generators.progress import ProgressReader
 from generators.recipe import Recipe
 from settings import Settings
-from tests.repositories import RECIPES, REPOSITORIES, lay_out, run
+from tests.repositories import COMMANDS, NAMES, RECIPES, lay_out_all, run
 from tests.sounds import wav_bytes
 
-NAMES = sorted(path.stem for path in RECIPES.glob("*.toml"))
-COMMANDS = [name for name in NAMES if REPOSITORIES[name].programs]
 PROMPT = '--folk, "guitar" {x} $(y) 民谣 🎧'
 LYRICS = "[00:10.00]one\n[00:20.00]--two\n[00:30.00]three"
 
@@ -26,10 +25,7 @@ LYRICS = "[00:10.00]one\n[00:20.00]--two\n[00:30.00]three"
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The home folder of a user who has installed every generator and copied every recipe."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in NAMES:
-        lay_out(tmp_path, name)
-    (tmp_path / "generators.toml").write_text("\n".join((RECIPES / f"{name}.toml").read_text() for name in NAMES))
-    return tmp_path
+    return lay_out_all(tmp_path).parent
 
 
 def recipe_of(home: Path, name: str) -> Recipe:
@@ -130,6 +126,27 @@ def test_a_reference_arrives_where_a_generator_takes_one(home: Path, name: str) 
     take.run()
     arrived = json.dumps(take.record())
     assert "reference.wav" in arrived or take.record()["songs"][0]["reference_seconds"] == 10
+
+
+LINES = [
+    ("diffrhythm", "Loading checkpoint shards: 100%|####| 4/4 [00:02<00:00]", None, None),
+    ("diffrhythm", "inference cost 12.34 seconds", "exporting", 100),
+    ("diffrhythm2", " 45%|####      | 9/20 [00:01<00:00,  7.52it/s]", "generating_audio", 45),
+    ("ace_step", "--- Starting Generation ---", "generating_audio", None),
+    ("yue", "Stage1 inference...:  33%|###       | 1/3 [00:01<00:02]", "generating_audio", 33),
+    ("yue", "Stage 2 DONE.", "exporting", None),
+    ("heartmula", " 12%|#         | 178/1500 [00:01<00:00,  7.52it/s]", "generating_audio", 12),
+    ("heartmula", "Generated music saved to made/song.wav", "exporting", None),
+    ("songgeneration", "use generate_lowmem", "loading_model", None),
+]
+
+
+@pytest.mark.parametrize(("name", "line", "status", "percent"), LINES)
+def test_a_recipe_reads_what_its_generator_prints(
+    home: Path, name: str, line: str, status: str | None, percent: int | None
+) -> None:
+    reader = ProgressReader(recipe_of(home, name))
+    assert (reader.status_of(line), reader.percent_of(line)) == (status, percent)
 
 
 def test_the_paths_of_an_adapter_exist(home: Path) -> None:

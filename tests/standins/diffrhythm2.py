@@ -22,13 +22,14 @@ def main() -> None:
     os.makedirs(options.output_dir, exist_ok=True)
     with open(options.input_jsonl) as file:
         rows = [json.loads(line.strip()) for line in file.readlines()]
-    songs = [song for number in standin.steps(len(rows), share=0) if (song := read_row(rows[number - 1], number - 1))]
-    standin.record(rows=rows, songs=songs, max_secs=options.max_secs)
-    for number, song in enumerate(songs):
-        path = Path(options.output_dir) / f"{song['name']}.mp3"
-        standin.misbehave(path)
-        standin.run_through(standin.steps(20, share=1 / len(songs)))
-        standin.write_song(path, rate=48000, pitch=number)
+    songs = [read_row(row, number) for number, row in enumerate(rows)]
+    standin.record(rows=rows, songs=[song for song in songs if song], max_secs=options.max_secs)
+    for number in standin.steps(len(rows), share=0):  # the bar over the rows, and one over the blocks of each song
+        if song := songs[number - 1]:
+            path = Path(options.output_dir) / f"{song['name']}.mp3"
+            standin.misbehave(path)
+            standin.run_through(standin.steps(20, share=1 / len(rows)))
+            standin.write_song(path, rate=48000, pitch=number)
 
 
 def arguments() -> argparse.Namespace:

@@ -58,8 +58,11 @@ def arguments() -> argparse.Namespace:
 
 def work() -> None:
     print("Loading checkpoint shards: 100%", flush=True)
-    print("encoding the prompt", flush=True)
-    standin.run_through(standin.steps(32))
+    if IN_REPOSITORY:
+        standin.work()  # the real one prints nothing meanwhile
+    else:
+        print("encoding the prompt", flush=True)
+        standin.run_through(standin.steps(32))
     print("inference cost 12.34 seconds", flush=True)
 
 

@@ -80,12 +80,13 @@ def work(share: float = 1.0) -> None:
 
 def steps(total: int, label: str = "", share: float = 1.0) -> Iterator[int]:
     """The numbers from 1 to total, with a bar of tqdm on stderr; it takes this share of STANDIN_SECONDS."""
-    for number in range(1, total + 1):
-        work(share / total)
+    for number in range(total + 1):
         percent = 100 * number // total
         bar = f"{percent:3d}%|{'█' * (percent // 10):10}| {number}/{total} [00:01<00:00,  7.52it/s]"
         print(f"\r{label and label + ': '}{bar}", end="", file=sys.stderr, flush=True)
-        yield number
+        if number < total:
+            work(share / total)
+            yield number + 1
     print(file=sys.stderr, flush=True)
 
 
