@@ -18,8 +18,6 @@ def main() -> None:
     check_model(Path(options.model_path), options.version)
     tags, lyrics = text_of(options.tags), text_of(options.lyrics)
     standin.record(tags=tags, lyrics=lyrics, sung=lyrics.split("\n"), milliseconds=options.max_audio_length_ms)
-    if not lyrics:
-        raise IndexError("list index out of range")  # no tokens
     standin.misbehave(Path(options.save_path))
     frames = options.max_audio_length_ms // 80
     for number in standin.steps(frames, share=0.9):
