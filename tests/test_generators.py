@@ -93,10 +93,34 @@ def test_all_processes_end_when_the_guard_the_supervisor_or_the_generator_is_kil
         guard = psutil.Process(process.pid)
         processes.extend([guard, *guard.children(recursive=True)])
         processes[victim].kill()
+        wait_for(lambda: not any(map(runs, processes)), 10)
 
     run(f"{forks}; time.sleep(600)", tmp_path, kill)
     assert len(processes) == 4
-    wait_for(lambda: not any(process.is_running() for process in processes), 10)
+
+
+def test_an_orphan_without_guard_and_supervisor_holds_up_nobody(tmp_path: Path) -> None:
+    orphans: list[psutil.Process] = []
+
+    def kill(process: Process) -> None:
+        guard = psutil.Process(process.pid)
+        [supervisor, _, orphan] = guard.children(recursive=True)
+        orphans.append(orphan)
+        guard.suspend()
+        supervisor.kill()
+        guard.kill()
+
+    forks = "import subprocess as s, time; s.Popen(['sleep', '60'], start_new_session=True); print(1, flush=True)"
+    assert run(f"{forks}; time.sleep(600)", tmp_path, kill) == ["1"]
+    orphans[0].kill()
+
+
+def runs(process: psutil.Process) -> bool:
+    """True for a process that has not ended."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="affinity is a thing of Linux")
