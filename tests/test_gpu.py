@@ -51,11 +51,15 @@ RIVAL = """
 import os, sys
 from studio.gpu import GpuLock
 lock, rounds = GpuLock("0"), 0
+os.chdir(sys.argv[1])
 print("ready", flush=True)
+while not os.path.exists("go"):
+    os.sched_yield()
 while rounds < 300:
     if lock.acquire():
-        os.close(os.open(sys.argv[1], os.O_CREAT | os.O_EXCL))  # fails if the other one is here, too
-        os.unlink(sys.argv[1])
+        os.mkdir("here")  # fails if the other one is here, too
+        os.sched_yield()
+        os.rmdir("here")
         lock.release()
         rounds += 1
 """
@@ -94,7 +98,8 @@ def test_a_gpu_has_one_owner(lock: GpuLock) -> None:
 
 
 def test_two_processes_never_have_a_gpu_at_once(tmp_path: Path) -> None:
-    rivals = [python(RIVAL, str(tmp_path / "here")) for _ in range(2)]
+    rivals = [python(RIVAL, str(tmp_path)) for _ in range(2)]
+    (tmp_path / "go").touch()
     for rival in rivals:
         rival.communicate(timeout=60)
     assert [rival.returncode for rival in rivals] == [0, 0]
