@@ -31,6 +31,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 ID_LENGTH = 64
 CANDIDATES = 5  # seams in the analysis of a loop, at most
+LARGEST_SEED = 2**32 - 1
+MOST_TAKES = 32  # of a job
 ID_PATTERN = r"^(?:\.{0,2}[A-Za-z0-9_-]|\.{3})[A-Za-z0-9._-]*$"  # neither . nor .., which URLs swallow
 
 
@@ -103,6 +105,7 @@ class Statuses:
         self.steps, self.pending, self.completed = steps, steps[0], steps[-1]
         self.failed, self.cancelled = failed, cancelled
         self.final = (self.completed, failed, cancelled)
+        self.changeable = (self.pending, failed, cancelled)  # no worker uses the order, and no result belongs to it
         self.all = (*steps, failed, cancelled)
         self.before = {status: (*steps[:number], status) for number, status in enumerate(steps)}
         self.before |= {status: (*steps[:-1], status) for status in (failed, cancelled)}
@@ -175,6 +178,10 @@ class Job(Work):
     status = CharField(default=JOB_STATUSES.pending)
     prompt = TextField(null=True)
     metadata = JsonField(default=dict, help_text="language, genre, mood, …")
+    seed = BigIntegerField(
+        null=True, help_text="0 to 4294967295, of the first take; null until a worker claims the job"
+    )
+    takes = IntegerField(default=1, help_text="how many variants to make, 1-32")
     file_manifest = JsonField(default=dict, help_text="paths and URLs")
 
     class Meta:
@@ -194,6 +201,9 @@ class Track(Record):
     job = ForeignKeyField(Job, backref="tracks", on_delete="CASCADE", index=False)
     duration = FloatField(null=True, help_text="seconds")
     metadata = JsonField(default=dict, help_text="artist, album, genre, track_name, …")
+    seed = BigIntegerField(null=True, help_text="0 to 4294967295; null if the generator takes no seed")
+    take = IntegerField(null=True, help_text="1-32; null if no generator of this service made it")
+    provenance = JsonField(default=dict, help_text="how it was made: generator, version, command, parameters, …")
     file_path_wav = TextField(null=True)
     file_path_mp3 = TextField(null=True)
 

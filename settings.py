@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     web_processes: int = Field(1, ge=1, le=64, description="web processes that share the port")
     workers: int = Field(1, ge=0, le=64, description="worker processes beside the web process; 0 = none")
     lease_seconds: float = Field(60, ge=0.5, le=3600, description="how long a worker may be silent")
+    generators: Path | None = Field(None, description="the file of recipes; by default generators.toml, if it exists")
     diffrhythm_command: str = Field("", description="how to run DiffRhythm")
     generator_timeout: float = Field(3600, gt=0, description="seconds a generator may take")
     max_upload_mb: int = Field(512, ge=1, le=100_000, description="the largest file that may be uploaded, in MB")
@@ -153,20 +154,6 @@ class Settings(BaseSettings):
     def webhook_key(self) -> bytes:
         """The bytes of WEBHOOK_SECRET."""
         return signing_key(self.webhook_secret)
-
-    @property
-    def job_types(self) -> frozenset[str]:
-        """The job types that a worker with these settings can make."""
-        return frozenset({"synth", "diffrhythm"} if self.diffrhythm_command else {"synth"})
-
-    def why_not_made(self, job_type: str) -> str | None:
-        """The reason why a worker with these settings makes no jobs of this type, and what to do; or None."""
-        if job_type in self.job_types:
-            return None
-        if job_type == "diffrhythm":
-            return "no worker here runs DiffRhythm; set DIFFRHYTHM_COMMAND and start the service again"
-        present = " and ".join(sorted(self.job_types))
-        return f"no worker here has a generator for {job_type}; there is one for {present}"
 
     @property
     def is_postgresql(self) -> bool:

@@ -24,6 +24,7 @@ from commands.watch import watch_command
 from database import bound_settings
 from errors import Invalid, WrongLines
 from files import deletion
+from generators.catalogue import why_not_made
 from models import Job
 from records import rows
 from repos import JobRepository
@@ -107,7 +108,7 @@ def add_batch(source: Path, defaults: dict[str, Any], as_json: bool) -> None:
 def say_if_not_made(types: Sequence[str]) -> None:
     """Say of which types no worker with these settings makes jobs, and what to do."""
     for job_type in types:
-        if reason := bound_settings().why_not_made(job_type):
+        if reason := why_not_made(bound_settings(), job_type):
             click.echo(f"Jobs of type {job_type} wait: {reason}.", err=True)
 
 

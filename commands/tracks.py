@@ -17,7 +17,7 @@ KIND = Kind(
     body=schemas.NewTrack,
     select=lambda query: (repo, conditions(query)),
     delete=deletion.delete_track,
-    columns=("track_id", "job_id", "duration", "created_at", "file_path_wav", "file_path_mp3"),
+    columns=("track_id", "job_id", "take", "duration", "created_at", "file_path_wav", "file_path_mp3"),
     columns_if_wide=("created_at", "file_path_mp3"),
 )
 

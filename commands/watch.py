@@ -1,8 +1,10 @@
 """`watch`: shows the progress of jobs or loops while they run; bars on a terminal, a line for each change elsewhere."""
 
+import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,36 +41,58 @@ def watch_command(kind: "Kind") -> click.Command:
         if not ids:
             click.echo(f"All {kind.name}s that run, until Ctrl-C:", err=True)
         try:
-            run(feed, watcher)
-        except KeyboardInterrupt:
-            sys.exit(INTERRUPTED)
+            with interruption() as interrupted:
+                run(feed, watcher, interrupted)
         finally:
             feed.close()
+        if interrupted.is_requested:
+            sys.exit(INTERRUPTED)
         if any(state.status != kind.repo.statuses.completed for state in watcher.states.values()):
             sys.exit(1)
 
     return watch
 
 
-def run(feed: Feed, watcher: Watcher) -> None:
-    """Show every change until the named records have finished. Raises NotFound, KeyboardInterrupt."""
+class Interruption:
+    """Whether Ctrl-C was pressed."""
+
+    is_requested = False
+
+    def request(self, number: int, frame: object) -> None:
+        """Note that Ctrl-C was pressed. It is a handler of signals."""
+        self.is_requested = True
+
+
+@contextmanager
+def interruption() -> Iterator[Interruption]:
+    """A block in which Ctrl-C is noted and raises nothing: an error raised inside a database driver could be lost."""
+    interrupted = Interruption()
+    before = signal.signal(signal.SIGINT, interrupted.request)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def run(feed: Feed, watcher: Watcher, interrupted: Interruption) -> None:
+    """Show every change until the named records have finished, or until Ctrl-C. Raises NotFound."""
     states = watcher.start()
     with feed.watched():
         if not sys.stdout.isatty():
-            follow(watcher, states, print_lines)
+            follow(watcher, states, print_lines, interrupted)
             return
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # only commands load rich
 
         plain: dict[str, Any] = {"markup": False}
         columns = (TextColumn("{task.description}", **plain), BarColumn(), TaskProgressColumn())
         with Progress(*columns, TextColumn("{task.fields[doing]}", **plain)) as progress:
-            follow(watcher, states, Bars(progress, watcher))
+            follow(watcher, states, Bars(progress, watcher), interrupted)
 
 
-def follow(watcher: Watcher, states: list[State], show: Show) -> None:
-    """Call show() with the states, and then with all changes, until the named records have finished."""
+def follow(watcher: Watcher, states: list[State], show: Show, interrupted: Interruption) -> None:
+    """Call show() with the states, and then with all changes, until the named records have finished, or Ctrl-C."""
     show(states)
-    while not watcher.is_over():
+    while not watcher.is_over() and not interrupted.is_requested:
         show(watcher.changes(WAIT_SECONDS))
 
 

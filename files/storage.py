@@ -144,7 +144,7 @@ class Storage:
         for path in self._parts().iterdir():
             with suppress(FileNotFoundError):
                 if path.name not in in_use and is_old(path):
-                    _remove_tree(path)
+                    remove_tree(path)
 
     def _parts(self) -> Path:
         folder = self.root / PARTS
@@ -166,17 +166,22 @@ class Storage:
         """The folder for the unfinished files of an attempt."""
         return self._parts() / _attempt(lease_token)
 
-    def remove_attempt(self, kind: str, record_id: str, lease_token: str) -> None:
-        """Remove all files of an attempt that failed. A token that names no attempt has none."""
-        if not ATTEMPT.fullmatch(_attempt(lease_token)):
-            return
-        for folder in (self.workshop(lease_token), self.attempt(kind, record_id, lease_token)):
-            _remove_tree(folder)
-
-    def earlier_attempts(self, kind: str, record_id: str) -> list[Path]:
+    def attempts(self, kind: str, record_id: str) -> list[Path]:
         """The result folders of all attempts at a record."""
-        folder = self.folder(kind, record_id)
-        return [path for path in folder.glob("*") if ATTEMPT.fullmatch(path.name) and path.is_dir()]
+        return [path for path in self.folder(kind, record_id).glob("*") if is_attempt(path)]
+
+
+def is_attempt(path: Path) -> bool:
+    """True for a folder with the name of an attempt. Tokens that other claimers chose may name none."""
+    return ATTEMPT.fullmatch(path.name) is not None and path.is_dir() and not path.is_symlink()
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder with all that is in it, or a regular file."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        _unlink(path)
 
 
 def make_storage_folder(settings: Settings) -> None:
@@ -241,14 +246,8 @@ def _is_hidden(parts: tuple[str, ...]) -> bool:
 
 
 def _attempt(lease_token: str) -> str:
+    """The name of the folders of an attempt; of a token that a claimer chose, too."""
     return lease_token.rpartition("-")[2][:12]
-
-
-def _remove_tree(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        _unlink(path)
 
 
 def _unlink(path: Path) -> None:

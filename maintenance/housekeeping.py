@@ -8,6 +8,7 @@ from datetime import timedelta
 from database import AWAY, database, is_postgresql
 from database.hints import skip_locked
 from errors import LedgerError
+from files.attempts import remove_attempt
 from files.leftovers import remove_leftovers
 from files.storage import Storage
 from maintenance.archive.files import of_archives
@@ -89,7 +90,7 @@ class Housekeeping:
         now, steady_seconds = self.clock.read()
         for repo in REPOS:
             for record in repo.requeue_expired(now, steady_seconds):
-                self.storage.remove_attempt(repo.name, record.record_id, str(record.lease_token))
+                remove_attempt(self.storage, repo.name, record.record_id, str(record.lease_token))
                 log.warning("%s %s: its worker was lost; it is %s", repo.name, record.record_id, record.status)
 
     def finish_move(self) -> None:

@@ -1,5 +1,6 @@
 """JobRepository: creates, reads, changes, claims and counts jobs."""
 
+import os
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -7,18 +8,21 @@ from peewee import fn
 
 from database import database
 from errors import MissingParent
-from models import Job
+from models import Job, Track
 from records import queue
 from records.leases import WorkRepository
 from records.tracks import TrackRepository
+from records.writes import Clause
 
 COUNTED = 10_000
+SEED = "seed = COALESCE(seed, ?)"
 
 
 class JobRepository(WorkRepository[Job]):
     """The repository of jobs."""
 
     model = Job
+    order_fields = frozenset({"seed", "takes"})
 
     def update(
         self, job_id: str, if_match: Sequence[int] | None = None, lease_token: str | None = None, **changes: Any
@@ -31,6 +35,19 @@ class JobRepository(WorkRepository[Job]):
     ) -> Job | None:
         """The same as claim(), but only for jobs of these types. None if no such job is pending."""
         return self._claim(worker, lease_seconds, lease_token, tuple(sorted(set(types)))) if types else None
+
+    def add_tracks(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]]) -> list[Track]:
+        """Create tracks of a leased job and renew its lease, in one transaction. Returns them; [] if it was deleted.
+
+        The lease is renewed first. This locks the job, so no other worker can claim it and record the same takes. After
+        a commit without an answer, repeat the call: tracks that the same fields have created before are only returned.
+        So choose their track_id. Raises LeaseLost, Invalid, Conflict, and then creates none of them. After LeaseLost,
+        tracks of an earlier call without an answer may still exist.
+        """
+        with database.atomic():
+            if self.heartbeat(job_id, lease_token) is None:
+                return []
+            return [TrackRepository().create_once(job_id=job_id, **track)[0] for track in tracks]
 
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
         """Create the tracks of a job and complete it, in one transaction. Returns it, or None if it was deleted.
@@ -54,6 +71,10 @@ class JobRepository(WorkRepository[Job]):
         """The number of pending jobs by job type. It counts at most most + 1 jobs of each type."""
         names = _walk(lambda last: queue.next_waiting_type(Job, last), limit)
         return {name: queue.count_waiting(Job, name, most + 1) for name in names}
+
+    def _drawn(self) -> list[Clause]:
+        """The seed of a job that has none. The job keeps it: each attempt makes the same takes."""
+        return [(SEED, (int.from_bytes(os.urandom(4)),))]
 
 
 def _walk(next_after: Callable[[str], str | None], limit: int) -> list[str]:

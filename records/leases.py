@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from peewee import SQL, Case, Cast, Expression, Value, fn
 
 from database import database, is_postgresql
 from database.hints import few_rows, skip_locked, wait_for_lock
 from database.refusals import rules_named
-from errors import Invalid, LeaseLost, LedgerError, WrongStatus
+from errors import Invalid, LedgerError, WrongStatus
 from models import EPOCH, MICROSECOND, Statuses, Work, microseconds, utc_now
 from records import queue, rows, writes
 from records.pages import Page, Plain, is_of_status
+from records.refusals import lease_lost, order_in_use, wrong_step
 from records.repository import Repository
 from records.tally import EXPIRIES, add_to_tally, tally
 from records.writes import Clause
@@ -53,6 +54,8 @@ LOST = SQL("'worker lost after ' || attempts || CASE attempts WHEN 1 THEN ' atte
 
 class WorkRepository(Repository[W]):
     """The base class of JobRepository and LoopRepository."""
+
+    order_fields: ClassVar[frozenset[str]]  # they cannot change while a worker uses them, or when it has completed
 
     @property
     def statuses(self) -> Statuses:
@@ -199,7 +202,12 @@ class WorkRepository(Repository[W]):
         token, now = lease_token or os.urandom(16).hex(), microseconds(utc_now())
         end = now + timedelta(seconds=lease_seconds) // MICROSECOND
         lease = (self.statuses.steps[1], worker, token, lease_seconds, end, now)
-        return self._write([(LEASE, lease)], [(queue.is_head(self.model, len(types), is_postgresql()), types)])
+        is_best = (queue.is_head(self.model, len(types), is_postgresql()), types)
+        return self._write([(LEASE, lease), *self._drawn()], [is_best])
+
+    def _drawn(self) -> list[Clause]:
+        """The fields that a claim draws at random if the order leaves them open."""
+        return []
 
     def _release(self) -> Clause:
         pending, cancelled, now = self.statuses.pending, self.statuses.cancelled, microseconds(utc_now())
@@ -284,6 +292,8 @@ class WorkRepository(Repository[W]):
             guards.append(("lease_token = ?", (lease_token,)))
         elif LEASED & changes.keys():
             guards.append(("lease_token IS NULL", ()))
+        if self.order_fields & changes.keys():
+            guards.append(has_status(self.statuses.changeable))
         return guards
 
     def _implied(self, fields: dict[str, Any]) -> dict[str, Any]:
@@ -314,19 +324,12 @@ class WorkRepository(Repository[W]):
     def _refusal(self, record: Any, changes: dict[str, Any], lease_token: str | None) -> LedgerError:
         if record.lease_token != lease_token and (lease_token is not None or LEASED & changes.keys()):
             return lease_lost(record)
-        moved = "status" in changes and changes["status"] != record.status
-        step = f"it cannot become {changes['status']}" if moved else "its progress is final"
-        return WrongStatus(f"{self.name} {record.record_id} is {record.status}: {step}")
+        if self.order_fields & changes.keys() and record.status not in self.statuses.changeable:
+            return order_in_use(record, self.order_fields & changes.keys())
+        return wrong_step(record, changes)
 
 
 @cache
 def has_status(statuses: tuple[str, ...], negation: str = "") -> Clause:
     """The condition that the status is one of these constants; negation: "NOT " for the opposite."""
     return f"{negation}status IN ({', '.join(map(repr, statuses))})", ()
-
-
-def lease_lost(record: Any) -> LeaseLost:
-    """The error for a caller that does not have the token of the lease."""
-    name = record._meta.table_name
-    holder = f"is leased to {record.worker}" if record.lease_token else f"is {record.status} and not leased"
-    return LeaseLost(f"{name} {record.record_id} {holder}: only the holder of its lease changes its work")

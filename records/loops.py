@@ -4,23 +4,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from database.refusals import EXPECTED, rules_named
-from errors import Invalid, LedgerError, WrongStatus
-from models import LOOP_STATUSES, Loop, Track
-from records.leases import WorkRepository, has_status
+from errors import Invalid
+from models import Loop, Track
+from records.leases import WorkRepository
 from records.repository import children_by_parent
 from records.rows import Row
 from records.tracks import TrackRepository
-from records.writes import Clause
-
-SEAM = {"candidate", "start", "end", "exact"}  # the fields that choose the seam
-# The statuses in which the seam may change. In any other, a worker uses it, or the analysis describes it.
-CHANGEABLE = (LOOP_STATUSES.pending, LOOP_STATUSES.failed, LOOP_STATUSES.cancelled)
 
 
 class LoopRepository(WorkRepository[Loop]):
     """The repository of loops."""
 
     model = Loop
+    order_fields = frozenset({"candidate", "start", "end", "exact"})  # the fields that choose the seam
 
     def create_row(self, fields: dict[str, Any]) -> tuple[Row, bool]:
         """The same as in Repository. Raises Invalid also for a seam after the end of the track.
@@ -48,20 +44,6 @@ class LoopRepository(WorkRepository[Loop]):
     def of_tracks(self, track_ids: Iterable[str]) -> dict[str, list[Loop]]:
         """The loops of several tracks by track id, oldest first, in one statement."""
         return children_by_parent(Loop, "track", track_ids)
-
-    def _allowed(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
-        guards = super()._allowed(changes, lease_token)
-        return [*guards, has_status(CHANGEABLE)] if SEAM & changes.keys() else guards
-
-    def _refusal(self, record: Any, changes: dict[str, Any], lease_token: str | None) -> LedgerError:
-        refusal = super()._refusal(record, changes, lease_token)
-        if not isinstance(refusal, WrongStatus) or not SEAM & changes.keys() or record.status in CHANGEABLE:
-            return refusal
-        fields = ", ".join(sorted(SEAM & changes.keys()))
-        return WrongStatus(
-            f"loop {record.loop_id} is {record.status}: {fields} can only be changed while it is "
-            f"{', '.join(CHANGEABLE[:-1])} or {CHANGEABLE[-1]}"
-        )
 
     def _check_change(self, record_id: str, changes: dict[str, Any]) -> None:
         """Raise Invalid if the seam would end after the track."""

@@ -2,10 +2,9 @@
 
 import logging
 import os
-import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
@@ -15,14 +14,14 @@ from peewee import DataError, IntegrityError, NotSupportedError, ProgrammingErro
 
 from database import AWAY, release_connection
 from errors import Invalid, LeaseLost, LedgerError
-from files.deletion import named
+from files.attempts import remove_attempt, remove_earlier_attempts, remove_workshop
 from files.publishing import make_folder
 from files.storage import Storage
 from repos import JobRepository, LoopRepository
 from settings import Settings
 from studio import display
 from studio.output import ended
-from studio.process import Process
+from studio.process import Command, Process
 
 log = logging.getLogger("ledger.worker")
 Answer = TypeVar("Answer")
@@ -135,6 +134,7 @@ class Attempt:
         self.recorded: tuple[int, str] = (0, "")  # the last progress and message
         self.claim: Callable[[], Any] = _nothing  # what leases the next record, together with the result of this one
         self.next_record: Any = None
+        self.last_lines: Iterable[str] = ()  # that the last process printed
 
     def make(self) -> str:
         """Do every step from the claim to the recorded result. Returns how it ended.
@@ -172,9 +172,7 @@ class Attempt:
     def _clear_earlier(self) -> None:
         """Remove the files of attempts that were killed. A file that a record names stays."""
         self.work.mkdir(exist_ok=True)
-        for folder in self.storage.earlier_attempts(self.repo.name, self.record.record_id):
-            if not named(self.storage, [path for path in folder.rglob("*") if path.is_file()]):
-                shutil.rmtree(folder, ignore_errors=True)
+        remove_earlier_attempts(self.storage, self.repo.name, self.record.record_id)
 
     def _fail_unless_full(self, error: OSError) -> str:
         """End as failed. If the disk is full even without the files of this attempt, raise the OSError instead."""
@@ -207,36 +205,42 @@ class Attempt:
             os.utime(self.work)
 
     def _tidy(self, outcome: str) -> None:
-        if outcome in (self.repo.statuses.completed, UNKNOWN):
-            shutil.rmtree(self.work, ignore_errors=True)
-        else:
-            self.storage.remove_attempt(self.repo.name, self.record.record_id, self.lease.token)
+        """Remove the unfinished files. Without a result, also those that no record names, if the database answers."""
+        remove_workshop(self.storage, self.lease.token)
+        if outcome not in (self.repo.statuses.completed, UNKNOWN):
+            with suppress(*AWAY):
+                remove_attempt(self.storage, self.repo.name, self.record.record_id, self.lease.token)
 
-    def process(
-        self, command: list[str], folder: Path, seconds: float, output: Path, follow: Callable[[str], None]
-    ) -> None:
-        """Run a command in a folder to its end. Writes its output to a file, and calls follow() with each line.
+    def process(self, command: Command, output: Path, follow: Callable[[str], None]) -> None:
+        """Run a command to its end. Appends its output to a file, and calls follow() with each line.
 
-        Raises Stopped, OSError, and Failed with the last lines it printed, also when it takes longer than the seconds.
+        Raises Stopped, OSError, and Failed with the last lines it printed, also when it takes longer than its seconds.
         """
         make_folder(output.parent)
-        process = Process(command, output, folder)
+        process = Process(command, output)
+        self.last_lines = process.last
         try:
-            for line in process.lines(self.lease.stop, seconds):
+            for line in process.lines(self.lease.stop, command.seconds):
                 follow(line)
         except TimeoutError:
-            raise Failed(f"{self.maker} took longer than {seconds:g} seconds and was stopped{self.limit}") from None
+            limit = f"{command.seconds:g} seconds"
+            raise Failed(f"{self.maker} took longer than {limit} and was stopped{self.limit}") from None
         finally:
             process.close()
         self.lease.check()
         if process.code != 0 and self.storage.is_full():
             raise OSError(ENOSPC, FULL_DISK)
-        if process.code != 0:
-            raise Failed(self.failure(process.code, list(process.last)))
+        if reason := self._failure(command, process):
+            raise Failed(reason)
 
-    def failure(self, code: int | None, last: list[str]) -> str:
-        """The sentence for a command that ended with this code, after these lines."""
-        return ended(self.maker, code, last)
+    def _failure(self, command: Command, process: Process) -> str | None:
+        """The sentence for a command that has failed; None if it has not."""
+        last = list(process.last)
+        if process.code == 1 and command.says_why and last:
+            return last[-1]
+        if process.code != 0:
+            return ended(self.maker, process.code, last)
+        return "\n".join([f"{self.maker} failed: {process.failure}", *last]) if process.failure else None
 
     def report(self, status: str, progress: int, message: str) -> None:
         """Record progress: at once if the status changes, else if it is new, and at most twice a second.
@@ -301,7 +305,7 @@ class Attempt:
         if why == "shutdown":
             self._insist(lambda: self.repo.release(self.record.record_id, self.lease.token))
             return "released"
-        return "lost"
+        return UNKNOWN if why == UNKNOWN else "lost"
 
     def _put_back(self, why: str) -> None:
         """Release the work, and record as its message what it waits for."""

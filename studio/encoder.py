@@ -1,8 +1,8 @@
-"""Encodes the files of a generator as tracks: python -m studio.encoder SOURCE TARGET.
+"""Encodes the files of a generator as tracks: python -m studio.encoder TARGET FILE [FILE ...].
 
-Every audio file of SOURCE becomes NAME.wav and NAME.mp3 in TARGET, and TARGET/tracks.json lists them. It runs as a
-process of its own, so that a file that crashes the decoder crashes only this process. If there is no audio, or if a
-file cannot be decoded, it prints a sentence and ends with code 1.
+Every file becomes NAME.wav and NAME.mp3 in TARGET, and TARGET/tracks.json lists them. It runs as a process of its own,
+so that a file that crashes the decoder crashes only this process. A file that is empty, cannot be decoded or is silent
+is left out, with a line that says why. If no file is left, the last line says why, and the exit code is 1.
 """
 
 import json
@@ -11,29 +11,41 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from files.sound import Sink, Source, Unusable
 from files.storage import safe_name, sha256
 
-AUDIO = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"}
+SILENCE = 1e-4  # of full scale, about -80 dB: no sample of a silent file is louder
 
 
-def main(source: Path, target: Path) -> None:
-    """Encode every audio file of a folder."""
-    sources = sorted(path for path in source.rglob("*") if path.suffix.lower() in AUDIO and path.is_file())
-    if not sources:
-        sys.exit("the generator wrote no audio file into its output folder")
-    tracks = [encode(path, target, number, len(sources)) for number, path in enumerate(sources)]
+def main(target: Path, sources: list[Path]) -> None:
+    """Encode every file that has sound in it."""
+    tracks, reasons = [], []
+    for number, path in enumerate(sources):
+        try:
+            tracks.append(encode(path, target, number, len(sources)))
+        except Unusable as error:
+            reasons.append(str(error))
+            print(f"left out: {error}", flush=True)
+    if not tracks:
+        sys.exit("; ".join(reasons))
     (target / "tracks.json").write_text(json.dumps(tracks))
 
 
 def encode(path: Path, target: Path, number: int, count: int) -> dict[str, Any]:
-    """Encode one track as WAV and MP3. Returns names, real duration in seconds, sizes in bytes and digests."""
+    """Encode one track as WAV and MP3. Returns names, real duration in seconds, sizes in bytes and digests.
+
+    Raises Unusable, and then leaves no file.
+    """
     name = f"{safe_name(path.stem)}-{number + 1}" if count > 1 else safe_name(path.stem)
     wav, mp3 = target / f"{name}.wav", target / f"{name}.mp3"
     try:
         duration = write(path, wav, mp3, (number, count))
-    except Unusable as error:
-        sys.exit(str(error))
+    except Unusable:
+        wav.unlink(missing_ok=True)
+        mp3.unlink(missing_ok=True)
+        raise
     if not wav.exists():
         path.replace(wav)
     files = {kind: {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256(file)}
@@ -42,8 +54,11 @@ def encode(path: Path, target: Path, number: int, count: int) -> dict[str, Any]:
 
 
 def write(path: Path, wav: Path, mp3: Path, place: tuple[int, int]) -> float:
-    """Decode a file and write it as MP3; unless it is a WAV, also as WAV. Returns its real duration in seconds."""
-    frames, (number, count) = 0, place
+    """Decode a file and write it as MP3; unless it is a WAV, also as WAV. Returns its real duration in seconds.
+
+    Raises Unusable, also if it is silent.
+    """
+    frames, loudest, (number, count) = 0, 0.0, place
     with Source(path) as source, ExitStack() as open_files:
         kinds = [Sink(mp3, source.rate, source.channels, "MP3")]
         if source.kind != "wav":
@@ -52,11 +67,13 @@ def write(path: Path, wav: Path, mp3: Path, place: tuple[int, int]) -> float:
         for block in source.blocks():
             for sink in sinks:
                 sink.write(block)
-            frames += len(block)
+            frames, loudest = frames + len(block), max(loudest, float(np.abs(block).max()))
             share = (number + min(1.0, frames / max(1, source.expected))) / count
             print(f"encoding {round(100 * share)}%", flush=True)
-        return frames / float(source.rate)
+    if loudest <= SILENCE:
+        raise Unusable(f"{path.name} is silent")
+    return frames / float(source.rate)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])

@@ -12,7 +12,7 @@ from models import LOOP_STATUSES, Loop, Track
 from repos import LoopRepository, TrackRepository
 from settings import Settings
 from studio.attempt import Attempt, Failed
-from studio.process import ROOT
+from studio.process import ROOT, Command
 
 LINE = re.compile(r"(ANALYZING|RENDERING|EXPORTING) (\d{1,3})%")
 NO_SOUND = "the track has no audio file inside the storage folder to cut a loop from: upload one and retry"
@@ -57,7 +57,8 @@ class LoopAttempt(Attempt):
         name = safe_name(f"loop-{self.record.duration:g}s")
         command = [sys.executable, "-m", "studio.looper", str(source), str(loop), "--name", name, *self._options()]
         cut_from = digest(source)
-        self.process(command, ROOT, LOOPER_SECONDS, self.work / "looper.log", self._follow)
+        looper = Command(command, ROOT, LOOPER_SECONDS, says_why=True)
+        self.process(looper, self.work / "looper.log", self._follow)
         analysis = {**json.loads((loop / "analysis.json").read_text()), "source_sha256": cut_from}
         (loop / "analysis.json").unlink()
         publish(loop, self.final)
@@ -74,10 +75,6 @@ class LoopAttempt(Attempt):
         if loop.start is not None:
             options += ["--start", repr(loop.start), "--end", repr(loop.end), *(["--exact"] if loop.exact else [])]
         return options
-
-    def failure(self, code: int | None, last: list[str]) -> str:
-        """The sentence that the looper printed; if there is none, a sentence about its exit code."""
-        return last[-1] if code == 1 and last else super().failure(code, last)
 
     def _source(self, track: Track | None) -> Path:
         """The file to cut: WAV before MP3. Raises Failed."""

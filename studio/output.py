@@ -33,9 +33,11 @@ class Lines:
 
 
 class Log:
-    """The log file of a job, and the last lines in it."""
+    """The log file of a job, the last lines in it, and the first line with a text that means failure."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, failed: Iterable[str] = ()) -> None:
+        self.failure: str | None = None
+        self._failed = [text.encode() for text in failed]
         self.last: deque[str] = deque(maxlen=LAST_LINES)
         self._file = path.open("ab", buffering=0)
         self._written = self._file.tell()
@@ -49,6 +51,8 @@ class Log:
 
     def texts(self, lines: list[bytes]) -> list[str]:
         """The text of lines that were printed at once, without blank ones; of very many lines, only the last ones."""
+        if self._failed and self.failure is None:
+            self.failure = next((plain(line) for line in lines if any(text in line for text in self._failed)), None)
         texts = list(filter(None, map(plain, lines[-LINES_OF_A_BLOCK:])))
         self.last.extend(texts)
         return texts

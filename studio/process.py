@@ -1,6 +1,7 @@
 """Runs a command to its end under a supervisor, reads its lines, and keeps its output in a log file."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.output import Lines, Log
@@ -8,25 +9,36 @@ from studio.supervised import ROOT as ROOT
 from studio.supervised import Supervised
 
 
+@dataclass(frozen=True)
+class Command:
+    """A command line, the folder that it runs in, and the seconds that it may take.
+
+    environment: variables that are added. locks: file descriptors that the supervisor keeps open until all processes
+    have ended. failed: texts that mean failure when the command prints them, whatever its exit code is. says_why: with
+    exit code 1, the last line that it prints is the reason, for people.
+    """
+
+    words: list[str]
+    folder: Path
+    seconds: float
+    environment: Mapping[str, str] = field(default_factory=dict)
+    locks: Collection[int] = ()
+    failed: Collection[str] = ()
+    says_why: bool = False
+
+
 class Process:
     """A command under a supervisor. Iterate over lines() until it has ended, then read its exit code from `code`.
 
-    It gets the environment of this process without the settings, and these variables. The supervisor inherits the file
-    descriptors `locks`, and keeps them until all processes of the command have ended.
+    It gets the environment of this process without the settings, and the variables of the command. Its output is
+    appended to the log file.
     """
 
-    def __init__(
-        self,
-        command: list[str],
-        log: Path,
-        folder: Path,
-        environment: Mapping[str, str] | None = None,
-        locks: Collection[int] = (),
-    ) -> None:
-        self._log = Log(log)
+    def __init__(self, command: Command, log: Path) -> None:
+        self._log = Log(log, command.failed)
         self.last = self._log.last
         try:
-            self._command = Supervised(command, folder, environment, locks)
+            self._command = Supervised(command.words, command.folder, command.environment, command.locks)
         except BaseException:
             self._log.close()
             raise
@@ -35,6 +47,11 @@ class Process:
     def code(self) -> int | None:
         """The exit code; None until all processes have ended."""
         return self._command.code
+
+    @property
+    def failure(self) -> str | None:
+        """The line with a text that means failure; None if there was none."""
+        return self._log.failure
 
     @property
     def pid(self) -> int:

@@ -1,75 +1,169 @@
-"""An attempt at a job: generates audio, encodes it, publishes the files, and records the tracks."""
+"""An attempt at a job: makes its takes one after another, and records each as soon as it is whole."""
 
 import json
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from database import AWAY, to_json
+from database import AWAY
 from files.publishing import make_folder, publish
-from models import Job, new_id
+from generators.catalogue import ROOT
+from generators.orders import Order, order_of, shown
+from generators.progress import ProgressReader, percent_in
+from generators.recipe import Recipe
+from models import Job, Track, new_id
 from repos import JobRepository, TrackRepository
 from settings import Settings
-from studio.attempt import Attempt
-from studio.generators import Generator, percent_of, status_of
-from studio.inputs import Inputs, inputs_of
-from studio.process import ROOT
+from studio import outputs, provenance
+from studio.attempt import UNKNOWN, Attempt, Failed, Stopped
+from studio.process import Command
+from studio.takes import Run
 
-ENCODING_SHARE = 10  # percent of the progress: encoding takes about a tenth of the time
+ENCODING_SHARE = 10  # percent of the progress of a run: encoding takes about a tenth of the time
 ENCODER_SECONDS = 3600.0
-NOT_OF_A_TRACK = ("lyrics", "lyrics_file")  # metadata of the job that its tracks do not get
+LYRICS_BYTES = 1024 * 1024
+NOT_OF_A_TRACK = ("lyrics", "lyrics_file", "parameters")  # metadata of the job that its tracks do not get
 
 
 class SongAttempt(Attempt):
-    """The work on a claimed job."""
+    """The work on a claimed job. It begins after the takes that earlier attempts have recorded."""
 
     repo = JobRepository()
-    limit = " (GENERATOR_TIMEOUT)"
 
-    def __init__(self, settings: Settings, job: Job, shutdown: threading.Event, generator: Generator) -> None:
+    def __init__(self, settings: Settings, job: Job, shutdown: threading.Event, recipe: Recipe) -> None:
         super().__init__(settings, job, shutdown)
-        self.generator = generator
+        self.recipe, self.reader = recipe, ProgressReader(recipe)
         self.about = (job.prompt or "").replace("\n", " ")
+        self.limit = " (timeout in its recipe)" if recipe.timeout else " (GENERATOR_TIMEOUT)"
+        self.tracks: list[Track] = []
+        self.running: list[int] = []  # the takes that the generator makes now
 
     def make(self) -> str:
-        """Generate, encode, publish and record. Returns how the attempt ended. Raises the errors of Attempt.make()."""
-        generated, encoded = self.work / "made", self.work / "tracks"
-        generated.mkdir()
-        encoded.mkdir()
-        inputs = inputs_of(self.record, self.generator, self.storage)
-        self._generate(inputs, generated)
-        self.report("exporting", 100 - ENCODING_SHARE, "encoding")
-        encode = [sys.executable, "-m", "studio.encoder", str(generated), str(encoded)]
-        self.process(encode, ROOT, ENCODER_SECONDS, self._log, self._follow_encoder)
-        tracks = json.loads((encoded / "tracks.json").read_text())
-        (encoded / "tracks.json").unlink()
-        publish(encoded, self.final)
-        return self._complete(inputs, tracks)
+        """Make, encode, publish and record every take. Returns how the attempt ended. Raises as Attempt.make() does."""
+        order = order_of(self.recipe, self.record.prompt, self.record.metadata, self._lyrics_of_file())
+        self._write_notes(order.notes)
+        self.tracks = TrackRepository().get_by_job_id(self.record.job_id)
+        *before, last = self._runs() or [[]]
+        for takes in before:
+            self._add(self._make(order, takes))
+        return self._complete(order, self._make(order, last) if last else [])
+
+    def _runs(self) -> list[list[int]]:
+        """The takes that are not recorded yet: all in one run if the generator makes them together, else one a run."""
+        present = {track.take for track in self.tracks}
+        missing = [take for take in range(1, self.record.takes + 1) if take not in present]
+        return [missing] if self.recipe.batch and missing else [[take] for take in missing]
+
+    def _make(self, order: Order, takes: list[int]) -> list[dict[str, Any]]:
+        """Make these takes in one run, and publish their files. Returns the fields of their tracks. Raises Failed."""
+        self.running = takes
+        run = Run(self.recipe, self.record, order, self.work / f"run-{takes[0]}", takes)
+        begun = time.monotonic()
+        run.prepare()
+        self._generate(run)
+        made = self._provenance(run, time.monotonic() - begun)
+        encoded = self._encode(run)
+        folder = self.final / f"take-{takes[0]}" if self.record.takes > 1 else self.final
+        publish(run.tracks, folder)
+        tracks = [self._track(run, made, folder, number, files) for number, files in enumerate(encoded)]
+        if len(tracks) < len(takes):
+            self._add(tracks)
+            raise Failed(f"the generator made {len(tracks)} of {len(takes)} takes: retry to make the others")
+        return tracks
+
+    def _generate(self, run: Run) -> None:
+        timeout = self.recipe.timeout
+        seconds = timeout.total_seconds() if timeout else self.settings.generator_timeout
+        folder = self.recipe.folder or run.folder
+        command = Command(run.words(), folder, seconds, run.environment(), failed=self.recipe.failed)
+        self.process(command, self._log, self._follow)
+
+    def _encode(self, run: Run) -> list[dict[str, Any]]:
+        """Encode what the generator made. Returns title, duration and files of each track. Raises Failed."""
+        sources = outputs.sounds(self.recipe, run.made)
+        if not sources:
+            raise Failed(self._no_output())
+        self._report("exporting", 100 - ENCODING_SHARE, "encoding")
+        words = [sys.executable, "-m", "studio.encoder", str(run.tracks), *map(str, sources)]
+        self.process(Command(words, ROOT, ENCODER_SECONDS, says_why=True), self._log, self._follow_encoder)
+        listed = run.tracks / "tracks.json"
+        encoded: list[dict[str, Any]] = json.loads(listed.read_text())
+        listed.unlink()
+        return encoded
+
+    def _no_output(self) -> str:
+        """The sentence for a generator that ended well without a file."""
+        expected = " or ".join(self.recipe.outputs)
+        printed = "\n".join(self.last_lines) or "it printed nothing"
+        return f"the generator wrote no audio file into its output folder (expected {expected}): {printed}"
+
+    def _provenance(self, run: Run, seconds: float) -> dict[str, Any]:
+        """What all tracks of a run have in common."""
+        return {
+            "version": provenance.version_of(self.recipe, run.environment(), self.recipe.folder or run.folder),
+            "command": provenance.shortened(run.words(), run.folder),
+            "parameters": run.order.parameters,
+            "seconds": round(seconds, 3),
+        }
+
+    def _track(
+        self, run: Run, made: dict[str, Any], folder: Path, number: int, encoded: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The fields of a track. Its metadata is the metadata of the job without the lyrics and parameters."""
+        metadata = {name: value for name, value in self.record.metadata.items() if name not in NOT_OF_A_TRACK}
+        take, files = run.take_of(number), encoded["files"]
+        seed = run.seed_of(take) if self.recipe.is_seeded else None
+        return {
+            "track_id": new_id(),
+            "duration": encoded["duration"],
+            "metadata": metadata,
+            "seed": seed,
+            "take": take,
+            "provenance": provenance.of_track(self.recipe, made, seed, files),
+            **{f"file_path_{kind}": self.storage.relative(folder / file["name"]) for kind, file in files.items()},
+        }
+
+    def _add(self, tracks: list[dict[str, Any]]) -> None:
+        """Record tracks while the job goes on. Raises Stopped."""
+        job_id, token = self.record.job_id, self.lease.token
+        added = self._insist(lambda: self.repo.add_tracks(job_id, token, tracks))
+        if not added:
+            is_recorded = self._insist(lambda: TrackRepository().get_by_id(tracks[0]["track_id"]) is not None)
+            raise Stopped(UNKNOWN if is_recorded is None else "lost")
+        self.tracks += added
+
+    def _complete(self, order: Order, tracks: list[dict[str, Any]]) -> str:
+        """Record the last tracks, and the job as completed. Returns how the attempt ended."""
+        manifest = {
+            "log": self.storage.relative(self._log),
+            "seconds": order.seconds,
+            "lyrics": order.lyrics,
+            "notes": order.notes,
+            "tracks": [_entry(track.__data__) for track in self.tracks] + [_entry(track) for track in tracks],
+        }
+        fields = {"file_manifest": manifest, "message": None, "error": None}
+        return self.finish(
+            lambda: self.repo.complete(self.record.job_id, self.lease.token, tracks, **fields),
+            lambda: tracks != [] and TrackRepository().get_by_id(tracks[0]["track_id"]) is not None,
+        )
 
     @property
     def _log(self) -> Path:
         return self.storage.log(self.record.job_id)
 
-    def _generate(self, inputs: Inputs, target: Path) -> None:
-        command, folder = self.generator.command(self._values(inputs, target)), self.generator.folder or self.work
-        self._write_notes(inputs.notes)
-        self.process(command, folder, self.settings.generator_timeout, self._log, self._follow)
-
-    def _values(self, inputs: Inputs, target: Path) -> dict[str, str]:
-        """The values of the placeholders. Writes the lyrics file and the metadata file."""
-        lyrics, metadata = self.work / "lyrics.lrc", self.work / "metadata.json"
-        lyrics.write_text(inputs.lyrics, "utf-8", "replace")
-        metadata.write_text(to_json(self.record.metadata), "utf-8", "replace")
-        return {
-            "prompt": inputs.prompt,
-            "lyrics_file": str(lyrics),
-            "metadata_file": str(metadata),
-            "duration": f"{inputs.seconds:.12g}",
-            "output_dir": str(target),
-            "job_id": self.record.job_id,
-        }
+    def _lyrics_of_file(self) -> str | None:
+        """The text of metadata.lyrics_file, if there is one. Raises Failed."""
+        name = self.record.metadata.get("lyrics_file")
+        if name is None or self.record.metadata.get("lyrics"):
+            return None
+        file = self.storage.open(name) if isinstance(name, str) else None
+        if file is None:
+            raise Failed(f"metadata.lyrics_file is {shown(name)}: there is no such file inside the storage folder")
+        with file:
+            return file.read(LYRICS_BYTES).decode("utf-8", "replace")
 
     def _write_notes(self, notes: list[str]) -> None:
         """Write the notes into the log, and record them as the message of the job."""
@@ -80,14 +174,24 @@ class SongAttempt(Attempt):
 
     def _follow(self, line: str) -> None:
         """Update status and progress from a line that the generator printed."""
-        status, percent = status_of(line), percent_of(line)
+        status, percent = self.reader.status_of(line), self.reader.percent_of(line)
         if percent is not None:
             status, percent = status or "generating_audio", percent * (100 - ENCODING_SHARE) // 100
-        self.report(status or self.status, percent or 0, line)
+        self._report(status or self.status, percent or 0, line)
 
     def _follow_encoder(self, line: str) -> None:
-        percent = percent_of(line) or 0
-        self.report("exporting", 100 - ENCODING_SHARE + percent * (ENCODING_SHARE - 1) // 100, line)
+        percent = percent_in(line) or 0
+        self._report("exporting", 100 - ENCODING_SHARE + percent * (ENCODING_SHARE - 1) // 100, line)
+
+    def _report(self, status: str, percent: int, message: str) -> None:
+        """Record the progress of the whole job: percent is that of this run. Only the last run may be exporting."""
+        takes, last = self.record.takes, self.running[-1]
+        before = takes - sum(1 for take in range(self.running[0], takes + 1))
+        overall = (100 * before + percent * len(self.running)) // takes
+        if status == "exporting" and last < takes:
+            status = "generating_audio"
+        number = f"take {self.running[0]} of {takes}: " if takes > 1 and message else ""
+        self.report(status, min(overall, 99), number + message)
 
     def _tidy(self, outcome: str) -> None:
         """Remove the files of an attempt without a result; of a job that was deleted meanwhile, the log, too."""
@@ -97,29 +201,11 @@ class SongAttempt(Attempt):
                 self.storage.remove([self._log])
                 self.storage.remove_empty("job", self.record.job_id)
 
-    def _complete(self, inputs: Inputs, encoded: list[dict[str, Any]]) -> str:
-        tracks = [self._track(track) for track in encoded]
-        manifest = {
-            "log": self.storage.relative(self._log),
-            "seconds": inputs.seconds,
-            "notes": inputs.notes,
-            "tracks": [self._files(*pair) for pair in zip(encoded, tracks, strict=True)],
-        }
-        fields = {"file_manifest": manifest, "message": None, "error": None}
-        return self.finish(
-            lambda: self.repo.complete(self.record.job_id, self.lease.token, tracks, **fields),
-            lambda: TrackRepository().get_by_id(tracks[0]["track_id"]) is not None,
-        )
 
-    def _track(self, encoded: dict[str, Any]) -> dict[str, Any]:
-        """The fields of a track. Its metadata is the metadata of the job without the lyrics."""
-        metadata = {name: value for name, value in self.record.metadata.items() if name not in NOT_OF_A_TRACK}
-        paths = {kind: self.storage.relative(self.final / file["name"]) for kind, file in encoded["files"].items()}
-        fields = {f"file_path_{kind}": path for kind, path in paths.items()}
-        return {"track_id": new_id(), "duration": encoded["duration"], "metadata": metadata, **fields}
-
-    def _files(self, encoded: dict[str, Any], track: dict[str, Any]) -> dict[str, Any]:
-        """The entry of a track in file_manifest: its id and URL, and path, size in bytes and SHA-256 of its files."""
-        url = f"/api/tracks/{track['track_id']}"
-        files = {kind: {**file, "path": track[f"file_path_{kind}"]} for kind, file in encoded["files"].items()}
-        return {"track_id": track["track_id"], "url": url, **files}
+def _entry(track: dict[str, Any]) -> dict[str, Any]:
+    """The entry of a track in file_manifest: its id, URL and take; path, size in bytes and SHA-256 of its files."""
+    made = track["provenance"] or {}
+    files = {
+        kind: {"path": track[f"file_path_{kind}"], **made.get("files", {}).get(kind, {})} for kind in ("wav", "mp3")
+    }
+    return {"track_id": track["track_id"], "url": f"/api/tracks/{track['track_id']}", "take": track["take"], **files}

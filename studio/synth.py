@@ -5,7 +5,6 @@ metadata. Everything else comes from the seed, so the same job always sounds the
 """
 
 import argparse
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -160,10 +159,13 @@ def main() -> None:
     parser.add_argument("--audio-length", type=float, default=95, help="seconds")
     parser.add_argument("--output-dir", type=Path, required=True)
     parser.add_argument("--metadata", type=Path, help="a JSON file: genre, mood, tempo")
-    parser.add_argument("--seed", default="")
+    parser.add_argument("--tempo", type=float, help="beats per minute, instead of that of the metadata")
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     metadata = json.loads(options.metadata.read_text()) if options.metadata else {}
-    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(options.seed.encode()).digest()[:8]))
+    if options.tempo:
+        metadata["tempo"] = options.tempo
+    rng = np.random.default_rng(options.seed)
     print("preparing prompt", flush=True)
     score = compose(options.ref_prompt, metadata, rng)
     track = perform(score, options.audio_length, rng)

@@ -18,6 +18,7 @@ from database import AWAY, init_database, release_connection
 from errors import LedgerError
 from files.child import on_death_of_parent
 from files.storage import Storage
+from generators.catalogue import catalogue, why_not_made
 from maintenance import automatic, housekeeping
 from maintenance.logs import log_to_stderr
 from records.leases import WorkRepository
@@ -25,7 +26,6 @@ from repos import JobRepository, LoopRepository
 from settings import Settings, get_settings
 from studio import display
 from studio.attempt import FULL_DISK, Attempt
-from studio.generators import configured
 from studio.loops import LoopAttempt
 from studio.songs import SongAttempt
 
@@ -137,14 +137,14 @@ class JobWorker(Worker):
 
     def __init__(self, settings: Settings, shutdown: threading.Event | None = None) -> None:
         super().__init__(settings, shutdown)
-        self.generators = configured(settings)
+        self.recipes = catalogue(settings)
         self._looked_at = -LOOK_SECONDS
         self._logged_types: set[str] = set()
-        log.info("worker %s makes jobs of type %s", self.name, ", ".join(sorted(self.generators)))
+        log.info("worker %s makes jobs of type %s", self.name, ", ".join(sorted(self.recipes)))
 
     def lease(self, token: str) -> Any:
         """Lease a job of a type that this worker makes, or return None."""
-        return self.repo.claim_of(self.generators, self.name, self.settings.lease_seconds, token)
+        return self.repo.claim_of(self.recipes, self.name, self.settings.lease_seconds, token)
 
     def look(self, now: float) -> Any:
         """The same as in Worker. If it returns None, it checks now and then for pending jobs of other types."""
@@ -156,14 +156,14 @@ class JobWorker(Worker):
 
     def attempt(self, record: Any) -> Attempt:
         """An attempt with the generator of the job's type."""
-        return SongAttempt(self.settings, record, self.shutdown, self.generators[record.job_type])
+        return SongAttempt(self.settings, record, self.shutdown, self.recipes[record.job_type])
 
     def log_other_types(self) -> None:
         """Log the pending jobs of types that this worker cannot make, and what to set; once for each type."""
         for job_type, count in self.repo.waiting_types().items():
-            if job_type not in self.generators and job_type not in self._logged_types:
+            if job_type not in self.recipes and job_type not in self._logged_types:
                 self._logged_types.add(job_type)
-                log.warning("%s of type %s wait: %s", count, job_type, self.settings.why_not_made(job_type))
+                log.warning("%s of type %s wait: %s", count, job_type, why_not_made(self.settings, job_type))
 
 
 class LoopWorker(Worker):

@@ -32,14 +32,16 @@ jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
 
 def make_job(storage: Storage, name: str, status: str = "completed") -> None:
     """A finished job with a log, a track with a WAV, and a loop with an MP3."""
-    jobs.create(job_id=name, prompt=f"雨 {name}\n", metadata={"n": 1.5, "deep": {"a": [1, None, "é"]}})
+    metadata = {"n": 1.5, "deep": {"a": [1, None, "é"]}}
+    jobs.create(job_id=name, prompt=f"雨 {name}\n", metadata=metadata, seed=2**32 - 1, takes=2)
     jobs.update(name, status=status, message=None, error="none" if status == "failed" else None)
     names = {"log": f"jobs/{name}/generator.log", "wav": f"jobs/{name}/aaaaaaaaaaaa/s.wav"}
     names["mp3"] = f"loops/{name}-l/bbbbbbbbbbbb/l.mp3"
     for path in (storage.root / place for place in names.values()):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(f"{path.name} of {name}".encode())
-    tracks.create(track_id=f"{name}-t", job_id=name, duration=1 / 3, file_path_wav=names["wav"])
+    made = {"seed": 2**32 - 1, "take": 1, "provenance": {"generator": "é", "parameters": {"cfg": 4.5}}}
+    tracks.create(track_id=f"{name}-t", job_id=name, duration=1 / 3, file_path_wav=names["wav"], **made)
     loops.create(loop_id=f"{name}-l", track_id=f"{name}-t", duration=9, candidate=2, result_path=names["mp3"])
     loops.update(f"{name}-l", status="COMPLETED")
 

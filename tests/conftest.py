@@ -26,6 +26,7 @@ from tests.ledgers import another  # noqa: E402
 from tests.service import ROOT as ROOT  # noqa: E402
 from tests.service import Caller, Server  # noqa: E402
 from tests.service import clean_environment as clean_environment  # noqa: E402
+from tests.service import unmeasured_environment as unmeasured_environment  # noqa: E402
 from tests.service import wait_for as wait_for  # noqa: E402
 from tests.sounds import wav_bytes  # noqa: E402
 from tests.streams import Block, blocks  # noqa: E402

@@ -40,8 +40,9 @@ def live() -> None:
     """Add records as the service makes them: leased, cancelled, ended, changed and deleted ones."""
     jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
     for name in ("leased", "done", "cancelled", "deleted", "waiting"):
-        jobs.create(job_id=name, prompt=f"{name} rain", metadata={"genre": name, "bpm": 120.5}, priority=-1)
-        tracks.create(track_id=f"{name}-1", job_id=name, duration=30.5)
+        jobs.create(job_id=name, prompt=f"{name} rain", metadata={"genre": name, "bpm": 120.5}, priority=-1, takes=2)
+        made = {"seed": 2**32 - 1, "take": 2, "provenance": {"generator": "synth", "seconds": 4.25}}
+        tracks.create(track_id=f"{name}-1", job_id=name, duration=30.5, **made)
         loops.create(loop_id=f"{name}-1-a", track_id=f"{name}-1", duration=12, start=1.5, end=9.25, exact=True)
     jobs.update("leased", priority=5)
     jobs.claim("worker-1")

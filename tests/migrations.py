@@ -39,12 +39,23 @@ def read(query: str, *values: Any) -> Sequence[Any]:
 
 def drop_seam_columns() -> None:
     """Give the bound database the schema that it had before the migration 0003_seams, and keep its rows."""
-    database.execute_sql("DELETE FROM schema_migration WHERE name = '0003_seams'")
-    for name in ("loop_event" if is_postgresql() else "loop_updated", "loop_touched"):
+    drop_columns("0003_seams", "loop", ["candidate", "exact", '"end"', "start"])
+
+
+def drop_take_columns() -> None:
+    """Give the bound database the schema that it had before the migration 0004_takes, and keep its rows."""
+    drop_columns("0004_takes", "job", ["takes", "seed"])
+    drop_columns("0004_takes", "track", ["provenance", "take", "seed"])
+
+
+def drop_columns(migration: str, table: str, columns: list[str]) -> None:
+    """Undo a migration that has added these columns to a table, the last one first."""
+    database.execute_sql(f"DELETE FROM schema_migration WHERE name = '{migration}'")
+    for name in (f"{table}_event" if is_postgresql() else f"{table}_updated", f"{table}_touched"):
         query = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = ?"
         [[text]] = read(query if is_postgresql() else "SELECT sql FROM sqlite_schema WHERE name = ?", name)
-        database.execute_sql(f"DROP TRIGGER {name} {'ON loop' if is_postgresql() else ''}")
-        database.execute_sql(text.replace('UPDATE OF candidate, exact, "end", start, ', "UPDATE OF "))
-    for table in ("loop", "moving_loop"):
-        for column in ("candidate", "exact", '"end"', "start") if database.table_exists(table) else ():
-            database.execute_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
+        database.execute_sql(f"DROP TRIGGER {name} {f'ON {table}' if is_postgresql() else ''}")
+        database.execute_sql(text.replace(f"UPDATE OF {', '.join(columns)}, ", "UPDATE OF "))
+    for stored in (table, f"moving_{table}"):
+        for column in columns if database.table_exists(stored) else ():
+            database.execute_sql(f"ALTER TABLE {stored} DROP COLUMN {column}")

@@ -32,8 +32,10 @@ def requests() -> Iterator[Call]:
     for number in range(60):
         metadata = {"a": rng.choice(VALUES), "n": number}
         body = {"job_id": f"j{number:02}", "prompt": rng.choice(PROMPTS), "metadata": metadata, "priority": number % 4}
-        yield "POST", "/api/jobs", body
-        yield "POST", f"/api/jobs/j{number:02}/tracks", {"track_id": f"t{number:02}", "duration": number % 5 or None}
+        yield "POST", "/api/jobs", {**body, "seed": number * 2**26, "takes": number % 32 + 1}  # a claim would draw one
+        made = {"seed": number, "take": number % 3 + 1, "provenance": {"parameters": metadata}} if number % 2 else {}
+        track = {"track_id": f"t{number:02}", "duration": number % 5 or None, **made}
+        yield "POST", f"/api/jobs/j{number:02}/tracks", track
         if number % 3 == 0:
             yield "POST", f"/api/tracks/t{number:02}/loops", {"loop_id": f"l{number:02}", "duration": number}
     yield from changes(rng)
@@ -85,6 +87,12 @@ def refusals() -> Iterator[Call]:
     yield "POST", "/api/tracks", {"job_id": "nobody"}
     yield "POST", "/api/loops", {"track_id": "nobody", "duration": 10}
     yield "PATCH", "/api/tracks/t01", {"job_id": "nobody"}
+    for order in ({"seed": -1}, {"seed": 2**32}, {"seed": 0.5}, {"takes": 0}, {"takes": 33}, {"takes": None}):
+        yield "POST", "/api/jobs", {"prompt": "p", **order}
+    for number in range(0, 60, 6):
+        yield "PATCH", f"/api/jobs/j{number:02}", {"seed": None, "takes": 3.0}
+    for made in ({"seed": 2**32}, {"take": 0}, {"take": 33}, {"take": 2.0}, {"provenance": []}, {"provenance": None}):
+        yield "PATCH", "/api/tracks/t01", made
     order = {"loop_id": "seam", "track_id": "t01", "duration": 10}
     for seam in ({"start": 1}, {"end": 1}, {"start": 3, "end": 2}, {"start": 0, "end": 10.5}, {"exact": 1}):
         yield "POST", "/api/loops", {**order, **seam}

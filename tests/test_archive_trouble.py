@@ -29,7 +29,7 @@ from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
 from tests.archives import age, everyone, execute, ids, make_job, storage_with, stored, values
 from tests.conftest import on_sqlite
-from tests.migrations import drop_seam_columns
+from tests.migrations import drop_seam_columns, drop_take_columns
 from tests.test_archive_killed import kill_a_move
 from tests.test_commands import flask
 
@@ -142,10 +142,13 @@ def test_a_killed_move_is_finished_by_a_version_with_a_newer_schema(
     storage: Storage, ledger: Settings, path: Path
 ) -> None:
     execute("UPDATE loop SET candidate = NULL")
+    execute("UPDATE job SET seed = NULL, takes = 1")
+    execute("UPDATE track SET seed = NULL, take = NULL, provenance = '{}'")
     before = values()
     kill_a_move(path, ledger_part, "take_out", is_after=True)
     bind(archive_settings(ledger, path))
     drop_seam_columns()
+    drop_take_columns()
     bind(ledger)
     assert not ids() and unarchive(path).moved == 3
     assert values() == before

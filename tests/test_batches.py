@@ -11,6 +11,7 @@ from repos import JobRepository, Page
 from web.batches import MOST_BYTES, read_batch
 
 CSV = b"prompt,job_type,priority,metadata.genre,metadata.voice.name\n"
+SEEDS = b"prompt,seed,takes\nrain,4294967295,3\nsnow,,\n"
 
 
 def errors_of(raw: bytes, kind: str = "csv") -> dict[int, str]:
@@ -28,6 +29,11 @@ def test_a_csv_file_has_a_field_in_each_column() -> None:
         3: {"prompt": 'two\nlines, and "quotes"'},
         6: {"prompt": "Wort für Wort", "priority": -1},
     }
+
+
+def test_a_csv_file_may_have_seeds_and_takes() -> None:
+    assert read_batch(SEEDS, "csv") == {2: {"prompt": "rain", "seed": 4294967295, "takes": 3}, 3: {"prompt": "snow"}}
+    assert errors_of(SEEDS.replace(b",3", b",33")) == {2: "takes input should be less than or equal to 32"}
 
 
 @pytest.mark.parametrize("raw", [b"\xef\xbb\xbfprompt\r\nrain\r\n", b"prompt\rrain", b'"prompt"\n\n,\n rain\n'])

@@ -55,7 +55,7 @@ CONTRACT = schemathesis.openapi.from_dict(DOCUMENT, config=schemathesis.Config.f
     operation_id=STREAMS
 )
 CASES = st.deferred(lambda: st.one_of([CONTRACT.as_strategy(generation_mode=mode) for mode in GenerationMode]))
-WALKS = {"sqlite": 12, "postgresql": 6}
+WALKS = {"sqlite": 6, "postgresql": 6}
 STEPS = 25
 PARENTS = {"create_track": "job_id", "update_track": "job_id", "create_loop": "track_id", "update_loop": "track_id"}
 

@@ -9,20 +9,24 @@ from typing import Any
 import psutil
 import pytest
 
+from errors import Invalid
+from generators.catalogue import catalogue
+from generators.orders import Order, order_of
 from settings import Settings
-from studio.attempt import Failed
-from studio.generators import DIFFRHYTHM_SECONDS, SYNTH_SECONDS, Generator, configured
-from studio.inputs import length
-from studio.process import Process
+from studio.process import Command, Process
 from tests.conftest import wait_for
 
-DIFFRHYTHM = Generator(("x", "--style={prompt}"), DIFFRHYTHM_SECONDS, whole_seconds=True)
-SYNTH = Generator(("x",), SYNTH_SECONDS)
+RECIPES = catalogue(Settings(_env_file=None, diffrhythm_command="x --style={prompt} {output_dir}"))
+
+
+def order(job_type: str, duration: Any) -> Order:
+    """The order for a job with this metadata.duration."""
+    return order_of(RECIPES[job_type], "folk", {"duration": duration})
 
 
 def run(code: str, folder: Path, follow: Callable[[Process], Any] = lambda process: None) -> list[str]:
     """What a Python program prints when it runs as a generator; follow(process) is called at its first line."""
-    process, lines = Process([sys.executable, "-c", code], folder / "log", folder), []
+    process, lines = Process(Command([sys.executable, "-c", code], folder, 60), folder / "log"), []
     for line in process.lines(lambda: False, 60):
         if line and not lines:
             follow(process)
@@ -38,31 +42,20 @@ def run(code: str, folder: Path, follow: Callable[[Process], Any] = lambda proce
     ],
 )  # fmt: skip
 def test_diffrhythm_makes_whole_seconds_from_95_to_285(duration: Any, seconds: int) -> None:
-    made, notes = length(duration, DIFFRHYTHM)
-    assert (made, type(made)) == (seconds, int) and f"{made:.12g}" == str(seconds)
-    assert len(notes) == (duration not in (None, 95, "200"))
+    made = order("diffrhythm", duration)
+    assert made.values()["duration"] == seconds and isinstance(made.values()["duration"], int)
+    assert len(made.notes) == (duration not in (None, 95, "200"))
 
 
 @pytest.mark.parametrize(("duration", "seconds"), [(3.25, 3.25), (1, 3), ("7.125", 7.125), (601, 600)])
 def test_other_generators_make_fractions_of_seconds(duration: Any, seconds: float) -> None:
-    assert length(duration, SYNTH)[0] == seconds
+    assert order("synth", duration).seconds == seconds
 
 
 @pytest.mark.parametrize("duration", [float("nan"), float("inf"), -1, 0, False, "2e2", "+5", "1_0", "9" * 400, {}])
 def test_a_duration_that_is_no_number_is_named_with_what_was_expected(duration: Any) -> None:
-    with pytest.raises(Failed, match=r"metadata\.duration is .*: expected a number of seconds above 0, such as 120"):
-        length(duration, DIFFRHYTHM)
-
-
-def test_a_generator_takes_what_its_command_line_names() -> None:
-    assert DIFFRHYTHM.takes("prompt") and not DIFFRHYTHM.takes("lyrics_file")
-    assert DIFFRHYTHM.command({"prompt": "a {duration} 'b"}) == ["x", "--style=a {duration} 'b"]
-
-
-def test_diffrhythm_runs_in_the_work_folder_and_in_whole_seconds() -> None:
-    generators = configured(Settings(_env_file=None, diffrhythm_command="infer {prompt} {output_dir}"))
-    assert generators["diffrhythm"].whole_seconds and generators["diffrhythm"].folder is None
-    assert not generators["synth"].whole_seconds
+    with pytest.raises(Invalid, match=r"metadata\.duration: .*: expected a number of seconds above 0, such as 120"):
+        order("diffrhythm", duration)
 
 
 def test_a_generator_runs_in_its_folder_and_finds_no_module_of_ours(tmp_path: Path) -> None:
@@ -74,8 +67,8 @@ def test_a_generator_gets_variables_of_its_own(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("API_TOKEN", "secret")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     code = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'], 'API_TOKEN' in os.environ)"
-    process = Process([sys.executable, "-c", code], tmp_path / "log", tmp_path, {"CUDA_VISIBLE_DEVICES": "1"})
-    assert "1 False" in list(process.lines(lambda: False, 60))
+    command = Command([sys.executable, "-c", code], tmp_path, 60, {"CUDA_VISIBLE_DEVICES": "1"})
+    assert "1 False" in list(Process(command, tmp_path / "log").lines(lambda: False, 60))
 
 
 def test_a_generator_that_asks_a_question_gets_no_answer(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from studio.gpu import GpuLock, lock_folder
-from studio.process import Process
+from studio.process import Command, Process
 from tests.conftest import ROOT, wait_for
 from tests.workers import running_in
 
@@ -36,11 +36,11 @@ WORKER = """
 import sys
 from pathlib import Path
 from studio.gpu import GpuLock
-from studio.process import Process
+from studio.process import Command, Process
 lock, folder = GpuLock("0"), Path(sys.argv[1])
 assert lock.acquire()
 command = [sys.executable, "-c", sys.argv[2], str(folder)]
-process = Process(command, folder / "log", folder, locks=[lock.fileno()])
+process = Process(Command(command, folder, 60, locks=[lock.fileno()]), folder / "log")
 for line in filter(None, process.lines(lambda: False, 60)):
     (folder / "guard").write_text(str(process.pid))
     print(line, flush=True)
@@ -194,7 +194,8 @@ def test_a_lock_file_is_not_followed_to_another_file(lock: GpuLock, tmp_path: Pa
 def test_the_generator_inherits_no_lock_and_no_pipe_of_its_supervisor(lock: GpuLock, tmp_path: Path) -> None:
     lock.acquire()
     code = "import os; print(os.readlink('/proc/self/fd/0'), len(os.listdir('/proc/self/fd')))"
-    process = Process([sys.executable, "-c", code], tmp_path / "log", tmp_path, locks=[lock.fileno()])
+    command = Command([sys.executable, "-c", code], tmp_path, 60, locks=[lock.fileno()])
+    process = Process(command, tmp_path / "log")
     assert list(filter(None, process.lines(lambda: False, 60))) == ["/dev/null 4"]  # the fourth lists them
 
 

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.service import ROOT, clean_environment
+from tests.service import ROOT, unmeasured_environment
 
 LAYERS = [
     {"errors"},
     {"settings"},
+    {"generators"},
     {"database"},
     {"models"},
     {"records"},
@@ -22,7 +23,15 @@ LAYERS = [
     {"app"},
 ]
 ROOMS = {room: number for number, layer in enumerate(LAYERS) for room in layer}
-LIGHT = {"errors", "settings", "database", "models", "records", "repos"}  # a script that imports them loads no server
+LIGHT = {
+    "errors",
+    "settings",
+    "generators",
+    "database",
+    "models",
+    "records",
+    "repos",
+}  # a script that imports them loads no server
 HEAVY = {"flask", "numpy", "soundfile", "soxr", "httptools", "uvloop", "werkzeug"}
 LONGEST = 350  # lines
 
@@ -128,7 +137,7 @@ for name in sys.argv[1:]:
 
 def what_imports_do(folder: Path, names: list[str], path: Path = ROOT) -> str:
     """One line for each thing that importing one of these modules alone does; run in an empty folder."""
-    environment = clean_environment(PYTHONPATH=str(path))
+    environment = unmeasured_environment(PYTHONPATH=str(path))
     command = [sys.executable, "-c", IMPORT_EACH_ALONE, *names]
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     return ended.stdout

@@ -38,7 +38,7 @@ def melody(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty-four seconds of the synthesiser."""
     folder = tmp_path_factory.mktemp("melody")
     command = [sys.executable, "-m", "studio.synth", "--ref-prompt", "upbeat pop", "--audio-length", "24"]
-    subprocess.run([*command, "--output-dir", str(folder), "--seed", "melody"], cwd=ROOT, check=True)
+    subprocess.run([*command, "--output-dir", str(folder), "--seed", "1"], cwd=ROOT, check=True)
     return next(folder.glob("*.wav"))
 
 

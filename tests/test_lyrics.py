@@ -1,11 +1,11 @@
-"""Lyrics in the form DiffRhythm reads: times, sections, tags, and what is said about changes."""
+"""Lyrics as they are read, lines spread over a song, and the form of fixed columns that DiffRhythm reads."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.lyrics import read_line, spread, stamp, to_lrc
-from studio.lyrics import read_lines as lines_of
+from generators.dialects import write_lyrics
+from generators.lyrics import PAUSE, in_order, read_line, read_lyrics, spread, stamp
 from tests.conftest import SAMPLES
 from tests.standins.infer import sung_lines
 
@@ -14,27 +14,60 @@ WORDS = st.text(st.characters(categories=("L", "N", "P", "Zs"), exclude_characte
 
 def starts(text: str, seconds: float) -> list[float]:
     """When each line of a text starts, in seconds, to a tenth."""
-    return [round(start, 1) for start in spread(lines_of(text), seconds)]
+    return [round(start, 1) for start in spread(read_lyrics(text).lines, seconds)]
+
+
+def to_lrc(text: str, seconds: float) -> tuple[str, list[str]]:
+    """Lyrics and notes for DiffRhythm, which drops the last line at 95 seconds."""
+    return write_lyrics(text, "lrc", seconds, spare_last=seconds <= 95)
 
 
 @pytest.mark.parametrize(
-    ("line", "times", "has_tag", "words"),
+    ("line", "times", "tags", "words"),
     [
-        ("[00:10.00]The platform hums", [10], False, "The platform hums"),
-        ("[00:12]x", [12], False, "x"),
-        ("[1:02,5] x", [62.5], False, "x"),
-        ("\t[00:11.000]\tx  y ", [11], False, "x y"),
-        ("[00:10.00][00:50.00]twice", [10, 50], False, "twice"),
-        ("[00:10.00]<00:10.00>word <00:10.50>by word", [10], False, "word by word"),
-        ("[chorus]", [], True, ""),
-        ("[Chorus 2: Ada] x", [], True, "x"),
-        ("[ar:Nobody]", [], True, ""),
-        ("at 7:30 [sic]", [], False, "at 7:30 [sic]"),
-        ("[00:1x.00]x", [], True, "x"),
+        ("[00:10.00]The platform hums", [10], [], "The platform hums"),
+        ("[00:12]x", [12], [], "x"),
+        ("[1:02,5] x", [62.5], [], "x"),
+        ("\t[00:11.000]\tx  y ", [11], [], "x y"),
+        ("[00:10.00][00:50.00]twice", [10, 50], [], "twice"),
+        ("[00:10.00]<00:10.00>word <00:10.50>by word", [10], [], "word by word"),
+        ("[00:10.00]la [00:12.00]lo", [10], [], "la lo"),
+        ("[chorus]", [], ["chorus"], ""),
+        ("[Chorus  2: Ada][x2] x", [], ["Chorus 2: Ada", "x2"], "x"),
+        ("[ar:Nobody]", [], ["ar:Nobody"], ""),
+        ("at 7:30 [sic]", [], [], "at 7:30 [sic]"),
+        ("[00:1x.00]x", [], ["00:1x.00"], "x"),
+        ("[[verse]]", [], [], "[[verse]]"),
     ],
 )
-def test_a_line_has_times_a_tag_and_words(line: str, times: list[float], has_tag: bool, words: str) -> None:
-    assert read_line(line) == (times, has_tag, words)
+def test_a_line_has_times_tags_and_words(line: str, times: list[float], tags: list[str], words: str) -> None:
+    assert read_line(line) == (times, tags, words)
+
+
+def test_a_line_knows_the_tags_before_it_and_blank_lines_after_them() -> None:
+    lyrics = read_lyrics("[ar:Nobody]\n[intro]\n\n\n[Verse 1]\na\nb\n\nc\n[outro]\n\n")
+    assert [line.tags for line in lyrics.lines] == [("intro", PAUSE, "Verse 1"), (), ()]
+    assert [line.opens_section for line in lyrics.lines] == [True, False, True]
+    assert (lyrics.all_tags, lyrics.last_tags) == (["intro", "Verse 1", "outro"], ["outro", PAUSE])
+
+
+@pytest.mark.parametrize("line", ["(instrumental)", "(Verse 2)", "Pre-Chorus:", "Bridge: ", "[00:05]( chorus )"])
+def test_a_line_that_only_names_a_section_is_a_tag(line: str) -> None:
+    lyrics = read_lyrics(f"{line}\nla")
+    assert [(one.words, len(one.tags)) for one in lyrics.lines] == [("la", 1)]
+    assert len(lyrics.headings) == 1
+
+
+@pytest.mark.parametrize("line", ["(oh chorus of birds)", "Then she said:", "chorus", "(verse) by verse", "()", ":"])
+def test_other_lines_in_parentheses_or_before_colons_are_sung(line: str) -> None:
+    lyrics = read_lyrics(line)
+    assert [one.words for one in lyrics.lines] == [line] and lyrics.headings == []
+
+
+def test_lines_are_sung_in_the_order_of_their_times() -> None:
+    lines = read_lyrics("[00:30][00:10]a\nb\n[00:20]c").lines
+    assert "".join(line.words for line in in_order(lines, 95)) == "abca"
+    assert "".join(line.words for line in in_order(read_lyrics("b\na").lines, 95)) == "ba"
 
 
 @pytest.mark.parametrize(

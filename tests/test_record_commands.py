@@ -99,6 +99,18 @@ def test_records_are_added_with_the_fields_of_rest(client: FlaskClient) -> None:
     assert (loop["duration"], loop["fade_in_out"], loop["format"]) == (9.0, True, "MP3")
 
 
+def test_a_job_and_a_track_are_added_with_seed_and_takes(client: FlaskClient) -> None:
+    [job] = lines(run(jobs, "add", "rain", "--job-id", "rain", "--seed", "4294967295", "--takes", "3", "--json"))
+    assert (job["seed"], job["takes"]) == (4294967295, 3)
+    assert run(jobs, "show", "rain").stdout.count("seed\t4294967295\ntakes\t3\n") == 1
+    made = ["--seed", "7", "--take", "2", "--provenance", "generator=my-model", "--provenance", "sha256.wav=ab"]
+    [track] = lines(run(tracks, "add", "--job-id", "rain", *made, "--json"))
+    assert (track["seed"], track["take"]) == (7, 2)
+    assert track["provenance"] == {"generator": "my-model", "sha256": {"wav": "ab"}}
+    refused = run(jobs, "add", "rain", "--takes", "33")
+    assert refused.exit_code == 1 and "--takes: input should be less than or equal to 32" in refused.output
+
+
 def test_a_loop_is_added_with_the_seam_to_use(client: FlaskClient, track: Track) -> None:
     order = ["--track-id", "track-1", "--duration", "9", "--json"]
     [candidate] = lines(run(loops, "add", *order, "--candidate", "2"))

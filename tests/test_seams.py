@@ -8,7 +8,6 @@ import pytest
 from database import database, init_database
 from errors import Invalid, LeaseLost, WrongStatus
 from models import LOOP_STATUSES, Event, Loop, Track
-from records.loops import CHANGEABLE
 from repos import LoopRepository, TrackRepository
 from settings import Settings
 from tests.migrations import drop_seam_columns, read
@@ -98,7 +97,7 @@ def test_numbers_in_text_are_seconds(track: Track) -> None:
     assert read('SELECT start, "end" FROM loop') == [[1.0, 10.0]] and loops.update(made.loop_id, end="9")
 
 
-@pytest.mark.parametrize("status", [status for status in LOOP_STATUSES.all if status not in CHANGEABLE])
+@pytest.mark.parametrize("status", [status for status in LOOP_STATUSES.all if status not in LOOP_STATUSES.changeable])
 @pytest.mark.parametrize("change", [{"candidate": 2}, {"start": 1.0, "end": 9.0}, {"exact": False}], ids=str)
 def test_the_seam_of_a_running_or_completed_loop_cannot_be_changed(
     loop: Loop, status: str, change: dict[str, Any]
@@ -110,7 +109,7 @@ def test_the_seam_of_a_running_or_completed_loop_cannot_be_changed(
     assert loops.update("loop-1", priority=3) is not None
 
 
-@pytest.mark.parametrize("status", CHANGEABLE)
+@pytest.mark.parametrize("status", LOOP_STATUSES.changeable)
 def test_the_seam_of_a_loop_that_waits_or_has_failed_can_be_changed(loop: Loop, status: str) -> None:
     loops.update("loop-1", status=status)
     changed = loops.update("loop-1", candidate=2)

@@ -75,7 +75,7 @@ def test_diffrhythm_gets_whole_seconds_and_the_job_records_them(studio: Settings
 def test_a_duration_that_is_no_number_of_seconds_fails_the_job_at_once(studio: Settings, duration: Any) -> None:
     job = make(studio, metadata={"duration": duration})
     assert job.status == "failed" and not Storage(studio).log(job.job_id).exists()
-    assert "metadata.duration is" in job.error and "expected a number of seconds above 0" in job.error
+    assert "metadata.duration: " in job.error and "expected a number of seconds above 0" in job.error
 
 
 def test_a_length_that_diffrhythm_cannot_make_is_said_in_the_log(studio: Settings) -> None:
@@ -135,7 +135,7 @@ def test_a_byte_order_mark_costs_no_line_of_a_lyrics_file(studio: Settings) -> N
 
 def test_lyrics_that_are_not_text_fail_the_job(studio: Settings) -> None:
     job = make(studio, metadata={"lyrics": ["la", "la"]})
-    assert job.status == "failed" and 'metadata.lyrics is ["la", "la"]: expected text' in job.error
+    assert job.status == "failed" and 'metadata.lyrics: ["la", "la"]: expected text' in job.error
 
 
 # --- prompt
@@ -145,4 +145,4 @@ def test_lyrics_that_are_not_text_fail_the_job(studio: Settings) -> None:
 @pytest.mark.parametrize("prompt", [None, "", " \n"])
 def test_a_job_without_a_prompt_fails_with_a_sentence(studio: Settings, job_type: str, prompt: str | None) -> None:
     job = make(studio, job_type=job_type, prompt=prompt)
-    assert job.status == "failed" and job.error.startswith("the job has no prompt")
+    assert job.status == "failed" and job.error.startswith("prompt: the job has no prompt")

@@ -9,6 +9,7 @@ import pytest
 
 from errors import StorageFull, StorageUnusable
 from files import cache
+from files.attempts import remove_attempt
 from files.cache import DERIVED
 from files.publishing import publish, publish_file
 from files.refusals import storage_errors
@@ -229,5 +230,5 @@ def test_parts_nobody_writes_to_any_more_are_removed(storage: Storage) -> None:
 def test_a_lease_that_names_no_attempt_removes_nothing(storage: Storage, token: str) -> None:
     publish_file(part_of(storage, "song"), storage.folder("job", "one") / "song.wav")
     before = everything(storage.root)
-    storage.remove_attempt("job", "one", token)
+    remove_attempt(storage, "job", "one", token)
     assert everything(storage.root) == before

@@ -236,11 +236,12 @@ def test_an_export_is_one_moment_and_holds_up_no_writer(ledger: Settings, monkey
 
 
 def test_a_field_that_an_older_schema_lacks_has_its_default(ledger: Settings, file: bytes) -> None:
-    lines = [json.loads(line) for line in file.splitlines()]
+    lines, later = [json.loads(line) for line in file.splitlines()], ("priority", "analysis", "takes", "provenance")
     lines[0]["schema"] = "0000_earlier"
-    older = [{name: value for name, value in line.items() if name not in ("priority", "analysis")} for line in lines]
+    older = [{name: value for name, value in line.items() if name not in later} for line in lines]
     import_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in older))
-    assert {job.priority for job in Job.select()} == {0} and Loop.get_by_id("done-1-a").analysis == {}
+    assert {(job.priority, job.takes) for job in Job.select()} == {(0, 1)}
+    assert Track.get_by_id("done-1").provenance == {} and Loop.get_by_id("done-1-a").analysis == {}
     assert counts()["event"] == Event.select().count() > 30
 
 

@@ -10,7 +10,6 @@ from database import database
 from models import Event, Job
 from repos import JobRepository, stats
 from settings import Settings
-from studio.generators import configured
 from studio.worker import JobWorker
 
 jobs = JobRepository()
@@ -77,10 +76,3 @@ def pages_of(settings: Settings) -> dict[str, str]:
     pages = {name: client.get(f"/jobs/{name}" if name else "/").text for name in ("", "j-0", "j-1", "j-3")}
     app.extensions["ledger"].close()
     return pages
-
-
-@pytest.mark.parametrize("command", ["", "run {prompt} {output_dir}"])
-def test_settings_name_the_types_that_a_worker_makes(command: str) -> None:
-    settings = Settings(_env_file=None, diffrhythm_command=command)
-    assert settings.job_types == configured(settings).keys()
-    assert [settings.why_not_made(name) for name in settings.job_types] == [None] * len(settings.job_types)

@@ -13,7 +13,6 @@ from models import Event
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio import display
-from studio.generators import configured, percent_of, status_of
 from tests.conftest import SAMPLES, Server, thorough, wait_for
 from tests.workers import (
     COMMAND,
@@ -94,26 +93,6 @@ def test_lyrics_outside_the_storage_folder_are_refused(studio: Settings, name: A
     (studio.storage_dir / "link.lrc").symlink_to("../secret.lrc")
     job = make(studio, metadata={"lyrics_file": name})
     assert job.status == "failed" and "no such file inside the storage folder" in job.error
-
-
-@pytest.mark.parametrize(
-    ("line", "status", "percent"),
-    [
-        ("Loading checkpoint shards: 100%|####|", "loading_model", None),
-        ("encoding the prompt", "preparing_prompt", None),
-        (" 34%|###4      | 11/32 [00:03<00:06,  3.4it/s]", "generating_audio", 34),
-        ("sampling 12.5 %", "generating_audio", 12),
-        ("inference cost 12.34 seconds", "exporting", None),
-        ("250% nonsense", "generating_audio", None),
-        ("hello", None, None),
-    ],
-)
-def test_lines_tell_status_and_progress(line: str, status: str | None, percent: int | None) -> None:
-    assert (status_of(line), percent_of(line)) == (status, percent)
-
-
-def test_without_a_command_only_synth_is_configured() -> None:
-    assert set(configured(Settings(_env_file=None))) == {"synth"}
 
 
 def test_a_worker_says_every_change_in_a_line(studio: Settings, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,7 @@ from flask import Response
 from playhouse.pool import MaxConnectionsExceeded
 
 from database import schema_state, server_version
+from generators.catalogue import catalogue
 from settings import Settings
 from web import schemas
 from web.answers import json_answer
@@ -109,7 +110,8 @@ def _look_at_background(name: str) -> str:
 
 
 def _generators(settings: Settings) -> Check:
-    """The generators of the workers of this service. Without DiffRhythm, the service is still ready."""
-    if settings.diffrhythm_command:
-        return {"ok": True, "detail": "diffrhythm, synth"}
-    return {"ok": False, "detail": "synth alone: jobs of type diffrhythm wait until DIFFRHYTHM_COMMAND is set"}
+    """The generators of the workers of this service. With synth alone, the service is still ready."""
+    names = sorted(catalogue(settings))
+    if names != ["synth"]:
+        return {"ok": True, "detail": ", ".join(names)}
+    return {"ok": False, "detail": "synth alone: put a recipe into generators.toml, or set DIFFRHYTHM_COMMAND"}

@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from generators.catalogue import why_not_made
 from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track, utc_now
 from web.candidates import AROUND, playable
 from web.current import services
@@ -67,7 +68,7 @@ def waits_for(job: Job) -> str | None:
     settings = services().settings
     if job.status != JOB_STATUSES.pending or not settings.workers:
         return None
-    return settings.why_not_made(job.job_type)
+    return why_not_made(settings, job.job_type)
 
 
 def ago(moment: datetime) -> str:

@@ -73,6 +73,9 @@ class Track(RecordOut):
     job_id: Id
     duration: float | None
     metadata: JsonObject
+    seed: int | None
+    take: int | None
+    provenance: JsonObject
     file_path_wav: str | None
     file_path_mp3: str | None
     loops: list[Loop] = Field([], description="with expand=loops")
@@ -86,6 +89,8 @@ class Job(WorkOut):
     status: JobStatus
     prompt: str | None
     metadata: JsonObject
+    seed: int | None
+    takes: int
     file_manifest: JsonObject
     tracks: list[Track] = Field([], description="with expand=tracks")
 

@@ -12,6 +12,7 @@ from web.schemas.types import (
     Flag,
     Format,
     Id,
+    JobSeed,
     JobStatus,
     JsonObject,
     LoopSeconds,
@@ -22,8 +23,11 @@ from web.schemas.types import (
     Prompt,
     SeamEnd,
     SeamStart,
+    Take,
+    Takes,
     Text,
     TrackSeconds,
+    TrackSeed,
     Word,
 )
 
@@ -43,6 +47,8 @@ class JobFields(Body):
 
     job_type: Word | MISSING = MISSING
     metadata: JsonObject | MISSING = MISSING
+    seed: JobSeed | None | MISSING = MISSING
+    takes: Takes | MISSING = MISSING
     file_manifest: JsonObject | MISSING = MISSING
     status: JobStatus | MISSING = MISSING
     progress: Progress | MISSING = MISSING
@@ -70,6 +76,9 @@ class TrackFields(Body):
 
     duration: TrackSeconds | None | MISSING = MISSING
     metadata: JsonObject | MISSING = MISSING
+    seed: TrackSeed | None | MISSING = MISSING
+    take: Take | None | MISSING = MISSING
+    provenance: JsonObject | MISSING = MISSING
     file_path_wav: FilePath | None | MISSING = MISSING
     file_path_mp3: FilePath | None | MISSING = MISSING
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypeAliasType
 
-from models import CANDIDATES, ID_LENGTH, ID_PATTERN
+from models import CANDIDATES, ID_LENGTH, ID_PATTERN, LARGEST_SEED, MOST_TAKES
 
 METADATA_PATH = r'^[^"\\.\x00-\x1f]{1,64}(\.[^"\\.\x00-\x1f]{1,64}){0,7}$'
 MetadataFilter = dict[Annotated[str, Field(pattern=METADATA_PATH)], Annotated[str, Field(max_length=1000)]]
@@ -53,6 +53,18 @@ FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
 Progress = Annotated[int, Field(ge=0, le=100), BeforeValidator(_integral)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="higher first"), BeforeValidator(_integral)]
 MaxAttempts = Annotated[int, Field(ge=1, le=100), BeforeValidator(_integral)]
+JobSeed = Annotated[
+    int,
+    Field(ge=0, le=LARGEST_SEED, description="seed of the first take; if null, one is drawn when the job is claimed"),
+    BeforeValidator(_integral),
+]
+Takes = Annotated[int, Field(ge=1, le=MOST_TAKES, description="how many variants to make"), BeforeValidator(_integral)]
+TrackSeed = Annotated[
+    int, Field(ge=0, le=LARGEST_SEED, description="seed that the generator used"), BeforeValidator(_integral)
+]
+Take = Annotated[
+    int, Field(ge=1, le=MOST_TAKES, description="number of the variant of the job"), BeforeValidator(_integral)
+]
 TrackSeconds = Annotated[float, Field(gt=0, le=1_000_000, description="seconds")]
 LoopSeconds = Annotated[float, Field(ge=1, le=21_600, description="requested seconds, up to six hours")]
 Candidate = Annotated[

@@ -1,0 +1,1 @@
+"""Recipes: how each generator is started, what it is given and how its output is read."""

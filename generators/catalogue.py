@@ -1,0 +1,110 @@
+"""The catalogue: every recipe that this process can read, by job_type. It comes from generators.toml and settings."""
+
+import re
+import shlex
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from errors import SettingsError
+from generators.recipe import Recipe
+from settings import Settings
+
+ROOT = Path(__file__).parent.parent  # where `python -m studio.…` works
+USUAL = Path("generators.toml")
+WORD = "A-Z a-z 0-9 . _ -"
+SYNTH = {
+    "command": [
+        *("-m", "studio.synth", "--ref-prompt={prompt}", "--audio-length={duration}", "--output-dir={output_dir}"),
+        *("--metadata={metadata_file}", "--seed={seed}", "{?tempo}--tempo={tempo}"),
+    ],
+    "seconds": {"min": 3, "max": 600, "usual": 95, "whole": False},
+    "parameters": {"tempo": {"type": "int", "min": 40, "max": 240, "help": "beats per minute"}},
+}
+DIFFRHYTHM = {
+    "seconds": {"min": 95, "max": 285},
+    "lyrics": {"form": "lrc", "spare_last_until": 95},
+    "outputs": ["**/*.wav", "**/*.flac", "**/*.ogg", "**/*.mp3", "**/*.aif", "**/*.aiff"],
+}
+
+
+def catalogue(settings: Settings) -> dict[str, Recipe]:
+    """The recipes by job_type: synth, those of GENERATORS, and diffrhythm if DIFFRHYTHM_COMMAND is set.
+
+    A table of the file replaces a recipe of the same name. Raises SettingsError for the first thing that is wrong.
+    """
+    return _catalogue(settings.generators, settings.diffrhythm_command)
+
+
+def why_not_made(settings: Settings, job_type: str) -> str | None:
+    """The reason why a worker with these settings makes no jobs of this type, and what to do; or None."""
+    recipes = catalogue(settings)
+    if job_type in recipes:
+        return None
+    if job_type == "diffrhythm":
+        return "no worker here runs DiffRhythm; set DIFFRHYTHM_COMMAND and start the service again"
+    present = " and ".join(sorted(recipes))
+    return f"no worker here has a generator for {job_type}; there is one for {present}"
+
+
+@cache
+def _catalogue(path: Path | None, diffrhythm: str) -> dict[str, Recipe]:
+    recipes = {"synth": _synth()}
+    if diffrhythm:
+        recipes["diffrhythm"] = _recipe("diffrhythm", {**DIFFRHYTHM, "command": shlex.split(diffrhythm)}, Path(), "")
+    return recipes | (_read(path or USUAL) if path or USUAL.exists() else {})
+
+
+def _synth() -> Recipe:
+    """The recipe of the small synthesiser that comes with this program."""
+    return _recipe("synth", {**SYNTH, "command": [sys.executable, *SYNTH["command"]], "cwd": str(ROOT)}, ROOT, "")
+
+
+def _read(path: Path) -> dict[str, Recipe]:
+    """The recipes of a file. Raises SettingsError."""
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"GENERATORS is {str(path)!r}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"GENERATORS is {str(path)!r}: the file cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: expected TOML: {error}") from None
+    return {name: _recipe(name, table, path.absolute().parent, f"{path}: ") for name, table in tables.items()}
+
+
+def _recipe(name: str, table: Any, beside: Path, source: str) -> Recipe:
+    """The recipe of a table. beside: the folder that cwd is relative to. Raises SettingsError."""
+    if not isinstance(table, dict):
+        raise SettingsError(f"{source}{name} is {table!r}: expected a table such as [{name}] with its keys below it")
+    if not is_word(name):
+        raise SettingsError(f"{source}[{name}]: expected a job type of 1 to 64 characters of {WORD}")
+    try:
+        recipe = Recipe.model_validate(table)
+    except ValidationError as error:
+        raise SettingsError(f"{source}[{name}] {sentence(dict(error.errors()[0]))}") from None
+    folder = (beside / Path(recipe.cwd).expanduser()) if recipe.cwd else None
+    if folder and not folder.is_dir():
+        raise SettingsError(f"{source}[{name}] cwd is {recipe.cwd!r}: expected a folder that exists")
+    return recipe.placed(name, folder)
+
+
+def is_word(name: str) -> bool:
+    """True for what may be a job_type."""
+    return re.fullmatch("[A-Za-z0-9._-]{1,64}", name) is not None
+
+
+def sentence(problem: dict[str, Any]) -> str:
+    """One problem of pydantic as a sentence: the key, its value and what was expected."""
+    key = ".".join(str(step) for step in problem["loc"] if step not in ("function-after", "function-before"))
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: there is no such key"
+    if problem["type"] == "value_error" and not key:
+        return message
+    shown = repr(problem["input"])[:80]
+    return f"{key} is {shown}: {message[:1].lower()}{message[1:]}"

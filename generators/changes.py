@@ -1,0 +1,76 @@
+"""Collects what a change of form does to lyrics, and says it in sentences for the listener."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from generators.lyrics import Lyrics
+from generators.sections import is_plain_name, section_name
+
+SHOWN = 5  # examples in a sentence
+LETTERS = 40  # of an example
+INLINE = re.compile(r"\[([^\[\]]*)\]")
+
+
+@dataclass
+class Changes:
+    """What a listener may notice. Each list has the examples of one sentence."""
+
+    unknown: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
+    wordless: list[str] = field(default_factory=list)
+    inline: list[str] = field(default_factory=list)
+
+    def leave_out_inline(self, words: str) -> str:
+        """The words of a line without those in square brackets, which a generator would read as a tag."""
+        if "[" not in words and "]" not in words:
+            return words
+        if texts := INLINE.findall(words):
+            self.inline.append("] [".join(texts))
+        return " ".join(INLINE.sub(" ", words).replace("[", " ").replace("]", " ").split())
+
+    def leave_out_tags(self, tags: list[str]) -> None:
+        """Tags are not sung. Only those with other words than the name of a section are worth a sentence."""
+        self.unknown += [tag for tag in tags if not is_plain_name(tag)]
+
+    def rename(self, tag: str, name: str) -> str:
+        """The name. It is worth a sentence if it means another kind of section than the tag, or has fewer words."""
+        same = is_plain_name(tag) and name.partition("-")[0] == section_name(tag)
+        if not same and name != tag.lower():
+            self.renamed.append(f"{tag}] to [{name}")
+        return name
+
+    def notes(self, lyrics: Lyrics) -> list[str]:
+        """The sentences, with numbers and examples; [] if there is nothing to notice."""
+        of_tags = f"of {len(lyrics.all_tags)} tags of the lyrics"
+        of_lines = f"of {len(lyrics.lines) + len(lyrics.headings)} lines of lyrics"
+        said = (
+            (self.unknown, f"{of_tags} are not known to the generator and are left out"),
+            (self.renamed, f"{of_tags} are renamed"),
+            (self.wordless, f"{of_tags} have no words, but the generator needs some: they are left out"),
+            (self.inline, f"{of_lines} have words in square brackets, which are left out"),
+        )
+        notes = [f"{len(examples)} {sentence}: {shown(examples, '[{}]')}" for examples, sentence in said if examples]
+        if lyrics.headings:
+            note = f"{len(lyrics.headings)} {of_lines} are read as tags and are not sung"
+            notes.insert(0, f"{note}: {shown(lyrics.headings, '{}')}")
+        return notes
+
+
+def notes_about_times(starts: Sequence[float], untimed: int, seconds: float) -> list[str]:
+    """Sentences about lines without times and about lines after the end of the song; [] if there are no such lines."""
+    late = sum(start >= seconds for start in starts)
+    spread_out = f"{untimed} of {len(starts)} lines of lyrics have no time: they are spread over {seconds:g} seconds"
+    left_out = (
+        f"{late} of {len(starts)} lines of lyrics start at or after {seconds:g} seconds, where the song ends: "
+        "they are not sung"
+    )
+    return [note for note, count in ((spread_out, untimed), (left_out, late)) if count]
+
+
+def shown(examples: list[str], frame: str) -> str:
+    """The first different examples, each cut and in its frame; the number of the others."""
+    different = list(dict.fromkeys(examples))
+    cut = [text if len(text) <= LETTERS else f"{text[:LETTERS]}…" for text in different[:SHOWN]]
+    more = [f"{len(different) - SHOWN} more"] if len(different) > SHOWN else []
+    return ", ".join([frame.format(text) for text in cut] + more)

@@ -1,0 +1,63 @@
+"""Run: one run of a generator, which makes one take, or several at once. It has a work folder with all its files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from database import to_json
+from generators import rendered, templates
+from generators.orders import Order
+from generators.recipe import Recipe
+from models import LARGEST_SEED, Job
+from studio.outputs import clean_up
+
+
+class Run:
+    """What a generator needs for some takes of a job. made: its output folder. tracks: for the encoded files."""
+
+    def __init__(self, recipe: Recipe, job: Job, order: Order, folder: Path, takes: list[int]) -> None:
+        self.recipe, self.job, self.order, self.folder, self.takes = recipe, job, order, folder, takes
+        self.made, self.tracks = folder / "made", folder / "tracks"
+        self._lyrics = folder / f"lyrics.{'lrc' if recipe.lyrics.form == 'lrc' else 'txt'}"
+        self._metadata = folder / "metadata.json"
+
+    def prepare(self) -> None:
+        """Make the folder and write the files that the generator reads. Remove what an earlier run left."""
+        for folder in (self.folder, self.made, self.tracks):
+            folder.mkdir()
+        self._lyrics.write_text(self.order.lyrics, "utf-8", "replace", newline="\n")
+        self._metadata.write_text(to_json(self.job.metadata), "utf-8", "replace")
+        rendered.write(self.recipe, self.folder, [self.values(take) for take in self.takes])
+        clean_up(self.recipe)
+
+    def words(self) -> list[str]:
+        """The command line."""
+        return templates.fill(self.recipe.command or [], self.values(self.takes[0]))
+
+    def environment(self) -> dict[str, str]:
+        """The variables that the recipe adds to the environment."""
+        values = self.values(self.takes[0])
+        return {name: word.text(values) for name, word in self.recipe.env.items() if word.is_used(values)}
+
+    def values(self, take: int) -> Mapping[str, Any]:
+        """The values of all placeholders for a take."""
+        return {
+            **self.order.values(),
+            "lyrics_file": str(self._lyrics),
+            "metadata_file": str(self._metadata),
+            "output_dir": str(self.made),
+            "reference_file": None,
+            "job_id": self.job.job_id,
+            "seed": self.seed_of(take),
+            "take": take,
+            "takes": len(self.takes),
+            **rendered.paths(self.recipe, self.folder),
+        }
+
+    def seed_of(self, take: int) -> int:
+        """The seed of a take: that of the job for the first one, and one more for each following take."""
+        return (int(self.job.seed or 0) + take - 1) % (LARGEST_SEED + 1)
+
+    def take_of(self, number: int) -> int:
+        """The take that the file with this number (from 0) belongs to. More files than takes belong to the last one."""
+        return self.takes[min(number, len(self.takes) - 1)]

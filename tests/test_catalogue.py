@@ -1,0 +1,137 @@
+"""The catalogue: the recipes of generators.toml, and sentences for everything that is wrong in it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from errors import SettingsError
+from generators.catalogue import catalogue, why_not_made
+from generators.recipe import Recipe
+from settings import Settings
+
+DIFFRHYTHM = r"""
+[diffrhythm]
+command = ["python", "infer/infer.py", "--lrc-path", "{lyrics_file}", "--ref-prompt", "{prompt}",
+           "--audio-length", "{duration}", "--output-dir", "{output_dir}", "{?chunked}--chunked"]
+cwd = "DiffRhythm"
+env = { CUDA_VISIBLE_DEVICES = "0" }
+seconds = { min = 95, max = 285, usual = 95 }
+lyrics = "lrc"
+outputs = ["*.wav", "*.flac", "*.mp3"]
+progress = 'step (\d+)/(\d+)'
+stages = { loading_model = "loading", generating_audio = "inference" }
+gpu = "0"
+timeout = "30m"
+version = ["git", "rev-parse", "--short", "HEAD"]
+parameters = { steps = { type = "int", min = 10, max = 100, default = 32, help = "more is slower" } }
+"""
+START = '[x]\ncommand = ["a"]\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "generators.toml"
+
+
+def read(file: Path, text: str, **more: Any) -> dict[str, Recipe]:
+    """The catalogue with this text as GENERATORS."""
+    file.write_text(text)
+    return catalogue(Settings(_env_file=None, generators=file, **more))
+
+
+def test_a_table_is_a_recipe(file: Path) -> None:
+    (file.parent / "DiffRhythm").mkdir()
+    recipe = read(file, DIFFRHYTHM)["diffrhythm"]
+    assert recipe.name == "diffrhythm" and recipe.folder == file.parent / "DiffRhythm"
+    assert recipe.seconds.default == 95 and recipe.timeout is not None and recipe.timeout.total_seconds() == 1800
+    assert recipe.uses("prompt") and not recipe.is_seeded and recipe.parameters["steps"].default == 32
+
+
+def test_without_a_file_there_is_synth_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert set(catalogue(Settings(_env_file=None))) == {"synth"}
+
+
+def test_diffrhythm_command_is_a_recipe_and_a_table_of_the_same_name_replaces_it(file: Path) -> None:
+    command = "run '--x={prompt}' {output_dir}"
+    made = read(file, START, diffrhythm_command=command)
+    assert set(made) == {"synth", "diffrhythm", "x"} and made["diffrhythm"].seconds.max == 285
+    file.with_name("other.toml").write_text(DIFFRHYTHM.replace('cwd = "DiffRhythm"\n', ""))
+    other = Settings(_env_file=None, generators=file.with_name("other.toml"), diffrhythm_command=command)
+    assert catalogue(other)["diffrhythm"].gpu == "0"
+
+
+def test_the_folder_and_the_program_may_be_in_the_home_folder(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(file.parent))
+    recipe = read(file, '[x]\ncommand = ["~/bin/python", "~x"]\ncwd = "~"')["x"]
+    assert recipe.folder == file.parent and recipe.command is not None
+    assert [word.text({}) for word in recipe.command] == [f"{file.parent}/bin/python", "~x"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("x = 1", "x is 1: expected a table such as [x]"),
+        ("[x]", "[x] expected either command or serve"),
+        ("[x]\nserve = ['a']\ncommand = ['a']", "[x] expected either command or serve"),
+        ('["a b"]\ncommand = ["a"]', "[a b]: expected a job type of 1 to 64 characters"),
+        ('[x]\ncommand = "python a.py"', "[x] command is 'python a.py': input should be a valid list"),
+        ("[x]\ncommand = []", "[x] command is []: list should have at least 1 item"),
+        ('[x]\ncommand = ["a", 1]', "[x] command.1 is 1: expected a text in quotes"),
+        ('[x]\ncommand = ["{prompt"]', "[x] command.0 is '{prompt': there is a single {; expected a placeholder"),
+        ('[x]\ncommand = ["{promt}"]', "[x] command: {promt} is no placeholder; expected one of prompt, lyrics,"),
+        ('[x]\ncommand = ["{?a.b}x"]', "[x] command: {?a.b} is no condition; expected one of prompt"),
+        ('[x]\ncommand = ["{metadata.a}"]', "[x] command: {metadata.a} has no default; expected {metadata.a|…}"),
+        ('[x]\ncommand = ["{n}"]\nparameters.n.type = "int"', "{n} has no value if a job sets none; expected"),
+        (START + 'env = { A = "{b}" }', "[x] env.A: {b} is no placeholder"),
+        (START + 'version = ["{b}"]', "[x] version: {b} is no placeholder"),
+        (START + 'files.f = { path = "f.json", content = { a = ["{b}"] } }', "[x] files.f: {b} is no placeholder"),
+        (START + 'files.f = { path = "../f.json", content = 1 }', "[x] files.f.path is '../f.json'"),
+        (START + 'files.f = { path = "f.ini", content = 1 }', "expected .json, .jsonl, .yaml or .toml for content"),
+        (START + 'files.f = { path = "f.toml", content = 1 }', "content: expected a table, because a TOML file is one"),
+        (START + 'files.f.path = "f.json"', "expected either content or text"),
+        (START + 'cwd = "nowhere"', "[x] cwd is 'nowhere': expected a folder that exists"),
+        (START + 'progress = "("', "[x] progress is '(': expected a regular expression"),
+        (START + 'progress = "(a)(b)(c)"', "[x] progress: expected one group (percent) or two (step, total)"),
+        (START + 'stages = { cooking = "a" }', "[x] stages.cooking.[key] is 'cooking': input should be"),
+        (START + "seconds = { min = 5, max = 2 }", "expected min <= usual <= max, but they are 5, 5, 2"),
+        (START + 'seconds.max = "a"', "[x] seconds.max is 'a': input should be a valid number"),
+        (START + 'lyrics = "opera"', "[x] lyrics.form is 'opera': input should be 'lrc', 'tags'"),
+        (START + 'timeout = "5"', "[x] timeout is '5': expected a whole number and a unit"),
+        (START + "colour = 1", "[x] colour: there is no such key"),
+        (START + 'parameters.prompt.type = "int"', "[x] parameters.prompt: expected another name"),
+        (START + 'parameters.n = { type = "int", default = "a" }', "default is 'a': expected an integer"),
+        (START + 'parameters.n = { type = "float", min = 2, max = 1 }', "expected min <= max, but they are 2 and 1"),
+        (START + 'parameters.n.type = "choice"', 'expected choices for type = "choice", and only for it'),
+        ('[x]\ncommand = ["{?lyrics_file}x"]', "there is always a lyrics_file, which may be empty; expected {?lyrics}"),
+        (START + 'cleanup = ["a"]', "[x] cleanup: expected cwd, too"),
+        (START + 'cwd = "."\ncleanup = ["."]', "[x] cleanup.0 is '.': expected a path inside cwd"),
+        (START + 'cwd = "."\ncleanup = ["../a"]', "[x] cleanup.0 is '../a': expected a path inside cwd"),
+        (START + 'cwd = "."\ncleanup = ["/a"]', "[x] cleanup.0 is '/a': expected a path inside cwd"),
+        ("[x", "expected TOML: "),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_what_was_expected(file: Path, text: str, sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(file, text)
+    assert sentence in str(caught.value) and str(file) in str(caught.value)
+
+
+def test_a_file_that_was_named_must_exist(file: Path) -> None:
+    with pytest.raises(SettingsError, match="GENERATORS is .*: there is no such file"):
+        catalogue(Settings(_env_file=None, generators=file))
+
+
+def test_a_file_that_is_no_text_is_named(file: Path) -> None:
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="the file cannot be read"):
+        catalogue(Settings(_env_file=None, generators=file))
+
+
+def test_a_type_without_a_recipe_says_what_is_there(file: Path) -> None:
+    file.write_text(START)
+    settings = Settings(_env_file=None, generators=file)
+    assert why_not_made(settings, "x") is None
+    assert why_not_made(settings, "y") == "no worker here has a generator for y; there is one for synth and x"
+    assert "DIFFRHYTHM_COMMAND" in (why_not_made(settings, "diffrhythm") or "")
