@@ -14,7 +14,7 @@ from studio.output import LOG_BYTES
 from studio.warm_process import GeneratorFailed, WarmProcess
 from tests.conftest import wait_for
 from tests.documents import ROOT, blocks
-from tests.warm import ask, order, records, serving, start
+from tests.warm import ask, order, recipe, records, serving, start
 from tests.workers import running_in
 
 TALKATIVE = """
@@ -69,6 +69,15 @@ def test_an_error_costs_the_request_and_the_process_stays(process: WarmProcess, 
         ask(process, tmp_path, "refuse")
     assert process.is_alive and ask(process, tmp_path)
     assert records(tmp_path).count("loaded") == 1
+
+
+def test_a_text_that_means_failure_fails_the_request(tmp_path: Path) -> None:
+    made = recipe(tmp_path)
+    process = WarmProcess(list(made.command), tmp_path, made.environment, failed=["making bad"])
+    with pytest.raises(GeneratorFailed, match="^the generator failed: making bad songs\n"):
+        ask(process, tmp_path, "bad songs")
+    assert ask(process, tmp_path, "folk")
+    process.close()
 
 
 @pytest.mark.parametrize(
