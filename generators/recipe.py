@@ -231,6 +231,11 @@ class Recipe(Table):
         used |= {str(template.condition) for _, template in self._templates()}
         return self.is_warm or not used.isdisjoint(names)
 
+    def requires(self, name: str) -> bool:
+        """True if the generator cannot start without a value of this placeholder."""
+        templates_of = [template for _, template in self._templates() if template.condition != name]
+        return any(slot.name == name and slot.default is None for template in templates_of for slot in template.slots)
+
     def _templates(self) -> Iterator[tuple[str, Template]]:
         """All templates with the names of their keys."""
         for key, words in (("command", self.command), ("serve", self.serve), ("version", self.version)):

@@ -41,6 +41,7 @@ class Take:
         self.out.mkdir(parents=True)
         (self.work / "reference.wav").write_bytes(wav_bytes(11))
         reference = reference or name == "songbloom"  # which needs one
+        metadata |= {"reference_track": "t"} if reference else {}
         order = order_of(self.recipe, PROMPT.replace(" ", "") if name == "yue" else PROMPT, metadata)
         (self.work / "lyrics.txt").write_text(order.lyrics)
         self.values = {
