@@ -76,7 +76,7 @@ class Take:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_can_be_read(home: Path, name: str) -> None:
     recipe = recipe_of(home, name)
-    assert recipe.gpu == "0" and recipe.timeout and recipe.licence
+    assert recipe.gpu and recipe.timeout and recipe.licence and recipe.version
     assert recipe.is_warm == (name not in COMMANDS)
 
 
