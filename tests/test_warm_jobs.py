@@ -4,6 +4,7 @@ import json
 import random
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -174,16 +175,13 @@ def test_takes_survive_random_kills(
     worker = worker_process(settings, GENERATORS=generators(tmp_path))
     for _ in range(thorough(50, 6)):
         time_to_die = Track.select().count() + random.randint(0, 2)
-        wait_for(lambda: Track.select().count() >= time_to_die or is_done(made), 60)  # noqa: B023
-        victims = [process for process in psutil.Process(worker.pid).children(recursive=True)] + [
-            psutil.Process(worker.pid)
-        ]
-        random.choice(victims).kill()
-        if worker.poll() is not None or not psutil.pid_exists(worker.pid):
+        wait_for(lambda: is_done(made) or Track.select().count() >= time_to_die, 60)  # noqa: B023
+        victim = random.choice([psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)])
+        with suppress(psutil.NoSuchProcess):  # it has just ended by itself
+            victim.kill()
+        if victim.pid == worker.pid:
             worker.wait()
             worker = worker_process(settings, GENERATORS=generators(tmp_path))
-        for job in Job.select().where(Job.status == "failed"):
-            jobs.retry(job.job_id)
     worker = finish(worker, settings, made, tmp_path)
     for job in made:
         assert sorted(track.take for track in tracks.get_by_job_id(job.job_id)) == list(range(1, 9))
@@ -198,19 +196,19 @@ def test_takes_survive_random_kills(
 
 
 def is_done(made: list[Job]) -> bool:
-    """True if all these jobs are completed."""
+    """True if all these jobs are completed. Failed ones are tried again."""
+    for job in Job.select().where(Job.status == "failed"):
+        jobs.retry(job.job_id)
     return all(jobs.get_by_id(job.job_id).status == "completed" for job in made)
 
 
 def finish(worker: Any, settings: Settings, made: list[Job], folder: Path) -> Any:
-    """Keep a worker running until all jobs are completed; failed ones are tried again. Returns the last worker."""
+    """Keep a worker running until all jobs are completed. Returns the last worker."""
 
     def is_finished() -> bool:
         nonlocal worker
         if worker.poll() is not None:
             worker = worker_process(settings, GENERATORS=generators(folder))
-        for job in Job.select().where(Job.status == "failed"):
-            jobs.retry(job.job_id)
         return is_done(made)
 
     wait_for(is_finished, 300)
