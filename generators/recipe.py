@@ -166,8 +166,6 @@ class Recipe(Table):
     def _check_warm(self) -> Self:
         """A warm process serves many jobs: it gets everything in its requests."""
         if self.serve is not None:
-            if self.cwd is None:
-                raise ValueError("serve: expected cwd, too: the folder that the process runs in")
             for key in ("failed", "progress", "stages", "files"):
                 if getattr(self, key):
                     raise ValueError(f"{key}: expected only with command; a warm process says it in its messages")
