@@ -163,6 +163,20 @@ class Recipe(Table):
         return self
 
     @model_validator(mode="after")
+    def _check_warm(self) -> Self:
+        """A warm process serves many jobs: it gets everything in its requests."""
+        if self.serve is not None:
+            if self.cwd is None:
+                raise ValueError("serve: expected cwd, too: the folder that the process runs in")
+            for key in ("failed", "progress", "stages", "files"):
+                if getattr(self, key):
+                    raise ValueError(f"{key}: expected only with command; a warm process says it in its messages")
+            for key, words in (("serve", self.serve), ("env", self.env.values())):
+                if any(list(word.slots) or word.condition for word in words):
+                    raise ValueError(f"{key}: expected no placeholder, as one process serves many jobs")
+        return self
+
+    @model_validator(mode="after")
     def _check_cleanup(self) -> Self:
         if self.cleanup and self.cwd is None:
             raise ValueError("cleanup: expected cwd, too, as its paths are inside that folder")

@@ -21,6 +21,8 @@ from studio import outputs, provenance
 from studio.attempt import UNKNOWN, Attempt, Failed, Stopped
 from studio.process import Command
 from studio.takes import Run
+from studio.warm import Warm
+from studio.warm_process import GeneratorFailed
 
 ENCODING_SHARE = 10  # percent of the progress of a run: encoding takes about a tenth of the time
 ENCODER_SECONDS = 3600.0
@@ -33,9 +35,9 @@ class SongAttempt(Attempt):
 
     repo = JobRepository()
 
-    def __init__(self, settings: Settings, job: Job, shutdown: threading.Event, recipe: Recipe) -> None:
+    def __init__(self, settings: Settings, job: Job, shutdown: threading.Event, recipe: Recipe, warm: Warm) -> None:
         super().__init__(settings, job, shutdown)
-        self.recipe, self.reader = recipe, ProgressReader(recipe)
+        self.recipe, self.warm, self.reader = recipe, warm, ProgressReader(recipe)
         self.about = (job.prompt or "").replace("\n", " ")
         self.limit = " (timeout in its recipe)" if recipe.timeout else " (GENERATOR_TIMEOUT)"
         self.tracks: list[Track] = []
@@ -75,11 +77,29 @@ class SongAttempt(Attempt):
         return tracks
 
     def _generate(self, run: Run) -> None:
+        """Run the generator. Raises Stopped, Failed."""
         timeout = self.recipe.timeout
         seconds = timeout.total_seconds() if timeout else self.settings.generator_timeout
+        if self.recipe.serve:
+            self._request(run, seconds)
+            return
+        locks = self.warm.unload(self.recipe.gpu) if self.recipe.gpu else ()
         folder = self.recipe.folder or run.folder
-        command = Command(run.words(), folder, seconds, run.environment(), failed=self.recipe.failed)
+        command = Command(run.words(), folder, seconds, run.environment(), locks, self.recipe.failed)
         self.process(command, self._log, self._follow)
+
+    def _request(self, run: Run, seconds: float) -> None:
+        """Let the warm process of the recipe make the takes. Raises Stopped, Failed."""
+        try:
+            messages = self.warm.request(run.warm_recipe(), run.request(), self._log, self.lease.stop, seconds)
+            for message in messages:
+                percent = (message.percent or 0) * (100 - ENCODING_SHARE) // 100
+                self._report(message.stage or self.status, percent, message.text or message.stage or "")
+        except TimeoutError:
+            raise Failed(f"{self.maker} took longer than {seconds:g} seconds and was stopped{self.limit}") from None
+        except GeneratorFailed as error:
+            raise Failed(str(error)) from None
+        self.lease.check()
 
     def _encode(self, run: Run) -> list[dict[str, Any]]:
         """Encode what the generator made. Returns title, duration and files of each track. Raises Failed."""

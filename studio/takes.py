@@ -10,6 +10,12 @@ from generators.orders import Order
 from generators.recipe import Recipe
 from models import LARGEST_SEED, Job
 from studio.outputs import clean_up
+from studio.warm import WarmRecipe
+
+REQUESTED = (  # what a warm process gets, beside the parameters
+    *("prompt", "lyrics", "lyrics_file", "duration", "seed", "take", "takes", "output_dir", "reference_file"),
+    *("job_id", "metadata"),
+)
 
 
 class Run:
@@ -33,6 +39,23 @@ class Run:
     def words(self) -> list[str]:
         """The command line."""
         return templates.fill(self.recipe.command or [], self.values(self.takes[0]))
+
+    def warm_recipe(self) -> WarmRecipe:
+        """How the warm process of the recipe is started: the same for all jobs."""
+        recipe = self.recipe
+        return WarmRecipe(
+            name=recipe.name,
+            command=tuple(templates.fill(recipe.serve or [], {})),
+            folder=recipe.folder or self.folder,
+            environment=self.environment(),
+            gpu=recipe.gpu or "",
+            idle_seconds=recipe.idle_seconds,
+        )
+
+    def request(self) -> dict[str, Any]:
+        """What a warm process is asked for."""
+        values = self.values(self.takes[0])
+        return {**{name: values[name] for name in REQUESTED}, "parameters": self.order.parameters}
 
     def environment(self) -> dict[str, str]:
         """The variables that the recipe adds to the environment."""

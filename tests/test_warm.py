@@ -12,7 +12,7 @@ import pytest
 
 from studio import warm as module
 from studio.gpu import GpuLock
-from studio.process import Process
+from studio.process import Command, Process
 from studio.warm import GpuBusy, Warm
 from studio.warm_process import GeneratorFailed
 from tests.conftest import thorough, wait_for
@@ -108,7 +108,7 @@ def test_a_gpu_without_a_process_is_free_after_its_job(warm: Warm, other: GpuLoc
 def test_a_command_gets_a_gpu_without_the_warm_process(warm: Warm, other: GpuLock, tmp_path: Path) -> None:
     make(warm, recipe(tmp_path, gpu="0"))
     locks = warm.unload("0")
-    process = Process([sys.executable, "-c", "print(1)"], tmp_path / "cold", tmp_path, locks=locks)
+    process = Process(Command([sys.executable, "-c", "print(1)"], tmp_path, 60, locks=locks), tmp_path / "cold")
     assert servers(tmp_path) == 0 and not other.acquire()
     assert "1" in process.lines(lambda: False, 60)
     process.close()
