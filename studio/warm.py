@@ -4,7 +4,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,11 @@ class GpuBusy(Exception):
 
 @dataclass(frozen=True)
 class WarmRecipe:
-    """How to start the warm process of a recipe, and how long it may be idle. An empty gpu means that it needs none."""
+    """How to start the warm process of a recipe. A job for which this is different restarts the process.
+
+    An empty gpu means that it needs none. idle_seconds: it is stopped after so long without a job. failed: texts that
+    mean failure when the process prints them during a request, even if it says that it is done.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -34,6 +38,7 @@ class WarmRecipe:
     environment: Mapping[str, str] = field(default_factory=dict)
     gpu: str = ""
     idle_seconds: float = 300.0
+    failed: Collection[str] = ()
 
 
 class Place:
@@ -48,10 +53,13 @@ class Place:
         self._paused_until = 0.0
 
     def reserve(self) -> bool:
-        """Keep the place for a job. False if another worker has the GPU."""
-        if self.lock and not self.lock.is_held and time.monotonic() < self._paused_until:
+        """Keep the place for a job. False if another worker has the GPU, or has waited so long that it is its turn."""
+        if self.lock is None:
+            self.is_in_use = True
+        elif self._is_turn_of_others(time.monotonic()):
             return False
-        self.is_in_use = self.lock is None or self.lock.acquire()
+        else:
+            self.is_in_use = self.lock.acquire()
         return self.is_in_use
 
     def descriptors(self) -> tuple[int, ...]:
@@ -62,7 +70,8 @@ class Place:
         """The running process of a recipe: the one that is here, or a new one."""
         if self._process is None or self._recipe != recipe or not self._process.is_alive:
             self.unload()
-            process = WarmProcess(list(recipe.command), recipe.folder, recipe.environment, self.descriptors())
+            words, locks = list(recipe.command), self.descriptors()
+            process = WarmProcess(words, recipe.folder, recipe.environment, locks, recipe.failed)
             self._recipe, self._process = recipe, process
         return self._process
 
@@ -114,7 +123,12 @@ class Place:
 
     def _must_let_go(self, idle: float, now: float) -> bool:
         is_asked = self._asked_at < math.inf
-        return is_asked and (idle >= PATIENCE_SECONDS or now - self._asked_at >= TURN_SECONDS)
+        return is_asked and (idle >= PATIENCE_SECONDS or self._is_turn_of_others(now))
+
+    def _is_turn_of_others(self, now: float) -> bool:
+        """True if another worker has asked for long, or if this one has just let go for another one."""
+        is_paused = self.lock is not None and not self.lock.is_held and now < self._paused_until
+        return is_paused or now - self._asked_at >= TURN_SECONDS
 
 
 class Warm:
@@ -131,7 +145,11 @@ class Warm:
         self._others: dict[str, Place] = {}  # by the name of the recipe
 
     def reserve(self, gpu: str) -> bool:
-        """Keep a GPU for a job of this worker. False if another worker or its generator has it. Does not wait."""
+        """Keep a GPU for a job of this worker. Does not wait.
+
+        False if another worker or its generator has the GPU, and if one has asked for so long that it is its turn. Call
+        it before each job, and leave() if it returns False, so that the other worker gets its turn.
+        """
         with self._mutex:
             return self._gpu(gpu).reserve()
 
@@ -175,7 +193,7 @@ class Warm:
         place = self._gpu(recipe.gpu) if recipe.gpu else self._others.setdefault(recipe.name, Place(""))
         try:
             with self._mutex:
-                if not place.reserve():
+                if not (place.is_in_use or place.reserve()):
                     raise GpuBusy(f"another worker has the GPU {recipe.gpu}")
                 process = place.load(recipe)
             yield from process.request(order, log, stop, seconds)

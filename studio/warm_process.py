@@ -22,7 +22,8 @@ class WarmProcess:
     """A generator that stays loaded, under a supervisor. It works on one request at a time.
 
     It gets the environment of this process without the settings, and these variables. The supervisor inherits the file
-    descriptors `locks`, and keeps them until all processes of the generator have ended.
+    descriptors `locks`, and keeps them until all processes of the generator have ended. A request fails if one of the
+    texts `failed` is printed.
     """
 
     def __init__(
@@ -31,7 +32,9 @@ class WarmProcess:
         folder: Path,
         environment: Mapping[str, str] | None = None,
         locks: Collection[int] = (),
+        failed: Collection[str] = (),
     ) -> None:
+        self._failed = failed
         self._command = Supervised(command, folder, environment, locks, talks=True)
         self._lines = {OUTPUT: Lines(), ERRORS: Lines()}
         self._is_loaded = self._has_worked = False
@@ -56,13 +59,13 @@ class WarmProcess:
         stopped when stop() returns True: the iteration then ends without an error. It is also stopped after these
         seconds, and if the iteration is given up. Raises GeneratorFailed, and TimeoutError after the seconds.
         """
-        kept, is_answered = Log(log), False
+        kept, is_answered = Log(log, self._failed), False
         try:
             with closing(self._exchange(order, kept, stop, seconds)) as messages:
                 for message in messages:
                     if message.is_last:
                         is_answered = True
-                        _raise_error(message)
+                        _raise_failure(message, kept)
                         return
                     yield message
             if not stop():
@@ -131,6 +134,9 @@ class WarmProcess:
         return (Message(text=text) for text in kept.texts(printed))
 
 
-def _raise_error(message: Message) -> None:
+def _raise_failure(message: Message, kept: Log) -> None:
+    """Raise GeneratorFailed if the last message has an error, or if a text that means failure was printed before it."""
     if message.error is not None:
         raise GeneratorFailed(message.error)
+    if kept.failure is not None:
+        raise GeneratorFailed("\n".join([f"the generator failed: {kept.failure}", *kept.last]))

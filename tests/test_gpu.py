@@ -1,5 +1,6 @@
 """Locks of GPUs: one owner at a time, for as long as its generator runs, whoever is killed."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -46,6 +47,24 @@ for line in filter(None, process.lines(lambda: False, 60)):
 """
 
 
+RIVAL = """
+import os, sys
+from studio.gpu import GpuLock
+lock, rounds = GpuLock("0"), 0
+os.chdir(sys.argv[1])
+print("ready", flush=True)
+while not os.path.exists("go"):
+    os.sched_yield()
+while rounds < 300:
+    if lock.acquire():
+        os.mkdir("here")  # fails if the other one is here, too
+        os.sched_yield()
+        os.rmdir("here")
+        lock.release()
+        rounds += 1
+"""
+
+
 @pytest.fixture
 def lock() -> Iterator[GpuLock]:
     """The lock of GPU 0."""
@@ -76,6 +95,14 @@ def test_a_gpu_has_one_owner(lock: GpuLock) -> None:
     assert other.acquire() and not lock.acquire()
     other.release()
     elsewhere.release()
+
+
+def test_two_processes_never_have_a_gpu_at_once(tmp_path: Path) -> None:
+    rivals = [python(RIVAL, str(tmp_path)) for _ in range(2)]
+    (tmp_path / "go").touch()
+    for rival in rivals:
+        rival.communicate(timeout=60)
+    assert [rival.returncode for rival in rivals] == [0, 0]
 
 
 def test_a_killed_owner_frees_the_gpu(lock: GpuLock) -> None:
@@ -119,6 +146,24 @@ def test_a_lock_file_that_was_removed_is_made_anew(lock: GpuLock) -> None:
     other = GpuLock("0")
     assert other.acquire() and not lock.acquire()
     other.release()
+
+
+def test_a_lock_file_that_is_removed_at_the_same_moment_is_not_used(
+    lock: GpuLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock, removals = fcntl.flock, iter([True, False])
+
+    def flock_later(handle: int, kind: int) -> None:
+        if next(removals):
+            [path] = lock_folder().iterdir()
+            path.unlink()
+        flock(handle, kind)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", flock_later)
+        assert lock.acquire()
+    [path] = lock_folder().iterdir()
+    assert os.path.samestat(os.fstat(lock.fileno()), path.stat())
 
 
 def test_a_folder_of_somebody_else_is_not_used(lock: GpuLock, tmp_path: Path) -> None:

@@ -133,7 +133,9 @@ def test_an_owner_with_work_lets_go_after_its_turn(
     other.ask()
     warm.leave("0")
     assert warm.reserve("0") and make(warm, recipe(tmp_path, gpu="0")) and loads(tmp_path) == 1
+    warm.tend(time.monotonic())  # notes the wish during the job
     monkeypatch.setattr(module, "TURN_SECONDS", 0.0)
+    assert not warm.reserve("0") and make(warm, recipe(tmp_path, gpu="0")) and loads(tmp_path) == 1  # the next take
     warm.leave("0")
     assert servers(tmp_path) == 0 and other.acquire()
 

@@ -14,7 +14,7 @@ from studio.output import LOG_BYTES
 from studio.warm_process import GeneratorFailed, WarmProcess
 from tests.conftest import wait_for
 from tests.documents import ROOT, blocks
-from tests.warm import ask, order, records, serving, start
+from tests.warm import ask, order, recipe, records, serving, start
 from tests.workers import running_in
 
 TALKATIVE = """
@@ -26,7 +26,7 @@ for line in sys.stdin:
     while not os.path.exists("go"):
         time.sleep(0.01)
     if not os.path.exists("printed"):
-        print("between two requests " * 20_000)
+        print("x" * int(sys.argv[1]))
         open("printed", "w").close()
 """
 
@@ -69,6 +69,15 @@ def test_an_error_costs_the_request_and_the_process_stays(process: WarmProcess, 
         ask(process, tmp_path, "refuse")
     assert process.is_alive and ask(process, tmp_path)
     assert records(tmp_path).count("loaded") == 1
+
+
+def test_a_text_that_means_failure_fails_the_request(tmp_path: Path) -> None:
+    made = recipe(tmp_path)
+    process = WarmProcess(list(made.command), tmp_path, made.environment, failed=["making bad"])
+    with pytest.raises(GeneratorFailed, match="^the generator failed: making bad songs\n"):
+        ask(process, tmp_path, "bad songs")
+    assert ask(process, tmp_path, "folk")
+    process.close()
 
 
 @pytest.mark.parametrize(
@@ -142,11 +151,14 @@ def test_what_is_no_message_is_kept_as_log(process: WarmProcess, tmp_path: Path,
     assert 0 < (tmp_path / "log").stat().st_size <= LOG_BYTES + 100
 
 
-def test_what_is_printed_between_two_requests_is_dropped(tmp_path: Path) -> None:
-    process = WarmProcess([sys.executable, "-c", TALKATIVE, str(tmp_path)], tmp_path)
+@pytest.mark.parametrize("length", [100, 500_000])
+def test_what_is_printed_between_two_requests_is_dropped(tmp_path: Path, length: int) -> None:
+    process = WarmProcess([sys.executable, "-c", TALKATIVE, str(length), str(tmp_path)], tmp_path)
     ask(process, tmp_path)
     (tmp_path / "go").touch()
-    wait_for(lambda: process.drain() or (tmp_path / "printed").exists(), 20)
+    if length > 65_536:  # more than a pipe holds
+        wait_for(lambda: process.drain() or (tmp_path / "printed").exists(), 20)
+    wait_for(lambda: (tmp_path / "printed").exists(), 20)
     assert ask(process, tmp_path)[-1].text == "ready again"
     assert (tmp_path / "log").read_text() == "ready again\n"
     process.close()
@@ -180,7 +192,7 @@ LINES = [
     (b'{"id": "b", "done": true}', None),
     (b'{"id": null, "done": true}', None),
     (b'["ready"]', None),
-    (b'{"id": "a"' + b'{"a":' * 20_000, None),
+    (b'{"a":' * 10_000, None),
     (b'{"id": "a", "progress": ' + b"9" * 9_999 + b"}", None),
     (b"\xff\xfe", None),
 ]
