@@ -1,7 +1,5 @@
 """An attempt at a job: makes its takes one after another, and records each as soon as it is whole."""
 
-import json
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -10,7 +8,6 @@ from typing import Any
 
 from database import AWAY
 from files.publishing import make_folder, publish
-from generators.catalogue import ROOT
 from generators.orders import Order, order_of, shown
 from generators.progress import ProgressReader, percent_in
 from generators.recipe import Recipe
@@ -19,13 +16,11 @@ from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio import outputs, provenance
 from studio.attempt import UNKNOWN, Attempt, Failed, Stopped
-from studio.process import Command
 from studio.takes import Run
 from studio.warm import Warm
 from studio.warm_process import GeneratorFailed
 
 ENCODING_SHARE = 10  # percent of the progress of a run: encoding takes about a tenth of the time
-ENCODER_SECONDS = 3600.0
 LYRICS_BYTES = 1024 * 1024
 NOT_OF_A_TRACK = ("lyrics", "lyrics_file", "parameters")  # metadata of the job that its tracks do not get
 
@@ -84,9 +79,7 @@ class SongAttempt(Attempt):
             self._request(run, seconds)
             return
         locks = self.warm.unload(self.recipe.gpu) if self.recipe.gpu else ()
-        folder = self.recipe.folder or run.folder
-        command = Command(run.words(), folder, seconds, run.environment(), locks, self.recipe.failed)
-        self.process(command, self._log, self._follow)
+        self.process(run.command(seconds, locks), self._log, self._follow)
 
     def _request(self, run: Run, seconds: float) -> None:
         """Let the warm process of the recipe make the takes. Raises Stopped, Failed."""
@@ -105,20 +98,10 @@ class SongAttempt(Attempt):
         """Encode what the generator made. Returns title, duration and files of each track. Raises Failed."""
         sources = outputs.sounds(self.recipe, run.made)
         if not sources:
-            raise Failed(self._no_output())
+            raise Failed(outputs.no_sounds(self.recipe, self.last_lines))
         self._report("exporting", 100 - ENCODING_SHARE, "encoding")
-        words = [sys.executable, "-m", "studio.encoder", str(run.tracks), *map(str, sources)]
-        self.process(Command(words, ROOT, ENCODER_SECONDS, says_why=True), self._log, self._follow_encoder)
-        listed = run.tracks / "tracks.json"
-        encoded: list[dict[str, Any]] = json.loads(listed.read_text())
-        listed.unlink()
-        return encoded
-
-    def _no_output(self) -> str:
-        """The sentence for a generator that ended well without a file."""
-        expected = " or ".join(self.recipe.outputs)
-        printed = "\n".join(self.last_lines) or "it printed nothing"
-        return f"the generator wrote no audio file into its output folder (expected {expected}): {printed}"
+        self.process(run.encoder(sources), self._log, self._follow_encoder)
+        return run.encoded()
 
     def _provenance(self, run: Run, seconds: float) -> dict[str, Any]:
         """What all tracks of a run have in common."""
