@@ -1,7 +1,5 @@
 """An attempt at a job: makes its takes one after another, and records each as soon as it is whole."""
 
-import json
-import sys
 import threading
 import time
 from collections import deque
@@ -13,7 +11,6 @@ from typing import Any
 
 from database import AWAY
 from files.publishing import make_folder, publish
-from generators.catalogue import ROOT
 from generators.orders import Order, order_of, shown
 from generators.progress import ProgressReader, percent_in
 from generators.recipe import Recipe
@@ -24,20 +21,13 @@ from studio import outputs, provenance
 from studio.attempt import FULL_DISK, UNKNOWN, Attempt, Failed, Stopped
 from studio.gpu_memory import GpuMemory
 from studio.output import LAST_LINES
-from studio.process import Command
 from studio.takes import Run
 from studio.warm import Warm
 from studio.warm_process import GeneratorFailed
 
 ENCODING_SHARE = 10  # percent of the progress of a run: encoding takes about a tenth of the time
-ENCODER_SECONDS = 3600.0
 LYRICS_BYTES = 1024 * 1024
-NOT_OF_A_TRACK = (
-    "lyrics",
-    "lyrics_file",
-    "parameters",
-    "reference_track",
-)  # metadata of the job that its tracks do not get
+NOT_OF_A_TRACK = ("lyrics", "lyrics_file", "parameters", "reference_track")  # metadata that a track does not get
 
 
 class SongAttempt(Attempt):
@@ -109,9 +99,7 @@ class SongAttempt(Attempt):
             self._request(run, seconds)
             return
         locks = self.warm.unload(self.recipe.gpu) if self.recipe.gpu else ()
-        folder = self.recipe.folder or run.folder
-        command = Command(run.words(), folder, seconds, run.environment(), locks, self.recipe.failed)
-        self.process(command, self._log, self._follow)
+        self.process(run.command(seconds, locks), self._log, self._follow)
 
     def _request(self, run: Run, seconds: float) -> None:
         """Let the warm process of the recipe make the takes. Raises Stopped, Failed, OSError."""
@@ -133,21 +121,10 @@ class SongAttempt(Attempt):
         """Encode what the generator made. Returns number, duration and files of each track. Raises Failed."""
         sources = outputs.sounds(self.recipe, run.made)
         if not sources:
-            raise Failed(self._no_output())
+            raise Failed(outputs.no_sounds(self.recipe, self.last_lines))
         self._report("exporting", 100 - ENCODING_SHARE, "encoding")
-        tags, listed = run.folder / "tags.json", run.tracks / "tracks.json"
-        tags.write_text(json.dumps([run.tags(number, made) for number in range(len(sources))]))
-        words = [sys.executable, "-m", "studio.encoder", str(run.tracks), str(tags), *map(str, sources)]
-        self.process(Command(words, ROOT, ENCODER_SECONDS, says_why=True), self._log, self._follow_encoder)
-        encoded: list[dict[str, Any]] = json.loads(listed.read_text())
-        listed.unlink()
-        return encoded
-
-    def _no_output(self) -> str:
-        """The sentence for a generator that ended well without a file."""
-        expected = " or ".join(self.recipe.outputs)
-        printed = "\n".join(self.last_lines) or "it printed nothing"
-        return f"the generator wrote no audio file into its output folder (expected {expected}): {printed}"
+        self.process(run.encoder(sources, made), self._log, self._follow_encoder)
+        return run.encoded()
 
     def _track(self, run: Run, made: dict[str, Any], folder: Path, encoded: dict[str, Any]) -> dict[str, Any]:
         """The fields of a track. Its metadata is the metadata of the job without the lyrics and parameters."""

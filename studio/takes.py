@@ -1,6 +1,8 @@
 """Run: one run of a generator, which makes one take, or several at once. It has a work folder with all its files."""
 
-from collections.abc import Mapping
+import json
+import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ from generators.orders import Order
 from generators.recipe import Recipe
 from models import LARGEST_SEED, Job
 from studio.outputs import clean_up
+from studio.process import ROOT, Command
 from studio.tags import tags_of
 from studio.warm import WarmRecipe
 
+ENCODER_SECONDS = 3600.0
 REQUESTED = (  # what a warm process gets, beside the parameters
     *("prompt", "lyrics", "lyrics_file", "duration", "seed", "take", "takes", "output_dir", "reference_file"),
     *("job_id", "metadata"),
@@ -43,6 +47,25 @@ class Run:
     def words(self) -> list[str]:
         """The command line."""
         return templates.fill(self.recipe.command or [], self.values(self.takes[0]))
+
+    def command(self, seconds: float, locks: Collection[int] = ()) -> Command:
+        """The command, which may take these seconds. locks: as in Command."""
+        folder = self.recipe.folder or self.folder
+        return Command(self.words(), folder, seconds, self.environment(), locks, self.recipe.failed)
+
+    def encoder(self, sources: Collection[Path], made: Mapping[str, Any]) -> Command:
+        """The command that encodes these files of the generator, with tags. made: as in made_by()."""
+        tags = self.folder / "tags.json"
+        tags.write_text(json.dumps([self.tags(number, made) for number in range(len(sources))]))
+        words = [sys.executable, "-m", "studio.encoder", str(self.tracks), str(tags), *map(str, sources)]
+        return Command(words, ROOT, ENCODER_SECONDS, says_why=True)
+
+    def encoded(self) -> list[dict[str, Any]]:
+        """Number, duration and files of each track, as the encoder has listed them. The list is removed."""
+        listed = self.tracks / "tracks.json"
+        tracks: list[dict[str, Any]] = json.loads(listed.read_text())
+        listed.unlink()
+        return tracks
 
     def warm_recipe(self) -> WarmRecipe:
         """How the warm process of the recipe is started: the same for all jobs."""

@@ -1,9 +1,7 @@
 """The workers: JobWorker claims and makes jobs, LoopWorker claims and cuts loops."""
 
 import logging
-import os
 import signal
-import socket
 import threading
 import time
 import uuid
@@ -18,13 +16,16 @@ from database import AWAY, init_database, release_connection
 from errors import LedgerError
 from files.child import on_death_of_parent
 from files.storage import Storage
-from generators.catalogue import catalogue, why_not_made
+from generators.catalogue import catalogue
 from maintenance import automatic, housekeeping
 from maintenance.logs import log_to_stderr
+from records import workers
 from records.leases import WorkRepository
+from records.offers import why_not_made
 from repos import JobRepository, LoopRepository
 from settings import Settings, get_settings
 from studio import display
+from studio.announcement import announced, process_name
 from studio.attempt import FULL_DISK, Attempt
 from studio.loops import LoopAttempt
 from studio.songs import SongAttempt
@@ -50,7 +51,7 @@ class Worker:
     def __init__(self, settings: Settings, shutdown: threading.Event | None = None) -> None:
         self.settings, self.shutdown, self.storage = settings, shutdown or threading.Event(), Storage(settings)
         self.storage.root.mkdir(parents=True, exist_ok=True)
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = process_name()
         self.claimed: Any = None
         self.unanswered: str | None = None  # the token of a claim that may be committed without an answer
 
@@ -200,10 +201,13 @@ class JobWorker(Worker):
 
     def log_other_types(self) -> None:
         """Log the pending jobs of types that this worker cannot make, and what to set; once for each type."""
-        for job_type, count in self.repo.waiting_types().items():
-            if job_type not in self.recipes and job_type not in self._logged_types:
+        waiting = self.repo.waiting_types()
+        others = sorted(waiting.keys() - self.recipes.keys() - self._logged_types)
+        live = workers.live() if others else []
+        for job_type in others:
+            if reason := why_not_made(self.settings, job_type, live):
                 self._logged_types.add(job_type)
-                log.warning("%s of type %s wait: %s", count, job_type, why_not_made(self.settings, job_type))
+                log.warning("%s of type %s wait: %s", waiting[job_type], job_type, reason)
 
     def _reserve_only(self, job: Any) -> None:
         """End the reservation of every GPU that this job does not need."""
@@ -234,7 +238,7 @@ def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> 
     if parent is not None:
         on_death_of_parent(parent, shutdown.set)
     background = [housekeeping.start(Storage(settings), shutdown), *automatic.threads(settings, shutdown)]
-    with ThreadPoolExecutor() as pool:
+    with announced(settings, "jobs" in kinds, shutdown), ThreadPoolExecutor() as pool:
         running = [pool.submit(_run, WORKERS[kind](settings, shutdown)) for kind in kinds]
         while wait(running, WAKE_SECONDS).not_done:
             pass  # Python handles a signal when this thread wakes up

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from errors import SettingsError
-from generators.catalogue import catalogue, why_not_made
+from generators.catalogue import catalogue, no_generator
 from generators.parameters import Parameter
 from generators.recipe import PLACEHOLDERS, Recipe, Seconds
 from settings import Settings
@@ -134,12 +134,10 @@ def test_a_file_that_is_no_text_is_named(file: Path) -> None:
         catalogue(Settings(_env_file=None, generators=file))
 
 
-def test_a_type_without_a_recipe_says_what_is_there(file: Path) -> None:
-    file.write_text(START)
-    settings = Settings(_env_file=None, generators=file)
-    assert why_not_made(settings, "x") is None
-    assert why_not_made(settings, "y") == "no worker here has a generator for y; there is one for synth and x"
-    assert "DIFFRHYTHM_COMMAND" in (why_not_made(settings, "diffrhythm") or "")
+def test_a_type_without_a_recipe_says_what_is_there() -> None:
+    assert no_generator("y", {"x", "synth"}) == "no worker here has a generator for y; there is one for synth and x"
+    assert no_generator("y", ()) == "no worker here has a generator for y"
+    assert "DIFFRHYTHM_COMMAND" in no_generator("diffrhythm", {"synth"})
 
 
 # --- the documents
