@@ -85,6 +85,8 @@ class Trial:
         """Make a piece. Raises Failed with sentences and the last lines, Stopped, Invalid for an impossible order."""
         if problems := readiness(self.recipe).problems:
             raise Failed("\n".join(problems))
+        if self.recipe.requires("reference_file"):
+            raise Failed("the generator needs {reference_file}, which a trial does not have")
         job = self._job(prompt, seconds)
         take = Run(self.recipe, job, order_of(self.recipe, prompt, job.metadata), self._folder / "run", [1])
         try:
@@ -93,8 +95,6 @@ class Trial:
             watch = Stopwatch(self._report)
             self._generate(take, watch)
             track = self._encode(take, watch)
-        except KeyError as missing:
-            raise Failed(f"the generator needs {{{missing.args[0]}}}, which a trial does not have") from None
         finally:
             self._warm.close()
         return self._made(take, watch, track)
