@@ -1,4 +1,4 @@
-"""Job, Track, Loop, Event and Delivery: the records, and the statuses they may take.
+"""Job, Track, Loop, Event, Delivery and Worker: the records, and the statuses they may take.
 
 What a value may be, what a deletion takes along, `updated_at` and the events are the database's own business:
 database/migrations/ has the constraints and triggers, so that every writer is held to them.
@@ -280,3 +280,17 @@ class Delivery(Change):
     webhook_id = CharField(help_text="the same at every attempt")
     attempts = IntegerField(default=0)
     due_at = UtcField(index=True, help_text="not before then")
+
+
+class Worker(Model):
+    """A process that makes jobs or loops, and what it can make. It renews its row as long as it runs."""
+
+    name = CharField(primary_key=True, help_text="host:process id")
+    host = CharField()
+    generators = JsonField(default=dict, help_text="job_type: description of the generator")
+    started_at = UtcField(default=utc_now)
+    seen_at = UtcField(default=utc_now, index=True, help_text="by the clock of the database")
+
+    class Meta:
+        database = database
+        legacy_table_names = False

@@ -5,6 +5,7 @@ from flask import Flask
 from commands.archive import archive, unarchive
 from commands.backup import backup, restore
 from commands.check import check
+from commands.generators import generators
 from commands.jobs import jobs
 from commands.legacy import import_legacy
 from commands.loops import loops
@@ -17,6 +18,7 @@ COMMANDS = (
     jobs,
     tracks,
     loops,
+    generators,
     worker,
     backup,
     restore,

@@ -24,9 +24,9 @@ from commands.watch import watch_command
 from database import bound_settings
 from errors import Invalid, WrongLines
 from files import deletion
-from generators.catalogue import why_not_made
 from models import Job
-from records import rows
+from records import rows, workers
+from records.offers import why_not_made
 from repos import JobRepository
 from web import orders, schemas
 from web.api.jobs import conditions, matching_jobs
@@ -111,8 +111,9 @@ def add_batch(source: Path, defaults: dict[str, Any], as_json: bool) -> None:
 
 def say_if_not_made(types: Sequence[str]) -> None:
     """Say of which types no worker with these settings makes jobs, and what to do."""
+    live = workers.live()
     for job_type in types:
-        if reason := why_not_made(bound_settings(), job_type):
+        if reason := why_not_made(bound_settings(), job_type, live):
             click.echo(f"Jobs of type {job_type} wait: {reason}.", err=True)
 
 

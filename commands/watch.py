@@ -62,16 +62,24 @@ class Interruption:
         """Note that Ctrl-C was pressed. It is a handler of signals."""
         self.is_requested = True
 
+    def is_stopping(self) -> bool:
+        """True if Ctrl-C was pressed."""
+        return self.is_requested
+
 
 @contextmanager
-def interruption() -> Iterator[Interruption]:
-    """A block in which Ctrl-C is noted and raises nothing: an error raised inside a database driver could be lost."""
+def interruption(*others: signal.Signals) -> Iterator[Interruption]:
+    """A block in which Ctrl-C is noted and raises nothing: an error raised inside a database driver could be lost.
+
+    Other signals that would end the process count as Ctrl-C.
+    """
     interrupted = Interruption()
-    before = signal.signal(signal.SIGINT, interrupted.request)
+    before = {number: signal.signal(number, interrupted.request) for number in (signal.SIGINT, *others)}
     try:
         yield interrupted
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run(feed: Feed, watcher: Watcher, interrupted: Interruption) -> None:

@@ -4,6 +4,7 @@ import re
 import shlex
 import sys
 import tomllib
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,15 +41,12 @@ def catalogue(settings: Settings) -> dict[str, Recipe]:
     return _catalogue(settings.generators, settings.diffrhythm_command)
 
 
-def why_not_made(settings: Settings, job_type: str) -> str | None:
-    """The reason why a worker with these settings makes no jobs of this type, and what to do; or None."""
-    recipes = catalogue(settings)
-    if job_type in recipes:
-        return None
+def no_generator(job_type: str, present: Collection[str]) -> str:
+    """The sentence for jobs that wait in vain, as the workers have generators for other types alone; what to do."""
     if job_type == "diffrhythm":
         return "no worker here runs DiffRhythm; set DIFFRHYTHM_COMMAND and start the service again"
-    present = " and ".join(sorted(recipes))
-    return f"no worker here has a generator for {job_type}; there is one for {present}"
+    others = f"; there is one for {' and '.join(sorted(present))}" if present else ""
+    return f"no worker here has a generator for {job_type}{others}"
 
 
 @cache
@@ -87,7 +85,8 @@ def _recipe(name: str, table: Any, beside: Path, source: str) -> Recipe:
         recipe = Recipe.model_validate(table)
     except ValidationError as error:
         raise SettingsError(f"{source}[{name}] {sentence(dict(error.errors()[0]))}") from None
-    folder = (beside / Path(recipe.cwd).expanduser()) if recipe.cwd else None
+    cwd = recipe.cwd or ("." if recipe.is_warm else None)
+    folder = beside / Path(cwd).expanduser() if cwd else None
     if folder and not folder.is_dir():
         raise SettingsError(f"{source}[{name}] cwd is {recipe.cwd!r}: expected a folder that exists")
     return recipe.placed(name, folder)

@@ -8,7 +8,7 @@ from generators.lyrics import Lyrics
 from generators.sections import is_plain_name, section_name
 
 SHOWN = 5  # examples in a sentence
-LETTERS = 40  # of an example
+LETTERS = 40  # of a tag in an example
 INLINE = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -26,18 +26,26 @@ class Changes:
         if "[" not in words and "]" not in words:
             return words
         if texts := INLINE.findall(words):
-            self.inline.append("] [".join(texts))
+            self.inline.append(" ".join(map(in_brackets, texts[:SHOWN])))
         return " ".join(INLINE.sub(" ", words).replace("[", " ").replace("]", " ").split())
+
+    def leave_out_unknown(self, tags: list[str]) -> None:
+        """Tags that mean no section of the form."""
+        self.unknown += map(in_brackets, tags)
+
+    def leave_out_wordless(self, tag: str) -> None:
+        """A tag without words, of a section that needs some."""
+        self.wordless.append(in_brackets(tag))
 
     def leave_out_tags(self, tags: list[str]) -> None:
         """Tags are not sung. Only those with other words than the name of a section are worth a sentence."""
-        self.unknown += [tag for tag in tags if not is_plain_name(tag)]
+        self.unknown += [in_brackets(tag) for tag in tags if not is_plain_name(tag)]
 
     def rename(self, tag: str, name: str) -> str:
         """The name. It is worth a sentence if it means another kind of section than the tag, or has fewer words."""
         same = is_plain_name(tag) and name.partition("-")[0] == section_name(tag)
         if not same and name != tag.lower():
-            self.renamed.append(f"{tag}] to [{name}")
+            self.renamed.append(f"{in_brackets(tag)} to {in_brackets(name)}")
         return name
 
     def notes(self, lyrics: Lyrics) -> list[str]:
@@ -45,16 +53,13 @@ class Changes:
         of_tags = f"of {len(lyrics.all_tags)} tags of the lyrics"
         of_lines = f"of {len(lyrics.lines) + len(lyrics.headings)} lines of lyrics"
         said = (
+            (lyrics.headings, f"{of_lines} are read as tags and are not sung"),
             (self.unknown, f"{of_tags} are not known to the generator and are left out"),
             (self.renamed, f"{of_tags} are renamed"),
             (self.wordless, f"{of_tags} have no words, but the generator needs some: they are left out"),
             (self.inline, f"{of_lines} have words in square brackets, which are left out"),
         )
-        notes = [f"{len(examples)} {sentence}: {shown(examples, '[{}]')}" for examples, sentence in said if examples]
-        if lyrics.headings:
-            note = f"{len(lyrics.headings)} {of_lines} are read as tags and are not sung"
-            notes.insert(0, f"{note}: {shown(lyrics.headings, '{}')}")
-        return notes
+        return [f"{len(examples)} {sentence}: {shown(examples)}" for examples, sentence in said if examples]
 
 
 def notes_about_times(starts: Sequence[float], untimed: int, seconds: float) -> list[str]:
@@ -68,9 +73,13 @@ def notes_about_times(starts: Sequence[float], untimed: int, seconds: float) -> 
     return [note for note, count in ((spread_out, untimed), (left_out, late)) if count]
 
 
-def shown(examples: list[str], frame: str) -> str:
-    """The first different examples, each cut and in its frame; the number of the others."""
+def in_brackets(tag: str) -> str:
+    """A tag as an example, cut if it is long."""
+    return f"[{tag if len(tag) <= LETTERS else tag[:LETTERS] + '…'}]"
+
+
+def shown(examples: list[str]) -> str:
+    """The first different examples, and the number of the others."""
     different = list(dict.fromkeys(examples))
-    cut = [text if len(text) <= LETTERS else f"{text[:LETTERS]}…" for text in different[:SHOWN]]
     more = [f"{len(different) - SHOWN} more"] if len(different) > SHOWN else []
-    return ", ".join([frame.format(text) for text in cut] + more)
+    return ", ".join(different[:SHOWN] + more)

@@ -14,11 +14,13 @@ from generators.changes import Changes, notes_about_times
 from generators.lyrics import PAUSE, Line, Lyrics, in_order, read_lyrics, spread, stamp
 from generators.sections import is_instrumental, nearest_name
 
+Dialect = Callable[[Lyrics, float, bool], tuple[str, list[str]]]
+
 SPARE_SECONDS = 0.01  # a spare last line starts this long before the end of the song
 TIMES = 4  # how often "commas" writes a tag that has no words and that the lyrics have once
 STOPS = ".,;:!?…。，、；：！？"
 STOP = re.compile(f" ?[{STOPS}][{STOPS} ]*")
-THOUSANDS = re.compile(r"(?<=\d),(?=\d)")
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 QUOTES = str.maketrans({"’": "'"} | dict.fromkeys('"“”„«»‘(){}《》〈〉【】「」', " "))
 
 
@@ -101,11 +103,11 @@ class Form:
         lines = [words for line in section.lines if (words := self.sentence(line))]
         names = [(tag, nearest_name(tag, self.tags)) for tag in section.tags]
         known = [(tag, name) for tag, name in names if name]
-        changes.unknown += [tag for tag, name in names if not name]
+        changes.leave_out_unknown([tag for tag, name in names if not name])
         last = known.pop() if known and lines else None
         for tag, name in known:
             if self.without_words and not self.without_words.fullmatch(name):
-                changes.wordless.append(tag)
+                changes.leave_out_wordless(tag)
             else:
                 yield Part(changes.rename(tag, name), [])
         if lines:
@@ -191,7 +193,7 @@ def plain(lyrics: Lyrics, seconds: float, spare_last: bool) -> tuple[str, list[s
 def none(lyrics: Lyrics, seconds: float, spare_last: bool) -> tuple[str, list[str]]:
     """No lyrics."""
     lines = len(lyrics.lines)
-    return "", [f"the generator sings no lyrics: {lines} of {lines} lines are not sung"] if lines else []
+    return "", [f"the generator takes no lyrics: {lines} lines are not sung"] if lines else []
 
 
 TAGS = Form(
@@ -218,7 +220,6 @@ COMMAS = Form(
     sentence=comma_sentence,
     join=comma_parts,
 )
-Dialect = Callable[[Lyrics, float, bool], tuple[str, list[str]]]
 DIALECTS: dict[str, Dialect] = {
     "lrc": lrc,
     "tags": TAGS.write,

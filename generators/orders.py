@@ -60,28 +60,39 @@ def order_of(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any], ly
     if found := list(islice(problems(recipe, prompt, metadata), MOST_PROBLEMS)):
         errors = [{"field": field, "message": message} for field, message in found]
         raise Invalid("; ".join(f"{field}: {message}" for field, message in found), errors=errors)
-    requested = read_seconds(metadata.get("duration"))
-    seconds = nearest(recipe, requested)
-    text = metadata.get("lyrics") or lyrics or ""
-    spare = recipe.lyrics.has_spare(seconds)
-    written, about_lyrics = "", list[str]()
-    if text and sings(recipe):
-        written, about_lyrics = write_lyrics(text, recipe.lyrics.form, seconds, spare)
-    elif spare and sings(recipe):
-        written, about_lyrics = _without_words(recipe.lyrics.form)
-    elif text:
-        about_lyrics = [f"a generator for {recipe.name} takes no lyrics: they are not sung"]
-    order = Order(
-        prompt or "",
-        seconds,
-        math.ceil(seconds / recipe.seconds.segment),
-        written,
-        parameters.with_defaults(recipe.parameters, metadata.get("parameters") or {}),
-        dict(metadata),
-        [*about_length(recipe, metadata.get("duration"), requested, seconds), *about_lyrics],
-    )
+    duration = metadata.get("duration")
+    seconds = nearest(recipe, read_seconds(duration))
+    written, about_lyrics = _written(recipe, metadata.get("lyrics") or lyrics or "", seconds)
+    sections = _sections(recipe, written)
+    if duration is None and sections and recipe.seconds.kind == "segments":
+        seconds = nearest(recipe, sections * recipe.seconds.segment)
+    segments = math.ceil(seconds / recipe.seconds.segment)
+    notes = [*about_length(recipe, duration, seconds), *about_lyrics, *about_sections(recipe, sections, segments)]
+    settings = parameters.with_defaults(recipe.parameters, metadata.get("parameters") or {})
+    order = Order(prompt or "", seconds, segments, written, settings, dict(metadata), notes)
     _check_arguments(recipe, order)
     return order
+
+
+def _written(recipe: Recipe, text: str, seconds: float) -> tuple[str, list[str]]:
+    """The lyrics in the form of the generator, and notes about them."""
+    spare = sings(recipe) and recipe.lyrics.has_spare(seconds)
+    if not text:
+        return _without_words(recipe.lyrics.form) if spare else ("", [])
+    return write_lyrics(text, recipe.lyrics.form if sings(recipe) else "none", seconds, spare)
+
+
+@cache
+def _without_words(form: str) -> tuple[str, list[str]]:
+    """The lyrics of a song without words for a generator that needs a spare last section."""
+    return write_lyrics("", form, 1, spare_last=True)
+
+
+def _sections(recipe: Recipe, written: str) -> int:
+    """The number of sections of the lyrics, for a generator that sings one in each segment; else 0."""
+    if recipe.lyrics.form != "sections" or not written:
+        return 0
+    return len(written.split("\n\n")) - recipe.lyrics.spare_last
 
 
 def problems(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any]) -> Iterator[Problem]:
@@ -95,6 +106,8 @@ def problems(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any]) ->
         yield "metadata.lyrics", f"{shown(lyrics)}: expected text"
     elif lyrics is not None and len(lyrics) > MOST_LYRICS:
         yield "metadata.lyrics", f"expected at most {MOST_LYRICS} characters"
+    if recipe.requires("reference_file") and metadata.get("reference_track") is None:
+        yield "metadata.reference_track", "this generator needs a reference recording: expected the id of a track"
     yield from parameters.problems(recipe.parameters, metadata.get("parameters"))
 
 
@@ -114,33 +127,33 @@ def nearest(recipe: Recipe, requested: float | None) -> float:
     return math.floor(within + 0.5) if rule.whole else within
 
 
-def about_length(recipe: Recipe, duration: object, requested: float | None, seconds: float) -> list[str]:
+def about_length(recipe: Recipe, duration: object, seconds: float) -> list[str]:
     """A note if the music will not have the length of metadata.duration."""
-    rule = recipe.seconds
-    if requested is None or (seconds == requested and rule.kind == "exact"):
+    rule, requested = recipe.seconds, read_seconds(duration)
+    if requested is None or (seconds == requested and rule.kind in ("exact", "ceiling")):
         return []
     asked = f"metadata.duration is {shown(duration)} seconds"
     if rule.kind == "none":
         return [f"{asked}: the generator itself chooses the length"]
     if rule.kind == "segments":
         pieces = math.ceil(seconds / rule.segment)
-        return [f"{asked}: the generator makes segments of about {rule.segment:g} seconds, so {pieces} are generated"]
-    if seconds != requested:
-        unit = UNIT[rule.whole]
-        note = f"the generator takes {rule.min:g} to {rule.max:g} {unit}, so {seconds:.12g} are generated"
-        return [f"{asked}: {note}"]
-    return []
+        return [
+            f"{asked}: the generator makes segments of about {rule.segment:g} seconds, so it makes {pieces} of them"
+        ]
+    unit = UNIT[rule.whole]
+    return [f"{asked}: the generator takes {rule.min:g} to {rule.max:g} {unit}, so {seconds:.12g} are generated"]
+
+
+def about_sections(recipe: Recipe, sections: int, segments: int) -> list[str]:
+    """A note if a generator that sings one section in each segment makes fewer segments than there are sections."""
+    if recipe.seconds.kind != "segments" or sections <= segments:
+        return []
+    return [f"{sections - segments} of {sections} sections of lyrics are not sung: the song has {segments} segments"]
 
 
 def shown(value: object) -> str:
     """A value as JSON, short enough for a sentence."""
     return json.dumps(value, ensure_ascii=False)[:80]
-
-
-@cache
-def _without_words(form: str) -> tuple[str, list[str]]:
-    """The lyrics of a song without words for a generator that needs a spare last section."""
-    return write_lyrics("", form, 1, spare_last=True)
 
 
 def sings(recipe: Recipe) -> bool:

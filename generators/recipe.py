@@ -164,6 +164,18 @@ class Recipe(Table):
         return self
 
     @model_validator(mode="after")
+    def _check_warm(self) -> Self:
+        """A warm process serves many jobs: it gets everything in its requests."""
+        if self.serve is not None:
+            for key in ("failed", "progress", "stages", "files"):
+                if getattr(self, key):
+                    raise ValueError(f"{key}: expected only with command; a warm process says it in its messages")
+            for key, words in (("serve", self.serve), ("env", self.env.values())):
+                if any(list(word.slots) or word.condition for word in words):
+                    raise ValueError(f"{key}: expected no placeholder, as one process serves many jobs")
+        return self
+
+    @model_validator(mode="after")
     def _check_cleanup(self) -> Self:
         if self.cleanup and self.cwd is None:
             raise ValueError("cleanup: expected cwd, too, as its paths are inside that folder")
@@ -230,6 +242,11 @@ class Recipe(Table):
         """All names in the templates."""
         every = [template for _, template in self._templates()]
         return frozenset(slot.name for one in every for slot in one.slots) | {str(one.condition) for one in every}
+
+    def requires(self, name: str) -> bool:
+        """True if the generator cannot start without a value of this placeholder."""
+        templates_of = [template for _, template in self._templates() if template.condition != name]
+        return any(slot.name == name and slot.default is None for template in templates_of for slot in template.slots)
 
     def _templates(self) -> Iterator[tuple[str, Template]]:
         """All templates with the names of their keys."""

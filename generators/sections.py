@@ -55,7 +55,7 @@ NEAREST = {
     "outro": "outro-short",
 }
 INSTRUMENTAL = {"intro", "inst", "solo", "break", "outro", "start", "end", "silence"}  # often without words
-LONGEST = 100  # characters of a tag that are looked at
+LONGEST = 40  # characters of a tag that are looked at
 WORD = re.compile(r"[^\W\d_]+")
 JOINED = re.compile(r"\b(pre|post)[\W_]+(?=chorus)")
 

@@ -19,6 +19,7 @@ from models import Delivery, Event, utc_now
 from records.indexing import BATCH as JOBS
 from records.indexing import index_batch, jobs_behind
 from records.tally import fold_tally
+from records.workers import forget_lost
 from repos import JobRepository, LoopRepository
 from settings import get_settings
 
@@ -69,6 +70,7 @@ class Housekeeping:
         if time.monotonic() >= self._hourly_at:
             self._hourly_at = time.monotonic() + HOURLY_SECONDS
             optimise()
+            forget_lost()
             self.remove_old_parts()
             remove_leftovers(self.storage, of_archives)
 

@@ -20,8 +20,7 @@ from files.storage import Storage
 from repos import JobRepository, LoopRepository
 from settings import Settings
 from studio import display
-from studio.output import ended
-from studio.process import Command, Process
+from studio.process import Command, run, why_failed
 
 log = logging.getLogger("ledger.worker")
 Answer = TypeVar("Answer")
@@ -217,30 +216,17 @@ class Attempt:
         Raises Stopped, OSError, and Failed with the last lines it printed, also when it takes longer than its seconds.
         """
         make_folder(output.parent)
-        process = Process(command, output)
-        self.last_lines = process.last
         try:
-            for line in process.lines(self.lease.stop, command.seconds):
-                follow(line)
+            process = run(command, output, self.lease.stop, follow)
         except TimeoutError:
             limit = f"{command.seconds:g} seconds"
             raise Failed(f"{self.maker} took longer than {limit} and was stopped{self.limit}") from None
-        finally:
-            process.close()
+        self.last_lines = process.last
         self.lease.check()
         if process.code != 0 and self.storage.is_full():
             raise OSError(ENOSPC, FULL_DISK)
-        if reason := self._failure(command, process):
+        if reason := why_failed(self.maker, command, process):
             raise Failed(reason)
-
-    def _failure(self, command: Command, process: Process) -> str | None:
-        """The sentence for a command that has failed; None if it has not."""
-        last = list(process.last)
-        if process.code == 1 and command.says_why and last:
-            return last[-1]
-        if process.code != 0:
-            return ended(self.maker, process.code, last)
-        return "\n".join([f"{self.maker} failed: {process.failure}", *last]) if process.failure else None
 
     def report(self, status: str, progress: int, message: str) -> None:
         """Record progress: at once if the status changes, else if it is new, and at most twice a second.

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from generators.recipe import Recipe
@@ -11,6 +12,13 @@ def sounds(recipe: Recipe, folder: Path) -> list[Path]:
     """The files that match outputs and not not_outputs, in the order of their names: take 2 before take 10."""
     matching = _matching(folder, recipe.outputs) - _matching(folder, recipe.not_outputs)
     return sorted((path for path in matching if path.is_file() and not path.is_symlink()), key=_order)
+
+
+def no_sounds(recipe: Recipe, last_lines: Iterable[str]) -> str:
+    """The sentence for a generator that ended well without a file. last_lines: what it printed last."""
+    expected = " or ".join(recipe.outputs)
+    printed = "\n".join(last_lines) or "it printed nothing"
+    return f"the generator wrote no audio file into its output folder (expected {expected}): {printed}"
 
 
 def clean_up(recipe: Recipe) -> None:

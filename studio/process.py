@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.output import Lines, Log
+from studio.output import Lines, Log, ended
 from studio.supervised import ROOT as ROOT
 from studio.supervised import Supervised
 
@@ -77,3 +77,24 @@ class Process:
         """Stop the command and wait until its processes have ended; does nothing after the end of lines()."""
         self._command.close()
         self._log.close()
+
+
+def run(command: Command, log: Path, stop: Callable[[], bool], follow: Callable[[str], None]) -> Process:
+    """Run a command to its end, and call follow() with each line. Returns the process. Raises TimeoutError."""
+    process = Process(command, log)
+    try:
+        for line in process.lines(stop, command.seconds):
+            follow(line)
+    finally:
+        process.close()
+    return process
+
+
+def why_failed(maker: str, command: Command, process: Process) -> str | None:
+    """The sentence for a command that has failed; None if it has not. maker: what it is, for the sentence."""
+    last = list(process.last)
+    if process.code == 1 and command.says_why and last:
+        return last[-1]
+    if process.code != 0:
+        return ended(maker, process.code, last)
+    return "\n".join([f"{maker} failed: {process.failure}", *last]) if process.failure else None

@@ -121,10 +121,12 @@ class Supervised:
         self._life.close()
 
     def close(self) -> None:
-        """Stop the command and wait until its processes have ended."""
+        """Stop the command and wait until its processes have ended. Drops what they still print."""
         if self.code is not None:
             return
         self.stop()
+        while self._may_print():
+            self.read(TICK_SECONDS)
         self.code = self._inner.wait()
         self._selector.close()
         for pipe in (self._inner.stdin, self._inner.stdout, self._inner.stderr):

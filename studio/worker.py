@@ -1,9 +1,7 @@
 """The workers: JobWorker claims and makes jobs, LoopWorker claims and cuts loops."""
 
 import logging
-import os
 import signal
-import socket
 import threading
 import time
 import uuid
@@ -18,20 +16,25 @@ from database import AWAY, init_database, release_connection
 from errors import LedgerError
 from files.child import on_death_of_parent
 from files.storage import Storage
-from generators.catalogue import catalogue, why_not_made
+from generators.catalogue import catalogue
 from maintenance import automatic, housekeeping
 from maintenance.logs import log_to_stderr
+from records import workers
 from records.leases import WorkRepository
+from records.offers import why_not_made
 from repos import JobRepository, LoopRepository
 from settings import Settings, get_settings
 from studio import display
+from studio.announcement import announced, process_name
 from studio.attempt import FULL_DISK, Attempt
 from studio.loops import LoopAttempt
 from studio.songs import SongAttempt
+from studio.warm import Warm
 
 log = logging.getLogger("ledger.worker")
 IDLE_SECONDS = 0.2
 LOOK_SECONDS = 30.0
+ASK_SECONDS = 1.0
 LONGEST_PAUSE = 30.0
 JOIN_SECONDS = 3.0
 WAKE_SECONDS = 0.5
@@ -48,7 +51,7 @@ class Worker:
     def __init__(self, settings: Settings, shutdown: threading.Event | None = None) -> None:
         self.settings, self.shutdown, self.storage = settings, shutdown or threading.Event(), Storage(settings)
         self.storage.root.mkdir(parents=True, exist_ok=True)
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = process_name()
         self.claimed: Any = None
         self.unanswered: str | None = None  # the token of a claim that may be committed without an answer
 
@@ -131,39 +134,86 @@ class Worker:
 
 
 class JobWorker(Worker):
-    """Makes the jobs that it has a generator for. It never changes a job that it did not claim."""
+    """Makes the jobs that it has a recipe for. It never changes a job that it did not claim.
+
+    It reserves a GPU before it claims a job that needs it, so that a job never waits for one with its lease.
+    """
 
     repo = JobRepository()
 
     def __init__(self, settings: Settings, shutdown: threading.Event | None = None) -> None:
         super().__init__(settings, shutdown)
-        self.recipes = catalogue(settings)
-        self._looked_at = -LOOK_SECONDS
+        self.recipes, self.warm = catalogue(settings), Warm()
+        self.gpus = {recipe.gpu for recipe in self.recipes.values() if recipe.gpu}
+        self._looked_at = self._asked_at = -LOOK_SECONDS
         self._logged_types: set[str] = set()
         log.info("worker %s makes jobs of type %s", self.name, ", ".join(sorted(self.recipes)))
 
+    def run(self) -> None:
+        """The same as in Worker. Meanwhile, a thread stops warm generators that nobody needs."""
+        threading.Thread(target=self.warm.watch, args=[self.shutdown], daemon=True).start()
+        try:
+            super().run()
+        finally:
+            self.warm.close()
+
+    def tick(self, now: float) -> bool:
+        """The same as in Worker. Afterwards only the GPU of the next job is reserved."""
+        try:
+            return super().tick(now)
+        finally:
+            self._reserve_only(self.claimed)
+
     def lease(self, token: str) -> Any:
-        """Lease a job of a type that this worker makes, or return None."""
-        return self.repo.claim_of(self.recipes, self.name, self.settings.lease_seconds, token)
+        """Lease a job that this worker has a recipe and a free GPU for, or return None."""
+        free = {gpu for gpu in self.gpus if self.warm.reserve(gpu)}
+        types = [name for name, recipe in self.recipes.items() if recipe.gpu is None or recipe.gpu in free]
+        job = self.repo.claim_of(types, self.name, self.settings.lease_seconds, token)
+        self._reserve_only(job)
+        return job
+
+    def put_back(self) -> None:
+        """The same as in Worker, and no GPU stays reserved."""
+        super().put_back()
+        self._reserve_only(None)
 
     def look(self, now: float) -> Any:
-        """The same as in Worker. If it returns None, it checks now and then for pending jobs of other types."""
+        """The same as in Worker. If it returns None, it checks now and then for the other pending jobs."""
         job = super().look(now)
+        if job is None and self.gpus and now - self._asked_at >= ASK_SECONDS:
+            self._asked_at = now
+            self.ask_for_gpus()
         if job is None and now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
             self.log_other_types()
         return job
 
     def attempt(self, record: Any) -> Attempt:
-        """An attempt with the generator of the job's type."""
-        return SongAttempt(self.settings, record, self.shutdown, self.recipes[record.job_type])
+        """An attempt with the recipe of the job's type."""
+        return SongAttempt(self.settings, record, self.shutdown, self.recipes[record.job_type], self.warm)
+
+    def ask_for_gpus(self) -> None:
+        """Ask for the GPUs that pending jobs wait for: another worker may have a loaded model on them."""
+        waiting = self.repo.waiting_types()
+        needed = {recipe.gpu for name, recipe in self.recipes.items() if name in waiting}
+        for gpu in self.gpus:
+            (self.warm.ask if gpu in needed else self.warm.withdraw)(gpu)
 
     def log_other_types(self) -> None:
         """Log the pending jobs of types that this worker cannot make, and what to set; once for each type."""
-        for job_type, count in self.repo.waiting_types().items():
-            if job_type not in self.recipes and job_type not in self._logged_types:
+        waiting = self.repo.waiting_types()
+        others = sorted(waiting.keys() - self.recipes.keys() - self._logged_types)
+        live = workers.live() if others else []
+        for job_type in others:
+            if reason := why_not_made(self.settings, job_type, live):
                 self._logged_types.add(job_type)
-                log.warning("%s of type %s wait: %s", count, job_type, why_not_made(self.settings, job_type))
+                log.warning("%s of type %s wait: %s", waiting[job_type], job_type, reason)
+
+    def _reserve_only(self, job: Any) -> None:
+        """End the reservation of every GPU that this job does not need."""
+        needed = self.recipes[job.job_type].gpu if job is not None else None
+        for gpu in self.gpus - {needed}:
+            self.warm.leave(gpu)
 
 
 class LoopWorker(Worker):
@@ -188,7 +238,7 @@ def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> 
     if parent is not None:
         on_death_of_parent(parent, shutdown.set)
     background = [housekeeping.start(Storage(settings), shutdown), *automatic.threads(settings, shutdown)]
-    with ThreadPoolExecutor() as pool:
+    with announced(settings, "jobs" in kinds, shutdown), ThreadPoolExecutor() as pool:
         running = [pool.submit(_run, WORKERS[kind](settings, shutdown)) for kind in kinds]
         while wait(running, WAKE_SECONDS).not_done:
             pass  # Python handles a signal when this thread wakes up

@@ -285,6 +285,15 @@ def studio(ledger: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.fixture
+def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks of GPUs that only this test and its processes use."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+
+@pytest.fixture
 def nothing_is_left_running(tmp_path: Path) -> Iterator[None]:
     """No process that knows this test's folder outlives it."""
     yield

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from errors import SettingsError
-from generators.catalogue import catalogue, why_not_made
-from generators.recipe import Recipe
+from generators.catalogue import catalogue, no_generator
+from generators.parameters import Parameter
+from generators.recipe import PLACEHOLDERS, Recipe, Seconds
 from settings import Settings
+from tests.documents import ROOT, blocks
 
 DIFFRHYTHM = r"""
 [diffrhythm]
@@ -109,6 +111,9 @@ def test_the_folder_and_the_program_may_be_in_the_home_folder(file: Path, monkey
         (START + 'cwd = "."\ncleanup = ["."]', "[x] cleanup.0 is '.': expected a path inside cwd"),
         (START + 'cwd = "."\ncleanup = ["../a"]', "[x] cleanup.0 is '../a': expected a path inside cwd"),
         (START + 'cwd = "."\ncleanup = ["/a"]', "[x] cleanup.0 is '/a': expected a path inside cwd"),
+        ('[x]\nserve = ["a", "{seed}"]', "serve: expected no placeholder, as one process serves"),
+        ('[x]\nserve = ["a"]\nenv.B = "{seed}"', "[x] env: expected no placeholder"),
+        ('[x]\nserve = ["a"]\nfailed = ["b"]', "[x] failed: expected only with command"),
         ("[x", "expected TOML: "),
     ],
 )  # fmt: skip
@@ -129,9 +134,29 @@ def test_a_file_that_is_no_text_is_named(file: Path) -> None:
         catalogue(Settings(_env_file=None, generators=file))
 
 
-def test_a_type_without_a_recipe_says_what_is_there(file: Path) -> None:
-    file.write_text(START)
-    settings = Settings(_env_file=None, generators=file)
-    assert why_not_made(settings, "x") is None
-    assert why_not_made(settings, "y") == "no worker here has a generator for y; there is one for synth and x"
-    assert "DIFFRHYTHM_COMMAND" in (why_not_made(settings, "diffrhythm") or "")
+def test_a_type_without_a_recipe_says_what_is_there() -> None:
+    assert no_generator("y", {"x", "synth"}) == "no worker here has a generator for y; there is one for synth and x"
+    assert no_generator("y", ()) == "no worker here has a generator for y"
+    assert "DIFFRHYTHM_COMMAND" in no_generator("diffrhythm", {"synth"})
+
+
+# --- the documents
+
+
+PAGE = (ROOT / "docs" / "generators.md").read_text()
+
+
+def test_every_key_and_every_placeholder_is_documented() -> None:
+    keys = {*Recipe.model_fields, *Seconds.model_fields, *Parameter.model_fields}
+    assert [key for key in keys if f"`{key}`" not in PAGE] == []
+    assert [name for name in PLACEHOLDERS if f"`{{{name}}}`" not in PAGE] == []
+
+
+def test_every_recipe_in_the_documents_can_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(file.parent))
+    for name in ("my-model", "DiffRhythm"):
+        (file.parent / name).mkdir()
+    texts = [block.text for block in blocks("toml", ROOT / "docs" / "generators.md")]
+    for number, text in enumerate(texts):
+        assert len(read(file.with_name(f"{number}.toml"), text)) > 1
+    assert len(texts) >= 3

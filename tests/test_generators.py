@@ -63,17 +63,57 @@ def test_a_generator_runs_in_its_folder_and_finds_no_module_of_ours(tmp_path: Pa
     assert run(code, tmp_path) == [str(tmp_path), "None"]
 
 
-def test_a_generator_dies_with_its_supervisor(tmp_path: Path) -> None:
-    pids: list[int] = []
+def test_a_generator_gets_variables_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "secret")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    code = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'], 'API_TOKEN' in os.environ)"
+    command = Command([sys.executable, "-c", code], tmp_path, 60, {"CUDA_VISIBLE_DEVICES": "1"})
+    assert "1 False" in list(Process(command, tmp_path / "log").lines(lambda: False, 60))
 
-    def kill_the_supervisor(process: Process) -> None:
-        supervisor = psutil.Process(process.pid)
-        pids.extend(child.pid for child in supervisor.children())
+
+def test_a_generator_that_asks_a_question_gets_no_answer(tmp_path: Path) -> None:
+    assert run("input('Continue? [y/N]')", tmp_path)[-1].endswith("EOFError: EOF when reading a line")
+
+
+@pytest.mark.parametrize("victim", [0, 1, 2])
+def test_all_processes_end_when_the_guard_the_supervisor_or_the_generator_is_killed(
+    tmp_path: Path, victim: int
+) -> None:
+    forks = "import subprocess as s, time; s.Popen(['sleep', '600'], start_new_session=True); print(1, flush=True)"
+    processes: list[psutil.Process] = []
+
+    def kill(process: Process) -> None:
+        guard = psutil.Process(process.pid)
+        processes.extend([guard, *guard.children(recursive=True)])
+        processes[victim].kill()
+        wait_for(lambda: not any(map(runs, processes)), 10)
+
+    run(f"{forks}; time.sleep(600)", tmp_path, kill)
+    assert len(processes) == 4
+
+
+def test_an_orphan_without_guard_and_supervisor_holds_up_nobody(tmp_path: Path) -> None:
+    orphans: list[psutil.Process] = []
+
+    def kill(process: Process) -> None:
+        guard = psutil.Process(process.pid)
+        [supervisor, _, orphan] = guard.children(recursive=True)
+        orphans.append(orphan)
+        guard.suspend()
         supervisor.kill()
+        guard.kill()
 
-    run("import time; print('started', flush=True); time.sleep(600)", tmp_path, kill_the_supervisor)
-    assert len(pids) == 1
-    wait_for(lambda: not psutil.pid_exists(pids[0]), 10)
+    forks = "import subprocess as s, time; s.Popen(['sleep', '60'], start_new_session=True); print(1, flush=True)"
+    assert run(f"{forks}; time.sleep(600)", tmp_path, kill) == ["1"]
+    orphans[0].kill()
+
+
+def runs(process: psutil.Process) -> bool:
+    """True for a process that has not ended."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="affinity is a thing of Linux")

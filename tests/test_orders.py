@@ -1,185 +1,166 @@
-"""Jobs are checked against the recipe of their generator, wherever they come from; notes say what will be changed."""
+"""Orders: what a generator gets for a job, what is refused, and the notes about what a listener may notice."""
 
-from collections.abc import Iterator
-from pathlib import Path
+import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
-from click.testing import Result
-from flask import Flask
-from flask.testing import FlaskClient
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app import create_app
 from errors import Invalid
+from generators import templates
+from generators.orders import ARGUMENT_BYTES, Order, order_of
+from generators.recipe import Recipe
 from models import Job
-from repos import JobRepository
-from settings import Settings
-from tests.answers import problem
-from tests.conftest import on_sqlite, thorough
-from tests.contract import repeatable
-from tests.models_of_music import with_recipes
-from tests.test_any_input import JSON, TEXT
-from web import orders
+from studio.takes import Run
+from tests.conftest import thorough
 
-WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"duration": "long"}, "metadata.duration"),
-    ({"duration": 0}, "metadata.duration"),
-    ({"lyrics": ["la"]}, "metadata.lyrics"),
-    ({"lyrics": "la" * 100_001}, "metadata.lyrics"),
-    ({"parameters": 5}, "metadata.parameters"),
-    ({"parameters": {"steps": 9}}, "metadata.parameters.steps"),
-    ({"parameters": {"steps": "32"}}, "metadata.parameters.steps"),
-    ({"parameters": {"voice": "shrill"}}, "metadata.parameters.voice"),
-    ({"parameters": {"speed": 1}}, "metadata.parameters.speed"),
-]
-PARAMETERS = st.dictionaries(
-    st.sampled_from(["steps", "strength", "chunked", "voice", "negative", "tempo"]) | TEXT, JSON
+SECTIONS = "[verse]\none\n\n[chorus]\ntwo\n\n[verse]\nthree"
+SEGMENTS = {"kind": "segments", "segment": 30, "min": 30, "max": 60}
+
+
+def recipe(*words: str, **more: Any) -> Recipe:
+    """A recipe with this command."""
+    return Recipe.model_validate({"command": ["x", *words], **more})
+
+
+def order(made: Recipe, prompt: str = "folk", **metadata: Any) -> Order:
+    """The order for a job with this metadata."""
+    return order_of(made, prompt, metadata)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "duration", "values", "notes"),
+    [
+        ({"min": 10, "max": 20}, 12.5, (13, 13000), 1),
+        ({"min": 10, "max": 20, "whole": False}, 12.5, (12.5, 12500), 0),
+        ({"min": 10, "max": 20, "kind": "ceiling"}, 12, (12, 12000), 0),
+        ({"min": 10, "max": 20, "usual": 15}, None, (15, 15000), 0),
+        ({"kind": "none"}, 12, (12, 12000), 1),
+        (SEGMENTS, 45, (45, 45000), 1),
+    ],
 )
-METADATA = st.fixed_dictionaries(
-    {}, optional={"duration": JSON, "lyrics": TEXT | JSON, "lyrics_file": JSON, "parameters": PARAMETERS | JSON}
-)
-
-
-@pytest.fixture
-def settings(settings: Settings, tmp_path: Path) -> Settings:
-    """Settings with recipes for opera and noise."""
-    return with_recipes(settings, tmp_path)
-
-
-@pytest.fixture
-def other_app(settings: Settings) -> Iterator[Flask]:
-    """An app that has no recipe for opera."""
-    made = create_app(settings.model_copy(update={"generators": None}))
-    yield made
-    made.extensions["ledger"].close()
-
-
-def opera(**fields: Any) -> dict[str, Any]:
-    """The body of a job for the generator with all kinds of parameters."""
-    return {"job_type": "opera", "prompt": "a duet", **fields}
-
-
-@pytest.mark.parametrize(("metadata", "field"), WRONG, ids=lambda value: str(value)[:40])
-@on_sqlite
-def test_what_a_generator_cannot_use_is_refused_by_its_field(
-    client: FlaskClient, metadata: dict[str, Any], field: str
+def test_the_length_is_the_nearest_that_the_generator_can_make(
+    seconds: Any, duration: Any, values: Any, notes: int
 ) -> None:
-    refusal = problem(client.post("/api/jobs", json=opera(metadata=metadata)), 422, "invalid")
-    assert [error["field"] for error in refusal["errors"]] == [field]
-    assert JobRepository().count() == 0
+    made = order(recipe("{duration}", seconds=seconds), duration=duration)
+    assert (made.values()["duration"], made.values()["duration_ms"]) == values
+    assert len(made.notes) == notes
 
 
-def test_all_wrong_fields_are_named_at_once(client: FlaskClient) -> None:
-    metadata = {"duration": "long", "parameters": {"steps": 9, "speed": 1}}
-    refusal = problem(client.post("/api/jobs", json=opera(metadata=metadata)), 422, "invalid")
-    fields = sorted(error["field"] for error in refusal["errors"])
-    assert fields == ["metadata.duration", "metadata.parameters.speed", "metadata.parameters.steps"]
-    assert "expected an integer from 10 to 100" in refusal["detail"]
+def test_a_generator_of_segments_makes_one_for_each_section_of_the_lyrics() -> None:
+    made = recipe("{lyrics_file}", "{segments}", seconds=SEGMENTS | {"max": 300}, lyrics="sections")
+    assert order(made, lyrics=SECTIONS).segments == 3 and order(made, lyrics=SECTIONS).notes == []
+    with_spare = recipe("{lyrics_file}", seconds=SEGMENTS | {"max": 300},
+                        lyrics={"form": "sections", "spare_last": True})  # fmt: skip
+    assert order(with_spare, lyrics=SECTIONS).segments == 3
 
 
-@on_sqlite
-def test_a_job_of_another_type_is_recorded_as_it_was_sent(client: FlaskClient, other_app: Flask) -> None:
-    for metadata, _ in WRONG:
-        made = other_app.test_client().post("/api/jobs", json=opera(metadata=metadata))
-        assert (made.status_code, made.json["notes"], made.json["metadata"]) == (201, [], metadata)
-    assert client.post("/api/jobs", json=opera(status="completed", metadata={"duration": "?"})).status_code == 201
+def test_sections_that_have_no_segment_are_named() -> None:
+    made = order(recipe("{lyrics_file}", seconds=SEGMENTS, lyrics="sections"), lyrics=SECTIONS, duration=60)
+    assert made.notes[-1] == "1 of 3 sections of lyrics are not sung: the song has 2 segments"
 
 
-def test_the_answer_to_a_post_says_what_will_be_changed(client: FlaskClient) -> None:
-    body = opera(job_id="aria", metadata={"duration": 500, "lyrics": "[Wail]\nlove\n[00:10]death"})
-    first, again = (client.post("/api/jobs", json=body) for _ in range(2))
-    assert (first.status_code, again.status_code) == (201, 200)
-    assert first.json["notes"] == again.json["notes"]
-    assert "so 240 are generated" in first.json["notes"][0] and len(first.json["notes"]) >= 2
-    assert "notes" not in client.get("/api/jobs/aria").json and first.json["metadata"] == body["metadata"]
+def test_lyrics_for_a_generator_that_takes_none_are_named() -> None:
+    made = order(recipe("{prompt}"), lyrics="la\nla")
+    assert made.lyrics == "" and made.notes == ["the generator takes no lyrics: 2 lines are not sung"]
 
 
-@on_sqlite
-@repeatable(thorough(400, 120))
-@given(job_type=st.sampled_from(["opera", "noise", "synth"]), metadata=METADATA)
-def test_any_metadata_is_recorded_or_refused_by_its_field(
-    client: FlaskClient, job_type: str, metadata: dict[str, Any]
-) -> None:
-    answer = client.post("/api/jobs", json={"prompt": "p", "job_type": job_type, "metadata": metadata})
-    if answer.status_code == 201:
-        assert all(isinstance(note, str) and note for note in answer.json["notes"])
-        assert client.get(f"/jobs/{answer.json['job_id']}").status_code == 200
-    else:
-        fields = [error["field"] for error in problem(answer, 422, "invalid")["errors"]]
-        assert fields and all(field.startswith("metadata.") for field in fields)
+def test_all_problems_are_named_at_once() -> None:
+    made = recipe("{prompt}", parameters={"steps": {"type": "int", "max": 9}})
+    with pytest.raises(Invalid) as caught:
+        order(made, " ", duration="long", lyrics=7, parameters={"steps": 10, "cfg": 1})
+    fields = [error["field"] for error in caught.value.errors]
+    named = ["duration", "lyrics", "parameters.steps", "parameters.cfg"]
+    assert fields == ["prompt", *(f"metadata.{name}" for name in named)]
 
 
-@pytest.mark.parametrize("metadata", [{}, {"duration": 60, "parameters": {"steps": 10.0, "strength": 0}}])
-@on_sqlite
-def test_a_job_that_is_made_as_it_was_sent_has_no_notes(client: FlaskClient, metadata: dict[str, Any]) -> None:
-    made = client.post("/api/jobs", json=opera(metadata=metadata), headers={"Prefer": "wait=0"})
-    assert (made.status_code, made.json["notes"]) == (201, [])
+@pytest.mark.parametrize(
+    ("word", "metadata", "field"),
+    [
+        ("--p={prompt}", {}, "prompt"), ("{lyrics}", {"lyrics": "x" * 140_000}, "metadata.lyrics"),
+        ("{metadata.a|}", {"a": "a\0"}, "metadata.a"),
+        ("{text}", {"parameters": {"text": "ö" * 66_000}}, "metadata.parameters.text"),
+    ],
+)  # fmt: skip
+def test_a_value_that_no_command_line_can_carry_is_refused_by_name(word: str, metadata: Any, field: str) -> None:
+    parameters = {"text": {"type": "text", "max_length": 100_000, "default": ""}}
+    prompt = "x" * (ARGUMENT_BYTES - 3) if field == "prompt" else "x"
+    with pytest.raises(Invalid, match="expected at most 131071 bytes and no NUL") as caught:
+        order(recipe(word, lyrics="plain", parameters=parameters), prompt, **metadata)
+    assert caught.value.errors[0]["field"] == field
 
 
-def test_a_change_of_a_pending_job_is_checked(client: FlaskClient) -> None:
-    client.post("/api/jobs", json=opera(job_id="aria", metadata={"parameters": {"steps": 50}}))
-    for change in ({"metadata": {"duration": "long"}}, {"job_type": "synth"}):
-        problem(client.patch("/api/jobs/aria", json=change), 422, "invalid")
-    assert client.patch("/api/jobs/aria", json={"job_type": "synth", "metadata": {}}).status_code == 200
-    assert (
-        client.patch("/api/jobs/aria", json={"status": "completed", "metadata": {"duration": "?"}}).status_code == 200
-    )
-    assert client.patch("/api/jobs/aria", json={"metadata": {"duration": "long"}}).status_code == 200
-    assert client.patch("/api/jobs/none", json={"metadata": {"duration": "long"}}).status_code == 404
+def test_the_longest_argument_of_a_command_line_really_has_this_many_bytes() -> None:
+    for length in (ARGUMENT_BYTES, ARGUMENT_BYTES + 1):
+        try:
+            subprocess.run(["true", "x" * length], check=True)
+        except OSError:
+            assert length > ARGUMENT_BYTES
+        else:
+            assert length <= ARGUMENT_BYTES or sys.platform != "linux"
 
 
-@on_sqlite
-def test_a_change_of_the_work_alone_reads_nothing_more(client: FlaskClient, job: Job, statements: list[str]) -> None:
-    client.patch("/api/jobs/job-1", json={"progress": 5, "status": "loading_model"})
-    assert not [sql for sql in statements if sql.startswith("SELECT") and "job" in sql]
+# --- what arrives is what was sent
 
-
-def test_a_script_can_ask_for_the_notes_of_a_job(settings: Settings) -> None:
-    assert orders.check(settings, {"prompt": "p", "job_type": "noise", "metadata": {"duration": 5}}) == [
-        "metadata.duration is 5 seconds: the generator itself chooses the length"
+ECHO = "import json, pathlib, sys; print(json.dumps([sys.argv[1:], pathlib.Path(sys.argv[1]).read_text('utf-8')]))"
+TRICKY = st.sampled_from(
+    [
+        *(
+            "$(reboot)",
+            "--flag",
+            "-x",
+            "{prompt}",
+            "{{}}",
+            "`id`",
+            "'",
+            '"',
+            "\\",
+            "\n",
+            "\r\n",
+            "\u2028",
+            "\x7f",
+            "\0",
+        ),
+        *("🎵", "é", "%s", "[verse]", ";", "|", "&&", "~", "*", "a" * 5000),
     ]
-    with pytest.raises(Invalid, match="the job has no prompt"):
-        orders.check(settings, {"job_type": "synth"})
+)
+TEXT = st.lists(TRICKY | st.text(st.characters(exclude_categories=["Cs"]), max_size=20), max_size=12).map("".join)
+FILES = {"row": {"path": "row.jsonl", "content": {"style": "{prompt}", "words": "{lyrics}", "steps": "{steps}"}}}
+PARAMETERS = {
+    "steps": {"type": "int", "default": 3},
+    "negative": {"type": "text", "default": "", "max_length": 100_000},
+}
+WORDS = ["{files.row}", "{prompt}", "--prompt={prompt}", "{lyrics}", "{metadata.mood|none}", "{negative}", "{steps}"]
 
 
-def run(settings: Settings, *words: str) -> Result:
-    """The result of `flask jobs add` with these words."""
-    app = create_app(settings)
-    result = app.test_cli_runner().invoke(args=["jobs", "add", *words])
-    app.extensions["ledger"].close()
-    return result
+@settings(max_examples=thorough(10_000, 150), deadline=None, suppress_health_check=list(HealthCheck))
+@given(prompt=TEXT, lyrics=TEXT, mood=TEXT, negative=TEXT, steps=st.integers(-(2**63), 2**63))
+def test_what_arrives_is_what_was_sent_or_it_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, prompt: str, lyrics: str, mood: str, negative: str, steps: int
+) -> None:
+    made = recipe(*WORDS, lyrics="plain", parameters=PARAMETERS, files=FILES)
+    metadata = {"lyrics": lyrics, "mood": mood, "parameters": {"negative": negative, "steps": steps}}
+    try:
+        ordered = order_of(made, prompt, metadata)
+    except Invalid as refused:
+        assert "\0" in prompt + lyrics + mood + negative or not prompt.strip()
+        assert {error["field"] for error in refused.errors} <= {
+            "prompt", "metadata.lyrics", "metadata.mood", "metadata.parameters.negative",
+        }  # fmt: skip
+        return
+    run = Run(made, Job(job_id="j", metadata=metadata, seed=1), ordered, tmp_path_factory.mktemp("run") / "run", [1])
+    run.prepare()
+    words = run.words()[1:]
+    sent = [prompt, f"--prompt={prompt}", ordered.lyrics, mood, negative, templates.as_text(steps)]
+    assert words[1:] == sent
+    assert arrived(words) == [words, {"style": prompt, "words": ordered.lyrics, "steps": steps}]
 
 
-def test_the_command_prints_notes_and_refuses_what_cannot_be_made(settings: Settings) -> None:
-    added = run(settings, "a duet", "--type", "opera", "--metadata", "duration=5")
-    assert added.exit_code == 0 and "so 10 are generated" in added.stderr
-    assert added.stdout.strip() == JobRepository().get_all()[0].job_id
-    wrong = ["--metadata", "duration=long", "--metadata", "parameters.steps=many"]
-    refused = run(settings, "a duet", "--type", "opera", *wrong)
-    assert refused.exit_code == 1 and "--metadata duration" in str(refused.exception)
-    assert JobRepository().count() == 1
-
-
-@on_sqlite
-def test_the_lines_of_a_file_are_checked_and_have_notes(settings: Settings, tmp_path: Path) -> None:
-    file = tmp_path / "duets.csv"
-    file.write_text("prompt,job_type,metadata.duration\nlove,opera,500\ndeath,opera,long\nrain,other,long\n")
-    refused = run(settings, "--from", str(file))
-    assert refused.exit_code == 1 and "duets.csv line 3: metadata.duration" in refused.stderr
-    file.write_text(file.read_text().replace("opera,long", "opera,60"))
-    added = run(settings, "--from", str(file))
-    assert "duets.csv line 2: metadata.duration" in added.stderr and "line 3" not in added.stderr
-    assert JobRepository().count() == 3
-
-
-def test_texts_of_commands_and_files_become_parameters(settings: Settings, tmp_path: Path) -> None:
-    words = [f"--metadata=parameters.{pair}" for pair in ("steps=50", "strength=0.5", "chunked=false", "negative=7")]
-    assert run(settings, "a duet", "--type", "opera", *words).exit_code == 0
-    file = tmp_path / "duets.csv"
-    file.write_text("prompt,job_type,metadata.parameters.steps\nlove,opera,50\nrain,other,50\n")
-    assert run(settings, "--from", str(file)).exit_code == 0
-    parameters = [job.metadata["parameters"] for job in Job.select().order_by(Job.created_at)]
-    assert parameters[0] == {"steps": 50, "strength": 0.5, "chunked": False, "negative": "7"}
-    assert parameters[1:] == [{"steps": 50}, {"steps": "50"}]
+def arrived(words: list[str]) -> list[Any]:
+    """What a real process gets: its arguments, and the row of its file."""
+    ended = subprocess.run([sys.executable, "-S", "-E", "-c", ECHO, *words], capture_output=True, check=True)
+    arguments, text = json.loads(ended.stdout)
+    return [arguments, json.loads(text)]

@@ -1,224 +1,197 @@
-"""Takes: one after another or together, each recorded when it is whole; seeds; and what counts as made."""
+"""Seeds and takes of jobs; the seed, the take and the provenance of tracks; in the database and its repositories."""
 
-import json
-import sys
-import textwrap
-from pathlib import Path
 from typing import Any
 
 import pytest
+from peewee import IntegrityError
 
-from files.storage import Storage, sha256
-from models import Event, Job, Track
-from repos import JobRepository, TrackRepository
+from database import database, init_database
+from errors import Invalid, LeaseLost, WrongStatus
+from models import JOB_STATUSES, LARGEST_SEED, Event, Job, Loop, Track
+from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
-from studio.worker import JobWorker
-from tests.workers import stored
+from tests.migrations import drop_take_columns, read
 
-jobs, tracks = JobRepository(), TrackRepository()
-SYNTH = {"prompt": "calm piano", "job_type": "synth", "metadata": {"duration": 3}}
-# A generator of a few lines: write(name, level) writes a sound, and STEP says which behaviour is wanted.
-GENERATOR = """
-import array, os, pathlib, sys, wave
-folder, take, seed = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-
-def write(name, level=9000):
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as sound:
-        sound.setparams((1, 2, 8000, 0, "NONE", ""))
-        sound.writeframes(array.array("h", [level, -level] * 8000).tobytes())
-
-"""
+jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
+pytestmark = pytest.mark.usefixtures("ledger")
+RUNNING = [status for status in JOB_STATUSES.all if status not in JOB_STATUSES.changeable]
+MADE = {"seed": LARGEST_SEED, "take": 32, "provenance": {"generator": "ace-step", "sha256": {"wav": "ab"}}}
 
 
-def generator(folder: Path, code: str, **more: Any) -> dict[str, Any]:
-    """The recipe of a generator with this code."""
-    folder.mkdir(exist_ok=True)
-    (folder / "make.py").write_text(GENERATOR + textwrap.dedent(code))
-    command = [sys.executable, "make.py", "{output_dir}", "{take}", "{seed}", "{prompt}"]
-    return {"command": command, "cwd": str(folder), **more}
+@pytest.mark.parametrize("order", [{}, {"seed": 0}, {"seed": LARGEST_SEED, "takes": 32}, {"seed": None, "takes": 1}])
+def test_a_job_stores_its_seed_and_takes(order: dict[str, Any]) -> None:
+    made = jobs.create(job_id="job-1", prompt="rain", **order)
+    read_again = jobs.get_by_id("job-1")
+    assert read_again is not None
+    expected = {"seed": None, "takes": 1, **order}
+    assert {name: getattr(read_again, name) for name in expected} == expected
+    assert {name: getattr(made, name) for name in expected} == expected
 
 
-@pytest.fixture
-def made(ledger: Settings, tmp_path: Path) -> Any:
-    """make(code, takes, **recipe): a job with a generator of this code, after one attempt of a worker."""
-
-    def make(code: str, takes: int = 1, **more: Any) -> Job:
-        recipe = generator(tmp_path / "generator", code, **more)
-        (tmp_path / "generators.toml").write_text(f"[own]\n{toml(recipe)}")
-        job = jobs.create(prompt="folk", job_type="own", takes=takes, seed=7)
-        settings = ledger.model_copy(update={"generators": tmp_path / "generators.toml"})
-        assert JobWorker(settings).tick(0)
-        return jobs.get_by_id(job.job_id)
-
-    return make
+@pytest.mark.parametrize("fields", [{}, MADE, {"seed": None, "take": 1}])
+def test_a_track_stores_how_it_was_made(job: Job, fields: dict[str, Any]) -> None:
+    tracks.create(track_id="track-1", job_id="job-1", **fields)
+    read_again = tracks.get_by_id("track-1")
+    assert read_again is not None
+    expected = {"seed": None, "take": None, "provenance": {}, **fields}
+    assert {name: getattr(read_again, name) for name in expected} == expected
 
 
-def toml(recipe: dict[str, Any]) -> str:
-    """The keys of a recipe as TOML: JSON texts, lists and booleans are valid TOML, too."""
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in recipe.items())
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"seed": -1}, "seed must be an integer from 0 to 4294967295"),
+        ({"seed": LARGEST_SEED + 1}, "seed must be an integer from 0 to 4294967295"),
+        ({"takes": 0}, "takes must be an integer from 1 to 32"),
+        ({"takes": 33}, "takes must be an integer from 1 to 32"),
+        ({"takes": None}, "takes is required"),
+    ],
+    ids=str,
+)
+def test_a_job_with_a_wrong_seed_or_number_of_takes_is_refused(job: Job, change: dict[str, Any], expected: str) -> None:
+    with pytest.raises(Invalid, match=expected) as refused:
+        jobs.create(prompt="rain", **change)
+    assert refused.value.errors[0]["field"] == next(iter(change))
+    with pytest.raises(Invalid, match=expected):
+        jobs.update("job-1", **change)
+    assert read("SELECT seed, takes FROM job") == [[None, 1]]
 
 
-def takes_of(job: Job) -> list[tuple[int | None, int | None]]:
-    """(take, seed) of each track, oldest first."""
-    return [(track.take, track.seed) for track in tracks.get_by_job_id(job.job_id)]
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"seed": -1}, "seed must be an integer from 0 to 4294967295"),
+        ({"seed": LARGEST_SEED + 1}, "seed must be an integer from 0 to 4294967295"),
+        ({"take": 0}, "take must be an integer from 1 to 32"),
+        ({"take": 33}, "take must be an integer from 1 to 32"),
+        ({"provenance": [1]}, "provenance must be a JSON object"),
+        ({"provenance": None}, "provenance is required"),
+    ],
+    ids=str,
+)
+def test_a_track_with_a_wrong_seed_take_or_provenance_is_refused(
+    track: Track, change: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(Invalid, match=expected):
+        tracks.create(job_id="job-1", **change)
+    with pytest.raises(Invalid, match=expected):
+        tracks.update("track-1", **change)
+    assert Track.select().count() == 1
 
 
-def test_takes_are_made_one_after_another_with_rising_seeds(made: Any) -> None:
-    job = made("write('song.wav', 1000 * take)", takes=3)
-    assert job.status == "completed", job.error
-    assert takes_of(job) == [(1, 7), (2, 8), (3, 9)]
-    assert [entry["take"] for entry in job.file_manifest["tracks"]] == [1, 2, 3]
+@pytest.mark.parametrize(
+    "rule", ["job SET takes = 0", "job SET seed = -1", "track SET take = 33", "track SET seed = -1"]
+)
+def test_other_programs_obey_the_same_rules(rule: str, track: Track) -> None:
+    with pytest.raises(IntegrityError):
+        database.execute_sql(f"UPDATE {rule}")
 
 
-def test_each_take_is_an_event_before_the_next_is_made(made: Any) -> None:
-    job = made("print('50%'); write('song.wav')", takes=3)
-    created = [event.event_id for event in Event.select().where(Event.entity == "track")]
-    ended = Event.get(Event.entity_id == job.job_id, Event.data["status"] == "completed").event_id
-    between = Event.select().where(Event.entity == "job", Event.event_id.between(created[0], created[1]))
-    assert len(created) == 3 and max(created) < ended and between.count() > 0
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [("job", "seed = 7"), ("job", "takes = 2"), ("track", "seed = 7"), ("track", "take = 2")]
+    + [("track", """provenance = '{"version": "1.5"}'""")],
+)
+def test_a_change_by_any_program_is_an_event(table: str, change: str, track: Track) -> None:
+    repo: Any = {"job": jobs, "track": tracks}[table]
+    before, events = repo.get_by_id(f"{table}-1"), Event.select().count()
+    database.execute_sql(f"UPDATE {table} SET {change}")
+    newest = Event.select().order_by(Event.event_id.desc()).get()
+    assert (newest.entity, newest.change, Event.select().count()) == (table, "updated", events + 1)
+    assert repo.get_by_id(f"{table}-1").version > before.version
 
 
-def test_progress_covers_all_takes_and_only_rises(made: Any) -> None:
-    job = made("print('generating 100%'); write('song.wav')", takes=4)
-    states = [event.data for event in Event.select().where(Event.entity_id == job.job_id).order_by(Event.event_id)]
-    progress = [state["progress"] for state in states]
-    assert progress == sorted(progress) and any("take 3 of 4: " in (state["message"] or "") for state in states)
-    assert [state["status"] for state in states if state["progress"] < 75].count("exporting") == 0
+# --- the seed that a claim draws
 
 
-def test_a_generator_that_makes_several_at_once_runs_once(made: Any) -> None:
-    code = """
-    for number in range(int(sys.argv[4])):
-        write(f'take{number}.wav', 1000 * (number + 1))
-    (folder / '../runs').open('a').write('x')
-    """
-    command = [sys.executable, "make.py", "{output_dir}", "{take}", "{seed}", "{takes}"]
-    job = made(code, takes=11, batch=True, command=command)
-    assert job.status == "completed", job.error
-    assert takes_of(job) == [(take, 6 + take) for take in range(1, 12)]
-    assert tracks.get_by_job_id(job.job_id)[10].file_path_wav.endswith("take10-11.wav")
+def test_a_claim_draws_a_seed_for_a_job_that_has_none() -> None:
+    for number in range(20):
+        jobs.create(job_id=f"job-{number}", prompt="rain")
+    seeds = {job.seed for job in (jobs.claim("w") for _ in range(20)) if job is not None}
+    assert len(seeds) == 20 and all(0 <= seed <= LARGEST_SEED for seed in seeds)
+    assert max(seeds) > 2**24  # all 32 bits are used
+    assert seeds == {seed for (seed,) in read("SELECT seed FROM job")}
 
 
-def test_a_batch_with_too_few_takes_keeps_them_and_says_so(made: Any) -> None:
-    job = made("write('a.wav'); write('b.wav')", takes=3, batch=True)
-    assert (job.status, takes_of(job)) == ("failed", [(1, 7), (2, 8)])
-    assert job.error == "the generator made 2 of 3 takes: retry to make the others"
+@pytest.mark.parametrize("seed", [0, 7, LARGEST_SEED])
+def test_a_claim_keeps_the_seed_of_the_order(seed: int) -> None:
+    jobs.create(job_id="job-1", prompt="rain", job_type="synth", seed=seed)
+    claimed = jobs.claim_of(["synth", "x"], "w")
+    assert claimed is not None and claimed.seed == seed
 
 
-def test_a_failed_job_goes_on_after_its_last_whole_take(made: Any, ledger: Settings, tmp_path: Path) -> None:
-    job = made("write('song.wav') if take < 3 else sys.exit('no memory')", takes=4)
-    assert (job.status, takes_of(job)) == ("failed", [(1, 7), (2, 8)]) and "no memory" in job.error
-    first = {track.track_id: sha256(ledger.storage_dir / track.file_path_wav) for track in Track.select()}
-    (tmp_path / "generator" / "make.py").write_text(GENERATOR + "write('song.wav')")
-    jobs.retry(job.job_id)
-    assert JobWorker(ledger.model_copy(update={"generators": tmp_path / "generators.toml"})).tick(0)
-    assert takes_of(job) == [(1, 7), (2, 8), (3, 9), (4, 10)]
-    assert {track: sha256(ledger.storage_dir / Track.get_by_id(track).file_path_wav) for track in first} == first
+def test_a_job_keeps_the_drawn_seed_when_it_is_released_expires_or_is_retried(job: Job) -> None:
+    seeds = [claimed().seed]
+    jobs.release_token(str(jobs.get_by_id("job-1").lease_token))
+    seeds.append(claimed(lease_seconds=0.1).seed)
+    database.execute_sql("UPDATE job SET lease_expires_at = 1")
+    assert [job.job_id for job in jobs.requeue_expired()] == ["job-1"]
+    seeds.append(claimed().seed)
+    jobs.update("job-1", status="failed", lease_token=jobs.get_by_id("job-1").lease_token)
+    jobs.retry("job-1")
+    seeds.append(claimed().seed)
+    assert len(seeds) == 4 and len(set(seeds)) == 1 and seeds[0] is not None
 
 
-def test_a_failed_take_leaves_no_file_and_no_other_take_loses_one(made: Any, ledger: Settings) -> None:
-    job = made("write('song.wav', 9000 if take < 2 else 0)", takes=2)
-    (track,) = tracks.get_by_job_id(job.job_id)
-    log = Storage(ledger).relative(Storage(ledger).log(job.job_id))
-    assert job.error == "song.wav is silent"
-    assert stored(ledger) == {track.file_path_wav, track.file_path_mp3, log}
+def claimed(lease_seconds: float = 60) -> Any:
+    """The job that a worker has claimed now."""
+    job = jobs.claim("w", lease_seconds)
+    assert job is not None
+    return job
 
 
-# --- what counts as made
+def test_loops_are_claimed_without_a_seed(loop: Loop) -> None:
+    claimed_loop = loops.claim("w")
+    assert claimed_loop is not None and "seed" not in claimed_loop.__data__
 
 
-def test_exit_code_0_without_a_file_is_a_failure(made: Any) -> None:
-    job = made("print('CUDA is not available')")
-    assert job.error.startswith("the generator wrote no audio file into its output folder (expected *.wav or ")
-    assert job.error.endswith("CUDA is not available")
+# --- when the order may change
 
 
-def test_only_outputs_and_not_not_outputs_count(made: Any, ledger: Settings) -> None:
-    code = "write('mix.wav'); write('mix_vocal.wav'); write('recons/mix.wav'); (folder / 'x.txt').write_text('x')"
-    job = made(code, outputs=["*.wav", "*.txt"], not_outputs=["*_vocal.wav", "*.txt"])
-    assert [Path(track.file_path_wav).name for track in tracks.get_by_job_id(job.job_id)] == ["mix.wav"]
+@pytest.mark.parametrize("status", RUNNING)
+@pytest.mark.parametrize("change", [{"seed": 7}, {"seed": None}, {"takes": 2}], ids=str)
+def test_the_seed_and_takes_of_a_running_or_completed_job_cannot_be_changed(
+    job: Job, status: str, change: dict[str, Any]
+) -> None:
+    jobs.update("job-1", status=status)
+    name = next(iter(change))
+    expected = f"job-1 is {status}: {name} can only be changed while it is pending, failed or cancelled"
+    with pytest.raises(WrongStatus, match=expected):
+        jobs.update("job-1", **change)
+    assert read("SELECT seed, takes FROM job") == [[None, 1]]
+    assert jobs.update("job-1", priority=3) is not None
 
 
-def test_a_text_that_means_failure_fails_the_job_whatever_is_there(made: Any) -> None:
-    job = made("print('❌ Generation failed: no model', flush=True); write('a.wav'); print('z\\n' * 90_000)",
-               failed=["❌ Generation failed"])  # fmt: skip
-    assert job.status == "failed" and job.error.startswith("the generator failed: ❌ Generation failed: no model\n")
+@pytest.mark.parametrize("status", JOB_STATUSES.changeable)
+def test_the_seed_and_takes_of_a_job_that_waits_or_has_failed_can_be_changed(job: Job, status: str) -> None:
+    jobs.update("job-1", status=status)
+    changed = jobs.update("job-1", seed=7, takes=3)
+    assert changed is not None and (changed.seed, changed.takes) == (7, 3)
+    cleared = jobs.update("job-1", seed=None)
+    assert cleared is not None and cleared.seed is None
 
 
-def test_a_file_that_is_no_sound_is_left_out_if_another_is(made: Any, ledger: Settings) -> None:
-    job = made("write('a.wav'); (folder / 'b.wav').write_text('no sound')")
-    assert job.status == "completed" and len(tracks.get_by_job_id(job.job_id)) == 1
-    assert "left out: b.wav is not audio" in Storage(ledger).log(job.job_id).read_text()
+def test_a_leased_job_keeps_its_seed_and_its_worker_may_not_change_it(job: Job) -> None:
+    lease = claimed()
+    for token in (None, lease.lease_token):
+        with pytest.raises(WrongStatus, match="seed, takes can only be changed"):
+            jobs.update("job-1", seed=7, takes=2, lease_token=token)
+    with pytest.raises(LeaseLost):
+        jobs.update("job-1", seed=7, progress=5)
+    assert read("SELECT seed, takes FROM job") == [[lease.seed, 1]]
 
 
-def test_a_link_is_not_a_file_of_the_generator(made: Any, tmp_path: Path) -> None:
-    (tmp_path / "secret.wav").write_bytes(b"x")
-    job = made(f"(folder / 'a.wav').symlink_to({str(tmp_path / 'secret.wav')!r})")
-    assert job.status == "failed" and "wrote no audio file" in job.error
+# --- the migration
 
 
-def test_a_question_on_standard_input_gets_no_answer(made: Any) -> None:
-    job = made("input('Which model? ')")
-    assert job.status == "failed" and "EOFError" in job.error and "Which model?" in job.error
-
-
-def test_what_an_earlier_run_left_is_removed_first(made: Any, tmp_path: Path) -> None:
-    generator(tmp_path / "generator", "")
-    (tmp_path / "generator" / "instruction.txt").write_text("another prompt")
-    (tmp_path / "generator" / "cache").mkdir()
-    code = "assert not os.path.exists('instruction.txt') and not os.path.exists('cache'); write('a.wav')"
-    assert made(code, cleanup=["instruction.txt", "cache", "missing"]).status == "completed"
-
-
-def test_a_generator_stops_after_the_timeout_of_its_recipe(made: Any) -> None:
-    job = made("import time; time.sleep(60)", timeout="1s")
-    assert job.error == "the generator took longer than 1 seconds and was stopped (timeout in its recipe)"
-
-
-# --- seeds and provenance
-
-
-def test_the_same_seed_gives_the_same_sound_and_another_seed_another(ledger: Settings) -> None:
-    made = [jobs.create(**SYNTH, seed=seed) for seed in (5, 5, 6)]
-    worker = JobWorker(ledger)
-    assert all(worker.tick(0) for _ in made)
-    paths = [ledger.storage_dir / tracks.get_by_job_id(job.job_id)[0].file_path_wav for job in made]
-    first, again, other = map(sha256, paths)
-    assert first == again != other
-
-
-def test_a_job_without_a_seed_keeps_the_one_that_is_drawn(ledger: Settings) -> None:
-    job = jobs.create(**SYNTH)
-    assert job.seed is None and JobWorker(ledger).tick(0)
-    seed = jobs.get_by_id(job.job_id).seed
-    assert seed is not None and takes_of(job) == [(1, seed)]
-
-
-def test_the_seed_of_the_last_takes_begins_again_at_0(ledger: Settings) -> None:
-    job = jobs.create(**SYNTH, seed=2**32 - 1, takes=2)
-    assert JobWorker(ledger).tick(0)
-    assert takes_of(job) == [(1, 2**32 - 1), (2, 0)]
-
-
-def test_a_track_says_what_made_it(made: Any, ledger: Settings) -> None:
-    version = [sys.executable, "-c", "print('v1.2\\nmore')"]
-    job = made("write('a.wav')", version=version, licence="non-commercial")
-    (track,) = tracks.get_by_job_id(job.job_id)
-    made_by = track.provenance
-    assert made_by["generator"] == "own" and made_by["version"] == "v1.2" and made_by["licence"] == "non-commercial"
-    assert made_by["command"] == [sys.executable, "make.py", "made", "1", "7", "folk"] and made_by["seed"] == 7
-    assert made_by["files"]["wav"]["sha256"] == sha256(ledger.storage_dir / track.file_path_wav)
-    assert made_by["seconds"] > 0 and made_by["parameters"] == {}
-
-
-def test_a_generator_without_a_seed_makes_tracks_without_one(made: Any) -> None:
-    command = [sys.executable, "make.py", "{output_dir}", "1", "2"]
-    job = made("write('a.wav')", command=command)
-    assert job.seed == 7 and takes_of(job) == [(1, None)]
-
-
-def test_a_version_that_cannot_be_read_is_null(made: Any) -> None:
-    job = made("write('a.wav')", version=["no-such-program"])
-    assert tracks.get_by_job_id(job.job_id)[0].provenance["version"] is None
+def test_old_jobs_have_one_take_and_old_tracks_no_provenance(ledger: Settings, loop: Loop) -> None:
+    before, events = read("SELECT updated_at FROM job"), Event.select().count()
+    drop_take_columns()
+    assert init_database(ledger) == ["0004_takes"]
+    assert read("SELECT updated_at FROM job") == before and Event.select().count() == events
+    assert read("SELECT seed, takes FROM job") == [[None, 1]]
+    changed = tracks.get_by_id("track-1")
+    assert changed is not None and (changed.seed, changed.take, changed.provenance) == (None, None, {})
+    with pytest.raises(Invalid, match="takes"):
+        jobs.update("job-1", takes=33)
+    assert claimed().seed is not None and loops.get_by_id("loop-1") is not None

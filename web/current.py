@@ -4,12 +4,13 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from flask import current_app
+from flask import current_app, g
 
 from files.storage import Storage
 from files.tracks import TrackFiles
 from maintenance.traffic import Traffic
-from models import Job, Loop, Track
+from models import Job, Loop, Track, Worker
+from records import workers
 from records.events import Feed
 from settings import Settings
 from web.kept import Kept
@@ -55,3 +56,10 @@ class Services:
 def services() -> Services:
     """The services of the current app."""
     return cast(Services, current_app.extensions[NAME])
+
+
+def live_workers() -> list[Worker]:
+    """The worker processes that run. They are read once for each request."""
+    if "workers" not in g:
+        g.workers = workers.live()
+    return cast("list[Worker]", g.workers)

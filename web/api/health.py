@@ -11,12 +11,12 @@ import peewee
 from flask import Response
 from playhouse.pool import MaxConnectionsExceeded
 
-from database import schema_state, server_version
-from generators.catalogue import catalogue
+from database import AWAY, schema_state, server_version
+from records.offers import offers
 from settings import Settings
 from web import schemas
 from web.answers import json_answer
-from web.current import Background, services
+from web.current import Background, live_workers, services
 from web.operations import Operations
 
 routes = Operations("")
@@ -110,8 +110,14 @@ def _look_at_background(name: str) -> str:
 
 
 def _generators(settings: Settings) -> Check:
-    """The generators of the workers of this service. With synth alone, the service is still ready."""
-    names = sorted(catalogue(settings))
-    if names != ["synth"]:
-        return {"ok": True, "detail": ", ".join(names)}
-    return {"ok": False, "detail": "synth alone: put a recipe into generators.toml, or set DIFFRHYTHM_COMMAND"}
+    """The generators of this service and of the workers that run. Without one that can start, it is still ready."""
+    try:
+        present = offers(settings, live_workers())
+    except AWAY:
+        present = offers(settings, [])
+    names = [offer["job_type"] for offer in present]
+    broken = [offer["job_type"] for offer in present if not offer["can_start"]]
+    if names == ["synth"]:
+        return {"ok": False, "detail": "synth alone: put a recipe into generators.toml, or set DIFFRHYTHM_COMMAND"}
+    cannot = f"; cannot start: {', '.join(broken)}; GET /api/generators and `flask generators` say why"
+    return {"ok": not broken, "detail": ", ".join(names) + (cannot if broken else "")}

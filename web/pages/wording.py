@@ -4,10 +4,10 @@ import json
 from datetime import datetime
 from typing import Any
 
-from generators.catalogue import why_not_made
 from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track, utc_now
+from records.offers import why_not_made
 from web.candidates import AROUND, playable
-from web.current import services
+from web.current import live_workers, services
 
 LABELS = {
     "pending": "Waiting",
@@ -64,11 +64,10 @@ def is_final(record: Job | Loop) -> bool:
 
 
 def waits_for(job: Job) -> str | None:
-    """What is missing for a pending job in the workers of this service; None if they can make it."""
-    settings = services().settings
-    if job.status != JOB_STATUSES.pending or not settings.workers:
+    """What is missing for a pending job in the workers that run; None if one of them can make it."""
+    if job.status != JOB_STATUSES.pending:
         return None
-    return why_not_made(settings, job.job_type)
+    return why_not_made(services().settings, job.job_type, live_workers())
 
 
 def ago(moment: datetime) -> str:

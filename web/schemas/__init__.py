@@ -41,6 +41,7 @@ from web.schemas.bodies import (
     TrackOfJob,
     TrackPatch,
 )
+from web.schemas.generators import Generator, GeneratorParameter, Generators, GeneratorSeconds
 from web.schemas.queries import (
     AudioQuery,
     Deletion,
@@ -70,6 +71,10 @@ __all__ = [
     "Deletion",
     "EventQuery",
     "FieldError",
+    "Generator",
+    "GeneratorParameter",
+    "GeneratorSeconds",
+    "Generators",
     "Health",
     "Job",
     "JobClaim",

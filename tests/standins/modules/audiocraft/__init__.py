@@ -1,0 +1,1 @@
+"""Stands in for audiocraft: the documented calls of MusicGen, with their signatures."""

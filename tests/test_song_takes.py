@@ -1,0 +1,245 @@
+"""Takes: one after another or together, each recorded when it is whole; seeds; and what counts as made."""
+
+import json
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from files.storage import Storage, sha256
+from models import Event, Job, Track, new_id
+from repos import JobRepository, TrackRepository
+from settings import Settings
+from studio.worker import JobWorker
+from tests.workers import stored
+
+jobs, tracks = JobRepository(), TrackRepository()
+SYNTH = {"prompt": "calm piano", "job_type": "synth", "metadata": {"duration": 3}}
+# A generator of a few lines: write(name, level) writes a sound, and STEP says which behaviour is wanted.
+GENERATOR = """
+import array, os, pathlib, sys, wave
+folder = pathlib.Path(sys.argv[1])
+take, seed = [int(word) if word.isdigit() else 0 for word in (*sys.argv[2:4], "0", "0")][:2]
+
+def write(name, level=9000):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(array.array("h", [level, -level] * 8000).tobytes())
+
+"""
+
+
+def generator(folder: Path, code: str, **more: Any) -> dict[str, Any]:
+    """The recipe of a generator with this code."""
+    folder.mkdir(exist_ok=True)
+    (folder / "make.py").write_text(GENERATOR + textwrap.dedent(code))
+    command = [sys.executable, "make.py", "{output_dir}", "{take}", "{seed}", "{prompt}"]
+    return {"command": command, "cwd": str(folder), **more}
+
+
+@pytest.fixture
+def made(ledger: Settings, tmp_path: Path) -> Any:
+    """make(code, takes, **recipe): a job with a generator of this code, after one attempt of a worker."""
+
+    def make(code: str, takes: int = 1, metadata: Any = None, **more: Any) -> Job:
+        recipe = generator(tmp_path / "generator", code, **more)
+        file = tmp_path / f"{new_id()}.toml"
+        file.write_text(f"[own]\n{toml(recipe)}")
+        job = jobs.create(prompt="folk", job_type="own", takes=takes, seed=7, metadata=metadata or {})
+        assert JobWorker(ledger.model_copy(update={"generators": file})).tick(0)
+        return jobs.get_by_id(job.job_id)
+
+    return make
+
+
+REFERENCE = [sys.executable, "make.py", "{output_dir}", "{reference_file}"]
+
+
+def toml(recipe: dict[str, Any]) -> str:
+    """The keys of a recipe as TOML: JSON texts, lists and booleans are valid TOML, too."""
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in recipe.items())
+
+
+def takes_of(job: Job) -> list[tuple[int | None, int | None]]:
+    """(take, seed) of each track, oldest first."""
+    return [(track.take, track.seed) for track in tracks.get_by_job_id(job.job_id)]
+
+
+def test_takes_are_made_one_after_another_with_rising_seeds(made: Any) -> None:
+    job = made("write('song.wav', 1000 * take)", takes=3)
+    assert job.status == "completed", job.error
+    assert takes_of(job) == [(1, 7), (2, 8), (3, 9)]
+    assert [entry["take"] for entry in job.file_manifest["tracks"]] == [1, 2, 3]
+
+
+def test_each_take_is_an_event_before_the_next_is_made(made: Any) -> None:
+    job = made("print('50%'); write('song.wav')", takes=3)
+    created = [event.event_id for event in Event.select().where(Event.entity == "track")]
+    ended = Event.get(Event.entity_id == job.job_id, Event.data["status"] == "completed").event_id
+    between = Event.select().where(Event.entity == "job", Event.event_id.between(created[0], created[1]))
+    assert len(created) == 3 and max(created) < ended and between.count() > 0
+
+
+def test_progress_covers_all_takes_and_only_rises(made: Any) -> None:
+    job = made("print('generating 100%'); write('song.wav')", takes=4)
+    states = [event.data for event in Event.select().where(Event.entity_id == job.job_id).order_by(Event.event_id)]
+    progress = [state["progress"] for state in states]
+    assert progress == sorted(progress) and any("take 3 of 4: " in (state["message"] or "") for state in states)
+    assert [state["status"] for state in states if state["progress"] < 75].count("exporting") == 0
+
+
+def test_a_generator_that_makes_several_at_once_runs_once(made: Any) -> None:
+    code = """
+    for number in range(int(sys.argv[4])):
+        write(f'take{number}.wav', 1000 * (number + 1))
+    (folder / '../runs').open('a').write('x')
+    """
+    command = [sys.executable, "make.py", "{output_dir}", "{take}", "{seed}", "{takes}"]
+    job = made(code, takes=11, batch=True, command=command)
+    assert job.status == "completed", job.error
+    assert takes_of(job) == [(take, 6 + take) for take in range(1, 12)]
+    assert tracks.get_by_job_id(job.job_id)[10].file_path_wav.endswith("take10-11.wav")
+
+
+def test_a_batch_with_too_few_takes_keeps_them_and_says_so(made: Any) -> None:
+    job = made("write('a.wav'); write('b.wav')", takes=3, batch=True)
+    assert (job.status, takes_of(job)) == ("failed", [(1, 7), (2, 8)])
+    assert job.error == "the generator made 2 of 3 takes: retry to make the others"
+
+
+def test_a_failed_job_goes_on_after_its_last_whole_take(made: Any, ledger: Settings, tmp_path: Path) -> None:
+    job = made("write('song.wav') if take < 3 else sys.exit('no memory')", takes=4)
+    assert (job.status, takes_of(job)) == ("failed", [(1, 7), (2, 8)]) and "no memory" in job.error
+    first = {track.track_id: sha256(ledger.storage_dir / track.file_path_wav) for track in Track.select()}
+    (tmp_path / "generator" / "make.py").write_text(GENERATOR + "write('song.wav')")
+    jobs.retry(job.job_id)
+    (file,) = tmp_path.glob("*.toml")
+    assert JobWorker(ledger.model_copy(update={"generators": file})).tick(0)
+    assert takes_of(job) == [(1, 7), (2, 8), (3, 9), (4, 10)]
+    assert {track: sha256(ledger.storage_dir / Track.get_by_id(track).file_path_wav) for track in first} == first
+
+
+def test_a_failed_take_leaves_no_file_and_no_other_take_loses_one(made: Any, ledger: Settings) -> None:
+    job = made("write('song.wav', 9000 if take < 2 else 0)", takes=2)
+    (track,) = tracks.get_by_job_id(job.job_id)
+    log = Storage(ledger).relative(Storage(ledger).log(job.job_id))
+    assert job.error == "song.wav is silent"
+    assert stored(ledger) == {track.file_path_wav, track.file_path_mp3, log}
+
+
+# --- what counts as made
+
+
+def test_exit_code_0_without_a_file_is_a_failure(made: Any) -> None:
+    job = made("print('CUDA is not available')")
+    assert job.error.startswith("the generator wrote no audio file into its output folder (expected *.wav or ")
+    assert job.error.endswith("CUDA is not available")
+
+
+def test_only_outputs_and_not_not_outputs_count(made: Any, ledger: Settings) -> None:
+    code = "write('mix.wav'); write('mix_vocal.wav'); write('recons/mix.wav'); (folder / 'x.txt').write_text('x')"
+    job = made(code, outputs=["*.wav", "*.txt"], not_outputs=["*_vocal.wav", "*.txt"])
+    assert [Path(track.file_path_wav).name for track in tracks.get_by_job_id(job.job_id)] == ["mix.wav"]
+
+
+def test_a_text_that_means_failure_fails_the_job_whatever_is_there(made: Any) -> None:
+    job = made("print('❌ Generation failed: no model', flush=True); write('a.wav'); print('z\\n' * 90_000)",
+               failed=["❌ Generation failed"])  # fmt: skip
+    assert job.status == "failed" and job.error.startswith("the generator failed: ❌ Generation failed: no model\n")
+
+
+def test_a_file_that_is_no_sound_is_left_out_if_another_is(made: Any, ledger: Settings) -> None:
+    job = made("write('a.wav'); (folder / 'b.wav').write_text('no sound')")
+    assert job.status == "completed" and len(tracks.get_by_job_id(job.job_id)) == 1
+    assert "left out: b.wav is not audio" in Storage(ledger).log(job.job_id).read_text()
+
+
+def test_a_link_is_not_a_file_of_the_generator(made: Any, tmp_path: Path) -> None:
+    (tmp_path / "secret.wav").write_bytes(b"x")
+    job = made(f"(folder / 'a.wav').symlink_to({str(tmp_path / 'secret.wav')!r})")
+    assert job.status == "failed" and "wrote no audio file" in job.error
+
+
+def test_a_question_on_standard_input_gets_no_answer(made: Any) -> None:
+    job = made("input('Which model? ')")
+    assert job.status == "failed" and "EOFError" in job.error and "Which model?" in job.error
+
+
+def test_what_an_earlier_run_left_is_removed_first(made: Any, tmp_path: Path) -> None:
+    generator(tmp_path / "generator", "")
+    (tmp_path / "generator" / "instruction.txt").write_text("another prompt")
+    (tmp_path / "generator" / "cache").mkdir()
+    code = "assert not os.path.exists('instruction.txt') and not os.path.exists('cache'); write('a.wav')"
+    assert made(code, cleanup=["instruction.txt", "cache", "missing"]).status == "completed"
+
+
+def test_a_generator_stops_after_the_timeout_of_its_recipe(made: Any) -> None:
+    job = made("import time; time.sleep(60)", timeout="1s")
+    assert job.error == "the generator took longer than 1 seconds and was stopped (timeout in its recipe)"
+
+
+# --- seeds and provenance
+
+
+def test_the_same_seed_gives_the_same_sound_and_another_seed_another(ledger: Settings) -> None:
+    made = [jobs.create(**SYNTH, seed=seed) for seed in (5, 5, 6)]
+    worker = JobWorker(ledger)
+    assert all(worker.tick(0) for _ in made)
+    paths = [ledger.storage_dir / tracks.get_by_job_id(job.job_id)[0].file_path_wav for job in made]
+    first, again, other = map(sha256, paths)
+    assert first == again != other
+
+
+def test_a_job_without_a_seed_keeps_the_one_that_is_drawn(ledger: Settings) -> None:
+    job = jobs.create(**SYNTH)
+    assert job.seed is None and JobWorker(ledger).tick(0)
+    seed = jobs.get_by_id(job.job_id).seed
+    assert seed is not None and takes_of(job) == [(1, seed)]
+
+
+def test_the_seed_of_the_last_takes_begins_again_at_0(ledger: Settings) -> None:
+    job = jobs.create(**SYNTH, seed=2**32 - 1, takes=2)
+    assert JobWorker(ledger).tick(0)
+    assert takes_of(job) == [(1, 2**32 - 1), (2, 0)]
+
+
+def test_a_track_says_what_made_it(made: Any, ledger: Settings) -> None:
+    version = [sys.executable, "-c", "print('v1.2\\nmore')"]
+    job = made("write('a.wav')", version=version, licence="non-commercial")
+    (track,) = tracks.get_by_job_id(job.job_id)
+    made_by = track.provenance
+    assert made_by["generator"] == "own" and made_by["version"] == "v1.2" and made_by["licence"] == "non-commercial"
+    assert made_by["command"] == [sys.executable, "make.py", "made", "1", "7", "folk"] and made_by["seed"] == 7
+    assert made_by["files"]["wav"]["sha256"] == sha256(ledger.storage_dir / track.file_path_wav)
+    assert made_by["seconds"] > 0 and made_by["parameters"] == {}
+
+
+def test_a_generator_without_a_seed_makes_tracks_without_one(made: Any) -> None:
+    command = [sys.executable, "make.py", "{output_dir}", "1", "2"]
+    job = made("write('a.wav')", command=command)
+    assert job.seed == 7 and takes_of(job) == [(1, None)]
+
+
+def test_a_reference_is_the_file_of_another_track(made: Any, ledger: Settings, tmp_path: Path) -> None:
+    source = tracks.get_by_job_id(made("write('a.wav')").job_id)[0]
+    code = "import shutil; shutil.copy(sys.argv[2], folder / 'copy.wav')"
+    job = made(code, metadata={"reference_track": source.track_id}, command=REFERENCE)
+    (copy,) = tracks.get_by_job_id(job.job_id)
+    assert soundfile.info(ledger.storage_dir / copy.file_path_wav).frames == 16_000
+    assert copy.provenance["command"][-1].endswith(source.file_path_wav) and "reference_track" not in copy.metadata
+
+
+@pytest.mark.parametrize(("metadata", "reason"), [({}, "expected the id"), ({"reference_track": "x"}, 'is "x"')])
+def test_a_missing_reference_fails_the_job(made: Any, metadata: Any, reason: str) -> None:
+    job = made("write('a.wav')", metadata=metadata, command=REFERENCE)
+    assert job.status == "failed" and job.error.startswith("metadata.reference_track") and reason in job.error
+
+
+def test_a_version_that_cannot_be_read_is_null(made: Any) -> None:
+    job = made("write('a.wav')", version=["no-such-program"])
+    assert tracks.get_by_job_id(job.job_id)[0].provenance["version"] is None

@@ -1,0 +1,229 @@
+"""Jobs through warm generators and on shared GPUs, with real workers."""
+
+import json
+import random
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from models import Job, Track
+from repos import JobRepository, TrackRepository
+from settings import Settings
+from studio.gpu import GpuLock
+from studio.worker import JobWorker
+from tests.conftest import ROOT, thorough, wait_for
+from tests.sounds import wav_bytes
+from tests.workers import running_in, stored, worker_process
+
+jobs, tracks = JobRepository(), TrackRepository()
+SERVE = [sys.executable, str(ROOT / "tests" / "standins" / "serve.py")]
+LOAD, MAKE = 60, 5  # seconds of the generator that the stand-in stands for
+# A generator that notes when it runs, and takes a moment.
+NOTED = """
+import json, os, pathlib, shutil, sys, time
+began = time.monotonic()
+time.sleep(0.2)
+shutil.copy(sys.argv[2], sys.argv[1])
+with open("runs", "a") as runs:
+    runs.write(json.dumps([sys.argv[3], began, time.monotonic()]) + "\\n")
+"""
+
+
+@pytest.fixture
+def kind() -> str:
+    """SQLite: what a worker does between two statements has nothing to do with the database."""
+    return "sqlite"
+
+
+@pytest.fixture
+def word() -> str:
+    """The word of a GPU that no other test uses."""
+    return f"test-{random.getrandbits(64)}"
+
+
+def settings_with(ledger: Settings, folder: Path, recipes: dict[str, dict[str, Any]]) -> Settings:
+    """Settings whose GENERATORS has these recipes, all with this folder as cwd."""
+    lines = []
+    for name, recipe in recipes.items():
+        lines += [
+            f"[{name}]",
+            *(f"{key} = {json.dumps(value)}" for key, value in {"cwd": str(folder), **recipe}.items()),
+        ]
+    (folder / "generators.toml").write_text("\n".join(lines))
+    return ledger.model_copy(update={"generators": folder / "generators.toml", "lease_seconds": 2.0})
+
+
+def warm(folder: Path, **more: Any) -> dict[str, Any]:
+    """The recipe of the stand-in as a warm process."""
+    return {"serve": [*SERVE, str(folder)], "version": ["echo", "1.0"], **more}
+
+
+@pytest.fixture
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in which the stand-in notes what it does."""
+    monkeypatch.setenv("SERVE_RECORD", str(tmp_path / "record"))
+    return tmp_path / "record"
+
+
+def seconds_of(record: Path) -> int:
+    """What the real generator would have taken for what the stand-in did."""
+    lines = record.read_text().splitlines()
+    return LOAD * lines.count("loaded") + MAKE * sum(line.startswith("asked") for line in lines)
+
+
+def test_ten_jobs_load_a_warm_generator_once(ledger: Settings, tmp_path: Path, record: Path) -> None:
+    made = [jobs.create(prompt=f"song {number}", job_type="own") for number in range(10)]
+    worker = JobWorker(settings_with(ledger, tmp_path, {"own": warm(tmp_path)}))
+    assert all(worker.tick(0) for _ in made) and not worker.tick(0)
+    worker.warm.close()
+    assert {jobs.get_by_id(job.job_id).status for job in made} == {"completed"}
+    assert seconds_of(record) <= 115
+
+
+def test_ten_jobs_load_a_cold_generator_ten_times(ledger: Settings, tmp_path: Path, record: Path) -> None:
+    """The same worker with a recipe that stops its process at once."""
+    made = [jobs.create(prompt=f"song {number}", job_type="own") for number in range(10)]
+    worker = JobWorker(settings_with(ledger, tmp_path, {"own": warm(tmp_path, idle_seconds=0)}))
+    for _ in made:
+        assert worker.tick(0)
+        worker.warm.tend(time.monotonic())
+    assert seconds_of(record) == 650
+
+
+def test_a_warm_process_that_dies_costs_one_attempt(ledger: Settings, tmp_path: Path, record: Path) -> None:
+    made = [jobs.create(prompt=prompt, job_type="own") for prompt in ("folk", "die", "pop")]
+    worker = JobWorker(settings_with(ledger, tmp_path, {"own": warm(tmp_path)}))
+    assert all(worker.tick(0) for _ in made)
+    worker.warm.close()
+    ended = [jobs.get_by_id(job.job_id) for job in made]
+    assert [job.status for job in ended] == ["completed", "failed", "completed"]
+    assert "CUDA error: an illegal memory access" in ended[1].error
+    assert record.read_text().splitlines().count("loaded") == 2
+
+
+def test_a_refusal_of_a_warm_process_is_the_error_and_the_process_stays(
+    ledger: Settings, tmp_path: Path, record: Path
+) -> None:
+    made = [jobs.create(prompt=prompt, job_type="own") for prompt in ("refuse", "pop")]
+    worker = JobWorker(settings_with(ledger, tmp_path, {"own": warm(tmp_path)}))
+    assert all(worker.tick(0) for _ in made)
+    worker.warm.close()
+    assert jobs.get_by_id(made[0].job_id).error == "the lyrics have no [verse]"
+    assert record.read_text().splitlines().count("loaded") == 1
+
+
+def test_cancel_reaches_a_warm_process(ledger: Settings, tmp_path: Path, record: Path) -> None:
+    job = jobs.create(prompt="hang", job_type="own")
+    process = worker_process(settings_with(ledger, tmp_path, {"own": warm(tmp_path)}), GENERATORS=generators(tmp_path))
+    try:
+        wait_for(lambda: "asked hang" in (record.read_text() if record.exists() else ""), 30)
+        jobs.cancel(job.job_id)
+        wait_for(lambda: jobs.get_by_id(job.job_id).status == "cancelled", 10)
+        wait_for(lambda: not [words for words in running_in(tmp_path) if SERVE[1] in words], 10)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def generators(folder: Path) -> str:
+    """The value of GENERATORS for a worker process."""
+    return str(folder / "generators.toml")
+
+
+def noted(name: str, **more: Any) -> dict[str, Any]:
+    """The recipe of the generator that notes when it runs."""
+    return {"command": [sys.executable, "noted.py", "{output_dir}", "song.wav", name], **more}
+
+
+def test_jobs_of_one_gpu_never_run_at_once_and_others_do(ledger: Settings, tmp_path: Path, word: str) -> None:
+    (tmp_path / "noted.py").write_text(NOTED)
+    (tmp_path / "song.wav").write_bytes(wav_bytes())
+    on_gpu = {name: noted(name, gpu=word) for name in ("a", "b", "c")}
+    settings = settings_with(ledger, tmp_path, {**on_gpu, "d": noted("d", gpu=f"{word}-2")})
+    made = [jobs.create(prompt="x", job_type=name) for _ in range(thorough(10, 3)) for name in "abcdd"]
+    workers = [worker_process(settings, GENERATORS=generators(tmp_path)) for _ in range(2)]
+    try:
+        wait_for(lambda: all(jobs.get_by_id(job.job_id).status == "completed" for job in made), 120)
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.wait(10)
+    runs = [json.loads(line) for line in (tmp_path / "runs").read_text().splitlines()]
+    shared = sorted((began, ended) for name, began, ended in runs if name != "d")
+    assert all(ended <= began for (_, ended), (began, _) in zip(shared, shared[1:], strict=False))
+    assert runs_together(Job.job_type == "d", Job.job_type != "d")
+
+
+def runs_together(some: Any, others: Any) -> bool:
+    """True if a job of some was made while one of the others was."""
+    spans = [[(job.started_at, job.finished_at) for job in Job.select().where(those)] for those in (some, others)]
+    return any(began < end and start < ended for began, ended in spans[0] for start, end in spans[1])
+
+
+class Keeper:
+    """Keeps a worker running: starts another one if it dies, and tries failed jobs again."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings, self.folder = settings, folder
+        self.worker = self.start()
+
+    def start(self) -> Any:
+        """A new worker."""
+        return worker_process(self.settings, GENERATORS=generators(self.folder))
+
+    def kill_one(self) -> None:
+        """Kill the worker, or one of the processes below it."""
+        worker = psutil.Process(self.worker.pid)
+        with suppress(psutil.NoSuchProcess):
+            random.choice([worker, *worker.children(recursive=True)]).kill()
+
+    def tend(self) -> None:
+        """Do what is needed for the jobs to go on."""
+        if self.worker.poll() is not None:
+            self.worker = self.start()
+        for job in Job.select().where(Job.status == "failed"):
+            jobs.retry(job.job_id)
+
+    def stop(self) -> None:
+        """Stop the worker."""
+        self.worker.terminate()
+        self.worker.wait(20)
+
+    def has_made(self, number: int) -> bool:
+        """True if there are so many tracks."""
+        self.tend()
+        return Track.select().count() >= number
+
+
+@pytest.mark.timeout(900)
+def test_takes_survive_random_kills(
+    ledger: Settings, tmp_path: Path, word: str, record: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVE_MAKE", "0.05")
+    settings = settings_with(ledger, tmp_path, {"own": warm(tmp_path, gpu=word)})
+    made = [jobs.create(prompt="x", job_type="own", takes=8, max_attempts=1000) for _ in range(thorough(8, 2))]
+    keeper, total = Keeper(settings, tmp_path), 8 * len(made)
+    for number in range(thorough(50, 6)):
+        wait_for(partial(keeper.has_made, total * number // thorough(50, 6)), 60)
+        keeper.kill_one()
+    wait_for(lambda: keeper.has_made(total) and is_done(made), 120)
+    keeper.stop()
+    for job in made:
+        assert sorted(track.take for track in tracks.get_by_job_id(job.job_id)) == list(range(1, 9))
+    named = {path for track in Track.select() for path in (track.file_path_wav, track.file_path_mp3)}
+    assert {path for path in stored(settings) if path.endswith((".wav", ".mp3"))} == named
+    wait_for(lambda: not [words for words in running_in(tmp_path) if SERVE[1] in words], 10)
+    lock = GpuLock(word)
+    assert lock.acquire()
+    lock.release()
+
+
+def is_done(made: list[Job]) -> bool:
+    """True if all these jobs are completed."""
+    return all(jobs.get_by_id(job.job_id).status == "completed" for job in made)
