@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import create_app
-from errors import Invalid
+from errors import Invalid, SettingsError
 from models import Job
 from repos import JobRepository
 from settings import Settings
@@ -183,3 +183,10 @@ def test_texts_of_commands_and_files_become_parameters(settings: Settings, tmp_p
     parameters = [job.metadata["parameters"] for job in Job.select().order_by(Job.created_at)]
     assert parameters[0] == {"steps": 50, "strength": 0.5, "chunked": False, "negative": "7"}
     assert parameters[1:] == [{"steps": 50}, {"steps": "50"}]
+
+
+@on_sqlite
+def test_a_wrong_recipe_stops_the_start(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text('[wrong]\ncommand = ["x", "{speed}"]')
+    with pytest.raises(SettingsError, match=r"\[wrong\] command: {speed} is no placeholder"):
+        create_app(settings.model_copy(update={"generators": tmp_path / "other.toml"}))

@@ -8,7 +8,13 @@ from generators.parameters import Parameter, read_number
 from generators.recipe import Recipe
 from models import CANDIDATES
 
-WORDS = ("genre", "mood", "language", "lyrics")  # fields of the form for a job that become its metadata
+WORDS = (
+    "genre",
+    "mood",
+    "language",
+    "lyrics",
+    "reference_track",
+)  # fields of the form for a job that become its metadata
 COUNTS = ("takes", "seed")
 OWN = "parameters."  # the field parameters.steps is metadata.parameters.steps of the job
 NUMBERS = tuple(map(str, range(1, CANDIDATES + 1)))  # of the candidates
