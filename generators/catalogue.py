@@ -85,7 +85,8 @@ def _recipe(name: str, table: Any, beside: Path, source: str) -> Recipe:
         recipe = Recipe.model_validate(table)
     except ValidationError as error:
         raise SettingsError(f"{source}[{name}] {sentence(dict(error.errors()[0]))}") from None
-    folder = (beside / Path(recipe.cwd).expanduser()) if recipe.cwd else None
+    cwd = recipe.cwd or ("." if recipe.is_warm else None)
+    folder = beside / Path(cwd).expanduser() if cwd else None
     if folder and not folder.is_dir():
         raise SettingsError(f"{source}[{name}] cwd is {recipe.cwd!r}: expected a folder that exists")
     return recipe.placed(name, folder)

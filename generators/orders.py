@@ -92,6 +92,8 @@ def problems(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any]) ->
         yield "metadata.duration", f"{shown(duration)}: expected a number of seconds above 0, such as 120"
     if lyrics is not None and not isinstance(lyrics, str):
         yield "metadata.lyrics", f"{shown(lyrics)}: expected text"
+    if recipe.requires("reference_file") and metadata.get("reference_track") is None:
+        yield "metadata.reference_track", "this generator needs a reference recording: expected the id of a track"
     yield from parameters.problems(recipe.parameters, metadata.get("parameters"))
 
 

@@ -166,8 +166,6 @@ class Recipe(Table):
     def _check_warm(self) -> Self:
         """A warm process serves many jobs: it gets everything in its requests."""
         if self.serve is not None:
-            if self.cwd is None:
-                raise ValueError("serve: expected cwd, too: the folder that the process runs in")
             for key in ("failed", "progress", "stages", "files"):
                 if getattr(self, key):
                     raise ValueError(f"{key}: expected only with command; a warm process says it in its messages")
@@ -232,6 +230,11 @@ class Recipe(Table):
         used = {slot.name for _, template in self._templates() for slot in template.slots}
         used |= {str(template.condition) for _, template in self._templates()}
         return self.is_warm or not used.isdisjoint(names)
+
+    def requires(self, name: str) -> bool:
+        """True if the generator cannot start without a value of this placeholder."""
+        templates_of = [template for _, template in self._templates() if template.condition != name]
+        return any(slot.name == name and slot.default is None for template in templates_of for slot in template.slots)
 
     def _templates(self) -> Iterator[tuple[str, Template]]:
         """All templates with the names of their keys."""

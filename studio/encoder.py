@@ -1,8 +1,9 @@
-"""Encodes the files of a generator as tracks: python -m studio.encoder TARGET FILE [FILE ...].
+"""Encodes the files of a generator as tracks: python -m studio.encoder TARGET TAGS FILE [FILE ...].
 
-Every file becomes NAME.wav and NAME.mp3 in TARGET, and TARGET/tracks.json lists them. It runs as a process of its own,
-so that a file that crashes the decoder crashes only this process. A file that is empty, cannot be decoded or is silent
-is left out, with a line that says why. If no file is left, the last line says why, and the exit code is 1.
+Every file becomes NAME.wav and NAME.mp3 in TARGET, and TARGET/tracks.json lists them. TAGS is a JSON file with the tags
+of each FILE, in this order. It runs as a process of its own, so that a file that crashes the decoder crashes only this
+process. A file that is empty, cannot be decoded or is silent is left out, with a line that says why. If no file is
+left, the last line says why, and the exit code is 1.
 """
 
 import json
@@ -15,16 +16,17 @@ import numpy as np
 
 from files.sound import Sink, Source, Unusable
 from files.storage import safe_name, sha256
+from files.tags import write_tags
 
 SILENCE = 1e-4  # of full scale, about -80 dB: no sample of a silent file is louder
 
 
-def main(target: Path, sources: list[Path]) -> None:
+def main(target: Path, tags: list[dict[str, str]], sources: list[Path]) -> None:
     """Encode every file that has sound in it."""
     tracks, reasons = [], []
     for number, path in enumerate(sources):
         try:
-            tracks.append(encode(path, target, number, len(sources)))
+            tracks.append(encode(path, target, (number, len(sources)), tags[number]))
         except Unusable as error:
             reasons.append(str(error))
             print(f"left out: {error}", flush=True)
@@ -33,24 +35,27 @@ def main(target: Path, sources: list[Path]) -> None:
     (target / "tracks.json").write_text(json.dumps(tracks))
 
 
-def encode(path: Path, target: Path, number: int, count: int) -> dict[str, Any]:
-    """Encode one track as WAV and MP3. Returns names, real duration in seconds, sizes in bytes and digests.
+def encode(path: Path, target: Path, place: tuple[int, int], tags: dict[str, str]) -> dict[str, Any]:
+    """Encode one track as WAV and MP3. Returns its number, names, duration in seconds, sizes in bytes and digests.
 
-    Raises Unusable, and then leaves no file.
+    place: its number from 0, and how many there are. Raises Unusable, and then leaves no file.
     """
+    number, count = place
     name = f"{safe_name(path.stem)}-{number + 1}" if count > 1 else safe_name(path.stem)
     wav, mp3 = target / f"{name}.wav", target / f"{name}.mp3"
     try:
-        duration = write(path, wav, mp3, (number, count))
+        duration = write(path, wav, mp3, place)
     except Unusable:
         wav.unlink(missing_ok=True)
         mp3.unlink(missing_ok=True)
         raise
     if not wav.exists():
         path.replace(wav)
+    for file in (wav, mp3):
+        write_tags(file, tags)
     files = {kind: {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256(file)}
              for kind, file in (("wav", wav), ("mp3", mp3))}  # fmt: skip
-    return {"title": path.stem, "duration": duration, "files": files}
+    return {"number": number, "duration": duration, "files": files}
 
 
 def write(path: Path, wav: Path, mp3: Path, place: tuple[int, int]) -> float:
@@ -76,4 +81,4 @@ def write(path: Path, wav: Path, mp3: Path, place: tuple[int, int]) -> float:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])
+    main(Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text()), [Path(name) for name in sys.argv[3:]])

@@ -4,7 +4,6 @@ import logging
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from generators import templates
 from generators.recipe import Recipe
@@ -39,12 +38,3 @@ def version_of(recipe: Recipe, environment: Mapping[str, str], folder: Path) -> 
 def shortened(command: list[str], work: Path) -> list[str]:
     """A command line without the path of the work folder, which exists only while the job is made."""
     return [word.replace(f"{work}/", "") for word in command]
-
-
-def of_track(recipe: Recipe, made: Mapping[str, Any], seed: int | None, files: Mapping[str, Any]) -> dict[str, Any]:
-    """The provenance of one track. made: version, command, parameters and seconds of the run; files: from the encoder.
-
-    The sizes (bytes) and digests are those of the WAV and the MP3 as they were stored.
-    """
-    stored = {kind: {"bytes": file["bytes"], "sha256": file["sha256"]} for kind, file in files.items()}
-    return {"generator": recipe.name, **made, "seed": seed, "files": stored, "licence": recipe.licence}

@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,19 @@ from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio import outputs, provenance
 from studio.attempt import UNKNOWN, Attempt, Failed, Stopped
+from studio.gpu_memory import GpuMemory
 from studio.takes import Run
 from studio.warm import Warm
 from studio.warm_process import GeneratorFailed
 
 ENCODING_SHARE = 10  # percent of the progress of a run: encoding takes about a tenth of the time
 LYRICS_BYTES = 1024 * 1024
-NOT_OF_A_TRACK = ("lyrics", "lyrics_file", "parameters")  # metadata of the job that its tracks do not get
+NOT_OF_A_TRACK = (
+    "lyrics",
+    "lyrics_file",
+    "parameters",
+    "reference_track",
+)  # metadata of the job that its tracks do not get
 
 
 class SongAttempt(Attempt):
@@ -49,27 +56,42 @@ class SongAttempt(Attempt):
         return self._complete(order, self._make(order, last) if last else [])
 
     def _runs(self) -> list[list[int]]:
-        """The takes that are not recorded yet: all in one run if the generator makes them together, else one a run."""
+        """The takes that are not recorded yet, by run: one take each, or in a batch all that follow one another."""
         present = {track.take for track in self.tracks}
         missing = [take for take in range(1, self.record.takes + 1) if take not in present]
-        return [missing] if self.recipe.batch and missing else [[take] for take in missing]
+        if not self.recipe.batch:
+            return [[take] for take in missing]
+        following = groupby(enumerate(missing), lambda pair: pair[1] - pair[0])
+        return [[take for _, take in pairs] for _, pairs in following]
 
     def _make(self, order: Order, takes: list[int]) -> list[dict[str, Any]]:
         """Make these takes in one run, and publish their files. Returns the fields of their tracks. Raises Failed."""
         self.running = takes
-        run = Run(self.recipe, self.record, order, self.work / f"run-{takes[0]}", takes)
-        begun = time.monotonic()
+        run = Run(self.recipe, self.record, order, self.work / f"run-{takes[0]}", takes, self._reference())
         run.prepare()
-        self._generate(run)
-        made = self._provenance(run, time.monotonic() - begun)
-        encoded = self._encode(run)
+        made = self._timed(run)
+        encoded = self._encode(run, made)
         folder = self.final / f"take-{takes[0]}" if self.record.takes > 1 else self.final
         publish(run.tracks, folder)
-        tracks = [self._track(run, made, folder, number, files) for number, files in enumerate(encoded)]
+        tracks = [self._track(run, made, folder, files) for files in encoded]
         if len(tracks) < len(takes):
             self._add(tracks)
             raise Failed(f"the generator made {len(tracks)} of {len(takes)} takes: retry to make the others")
         return tracks
+
+    def _timed(self, run: Run) -> dict[str, Any]:
+        """Run the generator. Returns what all tracks of the run have in common in their provenance."""
+        version = provenance.version_of(self.recipe, run.environment(), self.recipe.folder or run.folder)
+        begun = time.monotonic()
+        with GpuMemory() as memory:
+            self._generate(run)
+        return {
+            "version": version,
+            "command": provenance.shortened(run.words(), run.folder),
+            "parameters": run.order.parameters,
+            "seconds": round(time.monotonic() - begun, 3),
+            "peak_gpu_mb": memory.peak,
+        }
 
     def _generate(self, run: Run) -> None:
         """Run the generator. Raises Stopped, Failed."""
@@ -94,38 +116,27 @@ class SongAttempt(Attempt):
             raise Failed(str(error)) from None
         self.lease.check()
 
-    def _encode(self, run: Run) -> list[dict[str, Any]]:
-        """Encode what the generator made. Returns title, duration and files of each track. Raises Failed."""
+    def _encode(self, run: Run, made: dict[str, Any]) -> list[dict[str, Any]]:
+        """Encode what the generator made. Returns number, duration and files of each track. Raises Failed."""
         sources = outputs.sounds(self.recipe, run.made)
         if not sources:
             raise Failed(outputs.no_sounds(self.recipe, self.last_lines))
         self._report("exporting", 100 - ENCODING_SHARE, "encoding")
-        self.process(run.encoder(sources), self._log, self._follow_encoder)
+        self.process(run.encoder(sources, made), self._log, self._follow_encoder)
         return run.encoded()
 
-    def _provenance(self, run: Run, seconds: float) -> dict[str, Any]:
-        """What all tracks of a run have in common."""
-        return {
-            "version": provenance.version_of(self.recipe, run.environment(), self.recipe.folder or run.folder),
-            "command": provenance.shortened(run.words(), run.folder),
-            "parameters": run.order.parameters,
-            "seconds": round(seconds, 3),
-        }
-
-    def _track(
-        self, run: Run, made: dict[str, Any], folder: Path, number: int, encoded: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _track(self, run: Run, made: dict[str, Any], folder: Path, encoded: dict[str, Any]) -> dict[str, Any]:
         """The fields of a track. Its metadata is the metadata of the job without the lyrics and parameters."""
         metadata = {name: value for name, value in self.record.metadata.items() if name not in NOT_OF_A_TRACK}
-        take, files = run.take_of(number), encoded["files"]
-        seed = run.seed_of(take) if self.recipe.is_seeded else None
+        number, files = encoded["number"], encoded["files"]
+        stored = {kind: {"bytes": file["bytes"], "sha256": file["sha256"]} for kind, file in files.items()}
         return {
             "track_id": new_id(),
             "duration": encoded["duration"],
             "metadata": metadata,
-            "seed": seed,
-            "take": take,
-            "provenance": provenance.of_track(self.recipe, made, seed, files),
+            "seed": run.seed_of_file(number),
+            "take": run.take_of_file(number),
+            "provenance": {**run.made_by(number, made), "files": stored},
             **{f"file_path_{kind}": self.storage.relative(folder / file["name"]) for kind, file in files.items()},
         }
 
@@ -150,8 +161,26 @@ class SongAttempt(Attempt):
         fields = {"file_manifest": manifest, "message": None, "error": None}
         return self.finish(
             lambda: self.repo.complete(self.record.job_id, self.lease.token, tracks, **fields),
-            lambda: tracks != [] and TrackRepository().get_by_id(tracks[0]["track_id"]) is not None,
+            lambda: self._is_complete(tracks),
         )
+
+    def _is_complete(self, tracks: list[dict[str, Any]]) -> bool:
+        """True if the job was completed with these tracks."""
+        if tracks:
+            return TrackRepository().get_by_id(tracks[0]["track_id"]) is not None
+        job = self.repo.get_by_id(self.record.job_id)
+        return job is not None and job.status == self.repo.statuses.completed
+
+    def _reference(self) -> Path | None:
+        """The file of metadata.reference_track; None without one. Raises Failed."""
+        track_id = self.record.metadata.get("reference_track")
+        if track_id is None:
+            return None
+        track = TrackRepository().get_by_id(track_id) if isinstance(track_id, str) else None
+        for name in (track.file_path_wav, track.file_path_mp3) if track else ():
+            if file := self.storage.find(name):
+                return file
+        raise Failed(f"metadata.reference_track is {shown(track_id)}: expected the id of a track with a WAV or an MP3")
 
     @property
     def _log(self) -> Path:
@@ -188,12 +217,12 @@ class SongAttempt(Attempt):
 
     def _report(self, status: str, percent: int, message: str) -> None:
         """Record the progress of the whole job: percent is that of this run. Only the last run may be exporting."""
-        takes, last = self.record.takes, self.running[-1]
-        before = takes - sum(1 for take in range(self.running[0], takes + 1))
-        overall = (100 * before + percent * len(self.running)) // takes
-        if status == "exporting" and last < takes:
+        takes, first = self.record.takes, self.running[0]
+        done = len({track.take for track in self.tracks if track.take is not None})
+        overall = (100 * done + percent * len(self.running)) // takes
+        if status == "exporting" and done + len(self.running) < takes:
             status = "generating_audio"
-        number = f"take {self.running[0]} of {takes}: " if takes > 1 and message else ""
+        number = f"take {first} of {takes}: " if takes > 1 and message else ""
         self.report(status, min(overall, 99), number + message)
 
     def _tidy(self, outcome: str) -> None:

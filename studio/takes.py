@@ -13,6 +13,7 @@ from generators.recipe import Recipe
 from models import LARGEST_SEED, Job
 from studio.outputs import clean_up
 from studio.process import ROOT, Command
+from studio.tags import tags_of
 from studio.warm import WarmRecipe
 
 ENCODER_SECONDS = 3600.0
@@ -25,8 +26,11 @@ REQUESTED = (  # what a warm process gets, beside the parameters
 class Run:
     """What a generator needs for some takes of a job. made: its output folder. tracks: for the encoded files."""
 
-    def __init__(self, recipe: Recipe, job: Job, order: Order, folder: Path, takes: list[int]) -> None:
+    def __init__(
+        self, recipe: Recipe, job: Job, order: Order, folder: Path, takes: list[int], reference: Path | None = None
+    ) -> None:
         self.recipe, self.job, self.order, self.folder, self.takes = recipe, job, order, folder, takes
+        self.reference = reference
         self.made, self.tracks = folder / "made", folder / "tracks"
         self._lyrics = folder / f"lyrics.{'lrc' if recipe.lyrics.form == 'lrc' else 'txt'}"
         self._metadata = folder / "metadata.json"
@@ -49,13 +53,18 @@ class Run:
         folder = self.recipe.folder or self.folder
         return Command(self.words(), folder, seconds, self.environment(), locks, self.recipe.failed)
 
-    def encoder(self, sources: Collection[Path]) -> Command:
-        """The command that encodes these files of the generator."""
-        words = [sys.executable, "-m", "studio.encoder", str(self.tracks), *map(str, sources)]
+    def encoder(self, sources: Collection[Path], made: Mapping[str, Any]) -> Command:
+        """The command that encodes these files of the generator. made: what they have in common; it is in their tags.
+
+        Writes the tags into a file.
+        """
+        tags = self.folder / "tags.json"
+        tags.write_text(json.dumps([self.tags(number, made) for number in range(len(sources))]))
+        words = [sys.executable, "-m", "studio.encoder", str(self.tracks), str(tags), *map(str, sources)]
         return Command(words, ROOT, ENCODER_SECONDS, says_why=True)
 
     def encoded(self) -> list[dict[str, Any]]:
-        """Title, duration and files of each track, as the encoder has listed them. The list is removed."""
+        """Number, duration and files of each track, as the encoder has listed them. The list is removed."""
         listed = self.tracks / "tracks.json"
         tracks: list[dict[str, Any]] = json.loads(listed.read_text())
         listed.unlink()
@@ -90,7 +99,7 @@ class Run:
             "lyrics_file": str(self._lyrics),
             "metadata_file": str(self._metadata),
             "output_dir": str(self.made),
-            "reference_file": None,
+            "reference_file": str(self.reference) if self.reference else None,
             "job_id": self.job.job_id,
             "seed": self.seed_of(take),
             "take": take,
@@ -102,6 +111,19 @@ class Run:
         """The seed of a take: that of the job for the first one, and one more for each following take."""
         return (int(self.job.seed or 0) + take - 1) % (LARGEST_SEED + 1)
 
-    def take_of(self, number: int) -> int:
+    def take_of_file(self, number: int) -> int:
         """The take that the file with this number (from 0) belongs to. More files than takes belong to the last one."""
         return self.takes[min(number, len(self.takes) - 1)]
+
+    def seed_of_file(self, number: int) -> int | None:
+        """The seed of the take that a file belongs to; None if the generator takes no seed."""
+        return self.seed_of(self.take_of_file(number)) if self.recipe.is_seeded else None
+
+    def made_by(self, number: int, made: Mapping[str, Any]) -> dict[str, Any]:
+        """The provenance of a file. made: what all files of the run have in common."""
+        recipe = self.recipe
+        return {"generator": recipe.name, **made, "seed": self.seed_of_file(number), "licence": recipe.licence}
+
+    def tags(self, number: int, made: Mapping[str, Any]) -> dict[str, str]:
+        """The tags of a file."""
+        return tags_of(self.order.prompt, self.order.metadata, self.made_by(number, made))

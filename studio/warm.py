@@ -17,6 +17,7 @@ worker_log = logging.getLogger("ledger.worker")
 LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 2.0  # a process that is idle for so long lets go if another worker asks for its GPU
 TURN_SECONDS = 600.0  # a process that always has work lets go if another worker asks for so long
+MOMENT_SECONDS = 0.1  # longer than a look of tend() that stops no process
 PAUSE_SECONDS = 1.0  # for the worker that has asked, before this worker locks the GPU again
 
 
@@ -93,7 +94,11 @@ class Place:
                 self._paused_until = time.monotonic() + PAUSE_SECONDS
             elif now - self._process.idle_since >= self._recipe.idle_seconds or not self._process.is_alive:
                 self.unload()
-        if self._process is None and self.lock:
+        self.free()
+
+    def free(self) -> None:
+        """Free the GPU if no job uses it and no process is on it."""
+        if self.lock and self._process is None and not self.is_in_use:
             self.lock.release()
 
     def ask(self) -> None:
@@ -145,19 +150,30 @@ class Warm:
         self._others: dict[str, Place] = {}  # by the name of the recipe
 
     def reserve(self, gpu: str) -> bool:
-        """Keep a GPU for a job of this worker. Does not wait.
+        """Keep a GPU for a job of this worker. Does not wait: it may be called in a transaction.
 
-        False if another worker or its generator has the GPU, and if one has asked for so long that it is its turn. Call
-        it before each job, and leave() if it returns False, so that the other worker gets its turn.
+        False if another worker or its generator has the GPU, if one has asked for so long that it is its turn, and
+        while tend() stops a process. Call it before each job, and leave() if it returns False.
         """
-        with self._mutex:
+        if not self._mutex.acquire(timeout=MOMENT_SECONDS):
+            return False
+        try:
             return self._gpu(gpu).reserve()
+        finally:
+            self._mutex.release()
 
     def leave(self, gpu: str) -> None:
-        """End the use of a GPU by a job. It is free then, unless a model of this worker is loaded on it."""
-        with self._mutex:
-            self._gpu(gpu).is_in_use = False
-            self._gpu(gpu).tend(time.monotonic())
+        """End the use of a GPU by a job. Does not wait.
+
+        The GPU is free then, unless a model of this worker is loaded on it. While tend() stops a process, the next
+        tend() frees it.
+        """
+        self._gpu(gpu).is_in_use = False
+        if self._mutex.acquire(timeout=MOMENT_SECONDS):
+            try:
+                self._gpu(gpu).free()
+            finally:
+                self._mutex.release()
 
     def unload(self, gpu: str) -> tuple[int, ...]:
         """Stop the warm process on a reserved GPU, for a job that runs a command.

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,11 +70,12 @@ COMMANDS = [name for name in NAMES if REPOSITORIES[name].programs]  # the others
 
 
 def lay_out_all(home: Path) -> Path:
-    """Make every repository, and a generators.toml with every recipe; returns its path."""
+    """Make every repository, and a generators.toml with every recipe and a GPU of its own; returns its path."""
     for name in NAMES:
         lay_out(home, name)
+    recipes = "\n".join((RECIPES / f"{name}.toml").read_text() for name in NAMES)
     path = home / "generators.toml"
-    path.write_text("\n".join((RECIPES / f"{name}.toml").read_text() for name in NAMES))
+    path.write_text(recipes.replace('gpu = "0"', f'gpu = "test-{uuid.uuid4().hex}"'))
     return path
 
 

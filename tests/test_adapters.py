@@ -79,8 +79,9 @@ class Adapter:
         return path
 
     def recorded(self) -> list[dict[str, Any]]:
-        """What arrived at the library, in order."""
-        return [json.loads(path.read_text()) for path in sorted(self.records.iterdir())]
+        """What the library was asked to make, in order."""
+        arrived = [json.loads(path.read_text()) for path in sorted(self.records.iterdir())]
+        return [each for each in arrived if "loaded" not in each]
 
     def end(self) -> int:
         """Close its standard input and wait for its exit code."""

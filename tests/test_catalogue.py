@@ -111,10 +111,9 @@ def test_the_folder_and_the_program_may_be_in_the_home_folder(file: Path, monkey
         (START + 'cwd = "."\ncleanup = ["."]', "[x] cleanup.0 is '.': expected a path inside cwd"),
         (START + 'cwd = "."\ncleanup = ["../a"]', "[x] cleanup.0 is '../a': expected a path inside cwd"),
         (START + 'cwd = "."\ncleanup = ["/a"]', "[x] cleanup.0 is '/a': expected a path inside cwd"),
-        ('[x]\nserve = ["a"]', "[x] serve: expected cwd, too"),
-        ('[x]\ncwd = "."\nserve = ["a", "{seed}"]', "serve: expected no placeholder, as one process serves"),
-        ('[x]\ncwd = "."\nserve = ["a"]\nenv.B = "{seed}"', "[x] env: expected no placeholder"),
-        ('[x]\ncwd = "."\nserve = ["a"]\nfailed = ["b"]', "[x] failed: expected only with command"),
+        ('[x]\nserve = ["a", "{seed}"]', "serve: expected no placeholder, as one process serves"),
+        ('[x]\nserve = ["a"]\nenv.B = "{seed}"', "[x] env: expected no placeholder"),
+        ('[x]\nserve = ["a"]\nfailed = ["b"]', "[x] failed: expected only with command"),
         ("[x", "expected TOML: "),
     ],
 )  # fmt: skip

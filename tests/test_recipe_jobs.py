@@ -1,6 +1,8 @@
 """Jobs of every recipe, made by a worker with the generator's stand-in; what its traps end in."""
 
+import json
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,14 @@ import pytest
 
 from models import Job, Track
 from settings import Settings
+from studio.worker import JobWorker
 from tests.repositories import COMMANDS, REPOSITORIES, lay_out_all
-from tests.workers import make, named, stored, tracks
+from tests.workers import jobs, make, named, stored, tracks
 
 PROMPT = '--folk,"guitar",民谣'
 LYRICS = "[verse]\none\ntwo\n\n[chorus]\nthree\n"
 PROMPTED = [name for name in COMMANDS if name != "songbloom"]  # its style is a reference audio
+WARM = ["diffrhythm_warm", "musicgen", "stable_audio_open"]
 EXIT_0 = {
     "ace_step": ("refused", "❌ Generation failed: CUDA out of memory"),
     "songgeneration": ("no_cuda", "CUDA is not available"),
@@ -53,6 +57,34 @@ def test_a_job_makes_its_takes(studio: Settings, name: str) -> None:
     assert [track.take for track in made] == [1, 2] and stored(studio) == named(job)
     assert [track.seed for track in made] == ([2**32 - 1, 0] if name in ("ace_step", "yue") else [None, None])
     assert all(track.duration > 1 and track.provenance["generator"] == name for track in made)
+
+
+@pytest.mark.parametrize("name", WARM)
+def test_a_warm_process_makes_the_takes_of_two_jobs(
+    studio: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    records = tmp_path / "records"
+    records.mkdir()
+    monkeypatch.setenv("STANDIN_RECORD", str(records))
+    made = [jobs.create(job_type=name, prompt=PROMPT, takes=2, seed=7, metadata={"lyrics": LYRICS}) for _ in range(2)]
+    worker = JobWorker(studio)
+    with closing(worker.warm):
+        assert worker.tick(0) and worker.tick(0)
+    assert [jobs.get_by_id(job.job_id).status for job in made] == ["completed"] * 2
+    seeds = [[track.seed for track in tracks.get_by_job_id(job.job_id)] for job in made]
+    assert seeds == [[7, 8]] * 2
+    arrived = [json.loads(path.read_text()) for path in records.iterdir()]
+    assert len({each["pid"] for each in arrived}) == 1 and sum("loaded" in each for each in arrived) == 1
+
+
+@pytest.mark.parametrize("name", WARM)
+def test_a_failing_warm_job_says_why_and_the_next_one_is_made(studio: Settings, name: str) -> None:
+    failing, good = (jobs.create(job_type=name, prompt=prompt) for prompt in ("fail", PROMPT))
+    worker = JobWorker(studio)
+    with closing(worker.warm):
+        assert worker.tick(0) and worker.tick(0)
+    assert "CUDA out of memory. Tried to allocate 2.00 GiB" in jobs.get_by_id(failing.job_id).error
+    assert jobs.get_by_id(good.job_id).status == "completed"
 
 
 @pytest.mark.parametrize("name", PROMPTED)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 
 from files.storage import Storage, sha256
-from models import Event, Job, Track
+from models import Event, Job, Track, new_id
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio.worker import JobWorker
@@ -20,7 +21,8 @@ SYNTH = {"prompt": "calm piano", "job_type": "synth", "metadata": {"duration": 3
 # A generator of a few lines: write(name, level) writes a sound, and STEP says which behaviour is wanted.
 GENERATOR = """
 import array, os, pathlib, sys, wave
-folder, take, seed = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+folder = pathlib.Path(sys.argv[1])
+take, seed = [int(word) if word.isdigit() else 0 for word in (*sys.argv[2:4], "0", "0")][:2]
 
 def write(name, level=9000):
     path = folder / name
@@ -44,15 +46,18 @@ def generator(folder: Path, code: str, **more: Any) -> dict[str, Any]:
 def made(ledger: Settings, tmp_path: Path) -> Any:
     """make(code, takes, **recipe): a job with a generator of this code, after one attempt of a worker."""
 
-    def make(code: str, takes: int = 1, **more: Any) -> Job:
+    def make(code: str, takes: int = 1, metadata: Any = None, **more: Any) -> Job:
         recipe = generator(tmp_path / "generator", code, **more)
-        (tmp_path / "generators.toml").write_text(f"[own]\n{toml(recipe)}")
-        job = jobs.create(prompt="folk", job_type="own", takes=takes, seed=7)
-        settings = ledger.model_copy(update={"generators": tmp_path / "generators.toml"})
-        assert JobWorker(settings).tick(0)
+        file = tmp_path / f"{new_id()}.toml"
+        file.write_text(f"[own]\n{toml(recipe)}")
+        job = jobs.create(prompt="folk", job_type="own", takes=takes, seed=7, metadata=metadata or {})
+        assert JobWorker(ledger.model_copy(update={"generators": file})).tick(0)
         return jobs.get_by_id(job.job_id)
 
     return make
+
+
+REFERENCE = [sys.executable, "make.py", "{output_dir}", "{reference_file}"]
 
 
 def toml(recipe: dict[str, Any]) -> str:
@@ -113,7 +118,8 @@ def test_a_failed_job_goes_on_after_its_last_whole_take(made: Any, ledger: Setti
     first = {track.track_id: sha256(ledger.storage_dir / track.file_path_wav) for track in Track.select()}
     (tmp_path / "generator" / "make.py").write_text(GENERATOR + "write('song.wav')")
     jobs.retry(job.job_id)
-    assert JobWorker(ledger.model_copy(update={"generators": tmp_path / "generators.toml"})).tick(0)
+    (file,) = tmp_path.glob("*.toml")
+    assert JobWorker(ledger.model_copy(update={"generators": file})).tick(0)
     assert takes_of(job) == [(1, 7), (2, 8), (3, 9), (4, 10)]
     assert {track: sha256(ledger.storage_dir / Track.get_by_id(track).file_path_wav) for track in first} == first
 
@@ -217,6 +223,21 @@ def test_a_generator_without_a_seed_makes_tracks_without_one(made: Any) -> None:
     command = [sys.executable, "make.py", "{output_dir}", "1", "2"]
     job = made("write('a.wav')", command=command)
     assert job.seed == 7 and takes_of(job) == [(1, None)]
+
+
+def test_a_reference_is_the_file_of_another_track(made: Any, ledger: Settings, tmp_path: Path) -> None:
+    source = tracks.get_by_job_id(made("write('a.wav')").job_id)[0]
+    code = "import shutil; shutil.copy(sys.argv[2], folder / 'copy.wav')"
+    job = made(code, metadata={"reference_track": source.track_id}, command=REFERENCE)
+    (copy,) = tracks.get_by_job_id(job.job_id)
+    assert soundfile.info(ledger.storage_dir / copy.file_path_wav).frames == 16_000
+    assert copy.provenance["command"][-1].endswith(source.file_path_wav) and "reference_track" not in copy.metadata
+
+
+@pytest.mark.parametrize(("metadata", "reason"), [({}, "expected the id"), ({"reference_track": "x"}, 'is "x"')])
+def test_a_missing_reference_fails_the_job(made: Any, metadata: Any, reason: str) -> None:
+    job = made("write('a.wav')", metadata=metadata, command=REFERENCE)
+    assert job.status == "failed" and job.error.startswith("metadata.reference_track") and reason in job.error
 
 
 def test_a_version_that_cannot_be_read_is_null(made: Any) -> None:

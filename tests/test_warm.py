@@ -137,7 +137,21 @@ def test_an_owner_with_work_lets_go_after_its_turn(
     monkeypatch.setattr(module, "TURN_SECONDS", 0.0)
     assert not warm.reserve("0") and make(warm, recipe(tmp_path, gpu="0")) and loads(tmp_path) == 1  # the next take
     warm.leave("0")
+    warm.tend(time.monotonic())
     assert servers(tmp_path) == 0 and other.acquire()
+
+
+def test_nobody_waits_for_a_process_that_is_stopped(warm: Warm, tmp_path: Path) -> None:
+    make(warm, recipe(tmp_path, gpu="0", environment={"SERVE_BEHAVIOUR": "deaf"}))
+    warm.leave("0")
+    stopping = threading.Thread(target=warm.tend, args=(time.monotonic() + 1000,))
+    stopping.start()
+    begun = time.monotonic()
+    assert not warm.reserve("0")
+    warm.leave("0")
+    assert time.monotonic() - begun < 0.5 and stopping.is_alive()
+    stopping.join(20)
+    assert warm.reserve("0")
 
 
 def test_a_wish_that_is_withdrawn_evicts_nobody(warm: Warm, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import json
 import random
 import sys
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,33 +166,58 @@ def runs_together(some: Any, others: Any) -> bool:
     return any(began < end and start < ended for began, ended in spans[0] for start, end in spans[1])
 
 
+class Keeper:
+    """Keeps a worker running: starts another one if it dies, and tries failed jobs again."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings, self.folder = settings, folder
+        self.worker = self.start()
+
+    def start(self) -> Any:
+        """A new worker."""
+        return worker_process(self.settings, GENERATORS=generators(self.folder))
+
+    def kill_one(self) -> None:
+        """Kill the worker, or one of the processes below it."""
+        worker = psutil.Process(self.worker.pid)
+        with suppress(psutil.NoSuchProcess):
+            random.choice([worker, *worker.children(recursive=True)]).kill()
+
+    def tend(self) -> None:
+        """Do what is needed for the jobs to go on."""
+        if self.worker.poll() is not None:
+            self.worker = self.start()
+        for job in Job.select().where(Job.status == "failed"):
+            jobs.retry(job.job_id)
+
+    def stop(self) -> None:
+        """Stop the worker."""
+        self.worker.terminate()
+        self.worker.wait(20)
+
+    def has_made(self, number: int) -> bool:
+        """True if there are so many tracks."""
+        self.tend()
+        return Track.select().count() >= number
+
+
 @pytest.mark.timeout(900)
 def test_takes_survive_random_kills(
-    ledger: Settings, tmp_path: Path, word: str, record: Path, monkeypatch: Any
+    ledger: Settings, tmp_path: Path, word: str, record: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SERVE_MAKE", "0.05")
     settings = settings_with(ledger, tmp_path, {"own": warm(tmp_path, gpu=word)})
     made = [jobs.create(prompt="x", job_type="own", takes=8, max_attempts=1000) for _ in range(thorough(8, 2))]
-    worker = worker_process(settings, GENERATORS=generators(tmp_path))
-    for _ in range(thorough(50, 6)):
-        time_to_die = Track.select().count() + random.randint(0, 2)
-        wait_for(lambda: Track.select().count() >= time_to_die or is_done(made), 60)  # noqa: B023
-        victims = [process for process in psutil.Process(worker.pid).children(recursive=True)] + [
-            psutil.Process(worker.pid)
-        ]
-        random.choice(victims).kill()
-        if worker.poll() is not None or not psutil.pid_exists(worker.pid):
-            worker.wait()
-            worker = worker_process(settings, GENERATORS=generators(tmp_path))
-        for job in Job.select().where(Job.status == "failed"):
-            jobs.retry(job.job_id)
-    worker = finish(worker, settings, made, tmp_path)
+    keeper, total = Keeper(settings, tmp_path), 8 * len(made)
+    for number in range(thorough(50, 6)):
+        wait_for(partial(keeper.has_made, total * number // thorough(50, 6)), 60)
+        keeper.kill_one()
+    wait_for(lambda: keeper.has_made(total) and is_done(made), 120)
+    keeper.stop()
     for job in made:
         assert sorted(track.take for track in tracks.get_by_job_id(job.job_id)) == list(range(1, 9))
     named = {path for track in Track.select() for path in (track.file_path_wav, track.file_path_mp3)}
     assert {path for path in stored(settings) if path.endswith((".wav", ".mp3"))} == named
-    worker.terminate()
-    worker.wait(20)
     wait_for(lambda: not [words for words in running_in(tmp_path) if SERVE[1] in words], 10)
     lock = GpuLock(word)
     assert lock.acquire()
@@ -200,18 +227,3 @@ def test_takes_survive_random_kills(
 def is_done(made: list[Job]) -> bool:
     """True if all these jobs are completed."""
     return all(jobs.get_by_id(job.job_id).status == "completed" for job in made)
-
-
-def finish(worker: Any, settings: Settings, made: list[Job], folder: Path) -> Any:
-    """Keep a worker running until all jobs are completed; failed ones are tried again. Returns the last worker."""
-
-    def is_finished() -> bool:
-        nonlocal worker
-        if worker.poll() is not None:
-            worker = worker_process(settings, GENERATORS=generators(folder))
-        for job in Job.select().where(Job.status == "failed"):
-            jobs.retry(job.job_id)
-        return is_done(made)
-
-    wait_for(is_finished, 300)
-    return worker

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import standin
+
 BASE_FRAMES, FULL_FRAMES = 2048, 6144
 FRAMES_A_SECOND = 44100 / 2048
 DICTIONARY = Path("./g2p/sources/g2p_chinese_model/polychar.txt")
@@ -17,6 +19,7 @@ def prepare_model(max_frames: int, device: str, repo_id: str = "ASLP-lab/DiffRhy
     if not DICTIONARY.exists():
         print(f"Incorrect path for polyphonic character class dictionary: {DICTIONARY}, please check...", flush=True)
         exit()
+    standin.record(loaded=max_frames)
     return f"cfm of {max_frames} frames", "tokenizer", "muq", "vae"
 
 

@@ -62,8 +62,12 @@ def hang(request_id: str) -> None:
 
 
 def be_stubborn(request_id: str) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ignore_sigterm(request_id)
     hang(request_id)
+
+
+def ignore_sigterm(request_id: str) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def fork(request_id: str) -> None:
@@ -95,6 +99,7 @@ BEHAVIOURS = {
     "die": die,
     "hang": hang,
     "stubborn": be_stubborn,
+    "deaf": ignore_sigterm,
     "fork": fork,
     "garbage": print_garbage,
     "chatter": chatter,

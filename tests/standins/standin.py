@@ -24,11 +24,11 @@ WRITES_NO_AUDIO: dict[str, list[bytes]] = {"nothing": [], "empty": [b""], "text"
 
 
 def record(**facts: Any) -> None:
-    """Write what arrived: the arguments, the current folder, the names in the environment, and facts."""
+    """Write what arrived: the arguments, the current folder, the names in the environment, the process, and facts."""
     if not (name := os.environ.get("STANDIN_RECORD")):
         return
     path = Path(name) / f"{time.time_ns()}-{os.getpid()}.json" if Path(name).is_dir() else Path(name)
-    arrived = {"argv": sys.argv[1:], "cwd": os.getcwd(), "env": sorted(os.environ), **facts}
+    arrived = {"argv": sys.argv[1:], "cwd": os.getcwd(), "env": sorted(os.environ), "pid": os.getpid(), **facts}
     path.write_text(json.dumps(arrived, ensure_ascii=False), "utf-8")
 
 
