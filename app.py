@@ -17,6 +17,7 @@ from errors import CannotStart
 from files.derived import Derivatives
 from files.storage import Storage, make_storage_folder
 from files.tracks import TrackFiles
+from generators.catalogue import catalogue
 from maintenance import automatic, housekeeping
 from maintenance.archive import regular
 from maintenance.board import Board
@@ -41,6 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises CannotStart with a sentence that says what to do. In a command of `flask`, this error ends the command.
     """
     settings = settings or get_settings()
+    catalogue(settings)  # a wrong recipe stops the start
     make_storage_folder(settings)
     (init_at_first_use if is_lookup() else init_database)(settings)
 

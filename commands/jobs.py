@@ -1,14 +1,14 @@
 """`flask jobs`: lists, shows, queues, cancels, retries, deletes and watches jobs."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from commands.failures import exit_with_sentence
-from commands.output import json_option
+from commands.output import json_option, printable
 from commands.records import (
     Kind,
     add_one,
@@ -28,11 +28,11 @@ from models import Job
 from records import rows, workers
 from records.offers import why_not_made
 from repos import JobRepository
-from web import schemas
+from web import orders, schemas
 from web.api.jobs import conditions, matching_jobs
 from web.texts import body_of
 
-SHOWN = 20  # wrong lines
+SHOWN = 20  # lines about a file
 DEFAULT_TYPE: str = Job.job_type.default
 PROMPT_BYTES = 100_000  # of stdin; the schema refuses less
 KIND = Kind(
@@ -80,7 +80,9 @@ def add(prompt: str | None, source: Path | None, as_json: bool, **options: Any) 
         return
     if prompt == "-":
         prompt = sys.stdin.buffer.read(PROMPT_BYTES).decode(errors="surrogateescape").strip("\r\n")
-    add_one(KIND, {"prompt": str(prompt), **texts}, as_json)
+    notes: list[str] = []
+    add_one(KIND, {"prompt": str(prompt), **texts}, as_json, lambda fields: notes.extend(_notes(fields)))
+    print_some(notes, "notes")
     say_if_not_made([texts.get("job_type", DEFAULT_TYPE)])
 
 
@@ -95,13 +97,16 @@ def add_batch(source: Path, defaults: dict[str, Any], as_json: bool) -> None:
     with source.open("rb") as file:
         raw = file.read(MOST_BYTES + 1)
     try:
-        created = create_jobs(read_batch(raw, kind, defaults))
+        batch = read_batch(raw, kind, defaults, _notes)
+        created = create_jobs(batch)
     except WrongLines as error:
-        print_wrong_lines(source, error.lines)
+        print_some(_by_line(source, error.lines), "wrong lines")
         raise
     print_created(KIND, [row for row, _ in created], as_json)
     old = sum(not is_new for _, is_new in created)
     click.echo(f"{len(created) - old} jobs queued" + (f", {old} were there already" if old else ""), err=True)
+    notes = {line: " ".join(found) for line, fields in batch.items() if (found := _notes(fields))}
+    print_some(_by_line(source, notes), "lines with notes")
     say_if_not_made(sorted({row[rows.place(Job, "job_type")] for row, _ in created}))
 
 
@@ -113,12 +118,21 @@ def say_if_not_made(types: Sequence[str]) -> None:
             click.echo(f"Jobs of type {job_type} wait: {reason}.", err=True)
 
 
-def print_wrong_lines(source: Path, lines: dict[int, str]) -> None:
-    """Print the first wrong lines with their reasons, and how many more there are."""
-    for number, reason in sorted(lines.items())[:SHOWN]:
-        click.echo(f"{source.name} line {number}: {reason}", err=True)
-    if len(lines) > SHOWN:
-        click.echo(f"and {len(lines) - SHOWN} more wrong lines", err=True)
+def print_some(sentences: Sequence[str], kind: str) -> None:
+    """Print the first of these sentences on stderr, and how many more there are."""
+    for sentence in sentences[:SHOWN]:
+        click.echo(printable(sentence), err=True)
+    if len(sentences) > SHOWN:
+        click.echo(f"and {len(sentences) - SHOWN} more {kind}", err=True)
+
+
+def _by_line(source: Path, lines: Mapping[int, str]) -> list[str]:
+    return [f"{source.name} line {number}: {reason}" for number, reason in sorted(lines.items())]
+
+
+def _notes(fields: dict[str, Any]) -> list[str]:
+    """What the generator of a job drops or changes. Raises Invalid."""
+    return orders.check(bound_settings(), fields)
 
 
 for command in (

@@ -166,10 +166,11 @@ def add_command(kind: Kind, example: str) -> click.Command:
     return add
 
 
-def add_one(kind: Kind, texts: dict[str, str], as_json: bool) -> None:
-    """Create one record and print its id, or all of it."""
+def add_one(kind: Kind, texts: dict[str, str], as_json: bool, check: Callable[[dict[str, Any]], object] = bool) -> None:
+    """Create one record and print its id, or all of it. check(fields) raises Invalid if they cannot be used."""
     with options_named():
         fields = fields_of(kind.body, body_of(kind.body, texts))
+        check(fields)
     row, is_new = kind.repo.create_row(fields)
     print_created(kind, [row], as_json)
     if not is_new:

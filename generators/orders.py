@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from errors import Invalid
@@ -14,6 +15,9 @@ from generators.recipe import PLACEHOLDERS, Recipe
 
 NUMBER = re.compile(r"\s*\d+(\.\d+)?\s*", re.ASCII)
 ARGUMENT_BYTES = 131_071  # of one argument of a command line; Linux accepts no longer one
+MOST_LYRICS = 200_000  # characters; reading them takes up to a second
+MOST_PROBLEMS = 100  # in one refusal
+UNSET = dict.fromkeys(PLACEHOLDERS, "")
 UNIT = {True: "whole seconds", False: "seconds"}
 Problem = tuple[str, str]  # (field, message)
 
@@ -50,9 +54,9 @@ class Order:
 def order_of(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any], lyrics: str | None = None) -> Order:
     """The order for a job. lyrics: the text of metadata.lyrics_file, which is used if there is no metadata.lyrics.
 
-    Raises Invalid, which has all problems by field.
+    Raises Invalid, which has the problems by field, at most a hundred.
     """
-    if found := list(problems(recipe, prompt, metadata)):
+    if found := list(islice(problems(recipe, prompt, metadata), MOST_PROBLEMS)):
         errors = [{"field": field, "message": message} for field, message in found]
         raise Invalid("; ".join(f"{field}: {message}" for field, message in found), errors=errors)
     duration = metadata.get("duration")
@@ -71,9 +75,10 @@ def order_of(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any], ly
 
 def _written(recipe: Recipe, text: str, seconds: float) -> tuple[str, list[str]]:
     """The lyrics in the form of the generator, and notes about them."""
-    if recipe.lyrics.form != "none" and recipe.uses("lyrics", "lyrics_file"):
-        return write_lyrics(text, recipe.lyrics.form, seconds, recipe.lyrics.has_spare(seconds))
-    return write_lyrics(text, "none", seconds, False)
+    spare = recipe.lyrics.has_spare(seconds)
+    if not (text or spare):
+        return "", []
+    return write_lyrics(text, recipe.lyrics.form if sings(recipe) else "none", seconds, spare and sings(recipe))
 
 
 def _sections(recipe: Recipe, written: str) -> int:
@@ -92,6 +97,8 @@ def problems(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any]) ->
         yield "metadata.duration", f"{shown(duration)}: expected a number of seconds above 0, such as 120"
     if lyrics is not None and not isinstance(lyrics, str):
         yield "metadata.lyrics", f"{shown(lyrics)}: expected text"
+    elif lyrics is not None and len(lyrics) > MOST_LYRICS:
+        yield "metadata.lyrics", f"expected at most {MOST_LYRICS} characters"
     if recipe.requires("reference_file") and metadata.get("reference_track") is None:
         yield "metadata.reference_track", "this generator needs a reference recording: expected the id of a track"
     yield from parameters.problems(recipe.parameters, metadata.get("parameters"))
@@ -142,14 +149,18 @@ def shown(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)[:80]
 
 
+def sings(recipe: Recipe) -> bool:
+    """True if the generator gets lyrics."""
+    return recipe.lyrics.form != "none" and recipe.uses("lyrics", "lyrics_file")
+
+
 def _check_arguments(recipe: Recipe, order: Order) -> None:
     """Raise Invalid if a value is too long for a command line, or has a NUL character."""
-    values: dict[str, Any] = {name: "" for name in PLACEHOLDERS} | order.values()
-    values |= {f"files.{name}": "" for name in recipe.files}
-    for template in [*(recipe.command or []), *recipe.env.values()]:
-        used = [slot.name for slot in template.slots]
-        text = template.text(values) if used and template.is_used(values) else ""
+    values: dict[str, Any] = UNSET | order.values() | {f"files.{name}": "" for name in recipe.files}
+    for template in recipe.arguments:
+        text = template.text(values) if template.is_used(values) else ""
         if "\0" in text or len(text.encode("utf-8", "replace")) > ARGUMENT_BYTES:
+            used = [slot.name for slot in template.slots]
             names = " and ".join(_field(name) for name in used)
             raise Invalid(
                 f"{names}: expected at most {ARGUMENT_BYTES} bytes and no NUL, as it is an argument of a command line",

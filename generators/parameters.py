@@ -61,7 +61,7 @@ class Parameter(BaseModel):
         if self.type == "text":
             return f"text of at most {self.max_length} characters"
         kind = {"int": "an integer", "float": "a number", "bool": "true or false"}[self.type]
-        limits = [f"{word} {limit:g}" for word, limit in (("from", self.min), ("to", self.max)) if limit is not None]
+        limits = [f"{word} {limit:.12g}" for word, limit in (("from", self.min), ("to", self.max)) if limit is not None]
         return " ".join([kind, *limits])
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -227,9 +228,20 @@ class Recipe(Table):
 
     def uses(self, *names: str) -> bool:
         """True if one of these placeholders is in the command line or in a file; a warm generator gets all of them."""
-        used = {slot.name for _, template in self._templates() for slot in template.slots}
-        used |= {str(template.condition) for _, template in self._templates()}
-        return self.is_warm or not used.isdisjoint(names)
+        return self.is_warm or not self._used.isdisjoint(names)
+
+    @cached_property
+    def arguments(self) -> list[Template]:
+        """The words of the command and the values of env that have a value of the job in them."""
+        own = {"prompt", "lyrics", *self.parameters}
+        words = [*(self.command or []), *self.env.values()]
+        return [word for word in words if any(slot.name in own or "." in slot.name for slot in word.slots)]
+
+    @cached_property
+    def _used(self) -> frozenset[str]:
+        """All names in the templates."""
+        every = [template for _, template in self._templates()]
+        return frozenset(slot.name for one in every for slot in one.slots) | {str(one.condition) for one in every}
 
     def requires(self, name: str) -> bool:
         """True if the generator cannot start without a value of this placeholder."""

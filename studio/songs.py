@@ -2,7 +2,9 @@
 
 import threading
 import time
+from collections import deque
 from contextlib import suppress
+from errno import ENOSPC
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,20 +18,16 @@ from models import Job, Track, new_id
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio import outputs, provenance
-from studio.attempt import UNKNOWN, Attempt, Failed, Stopped
+from studio.attempt import FULL_DISK, UNKNOWN, Attempt, Failed, Stopped
 from studio.gpu_memory import GpuMemory
+from studio.output import LAST_LINES
 from studio.takes import Run
 from studio.warm import Warm
 from studio.warm_process import GeneratorFailed
 
 ENCODING_SHARE = 10  # percent of the progress of a run: encoding takes about a tenth of the time
 LYRICS_BYTES = 1024 * 1024
-NOT_OF_A_TRACK = (
-    "lyrics",
-    "lyrics_file",
-    "parameters",
-    "reference_track",
-)  # metadata of the job that its tracks do not get
+NOT_OF_A_TRACK = ("lyrics", "lyrics_file", "parameters", "reference_track")  # metadata that a track does not get
 
 
 class SongAttempt(Attempt):
@@ -104,15 +102,18 @@ class SongAttempt(Attempt):
         self.process(run.command(seconds, locks), self._log, self._follow)
 
     def _request(self, run: Run, seconds: float) -> None:
-        """Let the warm process of the recipe make the takes. Raises Stopped, Failed."""
+        """Let the warm process of the recipe make the takes. Raises Stopped, Failed, OSError."""
+        self.last_lines = last = deque[str](maxlen=LAST_LINES)
         try:
-            messages = self.warm.request(run.warm_recipe(), run.request(), self._log, self.lease.stop, seconds)
-            for message in messages:
+            for message in self.warm.request(run.warm_recipe(), run.request(), self._log, self.lease.stop, seconds):
+                last += [message.text] if message.text else []
                 percent = (message.percent or 0) * (100 - ENCODING_SHARE) // 100
                 self._report(message.stage or self.status, percent, message.text or message.stage or "")
         except TimeoutError:
             raise Failed(f"{self.maker} took longer than {seconds:g} seconds and was stopped{self.limit}") from None
         except GeneratorFailed as error:
+            if self.storage.is_full():
+                raise OSError(ENOSPC, FULL_DISK) from None
             raise Failed(str(error)) from None
         self.lease.check()
 

@@ -54,10 +54,7 @@ class Run:
         return Command(self.words(), folder, seconds, self.environment(), locks, self.recipe.failed)
 
     def encoder(self, sources: Collection[Path], made: Mapping[str, Any]) -> Command:
-        """The command that encodes these files of the generator. made: what they have in common; it is in their tags.
-
-        Writes the tags into a file.
-        """
+        """The command that encodes these files of the generator, with tags. made: as in made_by()."""
         tags = self.folder / "tags.json"
         tags.write_text(json.dumps([self.tags(number, made) for number in range(len(sources))]))
         words = [sys.executable, "-m", "studio.encoder", str(self.tracks), str(tags), *map(str, sources)]

@@ -99,16 +99,16 @@ class Trial:
         try:
             self._reserve()
             take.prepare()
-            return self._timed(take, Stopwatch(self._report))
+            return self._timed(take)
         finally:
             self._warm.close()
 
-    def _timed(self, take: Run, watch: Stopwatch) -> Made:
-        """Generate and encode."""
+    def _timed(self, take: Run) -> Made:
+        """Generate and encode. The version of the generator is read before, so that no stage seems longer."""
+        version = provenance.version_of(self.recipe, take.environment(), self.recipe.folder or take.folder)
+        watch = Stopwatch(self._report)
         with GpuMemory() as memory:
             self._generate(take, watch)
-        folder = self.recipe.folder or take.folder
-        version = provenance.version_of(self.recipe, take.environment(), folder)
         track = self._encode(take, watch, {"version": version, "parameters": take.order.parameters})
         files = {kind: take.tracks / file["name"] for kind, file in track["files"].items()}
         command = provenance.shortened(take.words() or list(take.warm_recipe().command), take.folder)

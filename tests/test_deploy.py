@@ -25,7 +25,7 @@ MOST_EXPOSURE = 20  # of 100; a unit without any protection has 96
 ALERTS = [rule for group in yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SUFFIX = re.compile("_(bucket|sum|count|total|info)$")
-OWN_KEYS = {"Description", "After", "RequiresMountsFor", "ExecStart"}
+OWN_KEYS = {"JoinsNamespaceOf", "Description", "After", "RequiresMountsFor", "ExecStart"}
 
 
 def run(*command: str | Path) -> None:

@@ -149,9 +149,9 @@ def test_the_page_of_a_job_shows_its_tracks_loops_and_log(
     [
         ({}, {"cancel"}),
         ({"status": "generating_audio"}, {"cancel"}),
-        ({"status": "failed", "error": "no memory"}, {"retry"}),
-        ({"status": "cancelled"}, {"retry"}),
-        ({"status": "completed"}, set()),
+        ({"status": "failed", "error": "no memory"}, {"retry", "again"}),
+        ({"status": "cancelled"}, {"retry", "again"}),
+        ({"status": "completed"}, {"again"}),
     ],
 )
 @on_sqlite

@@ -12,6 +12,7 @@ from models import Job, Track
 from settings import Settings
 from studio.worker import JobWorker
 from tests.repositories import COMMANDS, REPOSITORIES, lay_out_all
+from tests.sounds import wav_bytes
 from tests.workers import jobs, make, named, stored, tracks
 
 PROMPT = '--folk,"guitar",民谣'
@@ -49,6 +50,14 @@ def song(settings: Settings, name: str, **fields: Any) -> Job:
     return make(settings, **{"job_type": name, "prompt": PROMPT, "metadata": {"lyrics": LYRICS}, **fields})
 
 
+def reference_track(settings: Settings) -> str:
+    """The id of a track of 11 seconds in the storage folder."""
+    settings.storage_dir.mkdir(exist_ok=True)
+    (settings.storage_dir / "reference.wav").write_bytes(wav_bytes(11))
+    job = jobs.create(prompt="the song to follow", job_type="elsewhere")
+    return str(tracks.create(job_id=job.job_id, file_path_wav="reference.wav").track_id)
+
+
 @pytest.mark.parametrize("name", PROMPTED)
 def test_a_job_makes_its_takes(studio: Settings, name: str) -> None:
     job = song(studio, name, takes=2, seed=2**32 - 1)
@@ -57,6 +66,23 @@ def test_a_job_makes_its_takes(studio: Settings, name: str) -> None:
     assert [track.take for track in made] == [1, 2] and stored(studio) == named(job)
     assert [track.seed for track in made] == ([2**32 - 1, 0] if name in ("ace_step", "yue") else [None, None])
     assert all(track.duration > 1 and track.provenance["generator"] == name for track in made)
+
+
+@pytest.mark.parametrize("name", ["songbloom", "songgeneration", "ace_step", "yue", "musicgen", "diffrhythm_warm"])
+def test_a_reference_track_reaches_the_generator(
+    studio: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    record = tmp_path / "record.json"
+    monkeypatch.setenv("STANDIN_RECORD", str(record))
+    metadata = {"lyrics": LYRICS, "reference_track": reference_track(studio)}
+    worker, job = JobWorker(studio), jobs.create(job_type=name, prompt=PROMPT, takes=2, metadata=metadata)
+    with closing(worker.warm):
+        assert worker.tick(0)
+    assert jobs.get_by_id(job.job_id).error is None
+    assert [track.take for track in tracks.get_by_job_id(job.job_id)] == [1, 2]
+    assert any(
+        word in record.read_text() for word in ("reference.wav", '"reference_seconds": 10', '"melody_rate": 8000')
+    )
 
 
 @pytest.mark.parametrize("name", WARM)

@@ -73,9 +73,15 @@ def leased(record: Any, release: Callable[[str, str], object]) -> Response:
     return answer
 
 
-def created(model: Any, row: Row, is_new: bool) -> Response:
-    """201 with the record of a row and its Location; 200 if the same request has created it before."""
-    answer = json_response(fragment(model, row), 201 if is_new else 200)
+def created(model: Any, row: Row, is_new: bool, notes: list[str] | None = None) -> Response:
+    """201 with the record of a row and its Location; 200 if the same request has created it before.
+
+    notes: for a job, sentences that the response has in addition to the record.
+    """
+    text = fragment(model, row)
+    if notes is not None:
+        text = with_member(text, "notes", to_json(notes).encode() if notes else b"[]")
+    answer = json_response(text, 201 if is_new else 200)
     answer.headers["Location"] = URLS[model]["self"].format(id=row[rows.key(model)])
     answer.set_etag(str(rows.version(model, row)))
     return answer

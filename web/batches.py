@@ -20,11 +20,13 @@ Read = Callable[[], Body]  # reads the body of one line, or raises the error of 
 Reader = Callable[[str, Body], Iterator[tuple[int, Read]]]
 
 
-def read_batch(raw: bytes, kind: str, defaults: Body | None = None) -> dict[int, Body]:
+def read_batch(
+    raw: bytes, kind: str, defaults: Body | None = None, check: Callable[[Body], object] = bool
+) -> dict[int, Body]:
     """The fields of all jobs of a file, by the number of the line where each begins. kind: csv or jsonl.
 
-    defaults: fields for lines that do not have them. Empty lines are skipped. Raises WrongLines with every wrong line,
-    and TooLarge.
+    defaults: fields for lines that do not have them. check(fields) raises Invalid for a job that cannot be made. Empty
+    lines are skipped. Raises WrongLines with every wrong line, and TooLarge.
     """
     if len(raw) > MOST_BYTES:
         raise TooLarge(f"The file has more than {MOST_BYTES // 1024**2} MB: split it.")
@@ -33,7 +35,9 @@ def read_batch(raw: bytes, kind: str, defaults: Body | None = None) -> dict[int,
         for line, read in READERS[kind](_text(raw), defaults or {}):
             _require_room(line, len(fields) + len(wrong))
             try:
-                fields[line] = fields_of(schemas.NewJob, _completed(read(), defaults or {}))
+                body = fields_of(schemas.NewJob, _completed(read(), defaults or {}))
+                check(body)
+                fields[line] = body
             except LedgerError as error:
                 wrong[line] = _reason(error)
     except WrongLines as error:  # what follows cannot be read

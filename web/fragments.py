@@ -29,6 +29,7 @@ URLS = {
         "self": "/api/tracks/{id}",
         "job": "/api/jobs/{parent}",
         "loops": "/api/tracks/{id}/loops",
+        "again": "/api/tracks/{id}/again",
         "audio": "/api/tracks/{id}/audio",
         "waveform": "/api/tracks/{id}/waveform.svg",
     },

@@ -96,7 +96,7 @@ def _operation(operation: Operation, secured: bool) -> dict[str, Any]:
         "responses": {str(status): _answer(status, model) for status, model in operation.answers.items()},
     }
     if operation.body:
-        described["requestBody"] = {"required": True, "content": _json(operation.body)}
+        described["requestBody"] = {"required": not operation.body.is_optional, "content": _json(operation.body)}
     elif operation.upload:
         described["requestBody"] = {"required": True, "content": {BYTES: _binary(BYTES)}}
     with_body = WITH_BODY if operation.body else WITH_FILE if operation.upload else ()
@@ -166,7 +166,7 @@ def _answer(status: int, model: type[BaseModel] | tuple[str, ...] | None) -> dic
         described["content"] = _json(model, getattr(model, "media_type", "application/json"))
     headers = {
         "Location": status == 201,
-        "ETag": model in (schemas.Job, schemas.Track, schemas.Loop),
+        "ETag": model in (schemas.Job, schemas.NotedJob, schemas.Track, schemas.Loop),
         "Link": model is not None and issubclass(model, schemas.Page),
     }
     shown = {name: {"schema": {"type": "string"}} for name, present in headers.items() if present}

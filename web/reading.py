@@ -68,11 +68,13 @@ def validate_query(schema: type[schemas.Query], parameters: dict[str, Any]) -> A
 
 
 def read_body(schema: type[schemas.Body]) -> Any:
-    """Read the JSON body into the schema.
+    """Read the JSON body into the schema; no body is {} if the body of this schema is optional.
 
     Raises UnsupportedMediaType, and the errors of raw_body(), read_json() and validate_body().
     """
     environ = request.environ  # reading a header of a Request takes longer than parsing the body
+    if schema.is_optional and not request.content_length and "HTTP_TRANSFER_ENCODING" not in environ:
+        return validate_body(schema, {})
     if environ.get("CONTENT_TYPE") != "application/json" and request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
     if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":

@@ -1,5 +1,7 @@
 """REST: jobs and their logs."""
 
+from typing import Any
+
 from flask import Response
 from peewee import Expression
 
@@ -8,7 +10,7 @@ from models import Job
 from records import filters, rows
 from records.search import JobSearch
 from repos import JobRepository
-from web import downloads, schemas
+from web import downloads, orders, schemas
 from web.answers import created, deleted, of_row, one, page, require_one
 from web.current import services
 from web.operations import IfMatch, LeaseToken, Operations
@@ -22,16 +24,14 @@ TEXT = ("text/plain",)
 @routes.route(
     "POST",
     "/jobs",
-    answers={201: schemas.Job, 200: schemas.Job},
+    answers={201: schemas.NotedJob, 200: schemas.NotedJob},
     problems=[409],
     headers=["Prefer"],
     commits_later=True,
 )
 def create_job(body: schemas.NewJob) -> Response:
     """Record a job. The same job_id and body again return the job as it is now. `Prefer: wait=n` waits for its end."""
-    row, is_new = jobs.create_row(body.fields_set())
-    job_id = str(row[rows.key(Job)])
-    return when_finished(job_id, lambda waited: created(Job, (waited and jobs.get_row(job_id)) or row, is_new))
+    return record_job(body.fields_set())
 
 
 @routes.route("GET", "/jobs", answers={200: schemas.JobPage})
@@ -49,7 +49,9 @@ def get_job(job_id: str, query: schemas.JobGet) -> Response:
 @routes.route("PATCH", "/jobs/<id:job_id>", answers={200: schemas.Job}, problems=[404, 409, 412], commits_later=True)
 def update_job(job_id: str, body: schemas.JobPatch, if_match: IfMatch, lease_token: LeaseToken) -> Response:
     """Change a job. Its status only goes forward. While it is leased, only the lease holder may change its work."""
-    return of_row(Job, jobs.update_row(job_id, body.fields_set(), if_match, lease_token))
+    changes = body.fields_set()
+    orders.check_change(services().settings, job_id, changes)
+    return of_row(Job, jobs.update_row(job_id, changes, if_match, lease_token))
 
 
 @routes.route("DELETE", "/jobs/<id:job_id>", answers={204: None}, problems=[404, 412])
@@ -63,6 +65,14 @@ def get_job_log(job_id: str, query: schemas.LogQuery) -> Response:
     """The output of the job's generator so far: the whole text, a Range of bytes, or the last lines."""
     require_one(jobs, job_id)
     return downloads.log(services().storage, job_id, query.tail)
+
+
+def record_job(fields: dict[str, Any]) -> Response:
+    """Record a job with these fields, and return it with the notes of its order. Raises Invalid, Conflict."""
+    notes = orders.check(services().settings, fields)
+    row, is_new = jobs.create_row(fields)
+    job_id = str(row[rows.key(Job)])
+    return when_finished(job_id, lambda waited: created(Job, (waited and jobs.get_row(job_id)) or row, is_new, notes))
 
 
 def matching_jobs(query: schemas.JobList) -> JobRepository:

@@ -6,9 +6,11 @@ from peewee import Expression
 from files import deletion
 from models import Track
 from records import filters
+from records.again import again_track
 from repos import JobRepository, TrackRepository
 from web import schemas
-from web.answers import created, deleted, of_row, one, page, require_one
+from web.answers import created, deleted, of_row, one, page, require, require_one
+from web.api.jobs import record_job
 from web.current import services
 from web.operations import IfMatch, Operations
 
@@ -64,6 +66,19 @@ def update_track(track_id: str, body: schemas.TrackPatch, if_match: IfMatch) -> 
 def delete_track(track_id: str, query: schemas.Deletion, if_match: IfMatch) -> Response:
     """Delete a track and its loops. files=true also deletes their files."""
     return deleted(deletion.delete_track(services().storage, track_id, if_match, query.files))
+
+
+@routes.route(
+    "POST",
+    "/tracks/<id:track_id>/again",
+    answers={201: schemas.NotedJob, 200: schemas.NotedJob},
+    problems=[404, 409],
+    headers=["Prefer"],
+)
+def make_track_again(track_id: str, body: schemas.TrackAgain) -> Response:
+    """Record a job that makes a track again, with the seed and the parameters of the track or with others."""
+    track = require(tracks.get_by_id(track_id))
+    return record_job(again_track(require(jobs.get_by_id(track.__data__["job"])), track, body.fields_set()))
 
 
 def conditions(query: schemas.TracksOfJob) -> list[Expression]:

@@ -1,7 +1,6 @@
 """Receives the forms of the dashboard. Browsers without JavaScript send them; with JavaScript, the pages call REST."""
 
 import hmac
-import math
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -10,32 +9,55 @@ from flask.typing import ResponseReturnValue
 
 from errors import Invalid, Malformed, UnsupportedMediaType
 from files import deletion
-from models import CANDIDATES
-from web import guard, schemas
+from generators.catalogue import catalogue
+from records.again import again_job, again_track
+from web import guard, orders, schemas
 from web.answers import require
 from web.current import services
-from web.pages.pages import REPOS, home_of, job_page, jobs, loops, new_job_page, tracks
+from web.pages.entries import job_of, loop_of
+from web.pages.new_job import new_job_page
+from web.pages.pages import REPOS, home_of, job_page, jobs, loops, tracks
 from web.pages.routes import Routes
 from web.reading import BODY_BYTES, STRANGER_BYTES, raw_body
 from web.texts import fields_of
 
 routes = Routes()
 DELETE = {"job": deletion.delete_job, "track": deletion.delete_track, "loop": deletion.delete_loop}
-WORDS = ("genre", "mood", "language", "lyrics")  # fields of the form for a job that become its metadata
 SIGNED_IN_SECONDS = 30 * 24 * 3600
-FIELDS = 50
-NUMBERS = tuple(map(str, range(1, CANDIDATES + 1)))  # of the candidates
+FIELDS = 300
 
 
 @routes.post("/jobs")
 def make_job() -> ResponseReturnValue:
     """Record the job of the form, or show the form with its errors."""
-    form = read_form()
+    form, settings = read_form(), services().settings
     try:
-        job, _ = jobs.create_once(**fields_of(schemas.NewJob, job_of(form)))
+        fields = fields_of(schemas.NewJob, job_of(form, catalogue(settings).get(form.get("job_type", ""))))
+        orders.check(settings, fields)
+        job = jobs.create(**fields)
     except Invalid as error:
         return new_job_page(form, _by_field(error)), 422
-    return redirect(url_for("pages.show_job", job_id=job.job_id), 303)
+    return redirect(home_of(job), 303)
+
+
+@routes.post("/new")
+def show_fields() -> ResponseReturnValue:
+    """The form for a new job with the fields of the chosen type; its entries are kept."""
+    return new_job_page(read_form(), {})
+
+
+@routes.post("/jobs/<id:job_id>/again")
+def make_job_again(job_id: str) -> ResponseReturnValue:
+    """Record a job with the same fields, with a new seed or with the same one, and show it."""
+    job = require(jobs.get_by_id(job_id))
+    return _record(again_job(job, same_seed=read_form().get("seed") == "same"))
+
+
+@routes.post("/tracks/<id:track_id>/again")
+def make_track_again(track_id: str) -> ResponseReturnValue:
+    """Record a job that makes a track again, and show it."""
+    track = require(tracks.get_by_id(track_id))
+    return _record(again_track(require(jobs.get_by_id(track.__data__["job"])), track))
 
 
 @routes.post("/tracks/<id:track_id>/loops")
@@ -114,38 +136,16 @@ def read_form(limit: int = BODY_BYTES) -> dict[str, str]:
         raise Malformed("The form cannot be read.") from None
 
 
-def job_of(form: dict[str, str]) -> dict[str, Any]:
-    """The REST body for the form of a job. Raises Invalid."""
-    metadata: dict[str, Any] = {name: form[name].strip() for name in WORDS if form.get(name, "").strip()}
-    if form.get("duration", "").strip():
-        metadata["duration"] = _number(form, "duration")
-    return {"prompt": form.get("prompt", ""), "job_type": form.get("job_type", ""), "metadata": metadata}
-
-
-def loop_of(form: dict[str, str]) -> dict[str, Any]:
-    """The REST body for the form of a loop. Raises Invalid."""
-    fade, number = form.get("fade_in_out") == "true", form.get("candidate")
-    body = {"duration": _number(form, "duration"), "fade_in_out": fade, "format": form.get("format", "")}
-    if number is None:
-        return body
-    if number not in NUMBERS:
-        raise Invalid(f"candidate must be an integer from 1 to {CANDIDATES}", "candidate")
-    return {**body, "candidate": int(number)}
-
-
-def _number(form: dict[str, str], name: str) -> float:
-    try:
-        number = float(form.get(name, ""))
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or number <= 0:
-        raise Invalid("expected a number of seconds above 0", name)
-    return int(number) if number.is_integer() else number
+def _record(fields: dict[str, Any]) -> ResponseReturnValue:
+    """Record a job and show it. Raises Invalid."""
+    orders.check(services().settings, fields)
+    return redirect(home_of(jobs.create(**fields)), 303)
 
 
 def _by_field(error: Invalid) -> dict[str, str]:
-    """The messages by field. A message that is not about a single field has the key ''."""
-    return {problem["field"]: problem["message"] for problem in error.errors} or {"": str(error)}
+    """The messages by field of the form. A message that is not about a single field has the key ''."""
+    messages = {problem["field"].removeprefix("metadata."): problem["message"] for problem in error.errors}
+    return messages or {"": str(error)}
 
 
 def _own_address(address: str) -> str:

@@ -14,6 +14,7 @@ from web import downloads, schemas
 from web.answers import part, require
 from web.api.jobs import conditions, matching_jobs
 from web.current import services
+from web.pages.new_job import new_job_page
 from web.pages.routes import Routes
 from web.reading import validate_query
 
@@ -28,14 +29,6 @@ SHOWN = {
     "failed": (JOB_STATUSES.failed,),
     "cancelled": (JOB_STATUSES.cancelled,),
 }
-GENRES = (
-    *("Pop", "Rock", "Electronic", "Jazz", "Folk", "Hip-Hop", "Classical", "Ambient", "Blues", "Country", "Soul"),
-    *("R&B", "Funk", "Reggae", "Latin", "Metal", "House", "Techno", "Lo-Fi", "Cinematic", "Synthwave"),
-)
-MOODS = (
-    *("Romantic", "Nostalgic", "Upbeat", "Melancholic", "Relaxing", "Energetic", "Dreamy", "Dark", "Hopeful", "Epic"),
-    *("Playful", "Heartfelt", "Uplifting", "Mysterious", "Calm", "Tense", "Triumphant", "Chill", "Ethereal", "Warm"),
-)
 ROWS = 50
 TRACKS = 50  # of a job on its page
 LOG_LINES, LOG_CHARACTERS = 200, 40_000
@@ -62,8 +55,8 @@ def show_jobs() -> str:
 
 @routes.get("/new")
 def show_new_job() -> str:
-    """The form for a new job."""
-    return new_job_page({}, {})
+    """The form for a new job. The fields of the query are filled in, such as job_type=synth."""
+    return new_job_page(request.args.to_dict(), {})
 
 
 @routes.get("/jobs/<id:job_id>")
@@ -79,13 +72,6 @@ def show_deletion(kind: str, record_id: str) -> str:
     """What deleting it means, and the form that does it."""
     record = require(REPOS[kind].get_by_id(record_id))
     return render_template("delete.html", kind=kind, record=record, back=home_of(record))
-
-
-def new_job_page(entries: dict[str, str], errors: dict[str, str]) -> str:
-    """The form for a new job, with the entries so far and the errors by field."""
-    runs = bool(services().settings.diffrhythm_command)
-    chosen = {"job_type": "diffrhythm" if runs else "synth", **entries}
-    return render_template("new.html", entries=chosen, errors=errors, genres=GENRES, moods=MOODS, runs_diffrhythm=runs)
 
 
 def job_page(job_id: str, failed: str | None = None, errors: dict[str, str] | None = None) -> str:

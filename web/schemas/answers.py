@@ -95,6 +95,12 @@ class Job(WorkOut):
     tracks: list[Track] = Field([], description="with expand=tracks")
 
 
+class NotedJob(Job):
+    """A job as the answer to the request that recorded it."""
+
+    notes: list[str] = Field(description="sentences: what its generator will drop or change")
+
+
 class LeasedJob(Job):
     """A job and the token of its lease."""
 

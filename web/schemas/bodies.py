@@ -1,6 +1,6 @@
 """The schemas of request bodies."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import MISSING, BaseModel, ConfigDict, Field
 
@@ -33,9 +33,10 @@ from web.schemas.types import (
 
 
 class Body(BaseModel):
-    """A request body: a JSON object with only these fields."""
+    """A request body: a JSON object with only these fields. If it is optional, no body is the same as {}."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
+    is_optional: ClassVar[bool] = False
 
     def fields_set(self) -> dict[str, Any]:
         """The fields that the client sent."""
@@ -99,6 +100,20 @@ class TrackPatch(TrackFields):
     """Changes of a track. A JSON object is replaced as a whole."""
 
     job_id: Id | MISSING = MISSING
+
+
+class TrackAgain(Body):
+    """What differs in a job that makes a track again. By default, nothing does: the music is the same."""
+
+    is_optional: ClassVar[bool] = True
+
+    job_id: Id | MISSING = MISSING
+    prompt: Prompt | MISSING = MISSING
+    seed: JobSeed | None | MISSING = MISSING
+    takes: Takes | MISSING = MISSING
+    parameters: JsonObject | MISSING = Field(
+        MISSING, description="instead of those that the track was made with; null is the default of the generator"
+    )
 
 
 class LoopFields(Body):

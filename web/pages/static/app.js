@@ -3,6 +3,7 @@
 import { closeDialog, openDialogs } from "./dialogs.js";
 import { sendForms } from "./forms.js";
 import { announce, begin } from "./merge.js";
+import { followType } from "./new.js";
 import { definePlayers } from "./player.js";
 import { keepTimes } from "./times.js";
 
@@ -14,6 +15,7 @@ openDialogs((problem) => {
   announce(problem.message);
   page?.follower.lookNow();
 });
+followType();
 sendForms(done);
 
 let page = null;

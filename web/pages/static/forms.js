@@ -5,13 +5,14 @@ import { announce } from "./merge.js";
 
 const BODIES = {
   job(form) {
+    const { prompt: _, job_type: type, takes, seed, ...fields } = valuesOf(form);
     const metadata = {};
-    for (const name of ["genre", "mood", "lyrics"]) {
-      const text = form.elements[name].value.trim();
-      if (text) metadata[name] = text;
+    for (const [name, value] of Object.entries(fields)) {
+      const [place, key] = name.startsWith("parameters.") ? [(metadata.parameters ??= {}), name.slice(11)] : [metadata, name];
+      place[key] = value;
     }
-    if (form.elements.duration.value) metadata.duration = Number(form.elements.duration.value);
-    return { prompt: form.elements.prompt.value, job_type: form.elements.job_type.value, metadata };
+    const counts = Object.fromEntries(Object.entries({ takes, seed }).filter(([, value]) => value !== undefined));
+    return { prompt: form.elements.prompt.value, job_type: type, metadata, ...counts };
   },
   loop(form) {
     const fields = new FormData(form);
@@ -25,7 +26,7 @@ const attempts = new WeakMap(); // form -> the body that failed; it is sent agai
 export function sendForms(done) {
   document.addEventListener("submit", async (event) => {
     const form = event.target;
-    if (!form.dataset.api) return;
+    if (!form.dataset.api) return sendOnce(form, event);
     event.preventDefault();
     if (form.ariaBusy === "true") return;
     forget(form);
@@ -40,6 +41,14 @@ export function sendForms(done) {
       form.ariaBusy = "false";
     }
   });
+}
+
+/** A form without a REST address loads a page. A second click meanwhile does not send it again. */
+function sendOnce(form, event) {
+  if (event.defaultPrevented) return;
+  if (form.ariaBusy === "true") event.preventDefault();
+  form.ariaBusy = "true";
+  window.addEventListener("pagehide", () => (form.ariaBusy = "false"), { once: true });
 }
 
 function ask(form) {
@@ -65,6 +74,17 @@ function identified(form, kind) {
   return { [`${kind}_id`]: attempts.get(form).id, ...body };
 }
 
+/** The fields that are filled in, by name: numbers, true or false for a box, and trimmed texts. */
+function valuesOf(form) {
+  const values = {};
+  for (const field of form.querySelectorAll("[name]:not([type=hidden])")) {
+    const text = field.value.trim();
+    if (field.type === "checkbox") values[field.name] = field.checked;
+    else if (text) values[field.name] = field.type === "number" ? Number(text) : text;
+  }
+  return values;
+}
+
 function forget(form) {
   for (const message of form.querySelectorAll("[data-error], .form-error")) message.hidden = true;
   for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
@@ -84,11 +104,11 @@ function tell(form, problem) {
 
 /** Show a message at the field with this name. True if the form has such a field. */
 function tellField(form, { field, message }) {
-  const name = field.split(".").at(-1);
+  const name = field.replace(/^metadata\./, "");
   const place = form.querySelector(`[data-error="${CSS.escape(name)}"]`);
   if (!place) return false;
   place.textContent = message;
   place.hidden = false;
-  form.elements[name]?.setAttribute("aria-invalid", "true");
+  form.querySelector(`[name="${CSS.escape(name)}"]:not([type="hidden"])`)?.setAttribute("aria-invalid", "true");
   return true;
 }

@@ -39,8 +39,13 @@ class MusicGen:
 
     def generate(self, descriptions: list[str], progress: bool = False, return_tokens: bool = False) -> torch.Tensor:
         """Audio (batch, channels, frames)."""
+        return self._generate(descriptions, progress, melody_rate=None)
+
+    def _generate(self, descriptions: list[str], progress: bool, melody_rate: int | None) -> torch.Tensor:
         assert isinstance(descriptions, list)
-        standin.record(descriptions=descriptions, duration=self.duration, params=self.generation_params)
+        standin.record(
+            descriptions=descriptions, duration=self.duration, params=self.generation_params, melody_rate=melody_rate
+        )
         if "fail" in descriptions[0]:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         total = int(self.duration * self.frame_rate)
@@ -59,4 +64,4 @@ class MusicGen:
         if not self.name.endswith(("melody", "melody-large", "style")):
             raise RuntimeError("This model doesn't support melody conditioning. Use the `melody` model.")
         assert melody_wavs.dim() in (2, 3) and melody_sample_rate > 0
-        return self.generate(descriptions, progress)
+        return self._generate(descriptions, progress, melody_sample_rate)

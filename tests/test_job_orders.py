@@ -1,0 +1,173 @@
+"""Jobs are checked against the recipe of their generator, wherever they come from; notes say what will be changed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import create_app
+from errors import Invalid
+from models import Job
+from repos import JobRepository
+from settings import Settings
+from tests.answers import problem
+from tests.conftest import on_sqlite, thorough
+from tests.contract import repeatable
+from tests.models_of_music import with_recipes
+from tests.test_any_input import JSON, TEXT
+from web import orders
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"duration": "long"}, "metadata.duration"),
+    ({"duration": 0}, "metadata.duration"),
+    ({"lyrics": ["la"]}, "metadata.lyrics"),
+    ({"lyrics": "la" * 100_001}, "metadata.lyrics"),
+    ({"parameters": 5}, "metadata.parameters"),
+    ({"parameters": {"steps": 9}}, "metadata.parameters.steps"),
+    ({"parameters": {"steps": "32"}}, "metadata.parameters.steps"),
+    ({"parameters": {"voice": "shrill"}}, "metadata.parameters.voice"),
+    ({"parameters": {"speed": 1}}, "metadata.parameters.speed"),
+]
+PARAMETERS = st.dictionaries(
+    st.sampled_from(["steps", "strength", "chunked", "voice", "negative", "tempo"]) | TEXT, JSON
+)
+METADATA = st.fixed_dictionaries(
+    {}, optional={"duration": JSON, "lyrics": TEXT | JSON, "lyrics_file": JSON, "parameters": PARAMETERS | JSON}
+)
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    """Settings with recipes for opera and noise."""
+    return with_recipes(settings, tmp_path)
+
+
+@pytest.fixture
+def other_app(settings: Settings) -> Iterator[Flask]:
+    """An app that has no recipe for opera."""
+    made = create_app(settings.model_copy(update={"generators": None}))
+    yield made
+    made.extensions["ledger"].close()
+
+
+def opera(**fields: Any) -> dict[str, Any]:
+    """The body of a job for the generator with all kinds of parameters."""
+    return {"job_type": "opera", "prompt": "a duet", **fields}
+
+
+@pytest.mark.parametrize(("metadata", "field"), WRONG, ids=lambda value: str(value)[:40])
+@on_sqlite
+def test_what_a_generator_cannot_use_is_refused_by_its_field(
+    client: FlaskClient, metadata: dict[str, Any], field: str
+) -> None:
+    refusal = problem(client.post("/api/jobs", json=opera(metadata=metadata)), 422, "invalid")
+    assert [error["field"] for error in refusal["errors"]] == [field]
+    assert JobRepository().count() == 0
+
+
+def test_all_wrong_fields_are_named_at_once(client: FlaskClient) -> None:
+    metadata = {"duration": "long", "parameters": {"steps": 9, "speed": 1}}
+    refusal = problem(client.post("/api/jobs", json=opera(metadata=metadata)), 422, "invalid")
+    fields = sorted(error["field"] for error in refusal["errors"])
+    assert fields == ["metadata.duration", "metadata.parameters.speed", "metadata.parameters.steps"]
+    assert "expected an integer from 10 to 100" in refusal["detail"]
+
+
+@on_sqlite
+def test_a_job_of_another_type_is_recorded_as_it_was_sent(client: FlaskClient, other_app: Flask) -> None:
+    for metadata, _ in WRONG:
+        made = other_app.test_client().post("/api/jobs", json=opera(metadata=metadata))
+        assert (made.status_code, made.json["notes"], made.json["metadata"]) == (201, [], metadata)
+    assert client.post("/api/jobs", json=opera(status="completed", metadata={"duration": "?"})).status_code == 201
+
+
+def test_the_answer_to_a_post_says_what_will_be_changed(client: FlaskClient) -> None:
+    body = opera(job_id="aria", metadata={"duration": 500, "lyrics": "[Wail]\nlove\n[00:10]death"})
+    first, again = (client.post("/api/jobs", json=body) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json["notes"] == again.json["notes"]
+    assert "so 240 are generated" in first.json["notes"][0] and len(first.json["notes"]) >= 2
+    assert "notes" not in client.get("/api/jobs/aria").json and first.json["metadata"] == body["metadata"]
+
+
+@on_sqlite
+@repeatable(thorough(400, 120))
+@given(job_type=st.sampled_from(["opera", "noise", "synth"]), metadata=METADATA)
+def test_any_metadata_is_recorded_or_refused_by_its_field(
+    client: FlaskClient, job_type: str, metadata: dict[str, Any]
+) -> None:
+    answer = client.post("/api/jobs", json={"prompt": "p", "job_type": job_type, "metadata": metadata})
+    if answer.status_code == 201:
+        assert all(isinstance(note, str) and note for note in answer.json["notes"])
+        assert client.get(f"/jobs/{answer.json['job_id']}").status_code == 200
+    else:
+        fields = [error["field"] for error in problem(answer, 422, "invalid")["errors"]]
+        assert fields and all(field.startswith("metadata.") for field in fields)
+
+
+@pytest.mark.parametrize("metadata", [{}, {"duration": 60, "parameters": {"steps": 10.0, "strength": 0}}])
+@on_sqlite
+def test_a_job_that_is_made_as_it_was_sent_has_no_notes(client: FlaskClient, metadata: dict[str, Any]) -> None:
+    made = client.post("/api/jobs", json=opera(metadata=metadata), headers={"Prefer": "wait=0"})
+    assert (made.status_code, made.json["notes"]) == (201, [])
+
+
+def test_a_change_of_a_pending_job_is_checked(client: FlaskClient) -> None:
+    client.post("/api/jobs", json=opera(job_id="aria", metadata={"parameters": {"steps": 50}}))
+    for change in ({"metadata": {"duration": "long"}}, {"job_type": "synth"}):
+        problem(client.patch("/api/jobs/aria", json=change), 422, "invalid")
+    assert client.patch("/api/jobs/aria", json={"job_type": "synth", "metadata": {}}).status_code == 200
+    assert (
+        client.patch("/api/jobs/aria", json={"status": "completed", "metadata": {"duration": "?"}}).status_code == 200
+    )
+    assert client.patch("/api/jobs/aria", json={"metadata": {"duration": "long"}}).status_code == 200
+    assert client.patch("/api/jobs/none", json={"metadata": {"duration": "long"}}).status_code == 404
+
+
+@on_sqlite
+def test_a_change_of_the_work_alone_reads_nothing_more(client: FlaskClient, job: Job, statements: list[str]) -> None:
+    client.patch("/api/jobs/job-1", json={"progress": 5, "status": "loading_model"})
+    assert not [sql for sql in statements if sql.startswith("SELECT") and "job" in sql]
+
+
+def test_a_script_can_ask_for_the_notes_of_a_job(settings: Settings) -> None:
+    assert orders.check(settings, {"prompt": "p", "job_type": "noise", "metadata": {"duration": 5}}) == [
+        "metadata.duration is 5 seconds: the generator itself chooses the length"
+    ]
+    with pytest.raises(Invalid, match="the job has no prompt"):
+        orders.check(settings, {"job_type": "synth"})
+
+
+def run(settings: Settings, *words: str) -> Result:
+    """The result of `flask jobs add` with these words."""
+    app = create_app(settings)
+    result = app.test_cli_runner().invoke(args=["jobs", "add", *words])
+    app.extensions["ledger"].close()
+    return result
+
+
+def test_the_command_prints_notes_and_refuses_what_cannot_be_made(settings: Settings) -> None:
+    added = run(settings, "a duet", "--type", "opera", "--metadata", "duration=5")
+    assert added.exit_code == 0 and "so 10 are generated" in added.stderr
+    assert added.stdout.strip() == JobRepository().get_all()[0].job_id
+    refused = run(settings, "a duet", "--type", "opera", "--metadata", "duration=long")
+    assert refused.exit_code == 1 and "--metadata duration" in str(refused.exception)
+    assert JobRepository().count() == 1
+
+
+@on_sqlite
+def test_the_lines_of_a_file_are_checked_and_have_notes(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "duets.csv"
+    file.write_text("prompt,job_type,metadata.duration\nlove,opera,500\ndeath,opera,long\nrain,other,long\n")
+    refused = run(settings, "--from", str(file))
+    assert refused.exit_code == 1 and "duets.csv line 3: metadata.duration" in refused.stderr
+    file.write_text(file.read_text().replace("opera,long", "opera,60"))
+    added = run(settings, "--from", str(file))
+    assert "duets.csv line 2: metadata.duration" in added.stderr and "line 3" not in added.stderr
+    assert JobRepository().count() == 3

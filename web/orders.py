@@ -1,0 +1,38 @@
+"""Checks a job against the recipe of its generator: the same rule for REST, forms, files of jobs and commands."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from generators.catalogue import catalogue
+from generators.orders import order_of
+from models import JOB_STATUSES, Job
+from repos import JobRepository
+from settings import Settings
+
+ORDER = ("job_type", "prompt", "metadata")  # the fields of a job that its generator gets
+DEFAULT_TYPE: str = Job.job_type.default
+jobs = JobRepository()
+
+
+def check(settings: Settings, fields: Mapping[str, Any]) -> list[str]:
+    """The notes for a job with these fields: a sentence for each thing that its generator drops or changes.
+
+    [] if this process has no recipe for its job_type, because another worker may have one. A job that is recorded with
+    another status than pending is not made, so it is not checked. Raises Invalid with all problems by field.
+    """
+    recipe = catalogue(settings).get(fields.get("job_type", DEFAULT_TYPE))
+    if recipe is None or fields.get("status", JOB_STATUSES.pending) != JOB_STATUSES.pending:
+        return []
+    return order_of(recipe, fields.get("prompt"), fields.get("metadata") or {}).notes
+
+
+def check_change(settings: Settings, job_id: str, changes: Mapping[str, Any]) -> None:
+    """Raise Invalid if a change of a pending job makes it one that its generator cannot use.
+
+    Another change may come between this check and the change itself. So the worker checks the job again.
+    """
+    if changes.keys().isdisjoint(ORDER):
+        return
+    job = jobs.get_by_id(job_id)
+    if job is not None:
+        check(settings, {**{name: getattr(job, name) for name in ("status", *ORDER)}, **changes})

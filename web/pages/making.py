@@ -1,0 +1,77 @@
+"""Template filters: the take of a track, what made it, and the notes of a job that is not made yet."""
+
+import json
+import math
+import shlex
+from typing import Any
+
+from errors import Invalid
+from models import JOB_STATUSES, Job, Track
+from web import orders
+from web.current import services
+from web.pages.wording import brief
+
+LONGEST = 300  # characters of a fact
+LONGEST_COMMAND = 20_000
+
+
+def notes(job: Job) -> list[str]:
+    """Until a job is made: what its generator will drop or change, or why it cannot make the job."""
+    if job.status in JOB_STATUSES.final:
+        return []
+    fields = {"job_type": job.job_type, "prompt": job.prompt, "metadata": job.metadata}
+    try:
+        return orders.check(services().settings, fields)
+    except Invalid as error:
+        return [str(error)]
+
+
+def take(track: Track, job: Job) -> str | None:
+    """The take of a track as 'take 2 of 4'; None if the job has one take, or if no generator of ours made the track."""
+    if track.take is None or (job.takes == 1 and track.take == 1):
+        return None
+    return f"take {track.take} of {job.takes}" if track.take <= job.takes else f"take {track.take}"
+
+
+def origin(track: Track) -> dict[str, str]:
+    """What made a track, as names and texts. A script may have written any provenance; other values are left out."""
+    made: dict[str, Any] = track.provenance
+    parameters = made.get("parameters")
+    facts = {
+        "Generator": _text(made.get("generator")),
+        "Version": _text(made.get("version")),
+        "Took": _measure(made.get("seconds"), "{:,.1f} s"),
+        "GPU memory": _measure(made.get("peak_gpu_mb"), "{:,.0f} MB"),
+        "Licence": _text(made.get("licence")),
+        **(_parameters(parameters) if isinstance(parameters, dict) else {}),
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
+def command(track: Track) -> str | None:
+    """The command line that made a track, as one types it into a shell; None if there is none."""
+    words = track.provenance.get("command")
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+        return None
+    return brief(shlex.join(words), LONGEST_COMMAND)
+
+
+def _parameters(parameters: dict[str, Any]) -> dict[str, str]:
+    values = {name: value for name, value in parameters.items() if value is not None}
+    return {brief(name, 60): _json(value) for name, value in values.items()}
+
+
+def _text(value: Any) -> str:
+    return brief(value, LONGEST) if isinstance(value, str) else ""
+
+
+def _json(value: Any) -> str:
+    return brief(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), LONGEST)
+
+
+def _measure(value: Any, form: str) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return form.format(value) if is_number and 0 <= value < 1e9 else ""
+
+
+FILTERS = {function.__name__: function for function in (command, notes, origin, take)}
