@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from errors import SettingsError
+from generators import rendered
 from generators.recipe import Recipe
 from settings import Settings
 
@@ -70,7 +71,7 @@ def _read(path: Path) -> dict[str, Recipe]:
         raise SettingsError(f"GENERATORS is {str(path)!r}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"GENERATORS is {str(path)!r}: the file cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: expected TOML: {error}") from None
     return {name: _recipe(name, table, path.absolute().parent, f"{path}: ") for name, table in tables.items()}
 
@@ -83,13 +84,24 @@ def _recipe(name: str, table: Any, beside: Path, source: str) -> Recipe:
         raise SettingsError(f"{source}[{name}]: expected a job type of 1 to 64 characters of {WORD}")
     try:
         recipe = Recipe.model_validate(table)
+        rendered.check(recipe)
     except ValidationError as error:
         raise SettingsError(f"{source}[{name}] {sentence(dict(error.errors()[0]))}") from None
-    cwd = recipe.cwd or ("." if recipe.is_warm else None)
-    folder = beside / Path(cwd).expanduser() if cwd else None
+    except ValueError as error:
+        raise SettingsError(f"{source}[{name}] {error}") from None
+    folder = _folder(recipe, beside)
     if folder and not folder.is_dir():
         raise SettingsError(f"{source}[{name}] cwd is {recipe.cwd!r}: expected a folder that exists")
     return recipe.placed(name, folder)
+
+
+def _folder(recipe: Recipe, beside: Path) -> Path | None:
+    """The folder that a generator runs in; None: the work folder of the attempt."""
+    cwd = recipe.cwd or ("." if recipe.is_warm else None)
+    try:
+        return beside / Path(cwd).expanduser() if cwd else None
+    except RuntimeError:  # ~name of a user that does not exist
+        return beside / str(cwd)
 
 
 def is_word(name: str) -> bool:

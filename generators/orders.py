@@ -71,6 +71,7 @@ def order_of(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any], ly
     settings = parameters.with_defaults(recipe.parameters, metadata.get("parameters") or {})
     order = Order(prompt or "", seconds, segments, written, settings, dict(metadata), notes)
     _check_arguments(recipe, order)
+    _check_toml(recipe, order)
     return order
 
 
@@ -123,8 +124,10 @@ def read_seconds(duration: object) -> float | None:
 def nearest(recipe: Recipe, requested: float | None) -> float:
     """The length in seconds that the generator can make and that is nearest to these seconds."""
     rule = recipe.seconds
-    within = min(max(requested or rule.default, rule.min), rule.max)
-    return math.floor(within + 0.5) if rule.whole else within
+    if not rule.whole:
+        return min(max(requested or rule.default, rule.min), rule.max)
+    rounded = math.floor(min(requested or rule.default, rule.max) + 0.5)
+    return min(max(rounded, math.ceil(rule.min)), math.floor(rule.max))
 
 
 def about_length(recipe: Recipe, duration: object, seconds: float) -> list[str]:
@@ -173,6 +176,21 @@ def _check_arguments(recipe: Recipe, order: Order) -> None:
                 f"{names}: expected at most {ARGUMENT_BYTES} bytes and no NUL, as it is an argument of a command line",
                 _field(used[0]),
             )
+
+
+def _check_toml(recipe: Recipe, order: Order) -> None:
+    """Raise Invalid if a value with null in it would have to be written as TOML, which has none."""
+    values: dict[str, Any] = UNSET | order.values() | {f"files.{name}": "" for name in recipe.files}
+    for template in [one for file in recipe.files.values() if file.suffix == "toml" for one in file.templates]:
+        if template.is_used(values) and _has_null(template.value(values)):
+            field = _field(next(template.slots).name)
+            raise Invalid(f"{field}: expected no null in it, as the generator reads TOML, which has none", field)
+
+
+def _has_null(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_null, value.values()))
+    return any(map(_has_null, value)) if isinstance(value, list) else value is None
 
 
 def _field(placeholder: str) -> str:

@@ -17,8 +17,8 @@ class Parameter(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     type: Literal["int", "float", "bool", "text", "choice"]
-    min: float | None = None
-    max: float | None = None
+    min: int | float | None = Field(None, allow_inf_nan=False)
+    max: int | float | None = Field(None, allow_inf_nan=False)
     max_length: int = Field(LONGEST, ge=1, le=100_000)
     choices: list[str] = []
     default: Value | None = None
@@ -29,7 +29,7 @@ class Parameter(BaseModel):
         if (self.type == "choice") != bool(self.choices):
             raise ValueError('expected choices for type = "choice", and only for it')
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"expected min <= max, but they are {self.min:g} and {self.max:g}")
+            raise ValueError(f"expected min <= max, but they are {self.min} and {self.max}")
         if self.default is not None and not self.accepts(self.default):
             raise ValueError(f"default is {self.default!r}: expected {self.expected}")
         return self
@@ -44,9 +44,9 @@ class Parameter(BaseModel):
         return is_text and (value in self.choices if self.choices else len(str(value)) <= self.max_length)
 
     def _is_number(self, value: object) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        if self.type == "int" and value != int(value):
+        if isinstance(value, float) and not (math.isfinite(value) and (self.type == "float" or value.is_integer())):
             return False
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 

@@ -1,5 +1,6 @@
 """Recipe: one table of generators.toml. It says how a generator is started, what it needs and what it makes."""
 
+import math
 import re
 from collections.abc import Iterator
 from functools import cached_property
@@ -20,13 +21,22 @@ PLACEHOLDERS = (
     *("prompt", "lyrics", "lyrics_file", "duration", "duration_ms", "segments", "seed", "take", "takes"),
     *("output_dir", "reference_file", "job_id", "metadata_file"),
 )
+RESERVED = (
+    "lyrics.txt",
+    "lyrics.lrc",
+    "metadata.json",
+    "tags.json",
+    "version.txt",
+    "made",
+    "tracks",
+)  # in a work folder
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
 
 
 def _pattern(text: str) -> str:
     try:
         re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"expected a regular expression ({error})") from None
     return text
 
@@ -41,6 +51,16 @@ def _home(text: object) -> object:
     return str(Path(text).expanduser()) if isinstance(text, str) and text.startswith("~/") else text
 
 
+def _glob(pattern: str) -> str:
+    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        raise ValueError("expected a pattern inside {output_dir}, such as audios/*.flac")
+    try:
+        next(Path("nowhere").glob(pattern), None)
+    except (ValueError, NotImplementedError) as error:
+        raise ValueError(f"expected a pattern such as *.wav ({error})") from None
+    return pattern
+
+
 def _inside(path: str) -> str:
     if Path(path).is_absolute() or ".." in Path(path).parts or not Path(path).parts:
         raise ValueError("expected a path inside cwd, such as instruction.txt")
@@ -50,7 +70,8 @@ def _inside(path: str) -> str:
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Word = Annotated[Template, BeforeValidator(_template), BeforeValidator(_home)]
 Words = Annotated[list[Word], Field(min_length=1)]
-Glob = Annotated[str, Field(min_length=1)]
+Glob = Annotated[str, Field(min_length=1), AfterValidator(_glob)]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class Table(BaseModel):
@@ -76,6 +97,8 @@ class Seconds(Table):
     def _check_order(self) -> Self:
         if not self.min <= self.default <= self.max:
             raise ValueError(f"expected min <= usual <= max, but they are {self.min:g}, {self.default:g}, {self.max:g}")
+        if self.whole and math.ceil(self.min) > math.floor(self.max):
+            raise ValueError("expected a whole number between min and max, or whole = false")
         return self
 
     @property
@@ -138,7 +161,7 @@ class Recipe(Table):
     serve: Words | None = None
     idle_seconds: float = Field(300, ge=0, le=1_000_000)
     cwd: str | None = None
-    env: dict[str, Word] = {}
+    env: dict[Variable, Word] = {}
     seconds: Seconds = Seconds()
     lyrics: Annotated[Lyrics, BeforeValidator(_lyrics)] = Lyrics()
     outputs: list[Glob] = [f"*.{suffix}" for suffix in AUDIO]
@@ -179,6 +202,14 @@ class Recipe(Table):
     def _check_cleanup(self) -> Self:
         if self.cleanup and self.cwd is None:
             raise ValueError("cleanup: expected cwd, too, as its paths are inside that folder")
+        return self
+
+    @model_validator(mode="after")
+    def _check_files(self) -> Self:
+        """Every file has a name of its own in the work folder."""
+        names = [file.path.lower() for file in self.files.values()]
+        if taken := sorted({name for name in names if name in RESERVED or names.count(name) > 1}):
+            raise ValueError(f"files: expected another path than {taken[0]}, as another file has this name")
         return self
 
     @model_validator(mode="after")

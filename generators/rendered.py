@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from generators import templates
-from generators.recipe import Recipe, RenderedFile
+from generators.recipe import PLACEHOLDERS, Recipe, RenderedFile
 
 
 def paths(recipe: Recipe, folder: Path) -> dict[str, str]:
@@ -43,6 +43,16 @@ def render(file: RenderedFile, takes: Sequence[Mapping[str, Any]]) -> str:
             content, allow_unicode=True, sort_keys=False, width=10**9
         )
     )
+
+
+def check(recipe: Recipe) -> None:
+    """Raise ValueError if a file cannot be written, because its content has a value that its format does not know."""
+    names = [*PLACEHOLDERS, *recipe.parameters, *(f"files.{name}" for name in recipe.files)]
+    for name, file in recipe.files.items():
+        try:
+            render(file, [dict.fromkeys(names, "") | {"metadata": {}}])
+        except Exception as error:  # each library has its own errors
+            raise ValueError(f"files.{name}.content: expected values that {file.suffix} can have ({error})") from None
 
 
 def _filled(content: Any, values: Mapping[str, Any]) -> Any:

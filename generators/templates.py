@@ -15,6 +15,9 @@ CONDITION = re.compile(r"{\?(?P<name>[^{}|]*)}")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[^{}|.]+)*")
 
 
+EXACT = 2.0**53  # every whole number below it is a float
+
+
 @dataclass(frozen=True)
 class Slot:
     """The place of a value, and the text that stands there if there is no value."""
@@ -36,8 +39,14 @@ class Template:
         return (part for part in self.parts if isinstance(part, Slot))
 
     def is_used(self, values: Mapping[str, Any]) -> bool:
-        """True if the text has no condition, or if its condition has a value: not null, "", [], {} or false."""
-        return self.condition is None or not is_empty(value_of(values, self.condition))
+        """True if the text has no condition, or if its condition has a value: not null, "", [], {} or false.
+
+        A name that is no placeholder is a key of the metadata.
+        """
+        if self.condition is None:
+            return True
+        name = self.condition if self.condition in values or "." in self.condition else f"metadata.{self.condition}"
+        return not is_empty(value_of(values, name))
 
     def text(self, values: Mapping[str, Any]) -> str:
         """The text with its values. Raises KeyError with the name of a slot that has neither value nor default."""
@@ -59,6 +68,8 @@ class Template:
 
 def parse(text: str) -> Template:
     """The template of a text. Raises ValueError with a sentence."""
+    if "\0" in text:
+        raise ValueError("expected no NUL character")
     condition = CONDITION.match(text)
     if condition and not NAME.fullmatch(condition["name"]):
         raise ValueError(f"{condition[0]} is no condition; expected a name, such as {{?seed}}")
@@ -120,6 +131,6 @@ def as_text(value: Any) -> str:
     """A value as a generator reads it on its command line: 12.5, true, words, or JSON for lists and objects."""
     if isinstance(value, str):
         return value
-    if isinstance(value, float):
-        return f"{value:.12g}"
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
+        return str(int(value))
     return json.dumps(value, ensure_ascii=False)

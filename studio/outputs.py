@@ -7,6 +7,9 @@ from pathlib import Path
 
 from generators.recipe import Recipe
 
+DIGITS = "0123456789"
+NUMBER = re.compile("([0-9]{1,1000})")
+
 
 def sounds(recipe: Recipe, folder: Path) -> list[Path]:
     """The files that match outputs and not not_outputs, in the order of their names: take 2 before take 10."""
@@ -37,4 +40,4 @@ def _matching(folder: Path, patterns: list[str]) -> set[Path]:
 
 def _order(path: Path) -> list[tuple[int, str]]:
     """A key that sorts numbers by their value."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(path)) if part]
+    return [(int(part), "") if part[0] in DIGITS else (-1, part) for part in NUMBER.split(str(path)) if part]

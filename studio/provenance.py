@@ -1,40 +1,52 @@
 """Provenance: what made a track, so that it can be made again."""
 
-import logging
-import subprocess
-from collections.abc import Mapping
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from generators import templates
 from generators.recipe import Recipe
+from studio.process import Command, run
 
-log = logging.getLogger("ledger.worker")
 VERSION_SECONDS = 30.0
 VERSION_CHARACTERS = 200
+HIDDEN = "…"
+SECRET = re.compile(r"(?i)(-*[\w-]*(?:token|secret|password|passwd|api[_-]?key)[\w-]*)(=.*)?", re.S)
 
 
-def version_of(recipe: Recipe, environment: Mapping[str, str], folder: Path) -> str | None:
-    """The first line that the command `version` of a recipe prints; None if it has none, or if it fails."""
+def version_of(recipe: Recipe, folder: Path, work: Path, stop: Callable[[], bool]) -> str | None:
+    """The first line that the command `version` of a recipe prints; None if it has none, or if it fails.
+
+    folder: where the generator runs. work: a folder for the output.
+    """
     if not recipe.version:
         return None
-    command = templates.fill(recipe.version, {})
+    output = work / "version.txt"
+    environment = {name: word.text({}) for name, word in recipe.env.items() if not list(word.slots)}
     try:
-        ended = subprocess.run(
-            command,
-            cwd=folder,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=VERSION_SECONDS,
-            check=True,
+        process = run(
+            Command(templates.fill(recipe.version, {}), folder, VERSION_SECONDS, environment), output, stop, _drop
         )
-    except (OSError, subprocess.SubprocessError) as error:
-        log.warning("the version of %s cannot be read: %s", recipe.name, error)
+    except TimeoutError:
         return None
-    lines = ended.stdout.decode("utf-8", "replace").replace("\0", " ").strip().splitlines()
-    return lines[0][:VERSION_CHARACTERS] if lines else None
+    lines = output.read_text("utf-8", "replace").replace("\0", " ").strip().splitlines()
+    return lines[0][:VERSION_CHARACTERS] if lines and process.code == 0 else None
 
 
 def shortened(command: list[str], work: Path) -> list[str]:
-    """A command line without the path of the work folder, which exists only while the job is made."""
-    return [word.replace(f"{work}/", "") for word in command]
+    """A command line without the path of the work folder, which exists only while the job is made, and without secrets.
+
+    The value in --api-token=x, and the word after --api-token, are replaced by an ellipsis.
+    """
+    words: list[str] = []
+    is_secret = False
+    for word in command:
+        name = SECRET.fullmatch(word) if word.startswith("-") or "=" in word else None
+        shown = f"{name[1]}={HIDDEN}" if name and name[2] else word.replace(f"{work}/", "")
+        words.append(HIDDEN if is_secret else shown)
+        is_secret = name is not None and name[2] is None
+    return words
+
+
+def _drop(line: str) -> None:
+    """Use no line while the command runs."""

@@ -40,6 +40,7 @@ class SongAttempt(Attempt):
         self.recipe, self.warm, self.reader = recipe, warm, ProgressReader(recipe)
         self.about = (job.prompt or "").replace("\n", " ")
         self.limit = " (timeout in its recipe)" if recipe.timeout else " (GENERATOR_TIMEOUT)"
+        self.version: str | None = None
         self.tracks: list[Track] = []
         self.running: list[int] = []  # the takes that the generator makes now
 
@@ -48,6 +49,8 @@ class SongAttempt(Attempt):
         order = order_of(self.recipe, self.record.prompt, self.record.metadata, self._lyrics_of_file())
         self._write_notes(order.notes)
         self.tracks = TrackRepository().get_by_job_id(self.record.job_id)
+        folder = self.recipe.folder or self.work
+        self.version = provenance.version_of(self.recipe, folder, self.work, self.lease.stop)
         *before, last = self._runs() or [[]]
         for takes in before:
             self._add(self._make(order, takes))
@@ -79,12 +82,11 @@ class SongAttempt(Attempt):
 
     def _timed(self, run: Run) -> dict[str, Any]:
         """Run the generator. Returns what all tracks of the run have in common in their provenance."""
-        version = provenance.version_of(self.recipe, run.environment(), self.recipe.folder or run.folder)
         begun = time.monotonic()
         with GpuMemory() as memory:
             self._generate(run)
         return {
-            "version": version,
+            "version": self.version,
             "command": provenance.shortened(run.words(), run.folder),
             "parameters": run.order.parameters,
             "seconds": round(time.monotonic() - begun, 3),

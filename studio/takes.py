@@ -45,8 +45,8 @@ class Run:
         clean_up(self.recipe)
 
     def words(self) -> list[str]:
-        """The command line."""
-        return templates.fill(self.recipe.command or [], self.values(self.takes[0]))
+        """The command line; for a warm generator, that of its process."""
+        return templates.fill(self.recipe.command or self.recipe.serve or [], self.values(self.takes[0]))
 
     def command(self, seconds: float, locks: Collection[int] = ()) -> Command:
         """The command, which may take these seconds. locks: as in Command."""

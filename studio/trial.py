@@ -105,13 +105,13 @@ class Trial:
 
     def _timed(self, take: Run) -> Made:
         """Generate and encode. The version of the generator is read before, so that no stage seems longer."""
-        version = provenance.version_of(self.recipe, take.environment(), self.recipe.folder or take.folder)
+        version = provenance.version_of(self.recipe, self.recipe.folder or take.folder, take.folder, self._stop)
         watch = Stopwatch(self._report)
         with GpuMemory() as memory:
             self._generate(take, watch)
         track = self._encode(take, watch, {"version": version, "parameters": take.order.parameters})
         files = {kind: take.tracks / file["name"] for kind, file in track["files"].items()}
-        command = provenance.shortened(take.words() or list(take.warm_recipe().command), take.folder)
+        command = provenance.shortened(take.words(), take.folder)
         return Made(track["duration"], watch.seconds, version, command, take.order.notes, memory.peak, files)
 
     def _job(self, prompt: str, seconds: float | None, reference: Path | None) -> Job:
