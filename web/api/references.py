@@ -34,7 +34,7 @@ def get_job_reference(job_id: str) -> Response:
     "PUT",
     "/jobs/<id:job_id>/reference",
     answers={201: schemas.Reference, 200: schemas.Reference},
-    problems=[409],
+    problems=[404, 409],
 )
 def put_job_reference(job_id: str, upload: Upload) -> Response:
     """Upload the reference recording of a job, before the job is recorded or while it is pending, failed or cancelled.
