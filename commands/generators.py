@@ -31,11 +31,13 @@ HEADINGS = ("generator", "can start", "seconds", "lyrics", "parameters", "GPU", 
 @click.option("--try", "name", metavar="NAME", help="Make a short piece with this generator.")
 @click.option("--prompt", help="With --try: what to make.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="With --try: the length of the piece.")
+@click.option("--reference", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+              help="With --try: a recording that the generator listens to.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE",
               help="With --try: keep the piece in this new file, .wav or .mp3.")  # fmt: skip
 @json_option
 @exit_with_sentence()
-def generators(name: str | None, prompt: str | None, seconds: float | None, output: Path | None, as_json: bool) -> None:
+def generators(name: str | None, output: Path | None, as_json: bool, **wishes: Any) -> None:
     """List the generators of this machine with whether each can start, or try one.
 
     A trial leaves the database and the storage folder as they are. If it fails, the exit code is 1.
@@ -45,15 +47,17 @@ def generators(name: str | None, prompt: str | None, seconds: float | None, outp
     settings = get_settings()
     recipes = catalogue(settings)
     if name is None:
-        if prompt or seconds or output:
-            raise click.UsageError("--prompt, --seconds and --output belong to --try NAME.")
+        if output or any(wishes.values()):
+            raise click.UsageError("--prompt, --seconds, --reference and --output belong to --try NAME.")
         list_recipes(recipes, as_json)
         return
     if name not in recipes:
         raise Invalid(f"There is no generator {printable(name)}; there are: {', '.join(sorted(recipes))}.")
     if output:
         check_output(output)
-    made = try_recipe(recipes[name], settings.generator_timeout, {"prompt": prompt, "seconds": seconds}, output)
+    if recipes[name].requires("reference_file") and not wishes["reference"]:
+        raise Invalid(f"{name} needs a reference recording: add --reference FILE.")
+    made = try_recipe(recipes[name], settings.generator_timeout, wishes, output)
     print_made(name, made, output, as_json)
 
 
@@ -76,17 +80,17 @@ def check_output(path: Path) -> None:
         raise Invalid(f"--output {path}: there is no such folder.")
 
 
-def try_recipe(recipe: Recipe, timeout: float, order: dict[str, Any], output: Path | None) -> "Made":
+def try_recipe(recipe: Recipe, timeout: float, wishes: dict[str, Any], output: Path | None) -> "Made":
     """Make a piece in a temporary folder. Ends the process with code 1 if that fails, and with 130 after Ctrl-C."""
     from studio.attempt import Failed, Stopped  # only a trial loads the studio
     from studio.trial import Trial
 
-    wishes = {name: value for name, value in order.items() if value is not None}
+    order = {name: value for name, value in wishes.items() if value is not None}
     with interruption(SIGTERM, SIGHUP) as interrupted, tempfile.TemporaryDirectory(prefix="ledger-trial-") as folder:
         try:
             with progress() as report:
                 draw = partial(_draw, report)
-                made = Trial(recipe, Path(folder), timeout, interrupted.is_stopping, draw).make(**wishes)
+                made = Trial(recipe, Path(folder), timeout, interrupted.is_stopping, draw).make(**order)
         except Stopped:
             sys.exit(INTERRUPTED)
         except Failed as failure:
@@ -112,11 +116,13 @@ def print_made(name: str, made: "Made", output: Path | None, as_json: bool) -> N
     """Print what a trial has made, and the seconds of each stage."""
     file = str(output) if output else None
     if as_json:
-        fields = {"version": made.version, "command": made.command, "notes": made.notes, "file": file}
-        print_json({"job_type": name, "seconds": made.seconds, "stages": made.stages, **fields})
+        made_by = {"version": made.version, "command": made.command, "peak_gpu_mb": made.peak_gpu_mb}
+        fields = {"seconds": made.seconds, "stages": made.stages, **made_by, "notes": made.notes, "file": file}
+        print_json({"job_type": name, **fields})
         return
     rows = [(_words(stage), f"{seconds:.2f} s") for stage, seconds in made.stages.items()]
     rows += [("music", f"{made.seconds:.2f} s"), ("command", " ".join(made.command))]
+    rows += [("GPU memory", f"{made.peak_gpu_mb} MiB")] if made.peak_gpu_mb else []
     rows += [("version", made.version)] if made.version else []
     rows += [("note", note) for note in made.notes] + ([("file", file)] if file else [])
     print_table(("what", "result"), rows)

@@ -80,9 +80,8 @@ def add(prompt: str | None, source: Path | None, as_json: bool, **options: Any) 
         return
     if prompt == "-":
         prompt = sys.stdin.buffer.read(PROMPT_BYTES).decode(errors="surrogateescape").strip("\r\n")
-    notes: list[str] = []
-    add_one(KIND, {"prompt": str(prompt), **texts}, as_json, lambda fields: notes.extend(_notes(fields)))
-    print_some(notes, "notes")
+    fields = add_one(KIND, {"prompt": str(prompt), **texts}, as_json, _checked)
+    print_some(_notes(fields), "notes")
     say_if_not_made([texts.get("job_type", DEFAULT_TYPE)])
 
 
@@ -97,7 +96,7 @@ def add_batch(source: Path, defaults: dict[str, Any], as_json: bool) -> None:
     with source.open("rb") as file:
         raw = file.read(MOST_BYTES + 1)
     try:
-        batch = read_batch(raw, kind, defaults, _notes)
+        batch = read_batch(raw, kind, defaults, _checked)
         created = create_jobs(batch)
     except WrongLines as error:
         print_some(_by_line(source, error.lines), "wrong lines")
@@ -128,6 +127,13 @@ def print_some(sentences: Sequence[str], kind: str) -> None:
 
 def _by_line(source: Path, lines: Mapping[int, str]) -> list[str]:
     return [f"{source.name} line {number}: {reason}" for number, reason in sorted(lines.items())]
+
+
+def _checked(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a job as its generator can use them. Raises Invalid."""
+    read = orders.read_texts(bound_settings(), fields)
+    _notes(read)
+    return read
 
 
 def _notes(fields: dict[str, Any]) -> list[str]:

@@ -26,6 +26,7 @@ from web.texts import body_of, fields_of
 
 LIST_OPTIONS_LEFT_OUT = ("offset", "expand")  # the cursor does what offset does; REST alone nests children
 Command = Callable[..., Any]
+Prepare = Callable[[dict[str, Any]], dict[str, Any]]
 Delete = Callable[[Storage, str, None, bool], bool]
 ids_argument = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 
@@ -166,15 +167,18 @@ def add_command(kind: Kind, example: str) -> click.Command:
     return add
 
 
-def add_one(kind: Kind, texts: dict[str, str], as_json: bool, check: Callable[[dict[str, Any]], object] = bool) -> None:
-    """Create one record and print its id, or all of it. check(fields) raises Invalid if they cannot be used."""
+def add_one(kind: Kind, texts: dict[str, str], as_json: bool, prepare: Prepare = dict) -> dict[str, Any]:
+    """Create one record and print its id, or all of it. Returns its fields.
+
+    prepare(fields) returns the fields to record, or raises Invalid.
+    """
     with options_named():
-        fields = fields_of(kind.body, body_of(kind.body, texts))
-        check(fields)
+        fields = prepare(fields_of(kind.body, body_of(kind.body, texts)))
     row, is_new = kind.repo.create_row(fields)
     print_created(kind, [row], as_json)
     if not is_new:
         click.echo(f"The same {kind.name} existed already.", err=True)
+    return fields
 
 
 def print_created(kind: Kind, created: Sequence[Row], as_json: bool) -> None:

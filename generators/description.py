@@ -21,12 +21,20 @@ def describe(recipe: Recipe) -> dict[str, Any]:
             "kind": recipe.seconds.kind,
         },
         "lyrics": recipe.lyrics.form,
+        "reference": _reference(recipe),
         "batch": recipe.batch,
         "is_seeded": recipe.is_seeded,
         "parameters": {name: _parameter(parameter) for name, parameter in recipe.parameters.items()},
         "licence": recipe.licence,
         "gpu": recipe.gpu,
     }
+
+
+def _reference(recipe: Recipe) -> str:
+    """Whether the generator listens to a recording: required, optional or none."""
+    if recipe.requires("reference_file"):
+        return "required"
+    return "optional" if recipe.uses("reference_file") else "none"
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -84,10 +85,16 @@ def order_of(
 
 def _written(recipe: Recipe, text: str, seconds: float) -> tuple[str, list[str]]:
     """The lyrics in the form of the generator, and notes about them."""
-    spare = recipe.lyrics.has_spare(seconds)
-    if not (text or spare):
-        return "", []
-    return write_lyrics(text, recipe.lyrics.form if sings(recipe) else "none", seconds, spare and sings(recipe))
+    spare = sings(recipe) and recipe.lyrics.has_spare(seconds)
+    if not text:
+        return _without_words(recipe.lyrics.form) if spare else ("", [])
+    return write_lyrics(text, recipe.lyrics.form if sings(recipe) else "none", seconds, spare)
+
+
+@cache
+def _without_words(form: str) -> tuple[str, list[str]]:
+    """The lyrics of a song without words for a generator that needs a spare last section."""
+    return write_lyrics("", form, 1, spare_last=True)
 
 
 def _sections(recipe: Recipe, written: str) -> int:

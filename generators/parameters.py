@@ -1,6 +1,7 @@
 """Parameters: what a job may set in metadata.parameters for one generator."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
 
@@ -49,6 +50,12 @@ class Parameter(BaseModel):
             return False
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 
+    def read(self, text: str) -> Any:
+        """The value that a text of a form, file or command stands for; the text itself if it stands for none."""
+        if self.type == "bool":
+            return {"true": True, "false": False}.get(text, text)
+        return read_number(text) if self.type in ("int", "float") else text
+
     def typed(self, value: Any) -> Any:
         """An accepted value with its type: 6.0 is the int 6."""
         return {"int": int, "float": float}[self.type](value) if self.type in ("int", "float") else value
@@ -63,6 +70,19 @@ class Parameter(BaseModel):
         kind = {"int": "an integer", "float": "a number", "bool": "true or false"}[self.type]
         limits = [f"{word} {limit:.12g}" for word, limit in (("from", self.min), ("to", self.max)) if limit is not None]
         return " ".join([kind, *limits])
+
+
+def read_number(text: str) -> int | float | str:
+    """The number that a text stands for, an integer if it is whole; the text itself if it stands for none."""
+    if re.fullmatch("[+-]?[0-9]{1,18}", text):
+        return int(text)
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    if not math.isfinite(value):
+        return text
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 def problems(parameters: Mapping[str, Parameter], sent: object) -> Iterator[tuple[str, str]]:

@@ -245,6 +245,8 @@ class Recipe(Table):
 
     def requires(self, name: str) -> bool:
         """True if the generator cannot start without a value of this placeholder."""
+        if name not in self._used:
+            return False
         templates_of = [template for _, template in self._templates() if template.condition != name]
         return any(slot.name == name and slot.default is None for template in templates_of for slot in template.slots)
 

@@ -13,6 +13,7 @@ from generators.recipe import STATUSES, Recipe
 from models import Job
 from studio import outputs, provenance
 from studio.attempt import Failed, Stopped
+from studio.gpu_memory import GpuMemory
 from studio.output import LAST_LINES, plain
 from studio.process import Command, run, why_failed
 from studio.takes import Run
@@ -60,13 +61,17 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Made:
-    """What a trial has made. seconds: of the music. stages: the seconds that each took. files: by kind, wav and mp3."""
+    """What a trial has made.
+
+    seconds: of the music. stages: the seconds that each took. peak_gpu_mb: as in GpuMemory. files: wav and mp3.
+    """
 
     seconds: float
     stages: dict[str, float]
     version: str | None
     command: list[str]
     notes: list[str]
+    peak_gpu_mb: int | None
     files: dict[str, Path]
 
 
@@ -81,30 +86,42 @@ class Trial:
         self._timeout = recipe.timeout.total_seconds() if recipe.timeout else timeout
         self._log, self._reader, self._warm = folder / "log", ProgressReader(recipe), Warm()
 
-    def make(self, prompt: str = PROMPT, seconds: float | None = None) -> Made:
-        """Make a piece. Raises Failed with sentences and the last lines, Stopped, Invalid for an impossible order."""
+    def make(self, prompt: str = PROMPT, seconds: float | None = None, reference: Path | None = None) -> Made:
+        """Make a piece; reference: a recording that the generator may listen to.
+
+        Raises Failed with sentences and the last lines, Stopped, and Invalid for an order that is not possible.
+        """
         if problems := readiness(self.recipe).problems:
             raise Failed("\n".join(problems))
-        if self.recipe.requires("reference_file"):
-            raise Failed("the generator needs {reference_file}, which a trial does not have")
-        job = self._job(prompt, seconds)
-        take = Run(self.recipe, job, order_of(self.recipe, prompt, job.metadata), self._folder / "run", [1])
+        job = self._job(prompt, seconds, reference)
+        order = order_of(self.recipe, prompt, job.metadata)
+        take = Run(self.recipe, job, order, self._folder / "run", [1], reference and reference.absolute())
         try:
             self._reserve()
             take.prepare()
-            watch = Stopwatch(self._report)
-            self._generate(take, watch)
-            track = self._encode(take, watch)
+            return self._timed(take)
         finally:
             self._warm.close()
-        return self._made(take, watch, track)
 
-    def _job(self, prompt: str, seconds: float | None) -> Job:
+    def _timed(self, take: Run) -> Made:
+        """Generate and encode. The version of the generator is read before, so that no stage seems longer."""
+        version = provenance.version_of(self.recipe, take.environment(), self.recipe.folder or take.folder)
+        watch = Stopwatch(self._report)
+        with GpuMemory() as memory:
+            self._generate(take, watch)
+        track = self._encode(take, watch, {"version": version, "parameters": take.order.parameters})
+        files = {kind: take.tracks / file["name"] for kind, file in track["files"].items()}
+        command = provenance.shortened(take.words() or list(take.warm_recipe().command), take.folder)
+        return Made(track["duration"], watch.seconds, version, command, take.order.notes, memory.peak, files)
+
+    def _job(self, prompt: str, seconds: float | None, reference: Path | None) -> Job:
         """A job that is never recorded."""
         rule = self.recipe.seconds
         metadata: dict[str, Any] = {"duration": seconds or min(max(SECONDS, rule.min), rule.max)}
         if self.recipe.lyrics.form != "none":
             metadata["lyrics"] = LYRICS
+        if reference:
+            metadata["reference_track"] = reference.name
         return Job(job_id="trial", job_type=self.recipe.name, prompt=prompt, metadata=metadata, seed=SEED)
 
     def _reserve(self) -> None:
@@ -141,13 +158,13 @@ class Trial:
         self._check()
         self._warm.close()
 
-    def _encode(self, take: Run, watch: Stopwatch) -> dict[str, Any]:
-        """Encode what was made. Returns the first track, as the encoder lists it."""
+    def _encode(self, take: Run, watch: Stopwatch, made: dict[str, Any]) -> dict[str, Any]:
+        """Encode what was made. Returns the first track, as the encoder lists it. made: for the tags."""
         sources = outputs.sounds(self.recipe, take.made)
         if not sources:
             raise Failed(outputs.no_sounds(self.recipe, self._last_lines()))
         watch.note(ENCODING)
-        self._run("the encoder", take.encoder(sources, {}), lambda line: watch.note(ENCODING, percent_in(line)))
+        self._run("the encoder", take.encoder(sources, made), lambda line: watch.note(ENCODING, percent_in(line)))
         watch.end()
         return take.encoded()[0]
 
@@ -159,13 +176,6 @@ class Trial:
         self._check()
         if reason := why_failed(maker, command, process):
             raise Failed(reason)
-
-    def _made(self, take: Run, watch: Stopwatch, track: dict[str, Any]) -> Made:
-        files = {kind: take.tracks / file["name"] for kind, file in track["files"].items()}
-        command = provenance.shortened(take.words() or list(take.warm_recipe().command), take.folder)
-        folder = self.recipe.folder or take.folder
-        version = provenance.version_of(self.recipe, take.environment(), folder)
-        return Made(track["duration"], watch.seconds, version, command, take.order.notes, files)
 
     def _check(self) -> None:
         if self._stop():

@@ -26,7 +26,6 @@ from tests.ledgers import another  # noqa: E402
 from tests.service import ROOT as ROOT  # noqa: E402
 from tests.service import Caller, Server  # noqa: E402
 from tests.service import clean_environment as clean_environment  # noqa: E402
-from tests.service import unmeasured_environment as unmeasured_environment  # noqa: E402
 from tests.service import wait_for as wait_for  # noqa: E402
 from tests.sounds import wav_bytes  # noqa: E402
 from tests.streams import Block, blocks  # noqa: E402
@@ -60,6 +59,13 @@ def postgresql() -> Iterator[str]:
         connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def measure_only_marked_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure no coverage in processes of tests without the mark `measured`: it makes them half as fast."""
+    if request.node.get_closest_marker("measured") is None:
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
 @pytest.fixture

@@ -17,6 +17,9 @@ chunked = { type = "bool", default = true, help = "Needs less memory." }
 voice = { type = "choice", choices = ["low", "high"], default = "low" }
 negative = { type = "text", max_length = 40, help = "What the music must not have." }
 
+[echo]
+command = ["true", "{reference_file}", "{seed}"]
+
 [noise]
 command = ["true", "{duration}"]
 seconds = { kind = "none" }

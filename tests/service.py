@@ -169,11 +169,6 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1", **more}
 
 
-def unmeasured_environment(**more: str) -> dict[str, str]:
-    """The same, without the measurement of coverage: it makes each fork and each short process slower."""
-    return {name: value for name, value in clean_environment(**more).items() if name != "COVERAGE_PROCESS_CONFIG"}
-
-
 def wait_for(condition: Callable[[], Any], seconds: float, why: Callable[[], str] = lambda: "") -> Any:
     """Wait until condition() is true, and return its value. Fails the test after so many seconds."""
     deadline = time.monotonic() + seconds

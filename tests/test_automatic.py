@@ -22,7 +22,7 @@ from settings import Settings
 from tests.conftest import on_sqlite, wait_for
 from tests.service import Server
 
-pytestmark = pytest.mark.usefixtures("pg_tools")
+pytestmark = [pytest.mark.measured, pytest.mark.usefixtures("pg_tools")]
 
 
 @pytest.fixture

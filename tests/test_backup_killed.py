@@ -17,7 +17,7 @@ from maintenance.workplace import PREFIX
 from models import Job
 from repos import JobRepository
 from settings import Settings
-from tests.conftest import ROOT, thorough, unmeasured_environment
+from tests.conftest import ROOT, clean_environment, thorough
 
 pytestmark = pytest.mark.usefixtures("pg_tools")
 KILLS = thorough(20, 4)
@@ -37,14 +37,14 @@ sys.stdin.readline()
 @pytest.mark.parametrize("action", ["backup", "restore"])
 def test_at_every_step_sigkill_leaves_the_state_before_or_after(action: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.killed", action, str(tmp_path)]
-    ended = subprocess.run(command, cwd=ROOT, env=unmeasured_environment(), text=True, capture_output=True, timeout=240)
+    ended = subprocess.run(command, cwd=ROOT, env=clean_environment(), text=True, capture_output=True, timeout=240)
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout) > 20
 
 
 def run_killed(settings: Settings, action: str, path: Path, moment: float | None) -> float:
     """Run an action in a process that is killed after so many seconds (None: never). Returns how long it took."""
-    environment = unmeasured_environment(DATABASE_URL=settings.database_url, STORAGE_DIR=str(settings.storage_dir))
+    environment = clean_environment(DATABASE_URL=settings.database_url, STORAGE_DIR=str(settings.storage_dir))
     command = [sys.executable, "-c", RUN.format(action=action, path=str(path))]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True) as process:

@@ -52,6 +52,10 @@ include-operation-id = ["make_track_again"]  # a made-up request without a body 
 checks.negative_data_rejection.expected-statuses = ["201", "400", "404", "405", "409", "412", "415", "422"]
 
 [[operations]]
+include-operation-id = ["make_track_again"]  # its body is optional, but the check takes a missing body for a wrong one
+checks.negative_data_rejection.enabled = false
+
+[[operations]]
 include-operation-id = ["claim_job", "claim_loop"]
 checks.allow_header_conformance.enabled = false  # a job may be called claim: what else it takes is at that address too
 """

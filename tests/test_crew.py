@@ -13,6 +13,8 @@ from server import crew
 from server.crew import Crew, Member
 from tests.conftest import wait_for
 
+pytestmark = pytest.mark.measured
+
 STUBBORN = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -5,10 +5,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import pytest
+
 from models import JOB_STATUSES, Job
 from settings import Settings
 from tests.conftest import ROOT, Server, clean_environment, wait_for
 from tests.streams import Block, Listener, events_of, take
+
+pytestmark = pytest.mark.measured
 
 
 def test_a_place_is_free_again_when_its_client_has_vanished(server: Callable[..., Server]) -> None:

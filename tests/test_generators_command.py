@@ -14,9 +14,12 @@ import soundfile
 
 from studio.gpu import GpuLock
 from tests.service import ROOT, wait_for
+from tests.sounds import wav_bytes
 from tests.terminals import Terminal, terminal
 from tests.test_commands import flask
 from tests.workers import running_in
+
+pytestmark = pytest.mark.measured
 
 STANDINS = ROOT / "tests" / "standins"
 INFER = [
@@ -49,7 +52,7 @@ timeout = "1s"
 command = ["sh", "-c", "echo loading model; sleep 600", "FOLDER"]
 
 [reference]
-command = ["sh", "{{reference_file}}"]
+command = ["cp", "{{reference_file}}", "{{output_dir}}/song.wav"]
 """
 Run = Callable[..., "CompletedProcess[str]"]
 Open = Callable[..., Any]
@@ -113,6 +116,14 @@ def test_a_warm_generator_is_tried_and_stopped(folder: Path, nothing_is_left_run
     assert (failed.returncode, failed.stderr.splitlines()[-1]) == (1, "the lyrics have no [verse]")
 
 
+def test_a_generator_can_listen_to_a_recording(folder: Path) -> None:
+    (folder / "input").mkdir()
+    (folder / "input" / "sung.wav").write_bytes(wav_bytes())
+    answer = flask(folder, "generators", "--try", "reference", "--reference", "input/sung.wav")
+    assert answer.returncode == 0, answer.stderr
+    assert left_in(folder) == ["input"]
+
+
 @pytest.mark.parametrize(
     ("behaviour", "sentence"),
     [
@@ -136,7 +147,7 @@ def test_a_trial_that_fails_prints_the_last_lines(
     [
         (["--try", "missing"], 1, "there is no program no-such-program on PATH; install it"),
         (["--try", "slow"], 1, "the generator took longer than 1 seconds and was stopped\nloading model"),
-        (["--try", "reference"], 1, "the generator needs {reference_file}, which a trial does not have"),
+        (["--try", "reference"], 1, "reference needs a reference recording: add --reference FILE."),
         (["--try", "opera"], 1, "There is no generator opera; there are: endless, missing"),
         (["--try", "synth", "--output", "a.ogg"], 1, "expected a name that ends in .wav or .mp3"),
         (["--try", "synth", "--output", "no/a.mp3"], 1, "there is no such folder"),

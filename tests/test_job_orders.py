@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import create_app
-from errors import Invalid
+from errors import Invalid, SettingsError
 from models import Job
 from repos import JobRepository
 from settings import Settings
@@ -156,7 +156,8 @@ def test_the_command_prints_notes_and_refuses_what_cannot_be_made(settings: Sett
     added = run(settings, "a duet", "--type", "opera", "--metadata", "duration=5")
     assert added.exit_code == 0 and "so 10 are generated" in added.stderr
     assert added.stdout.strip() == JobRepository().get_all()[0].job_id
-    refused = run(settings, "a duet", "--type", "opera", "--metadata", "duration=long")
+    wrong = ["--metadata", "duration=long", "--metadata", "parameters.steps=many"]
+    refused = run(settings, "a duet", "--type", "opera", *wrong)
     assert refused.exit_code == 1 and "--metadata duration" in str(refused.exception)
     assert JobRepository().count() == 1
 
@@ -171,3 +172,21 @@ def test_the_lines_of_a_file_are_checked_and_have_notes(settings: Settings, tmp_
     added = run(settings, "--from", str(file))
     assert "duets.csv line 2: metadata.duration" in added.stderr and "line 3" not in added.stderr
     assert JobRepository().count() == 3
+
+
+def test_texts_of_commands_and_files_become_parameters(settings: Settings, tmp_path: Path) -> None:
+    words = [f"--metadata=parameters.{pair}" for pair in ("steps=50", "strength=0.5", "chunked=false", "negative=7")]
+    assert run(settings, "a duet", "--type", "opera", *words).exit_code == 0
+    file = tmp_path / "duets.csv"
+    file.write_text("prompt,job_type,metadata.parameters.steps\nlove,opera,50\nrain,other,50\n")
+    assert run(settings, "--from", str(file)).exit_code == 0
+    parameters = [job.metadata["parameters"] for job in Job.select().order_by(Job.created_at)]
+    assert parameters[0] == {"steps": 50, "strength": 0.5, "chunked": False, "negative": "7"}
+    assert parameters[1:] == [{"steps": 50}, {"steps": "50"}]
+
+
+@on_sqlite
+def test_a_wrong_recipe_stops_the_start(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text('[wrong]\ncommand = ["x", "{speed}"]')
+    with pytest.raises(SettingsError, match=r"\[wrong\] command: {speed} is no placeholder"):
+        create_app(settings.model_copy(update={"generators": tmp_path / "other.toml"}))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.service import ROOT, unmeasured_environment
+from tests.service import ROOT, clean_environment
 
 LAYERS = [
     {"errors"},
@@ -137,7 +137,7 @@ for name in sys.argv[1:]:
 
 def what_imports_do(folder: Path, names: list[str], path: Path = ROOT) -> str:
     """One line for each thing that importing one of these modules alone does; run in an empty folder."""
-    environment = unmeasured_environment(PYTHONPATH=str(path))
+    environment = clean_environment(PYTHONPATH=str(path))
     command = [sys.executable, "-c", IMPORT_EACH_ALONE, *names]
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     return ended.stdout

@@ -23,6 +23,8 @@ from studio.worker import JobWorker, LoopWorker
 from tests.conftest import ROOT, Server, clean_environment, thorough, wait_for
 from web.pages.wording import QUALITIES
 
+pytestmark = pytest.mark.measured
+
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
 DONE = ("COMPLETED", "FAILED", "CANCELLED")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from database import release, schema_state
 from models import Loop
 from settings import Settings
-from tests.conftest import ROOT, thorough, unmeasured_environment
+from tests.conftest import ROOT, clean_environment, thorough
 from tests.migrations import folder_with, snapshot
 
 EVERY = thorough(1, 8)  # a migration is killed after each statement, or after every eighth one
@@ -66,7 +66,7 @@ def test_a_migration_that_is_killed_changes_nothing(ledger: Settings, loop: Loop
     folder, before = folder_with(tmp_path, {"9002_much": SCRIPT}), str(snapshot())
     release()
     command = [sys.executable, "-c", KILLER, ledger.database_url, str(folder), str(EVERY)]
-    ended = subprocess.run(command, cwd=ROOT, env=unmeasured_environment(), capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, timeout=120)
     after = ended.stdout.splitlines()
     assert len(after) > 20 // EVERY and ended.stderr == ""
     assert schema_state() == ([], ["9002_much"])

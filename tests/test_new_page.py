@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from generators.catalogue import catalogue
-from models import Job
+from models import Job, Track
 from repos import JobRepository
 from settings import Settings
 from tests.conftest import on_sqlite
@@ -34,7 +34,7 @@ def shown(page: str, name: str) -> str:
 @on_sqlite
 def test_the_page_has_the_fields_of_the_chosen_type(client: FlaskClient) -> None:
     page = client.get("/new?job_type=opera").text
-    assert re.findall(r"<option(?: selected)?>(\w+)</option>", page)[:3] == ["opera", "noise", "synth"]
+    assert re.findall(r"<option(?: selected)?>(\w+)</option>", page)[:3] == ["opera", "echo", "noise"]
     assert 'type="number" inputmode="numeric" step="1" min="10" max="100"' in shown(page, "parameters.steps")
     assert 'step="any" min="0" max="1.5"' in shown(page, "parameters.strength")
     assert " checked" in shown(page, "parameters.chunked") and "<option selected>low</option>" in page
@@ -129,3 +129,14 @@ def test_empty_entries_are_no_values(settings: Settings) -> None:
     assert job_of({**entries, "takes": "2", "parameters.steps": "6e1"}, recipe)["metadata"]["parameters"] == {
         "steps": 60
     }
+
+
+@on_sqlite
+def test_a_generator_that_needs_a_reference_has_a_field_for_it(client: FlaskClient, track: Track) -> None:
+    entries = {"prompt": "p", "job_type": "echo", "reference_track": "track-1"}
+    refused = client.post("/jobs", data={**entries, "reference_track": ""})
+    assert refused.status_code == 422 and "needs a reference recording" in refused.text
+    assert " required" in shown(refused.text, "reference_track")
+    answer = client.post("/jobs", data=entries)
+    assert jobs.get_by_id(answer.headers["Location"][6:]).metadata == {"reference_track": "track-1"}
+    assert "reference_track" not in client.get("/new?job_type=opera").text.replace("new-reference_track-field", "")

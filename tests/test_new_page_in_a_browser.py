@@ -117,7 +117,7 @@ def test_the_form_works_on_a_phone_without_javascript(running: Server, window: C
 def test_axe_finds_nothing_serious_in_the_fields(running: Server, window: Callable[..., Watched], scheme: Any) -> None:
     for size in ({}, PHONE):
         page = window(color_scheme=scheme, reduced_motion="reduce", **size).page
-        for job_type in ("opera", "noise", "synth"):
+        for job_type in ("opera", "echo", "noise", "synth"):
             page.goto(f"{running.url}/new?job_type={job_type}")
             assert violations(page) == [], job_type
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), job_type
@@ -140,6 +140,7 @@ def test_a_track_is_made_again_from_its_page(
     expect(page.locator("#job-state")).to_have_attribute("data-status", "completed", timeout=60_000)
     again, song = service.call("GET", "/api/jobs")[1]["items"]
     assert (again["seed"], again["takes"]) == ((song["seed"] + 1) % 2**32, 1)
-    page.get_by_role("button", name="Same again").click()
-    wait_for(lambda: len(service.call("GET", "/api/jobs")[1]["items"]) == 3, 10)
+    page.get_by_role("button", name="Same again").dblclick()
+    expect(page).not_to_have_url(f"{service.url}/jobs/{again['job_id']}")
+    assert len(service.call("GET", "/api/jobs")[1]["items"]) == 3
     seen.check(service)

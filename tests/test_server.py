@@ -21,6 +21,8 @@ from settings import Settings
 from tests.conftest import ROOT, SAMPLES, Server, wait_for
 from tests.service import UNMEASURED, Caller, accepted, group, lines_with, web_workers
 
+pytestmark = pytest.mark.measured
+
 REQUESTS = json.loads((SAMPLES / "requests.json").read_text())
 # A word that only one of the requests has, in the same order.
 WORDS = [

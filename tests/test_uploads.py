@@ -31,6 +31,8 @@ from tests.conftest import KINDS, Server, wait_for
 from tests.sounds import RATE, wav_bytes
 from tests.test_storage import everything
 
+pytestmark = pytest.mark.measured
+
 tracks = TrackRepository()
 
 

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from contextlib import closing
 
+import pytest
+
 from tests.conftest import Server, wait_for
 from tests.service import UNMEASURED, web_workers
 from tests.streams import Listener, take
+
+pytestmark = pytest.mark.measured
 
 
 def test_web_processes_share_the_port_and_what_they_record(server: Callable[..., Server]) -> None:

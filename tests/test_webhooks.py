@@ -25,6 +25,8 @@ from server import webhooks
 from settings import Settings, load_settings
 from tests.conftest import Server, wait_for
 
+pytestmark = pytest.mark.measured
+
 KEY = bytes(range(32))
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
 jobs, loops = JobRepository(), LoopRepository()

@@ -23,7 +23,7 @@ from tests.workers import (
 
 jobs, tracks = JobRepository(), TrackRepository()
 
-pytestmark = pytest.mark.usefixtures("nothing_is_left_running")
+pytestmark = [pytest.mark.measured, pytest.mark.usefixtures("nothing_is_left_running")]
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ Reader = Callable[[str, Body], Iterator[tuple[int, Read]]]
 
 
 def read_batch(
-    raw: bytes, kind: str, defaults: Body | None = None, check: Callable[[Body], object] = bool
+    raw: bytes, kind: str, defaults: Body | None = None, prepare: Callable[[Body], Body] = dict
 ) -> dict[int, Body]:
     """The fields of all jobs of a file, by the number of the line where each begins. kind: csv or jsonl.
 
-    defaults: fields for lines that do not have them. check(fields) raises Invalid for a job that cannot be made. Empty
-    lines are skipped. Raises WrongLines with every wrong line, and TooLarge.
+    defaults: fields for lines that do not have them. prepare(fields) returns the fields to record, or raises Invalid.
+    Empty lines are skipped. Raises WrongLines with every wrong line, and TooLarge.
     """
     if len(raw) > MOST_BYTES:
         raise TooLarge(f"The file has more than {MOST_BYTES // 1024**2} MB: split it.")
@@ -35,9 +35,7 @@ def read_batch(
         for line, read in READERS[kind](_text(raw), defaults or {}):
             _require_room(line, len(fields) + len(wrong))
             try:
-                body = fields_of(schemas.NewJob, _completed(read(), defaults or {}))
-                check(body)
-                fields[line] = body
+                fields[line] = prepare(fields_of(schemas.NewJob, _completed(read(), defaults or {})))
             except LedgerError as error:
                 wrong[line] = _reason(error)
     except WrongLines as error:  # what follows cannot be read

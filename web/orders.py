@@ -32,6 +32,19 @@ def check(settings: Settings, fields: Mapping[str, Any]) -> list[str]:
     return order_of(recipe, fields.get("prompt"), fields.get("metadata") or {}, has_reference=has_recording).notes
 
 
+def read_texts(settings: Settings, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a job from a command or a CSV file, where all parameters are texts, with numbers and flags."""
+    recipe = catalogue(settings).get(fields.get("job_type", DEFAULT_TYPE))
+    metadata = fields.get("metadata") or {}
+    sent = metadata.get("parameters")
+    if recipe is None or not isinstance(sent, dict):
+        return fields
+    known = recipe.parameters
+    texts = {name: text for name, text in sent.items() if name in known and isinstance(text, str)}
+    read = {name: known[name].read(text) for name, text in texts.items()}
+    return {**fields, "metadata": {**metadata, "parameters": {**sent, **read}}}
+
+
 def check_change(settings: Settings, job_id: str, changes: Mapping[str, Any]) -> None:
     """Raise Invalid if a change of a pending job makes it one that its generator cannot use.
 

@@ -1,16 +1,20 @@
 """Turns the entries of a form into the body of a REST request."""
 
-import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from errors import Invalid
-from generators.parameters import Parameter
+from generators.parameters import Parameter, read_number
 from generators.recipe import Recipe
 from models import CANDIDATES
 
-WORDS = ("genre", "mood", "language", "lyrics")  # fields of the form for a job that become its metadata
+WORDS = (
+    "genre",
+    "mood",
+    "language",
+    "lyrics",
+    "reference_track",
+)  # fields of the form for a job that become its metadata
 COUNTS = ("takes", "seed")
 OWN = "parameters."  # the field parameters.steps is metadata.parameters.steps of the job
 NUMBERS = tuple(map(str, range(1, CANDIDATES + 1)))  # of the candidates
@@ -25,21 +29,14 @@ def job_of(form: Form, recipe: Recipe | None) -> dict[str, Any]:
         metadata["duration"] = seconds(form, "duration")
     if parameters := parameters_of(filled, recipe.parameters if recipe else {}):
         metadata["parameters"] = parameters
-    counts = {name: number(filled[name]) for name in COUNTS if name in filled}
+    counts = {name: read_number(filled[name]) for name in COUNTS if name in filled}
     return {"prompt": form.get("prompt", ""), "job_type": form.get("job_type", ""), "metadata": metadata, **counts}
 
 
 def parameters_of(filled: Form, parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     """The parameters that were filled in. What is no value of its type stays text, which the check refuses."""
     texts = {name: filled[OWN + name] for name in parameters if OWN + name in filled}
-    return {name: typed(parameters[name], text) for name, text in texts.items()}
-
-
-def typed(parameter: Parameter, text: str) -> Any:
-    """The value of a parameter that a text stands for; the text if it stands for none."""
-    if parameter.type == "bool":
-        return {"true": True, "false": False}.get(text, text)
-    return number(text) if parameter.type in ("int", "float") else text
+    return {name: parameters[name].read(text) for name, text in texts.items()}
 
 
 def loop_of(form: Form) -> dict[str, Any]:
@@ -55,20 +52,7 @@ def loop_of(form: Form) -> dict[str, Any]:
 
 def seconds(form: Form, name: str) -> float:
     """A number of seconds. Raises Invalid."""
-    value = number(form.get(name, "").strip())
+    value = read_number(form.get(name, "").strip())
     if isinstance(value, str) or value <= 0:
         raise Invalid("expected a number of seconds above 0", name)
     return value
-
-
-def number(text: str) -> int | float | str:
-    """The number that a text stands for, whole if it is; the text if it is none."""
-    if re.fullmatch("[+-]?[0-9]{1,18}", text):
-        return int(text)
-    try:
-        value = float(text)
-    except ValueError:
-        return text
-    if not math.isfinite(value):
-        return text
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value

@@ -43,6 +43,7 @@ class Generator(Answer):
     lyrics: Literal["lrc", "tags", "sections", "tagged", "semicolons", "commas", "plain", "none"] = Field(
         description="the form in which the generator reads lyrics; a job may have them in any form"
     )
+    reference: Literal["required", "optional", "none"] = Field(description="metadata.reference_track")
     batch: bool = Field(description="one run makes all takes")
     is_seeded: bool = Field(description="false: the same seed does not make the same music")
     parameters: dict[str, GeneratorParameter]
