@@ -26,7 +26,7 @@ from studio.worker import JobWorker
 from tests.archives import everyone
 from tests.conftest import KINDS
 from tests.covers import ADDRESS, BODY, put, with_covers
-from tests.service import ROOT, unmeasured_environment
+from tests.service import ROOT, clean_environment
 from tests.sounds import wav_bytes
 
 jobs, tracks = JobRepository(), TrackRepository()
@@ -96,7 +96,7 @@ def test_the_form_makes_a_job_and_a_track_again_of_the_same_recording(client: Fl
 
 def test_an_upload_that_is_killed_leaves_the_old_recording_or_the_new_one(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.killed", "references", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, env=unmeasured_environment(), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10
 
