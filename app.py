@@ -17,6 +17,7 @@ from errors import CannotStart
 from files.derived import Derivatives
 from files.storage import Storage, make_storage_folder
 from files.tracks import TrackFiles
+from files.uploads import Uploads
 from generators.catalogue import catalogue
 from maintenance import automatic, housekeeping
 from maintenance.archive import regular
@@ -70,7 +71,7 @@ def make_services(settings: Settings) -> current.Services:
     storage = Storage(settings)
     places = limits.Limits(streams=threading.BoundedSemaphore(settings.sse_limit))
     derived = Derivatives(storage, stopping)
-    track_files = TrackFiles(storage, derived, settings.max_upload_mb * limits.MEGABYTE)
+    track_files = TrackFiles(storage, derived, Uploads(storage, derived, settings.max_upload_mb * limits.MEGABYTE))
     feed = Feed(settings, stopping)
     return current.Services(settings, storage, track_files, feed, places, stopping)
 

@@ -39,13 +39,14 @@ class Belongings:
 def delete_job(storage: Storage, job_id: str, if_match: Versions, files: bool) -> bool:
     """Delete a job; if `files` is true, also all files that were made for it.
 
-    False if there is no such job. Raises Stale. The generator log of the job is always deleted, because another job may
-    get the same id. A file that cannot be removed stays, and the log of this service names it.
+    False if there is no such job. Raises Stale. The generator log and the reference recording of the job are always
+    deleted, because another job may get the same id. A file that cannot be removed stays, and the log of this service
+    names it.
     """
     find = partial(_of_job, job_id) if files else None
     deleted = _delete(storage, ("job", job_id), find, partial(JobRepository().delete, job_id, if_match))
     if deleted:
-        storage.remove([storage.log(job_id)])
+        storage.remove([storage.log(job_id), storage.reference(job_id)])
     return deleted
 
 

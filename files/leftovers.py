@@ -8,6 +8,7 @@ from errors import LedgerError
 from files import cache
 from files.deletion import remove_unnamed
 from files.pending import notes
+from files.references import waiting_references
 from files.removals import forget_removal, paths_of, record_of, removal_notes
 from files.settling import settle
 from files.storage import Storage, is_old
@@ -46,7 +47,7 @@ def _finish_deletions(storage: Storage, needed_elsewhere: Needed) -> None:
                 kind, record_id = record_of(note)
                 if REPOS[kind].get_by_id(record_id) is None:
                     paths = paths_of(storage, note)
-                    _remove(storage, paths - needed_elsewhere(storage, paths))
+                    _remove(storage, paths - needed_elsewhere(storage, paths) - waiting_references(storage))
                 forget_removal(note)
 
 

@@ -22,7 +22,7 @@ ATTEMPT = re.compile("[0-9a-f]{12}")
 KINDS = ("jobs", "tracks", "loops")
 PARTS = ".parts"
 PART_SECONDS = 3600.0
-LOG_NAME = "generator.log"
+LOG_NAME, REFERENCE_NAME = "generator.log", "reference.wav"
 FULL_BYTES = 4 * 1024 * 1024
 
 
@@ -40,6 +40,10 @@ class Storage:
     def log(self, job_id: str) -> Path:
         """The file with the output of the job's generator."""
         return self.folder("job", job_id) / LOG_NAME
+
+    def reference(self, job_id: str) -> Path:
+        """The file with the reference recording that a client uploaded for the job."""
+        return self.folder("job", job_id) / REFERENCE_NAME
 
     def relative(self, path: Path) -> str:
         """The path as records store it: relative to the storage folder."""

@@ -4,44 +4,29 @@ import json
 import logging
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO
 
-from database import AWAY, give_back_connection, release_connection
-from errors import LedgerError, Malformed, NotFound, TooLarge, Undecodable
+from database import AWAY, release_connection
+from errors import LedgerError, NotFound
 from files.derived import MP3, PEAKS, Derivatives, Recipe
 from files.pending import announce
 from files.publishing import publish_file
 from files.refusals import storage_errors
 from files.settling import settle
 from files.storage import Storage, open_file
+from files.uploads import Sound, Upload, Uploads
 from models import Track, new_id
 from repos import TrackRepository
 
 log = logging.getLogger("ledger.storage")
 OTHER = {"wav": "mp3", "mp3": "wav"}
-SAMPLE_BYTES = 2  # bytes of a sample in the WAV files that other kinds become
-
-
-class Sound(NamedTuple):
-    """A decoded upload: where it is, its kind (wav or mp3) and its duration in seconds."""
-
-    path: Path
-    kind: str
-    duration: float
-
-
-class Upload(Protocol):
-    """The body of a request that uploads a file."""
-
-    def save(self, part: Path, limit: int) -> None:
-        """Write the body to a new file of at most limit bytes. Raises LedgerError, OSError."""
 
 
 class TrackFiles:
     """Opens the sound files of tracks, and stores uploads for tracks."""
 
-    def __init__(self, storage: Storage, derivatives: Derivatives, limit: int) -> None:
-        self.storage, self.derivatives, self.limit = storage, derivatives, limit
+    def __init__(self, storage: Storage, derivatives: Derivatives, uploads: Uploads) -> None:
+        self.storage, self.derivatives, self.uploads = storage, derivatives, uploads
 
     def open(self, track: Track, kind: str | None) -> tuple[BinaryIO, str]:
         """(the sound of a track as an open file, its kind: wav or mp3). If kind is None, WAV comes before MP3.
@@ -77,11 +62,10 @@ class TrackFiles:
     def replace(self, track: Track, upload: Upload, kind: str | None, if_match: list[int] | None) -> Track | None:
         """Make an upload the only sound of a track. Returns the changed track, or None if it was deleted.
 
-        Raises Malformed if the upload is not sound or of another kind, Stale, Busy, StorageFull, StorageUnusable, and
-        what Upload.save() raises.
+        Raises Stale, StorageFull, StorageUnusable, and what Uploads.received() raises.
         """
-        with storage_errors():
-            return self._replace(track, upload, kind, if_match)
+        with storage_errors(), self.uploads.received(upload, kind) as sound:
+            return self._publish(track, sound, if_match)
 
     def _find(self, track: Track, kind: str | None) -> tuple[Path, str]:
         """The path of a sound file of a track, and its kind."""
@@ -100,34 +84,6 @@ class TrackFiles:
         """The paths of the sound files that a track has, the WAV first."""
         names = (track.file_path_wav, track.file_path_mp3)
         return [path for name in names if (path := self.storage.find(name))]
-
-    def _replace(self, track: Track, upload: Upload, kind: str | None, if_match: list[int] | None) -> Track | None:
-        give_back_connection()  # an upload takes long, and other requests need the connection
-        part, converted = self.storage.part(), self.storage.part()
-        try:
-            upload.save(part, self.limit)
-            return self._publish(track, self._decode(part, converted, kind), if_match)
-        finally:
-            part.unlink(missing_ok=True)
-            converted.unlink(missing_ok=True)
-
-    def _decode(self, part: Path, converted: Path, kind: str | None) -> Sound:
-        """Decode an upload. A file that is neither WAV nor MP3 is converted to WAV."""
-        try:
-            facts = self.derivatives.probe(part)
-            path = part if facts["kind"] or kind == "mp3" else self._convert(part, converted, facts)
-        except Undecodable as error:
-            raise Malformed(f"The body is no sound that can be used: {str(error).replace(part.name, 'it')}.") from None
-        decoded = facts["kind"] or "wav"
-        if kind not in (None, decoded):
-            raise Malformed(f"The body is {decoded.upper()}, and format says {kind}.", "format")
-        return Sound(path, decoded, facts["duration"])
-
-    def _convert(self, part: Path, converted: Path, facts: dict[str, Any]) -> Path:
-        if facts["frames"] * facts["channels"] * SAMPLE_BYTES > self.limit:
-            raise TooLarge(f"The sound would take more than {self.limit} bytes as WAV (MAX_UPLOAD_MB).")
-        self.derivatives.encode(part, converted, "wav")
-        return converted
 
     def _publish(self, track: Track, sound: Sound, if_match: list[int] | None) -> Track | None:
         """Put a sound in place, and let the record name it and no other.

@@ -19,6 +19,7 @@ ARGUMENT_BYTES = 131_071  # of one argument of a command line; Linux accepts no 
 MOST_LYRICS = 200_000  # characters; reading them takes up to a second
 MOST_PROBLEMS = 100  # in one refusal
 UNSET = dict.fromkeys(PLACEHOLDERS, "")
+NO_REFERENCE = "this generator needs a reference recording: expected the id of a track, or an upload before the job"
 UNIT = {True: "whole seconds", False: "seconds"}
 Problem = tuple[str, str]  # (field, message)
 
@@ -52,12 +53,19 @@ class Order:
         }
 
 
-def order_of(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any], lyrics: str | None = None) -> Order:
+def order_of(
+    recipe: Recipe,
+    prompt: str | None,
+    metadata: Mapping[str, Any],
+    lyrics: str | None = None,
+    has_reference: bool = False,
+) -> Order:
     """The order for a job. lyrics: the text of metadata.lyrics_file, which is used if there is no metadata.lyrics.
 
+    has_reference: a reference recording was uploaded for the job. It is used instead of metadata.reference_track.
     Raises Invalid, which has the problems by field, at most a hundred.
     """
-    if found := list(islice(problems(recipe, prompt, metadata), MOST_PROBLEMS)):
+    if found := list(islice(problems(recipe, prompt, metadata, has_reference), MOST_PROBLEMS)):
         errors = [{"field": field, "message": message} for field, message in found]
         raise Invalid("; ".join(f"{field}: {message}" for field, message in found), errors=errors)
     duration = metadata.get("duration")
@@ -68,6 +76,7 @@ def order_of(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any], ly
         seconds = nearest(recipe, sections * recipe.seconds.segment)
     segments = math.ceil(seconds / recipe.seconds.segment)
     notes = [*about_length(recipe, duration, seconds), *about_lyrics, *about_sections(recipe, sections, segments)]
+    notes += about_reference(recipe, metadata, has_reference)
     settings = parameters.with_defaults(recipe.parameters, metadata.get("parameters") or {})
     order = Order(prompt or "", seconds, segments, written, settings, dict(metadata), notes)
     _check_arguments(recipe, order)
@@ -96,7 +105,9 @@ def _sections(recipe: Recipe, written: str) -> int:
     return len(written.split("\n\n")) - recipe.lyrics.spare_last
 
 
-def problems(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any]) -> Iterator[Problem]:
+def problems(
+    recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any], has_reference: bool = False
+) -> Iterator[Problem]:
     """(field, message) for everything in a job that this generator cannot use."""
     if recipe.uses("prompt") and not (prompt or "").strip():
         yield "prompt", f"the job has no prompt: a generator for {recipe.name} needs one"
@@ -107,8 +118,8 @@ def problems(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any]) ->
         yield "metadata.lyrics", f"{shown(lyrics)}: expected text"
     elif lyrics is not None and len(lyrics) > MOST_LYRICS:
         yield "metadata.lyrics", f"expected at most {MOST_LYRICS} characters"
-    if recipe.requires("reference_file") and metadata.get("reference_track") is None:
-        yield "metadata.reference_track", "this generator needs a reference recording: expected the id of a track"
+    if recipe.requires("reference_file") and metadata.get("reference_track") is None and not has_reference:
+        yield "metadata.reference_track", NO_REFERENCE
     yield from parameters.problems(recipe.parameters, metadata.get("parameters"))
 
 
@@ -152,6 +163,15 @@ def about_sections(recipe: Recipe, sections: int, segments: int) -> list[str]:
     if recipe.seconds.kind != "segments" or sections <= segments:
         return []
     return [f"{sections - segments} of {sections} sections of lyrics are not sung: the song has {segments} segments"]
+
+
+def about_reference(recipe: Recipe, metadata: Mapping[str, Any], has_reference: bool) -> list[str]:
+    """A note if an uploaded reference recording, or the track that it replaces, is not used."""
+    if has_reference and not recipe.uses("reference_file"):
+        return ["the uploaded reference recording is not used: the generator takes none"]
+    if has_reference and metadata.get("reference_track") is not None:
+        return ["metadata.reference_track is not used: the job has an uploaded reference recording"]
+    return []
 
 
 def shown(value: object) -> str:

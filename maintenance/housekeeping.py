@@ -10,6 +10,7 @@ from database.hints import skip_locked
 from errors import LedgerError
 from files.attempts import remove_attempt
 from files.leftovers import remove_leftovers
+from files.references import remove_forgotten
 from files.storage import Storage
 from maintenance.archive.files import of_archives
 from maintenance.archive.moves import finish_unfinished
@@ -73,6 +74,8 @@ class Housekeeping:
             forget_lost()
             self.remove_old_parts()
             remove_leftovers(self.storage, of_archives)
+            if self.clock.read()[1] >= STEADY_SECONDS:
+                remove_forgotten(self.storage, of_archives)
 
     def forget_old(self) -> None:
         """Delete old events and deliveries, once the clock has run evenly for an hour: until then it may be wrong.

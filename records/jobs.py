@@ -1,7 +1,8 @@
 """JobRepository: creates, reads, changes, claims and counts jobs."""
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from peewee import fn
@@ -11,6 +12,7 @@ from errors import MissingParent
 from models import Job, Track
 from records import queue
 from records.leases import WorkRepository
+from records.refusals import order_in_use
 from records.tracks import TrackRepository
 from records.writes import Clause
 
@@ -62,6 +64,18 @@ class JobRepository(WorkRepository[Job]):
                 return self.update(job_id, lease_token=lease_token, status=self.statuses.completed, **changes)
         except MissingParent:
             return None
+
+    @contextmanager
+    def at_rest(self, job_id: str) -> Iterator[bool]:
+        """A transaction in which no worker claims the job. True if it is recorded.
+
+        Raises WrongStatus if a worker uses the order of the job, or if a result belongs to it.
+        """
+        with self._locked(job_id):
+            job = self.get_by_id(job_id)
+            if job is not None and job.status not in self.statuses.changeable:
+                raise order_in_use(job, ["its reference recording"])
+            yield job is not None
 
     def types(self, limit: int = 20) -> list[str]:
         """The job types of all jobs, in alphabetical order. It reads one index entry for each type, not every job."""

@@ -46,7 +46,8 @@ class SongAttempt(Attempt):
 
     def make(self) -> str:
         """Make, encode, publish and record every take. Returns how the attempt ended. Raises as Attempt.make() does."""
-        order = order_of(self.recipe, self.record.prompt, self.record.metadata, self._lyrics_of_file())
+        has_reference, lyrics = self._upload is not None, self._lyrics_of_file()
+        order = order_of(self.recipe, self.record.prompt, self.record.metadata, lyrics, has_reference)
         self._write_notes(order.notes)
         self.tracks = TrackRepository().get_by_job_id(self.record.job_id)
         folder = self.recipe.folder or self.work
@@ -175,15 +176,20 @@ class SongAttempt(Attempt):
         return job is not None and job.status == self.repo.statuses.completed
 
     def _reference(self) -> Path | None:
-        """The file of metadata.reference_track; None without one. Raises Failed."""
+        """The uploaded recording, or else the file of metadata.reference_track; None without both. Raises Failed."""
         track_id = self.record.metadata.get("reference_track")
-        if track_id is None:
-            return None
+        if self._upload is not None or track_id is None:
+            return self._upload
         track = TrackRepository().get_by_id(track_id) if isinstance(track_id, str) else None
         for name in (track.file_path_wav, track.file_path_mp3) if track else ():
             if file := self.storage.find(name):
                 return file
         raise Failed(f"metadata.reference_track is {shown(track_id)}: expected the id of a track with a WAV or an MP3")
+
+    @property
+    def _upload(self) -> Path | None:
+        """The reference recording that was uploaded for the job. It stays the same while a worker has the lease."""
+        return self.storage.find(self.storage.reference(self.record.job_id))
 
     @property
     def _log(self) -> Path:

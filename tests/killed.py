@@ -15,6 +15,8 @@ from pathlib import Path
 
 from database import database, init_database, leave
 from errors import DatabaseUnusable
+from files.references import NOTES, put_reference, remove_forgotten
+from files.storage import Storage
 from maintenance.backup import backup
 from maintenance.manifest import Backup
 from maintenance.restore import restore
@@ -155,7 +157,35 @@ class Place:
         backup(self.settings, self.copy.parent / "next")
         assert not list(self.copy.parent.glob(f"{PREFIX}*"))
 
+    def kill_references(self) -> int:
+        """Replace a reference recording whose job is not recorded. Afterwards, one of the two is there, whole."""
+        storage = Storage(self.settings)
+        path, part = storage.reference("song"), storage.part()
+
+        def begin() -> None:
+            self.put(storage, b"old")
+            part.write_bytes(b"new" * 100_000)
+
+        def look() -> None:
+            assert path.read_bytes() in (b"old", b"new" * 100_000)
+            for old in (path, *(storage.root / NOTES).iterdir()):
+                os.utime(old, (0, 0))
+            init_database(self.settings)
+            remove_forgotten(storage)
+            assert not path.exists() and not list((storage.root / NOTES).iterdir())
+
+        must(lambda: self.begin("another"))
+        return kill_at_every_step(begin, lambda: self.put(storage, part.read_bytes()), look)
+
+    def put(self, storage: Storage, recording: bytes) -> None:
+        """Make this the recording of a job."""
+        part = storage.part()
+        part.write_bytes(recording)
+        init_database(self.settings)
+        put_reference(storage, "song", part)
+
 
 if __name__ == "__main__":
     place = Place(Path(sys.argv[2]))
-    print({"backup": place.kill_backups, "restore": place.kill_restores}[sys.argv[1]]())
+    actions = {"backup": place.kill_backups, "restore": place.kill_restores, "references": place.kill_references}
+    print(actions[sys.argv[1]]())

@@ -43,9 +43,13 @@ include-method = ["PATCH", "DELETE"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", "404", "409", "412"]
 
 [[operations]]
-include-operation-id = ["put_track_audio"]  # what is made up is no sound, and each takes a process to find that out
+include-operation-id = ["put_track_audio", "put_job_reference"]  # each takes a process to find out that it is no sound
 generation.max-examples = 8
-checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "412"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "412"]
+
+[[operations]]
+include-operation-id = ["make_track_again"]  # a made-up request without a body counts as a bad one, and needs none
+checks.negative_data_rejection.expected-statuses = ["201", "400", "404", "405", "409", "412", "415", "422"]
 
 [[operations]]
 include-operation-id = ["make_track_again"]  # its body is optional, but the check takes a missing body for a wrong one
@@ -61,6 +65,8 @@ CONTRACT = schemathesis.openapi.from_dict(DOCUMENT, config=schemathesis.Config.f
 CASES = st.deferred(lambda: st.one_of([CONTRACT.as_strategy(generation_mode=mode) for mode in GenerationMode]))
 WALKS = {"sqlite": 6, "postgresql": 6}
 STEPS = 25
+UPLOADS = ("put_track_audio", "put_job_reference")
+RECORDINGS = ("get_job_reference", "delete_job_reference")
 PARENTS = {"create_track": "job_id", "update_track": "job_id", "create_loop": "track_id", "update_loop": "track_id"}
 
 
@@ -116,7 +122,7 @@ def body_of(case: Case[Any]) -> dict[str, Any]:
 def fewest(operation: dict[str, Any]) -> int:
     """How many cases an operation must get at least: the more, the more there is to vary."""
     names = {parameter["name"] for parameter in operation["parameters"]}
-    if operation["operationId"] == "put_track_audio":
+    if operation["operationId"] in UPLOADS:
         return 10
     if "requestBody" in operation:
         return 80
@@ -175,8 +181,8 @@ def walk(app: Flask, how: settings) -> int:
     """Follow links from answer to answer, each walk from an empty store; the number of calls."""
     calls = 0
 
-    # No link fills in a parent in the body, and no body that is made up is a sound.
-    linked = CONTRACT.exclude(operation_id=["create_track", "create_loop", "put_track_audio"])
+    # No link fills in a parent in the body, and no body that is made up is a sound, so that no job has a recording.
+    linked = CONTRACT.exclude(operation_id=["create_track", "create_loop", *UPLOADS, *RECORDINGS])
 
     class Walk(linked.as_state_machine()):  # type: ignore[misc]
         def setup(self) -> None:

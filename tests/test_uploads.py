@@ -139,7 +139,7 @@ def test_a_sound_of_absurd_shape_is_refused(client: FlaskClient, track: Track, r
 
 
 def test_a_small_file_that_would_fill_the_disk_is_refused(app: Flask, client: FlaskClient, track: Track) -> None:
-    app.extensions["ledger"].track_files.limit = 1_000_000
+    app.extensions["ledger"].track_files.uploads.limit = 1_000_000
     file = io.BytesIO()
     soundfile.write(file, np.zeros((600_000, 1), np.float32), 8000, format="FLAC")
     assert len(file.getvalue()) < 100_000

@@ -22,6 +22,7 @@ URLS = {
         "tracks": "/api/jobs/{id}/tracks",
         "loops": "/api/jobs/{id}/loops",
         "log": "/api/jobs/{id}/log",
+        "reference": "/api/jobs/{id}/reference",
         "cancel": "/api/jobs/{id}/cancel",
         "retry": "/api/jobs/{id}/retry",
     },

@@ -1,8 +1,11 @@
 """Checks a job against the recipe of its generator: the same rule for REST, forms, files of jobs and commands."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
+from files.references import has_reference
+from files.storage import Storage
 from generators.catalogue import catalogue
 from generators.orders import order_of
 from models import JOB_STATUSES, Job
@@ -12,6 +15,7 @@ from settings import Settings
 ORDER = ("job_type", "prompt", "metadata")  # the fields of a job that its generator gets
 DEFAULT_TYPE: str = Job.job_type.default
 jobs = JobRepository()
+_storage = cache(Storage)  # to resolve the path of the folder takes longer than to look for a file
 
 
 def check(settings: Settings, fields: Mapping[str, Any]) -> list[str]:
@@ -23,7 +27,9 @@ def check(settings: Settings, fields: Mapping[str, Any]) -> list[str]:
     recipe = catalogue(settings).get(fields.get("job_type", DEFAULT_TYPE))
     if recipe is None or fields.get("status", JOB_STATUSES.pending) != JOB_STATUSES.pending:
         return []
-    return order_of(recipe, fields.get("prompt"), fields.get("metadata") or {}).notes
+    job_id = fields.get("job_id")
+    has_recording = job_id is not None and has_reference(_storage(settings), job_id)
+    return order_of(recipe, fields.get("prompt"), fields.get("metadata") or {}, has_reference=has_recording).notes
 
 
 def read_texts(settings: Settings, fields: dict[str, Any]) -> dict[str, Any]:
@@ -48,4 +54,4 @@ def check_change(settings: Settings, job_id: str, changes: Mapping[str, Any]) ->
         return
     job = jobs.get_by_id(job_id)
     if job is not None:
-        check(settings, {**{name: getattr(job, name) for name in ("status", *ORDER)}, **changes})
+        check(settings, {**{name: getattr(job, name) for name in ("job_id", "status", *ORDER)}, **changes})

@@ -11,6 +11,7 @@ from typing import Any
 
 from files.deletion import named
 from files.pending import notes, upload_of
+from files.references import is_young_reference, waiting_references
 from files.removals import paths_of, removal_notes
 from files.storage import PART_SECONDS, PARTS, Storage, is_file, walk
 from maintenance.archive.database import Archive, open_archive
@@ -84,7 +85,7 @@ def quarantine(storage: Storage, fault: Fault) -> bool:
     target = _free_name(storage.root / QUARANTINE / path.relative_to(storage.root))
     target.parent.mkdir(parents=True, exist_ok=True)
     os.rename(path, target)
-    if fault.name == "unnamed_file" and _is_text(path) and named(storage, [path]):
+    if fault.name == "unnamed_file" and _is_text(path) and (named(storage, [path]) or _of_work(storage, [path])):
         os.rename(target, path)
         return False
     return True
@@ -121,10 +122,12 @@ def _unnamed(storage: Storage, batch: Iterable[Path], opened: list[Archive]) -> 
     paths = {path for path in batch if _is_text(path)}
     odd = set(batch) - paths
     paths -= {upload_of(storage, note) for note in notes(storage)}
+    paths -= waiting_references(storage)
     paths -= set().union(*(paths_of(storage, note) for note in removal_notes(storage) if note.exists()))
     paths -= named(storage, paths)
     paths -= _of_work(storage, paths)
     paths -= named(storage, paths)
+    paths -= _young_references(storage, paths)
     for archive in opened:
         paths -= of_archive(storage, paths, archive)
     is_moving = any(archive.begun() for archive in opened)  # then neither side may name the files of some jobs
@@ -132,7 +135,7 @@ def _unnamed(storage: Storage, batch: Iterable[Path], opened: list[Archive]) -> 
 
 
 def _of_work(storage: Storage, paths: Iterable[Path]) -> set[Path]:
-    """The files that a worker may be about to name, because it has a lease, and the logs of jobs that exist."""
+    """The files that a worker may be about to name, because it has a lease, and the logs and references of jobs."""
     owners = {path: owner for path in paths if (owner := storage.owner(path))}
     leased: set[tuple[str, str]] = set()
     present: set[str] = set()
@@ -142,8 +145,17 @@ def _of_work(storage: Storage, paths: Iterable[Path]) -> set[Path]:
         for record_id, token in model.select(repo.key, model.lease_token).where(repo.key.in_(names)).tuples():
             leased |= {(repo.name, record_id)} if token is not None else set()
             present |= {record_id} if repo.name == "job" else set()
-    logs = {path for path, (kind, name) in owners.items() if kind == "job" and path == storage.log(name)}
-    return {path for path, owner in owners.items() if owner in leased or (path in logs and owner[1] in present)}
+    kept = {path for name in present for path in (storage.log(name), storage.reference(name))}
+    return {path for path, owner in owners.items() if owner in leased or path in kept}
+
+
+def _young_references(storage: Storage, paths: Iterable[Path]) -> set[Path]:
+    """The reference recordings that may still wait for their job. A restored folder has no notes of them."""
+    young = set[Path]()
+    for path in paths:
+        with suppress(FileNotFoundError):
+            young |= {path} if is_young_reference(storage, path) else set()
+    return young
 
 
 def _age(path: Path) -> float:

@@ -2,10 +2,10 @@
 
 from flask import Blueprint, Flask
 
-from web.api import audio, events, generators, health, jobs, leases, loops, metrics, stats, tracks
+from web.api import audio, events, generators, health, jobs, leases, loops, metrics, references, stats, tracks
 from web.operations import Operation
 
-PARTS = (jobs, leases, tracks, audio, loops, events, generators, stats, health, metrics)
+PARTS = (jobs, references, leases, tracks, audio, loops, events, generators, stats, health, metrics)
 
 
 def operations() -> list[Operation]:

@@ -9,6 +9,7 @@ from records import filters
 from records.again import again_track
 from repos import JobRepository, TrackRepository
 from web import schemas
+from web.again import with_reference
 from web.answers import created, deleted, of_row, one, page, require, require_one
 from web.api.jobs import record_job
 from web.current import services
@@ -78,7 +79,8 @@ def delete_track(track_id: str, query: schemas.Deletion, if_match: IfMatch) -> R
 def make_track_again(track_id: str, body: schemas.TrackAgain) -> Response:
     """Record a job that makes a track again, with the seed and the parameters of the track or with others."""
     track = require(tracks.get_by_id(track_id))
-    return record_job(again_track(require(jobs.get_by_id(track.__data__["job"])), track, body.fields_set()))
+    job = require(jobs.get_by_id(track.__data__["job"]))
+    return record_job(with_reference(job.job_id, again_track(job, track, body.fields_set())))
 
 
 def conditions(query: schemas.TracksOfJob) -> list[Expression]:

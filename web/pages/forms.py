@@ -12,6 +12,7 @@ from files import deletion
 from generators.catalogue import catalogue
 from records.again import again_job, again_track
 from web import guard, orders, schemas
+from web.again import with_reference
 from web.answers import require
 from web.current import services
 from web.pages.entries import job_of, loop_of
@@ -50,14 +51,15 @@ def show_fields() -> ResponseReturnValue:
 def make_job_again(job_id: str) -> ResponseReturnValue:
     """Record a job with the same fields, with a new seed or with the same one, and show it."""
     job = require(jobs.get_by_id(job_id))
-    return _record(again_job(job, same_seed=read_form().get("seed") == "same"))
+    return _record(with_reference(job_id, again_job(job, same_seed=read_form().get("seed") == "same")))
 
 
 @routes.post("/tracks/<id:track_id>/again")
 def make_track_again(track_id: str) -> ResponseReturnValue:
     """Record a job that makes a track again, and show it."""
     track = require(tracks.get_by_id(track_id))
-    return _record(again_track(require(jobs.get_by_id(track.__data__["job"])), track))
+    job = require(jobs.get_by_id(track.__data__["job"]))
+    return _record(with_reference(job.job_id, again_track(job, track)))
 
 
 @routes.post("/tracks/<id:track_id>/loops")

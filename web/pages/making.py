@@ -19,7 +19,7 @@ def notes(job: Job) -> list[str]:
     """Until a job is made: what its generator will drop or change, or why it cannot make the job."""
     if job.status in JOB_STATUSES.final:
         return []
-    fields = {"job_type": job.job_type, "prompt": job.prompt, "metadata": job.metadata}
+    fields = {"job_id": job.job_id, "job_type": job.job_type, "prompt": job.prompt, "metadata": job.metadata}
     try:
         return orders.check(services().settings, fields)
     except Invalid as error:

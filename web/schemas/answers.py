@@ -113,6 +113,16 @@ class LeasedLoop(Loop):
     lease_token: str
 
 
+class Reference(Answer):
+    """The reference recording that was uploaded for a job."""
+
+    job_id: Id
+    duration: float = Field(description="seconds")
+    rate: int = Field(description="samples a second")
+    channels: int
+    bytes: int = Field(description="the size of the WAV")
+
+
 class Page(Answer):
     """A part of a list."""
 
