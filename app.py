@@ -43,7 +43,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises CannotStart with a sentence that says what to do. In a command of `flask`, this error ends the command.
     """
     settings = settings or get_settings()
-    catalogue(settings)  # a wrong recipe stops the start
+    if not is_lookup():
+        catalogue(settings)  # a wrong recipe stops the start
     make_storage_folder(settings)
     (init_at_first_use if is_lookup() else init_database)(settings)
 
@@ -112,6 +113,7 @@ def main() -> None:
     try:
         settings = get_settings()
         make_storage_folder(settings)
+        catalogue(settings)  # the web processes and the workers inherit it
         limits.check_pool(settings)
         serving.serve(settings, run_web)
     except CannotStart as error:

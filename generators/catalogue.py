@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from errors import SettingsError
 from generators import rendered
+from generators.mistakes import sentence
 from generators.recipe import Recipe
 from settings import Settings
 
@@ -27,9 +28,9 @@ SYNTH = {
     "seconds": {"min": 3, "max": 600, "usual": 95, "whole": False},
     "parameters": {"tempo": {"type": "int", "min": 40, "max": 240, "help": "beats per minute"}},
 }
+DIFFRHYTHM_LYRICS = {"form": "lrc", "spare_last_until": 95}
 DIFFRHYTHM = {
     "seconds": {"min": 95, "max": 285},
-    "lyrics": {"form": "lrc", "spare_last_until": 95},
     "outputs": ["**/*.wav", "**/*.flac", "**/*.ogg", "**/*.mp3", "**/*.aif", "**/*.aiff"],
 }
 
@@ -54,7 +55,9 @@ def no_generator(job_type: str, present: Collection[str]) -> str:
 def _catalogue(path: Path | None, diffrhythm: str) -> dict[str, Recipe]:
     recipes = {"synth": _synth()}
     if diffrhythm:
-        recipes["diffrhythm"] = _recipe("diffrhythm", {**DIFFRHYTHM, "command": shlex.split(diffrhythm)}, Path(), "")
+        lyrics = {"lyrics": DIFFRHYTHM_LYRICS} if "{lyrics" in diffrhythm else {}
+        table = {**DIFFRHYTHM, **lyrics, "command": shlex.split(diffrhythm)}
+        recipes["diffrhythm"] = _recipe("diffrhythm", table, Path(), "DIFFRHYTHM_COMMAND: ")
     return recipes | (_read(path or USUAL) if path or USUAL.exists() else {})
 
 
@@ -107,15 +110,3 @@ def _folder(recipe: Recipe, beside: Path) -> Path | None:
 def is_word(name: str) -> bool:
     """True for what may be a job_type."""
     return re.fullmatch("[A-Za-z0-9._-]{1,64}", name) is not None
-
-
-def sentence(problem: dict[str, Any]) -> str:
-    """One problem of pydantic as a sentence: the key, its value and what was expected."""
-    key = ".".join(str(step) for step in problem["loc"] if step not in ("function-after", "function-before"))
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        return f"{key}: there is no such key"
-    if problem["type"] == "value_error" and not key:
-        return message
-    shown = repr(problem["input"])[:80]
-    return f"{key} is {shown}: {message[:1].lower()}{message[1:]}"

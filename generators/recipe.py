@@ -21,15 +21,7 @@ PLACEHOLDERS = (
     *("prompt", "lyrics", "lyrics_file", "duration", "duration_ms", "segments", "seed", "take", "takes"),
     *("output_dir", "reference_file", "job_id", "metadata_file"),
 )
-RESERVED = (
-    "lyrics.txt",
-    "lyrics.lrc",
-    "metadata.json",
-    "tags.json",
-    "version.txt",
-    "made",
-    "tracks",
-)  # in a work folder
+RESERVED = ("lyrics.txt", "lyrics.lrc", "metadata.json", "tags.json", "made", "tracks")  # names in a work folder
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
 
 
@@ -196,6 +188,12 @@ class Recipe(Table):
             for key, words in (("serve", self.serve), ("env", self.env.values())):
                 if any(list(word.slots) or word.condition for word in words):
                     raise ValueError(f"{key}: expected no placeholder, as one process serves many jobs")
+        return self
+
+    @model_validator(mode="after")
+    def _check_version(self) -> Self:
+        if any(list(word.slots) or word.condition for word in self.version or ()):
+            raise ValueError("version: expected no placeholder, as it is the same for all jobs")
         return self
 
     @model_validator(mode="after")

@@ -40,7 +40,7 @@ def render(file: RenderedFile, takes: Sequence[Mapping[str, Any]]) -> str:
 
     return str(
         yaml.safe_dump(  # type: ignore[no-untyped-call]
-            content, allow_unicode=True, sort_keys=False, width=10**9
+            content, allow_unicode=False, sort_keys=False, width=10**9
         )
     )
 

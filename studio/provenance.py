@@ -23,10 +23,9 @@ def version_of(recipe: Recipe, folder: Path, work: Path, stop: Callable[[], bool
         return None
     output = work / "version.txt"
     environment = {name: word.text({}) for name, word in recipe.env.items() if not list(word.slots)}
+    command = Command(templates.fill(recipe.version, {}), folder, VERSION_SECONDS, environment)
     try:
-        process = run(
-            Command(templates.fill(recipe.version, {}), folder, VERSION_SECONDS, environment), output, stop, _drop
-        )
+        process = run(command, output, stop, _drop)
     except TimeoutError:
         return None
     lines = output.read_text("utf-8", "replace").replace("\0", " ").strip().splitlines()

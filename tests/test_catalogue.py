@@ -28,7 +28,7 @@ timeout = "30m"
 version = ["git", "rev-parse", "--short", "HEAD"]
 parameters = { steps = { type = "int", min = 10, max = 100, default = 32, help = "more is slower" } }
 """
-START = '[x]\ncommand = ["a"]\n'
+START = '[x]\ncommand = ["a", "{output_dir}"]\n'
 
 
 @pytest.fixture
@@ -66,9 +66,9 @@ def test_diffrhythm_command_is_a_recipe_and_a_table_of_the_same_name_replaces_it
 
 def test_the_folder_and_the_program_may_be_in_the_home_folder(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(file.parent))
-    recipe = read(file, '[x]\ncommand = ["~/bin/python", "~x"]\ncwd = "~"')["x"]
+    recipe = read(file, '[x]\ncommand = ["~/bin/python", "~x", "{output_dir}"]\ncwd = "~"')["x"]
     assert recipe.folder == file.parent and recipe.command is not None
-    assert [word.text({}) for word in recipe.command] == [f"{file.parent}/bin/python", "~x"]
+    assert [word.text({"output_dir": ""}) for word in recipe.command] == [f"{file.parent}/bin/python", "~x", ""]
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_the_folder_and_the_program_may_be_in_the_home_folder(file: Path, monkey
         ("[x]", "[x] expected either command or serve"),
         ("[x]\nserve = ['a']\ncommand = ['a']", "[x] expected either command or serve"),
         ('["a b"]\ncommand = ["a"]', "[a b]: expected a job type of 1 to 64 characters"),
-        ('[x]\ncommand = "python a.py"', "[x] command is 'python a.py': input should be a valid list"),
-        ("[x]\ncommand = []", "[x] command is []: list should have at least 1 item"),
+        ('[x]\ncommand = "python a.py"', "[x] command is 'python a.py': expected a list of texts"),
+        ("[x]\ncommand = []", "[x] command is []: expected at least one entry"),
         ('[x]\ncommand = ["a", 1]', "[x] command.1 is 1: expected a text in quotes"),
         ('[x]\ncommand = ["{prompt"]', "[x] command.0 is '{prompt': there is a single {; expected a placeholder"),
         ('[x]\ncommand = ["{promt}"]', "[x] command: {promt} is no placeholder; expected one of prompt, lyrics,"),
@@ -87,7 +87,22 @@ def test_the_folder_and_the_program_may_be_in_the_home_folder(file: Path, monkey
         ('[x]\ncommand = ["{metadata.a}"]', "[x] command: {metadata.a} has no default; expected {metadata.a|…}"),
         ('[x]\ncommand = ["{n}"]\nparameters.n.type = "int"', "{n} has no value if a job sets none; expected"),
         (START + 'env = { A = "{b}" }', "[x] env.A: {b} is no placeholder"),
-        (START + 'version = ["{b}"]', "[x] version: {b} is no placeholder"),
+        (START + 'version = ["{seed}"]', "[x] version: expected no placeholder"),
+        (START + 'outputs = ["/tmp/*.wav"]', "[x] outputs.0 is '/tmp/*.wav': expected a pattern inside {output_dir}"),
+        (START + 'outputs = ["../*.wav"]', "[x] outputs.0 is '../*.wav': expected a pattern inside {output_dir}"),
+        (START + 'not_outputs = ["**a/*.wav"]', "[x] not_outputs.0 is '**a/*.wav': expected a pattern such as *.wav"),
+        (START + 'files.f = { path = "Lyrics.txt", text = "a" }', "files: expected another path than lyrics.txt"),
+        (START + 'files.a = { path = "f", text = "a" }\nfiles.b = { path = "f", text = "b" }', "another path than f"),
+        (START + 'files.f = { path = "f.json", content = { a = 2026-01-01 } }', "[x] files.f.content: expected values"),
+        (START + 'files.f = { path = "f.json", content = { a = nan } }', "[x] files.f.content: expected values"),
+        (START + 'env = { "A=B" = "x" }', "[x] env.A=B"),
+        ('[x]\ncommand = ["a\\u0000"]', "expected no NUL character"),
+        (START + 'parameters.n = { type = "float", max = inf }', "[x] parameters.n.max"),
+        (START + 'parameters.n = { type = "int", default = 1' + "0" * 400 + ", max = 5 }", "expected an integer to 5"),
+        (START + "seconds = { min = 0.4, max = 0.4 }", "expected a whole number between min and max"),
+        (START + 'cwd = "~no-such-user/x"', "[x] cwd is '~no-such-user/x': expected a folder that exists"),
+        (START + 'progress = "a{99999999999}"', "[x] progress is 'a{99999999999}': expected a regular expression"),
+        (START + "a = " + "[" * 2000, "expected TOML"),
         (START + 'files.f = { path = "f.json", content = { a = ["{b}"] } }', "[x] files.f: {b} is no placeholder"),
         (START + 'files.f = { path = "../f.json", content = 1 }', "[x] files.f.path is '../f.json'"),
         (START + 'files.f = { path = "f.ini", content = 1 }', "expected .json, .jsonl, .yaml or .toml for content"),
@@ -96,12 +111,20 @@ def test_the_folder_and_the_program_may_be_in_the_home_folder(file: Path, monkey
         (START + 'cwd = "nowhere"', "[x] cwd is 'nowhere': expected a folder that exists"),
         (START + 'progress = "("', "[x] progress is '(': expected a regular expression"),
         (START + 'progress = "(a)(b)(c)"', "[x] progress: expected one group (percent) or two (step, total)"),
-        (START + 'stages = { cooking = "a" }', "[x] stages.cooking.[key] is 'cooking': input should be"),
+        (START + 'stages = { cooking = "a" }', "[x] stages.cooking is 'cooking': expected 'loading_model'"),
         (START + "seconds = { min = 5, max = 2 }", "expected min <= usual <= max, but they are 5, 5, 2"),
-        (START + 'seconds.max = "a"', "[x] seconds.max is 'a': input should be a valid number"),
-        (START + 'lyrics = "opera"', "[x] lyrics.form is 'opera': input should be 'lrc', 'tags'"),
+        (START + 'seconds.max = "a"', "[x] seconds.max is 'a': expected a number"),
+        (START + 'lyrics = "opera"', "[x] lyrics.form is 'opera': expected 'lrc', 'tags'"),
         (START + 'timeout = "5"', "[x] timeout is '5': expected a whole number and a unit"),
-        (START + "colour = 1", "[x] colour: there is no such key"),
+        (START + "colour = 1", "[x] colour: there is no such key; expected one of command, serve, idle_seconds"),
+        (START + "license = 1", "[x] license: there is no such key; did you mean licence?"),
+        (START + "seconds.maxx = 1", "[x] seconds.maxx: there is no such key; did you mean max?"),
+        ('[a.b]\ncommand = ["a"]', '[a] b: there is no such key; a job type with a dot stands in quotes'),
+        (START + "seconds = 30", "[x] seconds is 30: expected a table with its keys"),
+        (START + "timeout = 30", '[x] timeout is 30: expected a text such as "30m"'),
+        (START + "gpu = 0", "[x] gpu is 0: expected a text in quotes"),
+        (START + "parameters.n.min = 3", "[x] parameters.n.type is missing"),
+        (START + 'parameters."my step".type = "int"', "is 'my step': expected a name of letters"),
         (START + 'parameters.prompt.type = "int"', "[x] parameters.prompt: expected another name"),
         (START + 'parameters.n = { type = "int", default = "a" }', "default is 'a': expected an integer"),
         (START + 'parameters.n = { type = "float", min = 2, max = 1 }', "expected min <= max, but they are 2 and 1"),

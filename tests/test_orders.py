@@ -40,6 +40,9 @@ def order(made: Recipe, prompt: str = "folk", **metadata: Any) -> Order:
         ({"min": 10, "max": 20, "usual": 15}, None, (15, 15000), 0),
         ({"kind": "none"}, 12, (12, 12000), 1),
         (SEGMENTS, 45, (45, 45000), 1),
+        ({"min": 0.5, "max": 47.5}, 100, (47, 47000), 1),
+        ({"min": 1.2, "max": 9}, 1, (2, 2000), 1),
+        ({"min": 1, "max": 9}, 10**400, (9, 9000), 1),
     ],
 )
 def test_the_length_is_the_nearest_that_the_generator_can_make(
@@ -61,6 +64,14 @@ def test_a_generator_of_segments_makes_one_for_each_section_of_the_lyrics() -> N
 def test_sections_that_have_no_segment_are_named() -> None:
     made = order(recipe("{lyrics_file}", seconds=SEGMENTS, lyrics="sections"), lyrics=SECTIONS, duration=60)
     assert made.notes[-1] == "1 of 3 sections of lyrics are not sung: the song has 2 segments"
+
+
+@pytest.mark.parametrize("value", [{"a": None}, [1, None], {"a": [{"b": None}]}])
+def test_a_null_that_toml_cannot_have_is_refused_by_name(value: Any) -> None:
+    made = recipe("{files.f}", files={"f": {"path": "f.toml", "content": {"o": "{metadata.o|}"}}})
+    with pytest.raises(Invalid, match="expected no null") as caught:
+        order(made, o=value)
+    assert caught.value.errors[0]["field"] == "metadata.o" and order(made, o={"a": 1}).metadata == {"o": {"a": 1}}
 
 
 def test_lyrics_for_a_generator_that_takes_none_are_named() -> None:

@@ -1,6 +1,7 @@
 """Takes: one after another or together, each recorded when it is whole; seeds; and what counts as made."""
 
 import json
+import os
 import sys
 import textwrap
 from pathlib import Path
@@ -243,3 +244,27 @@ def test_a_missing_reference_fails_the_job(made: Any, metadata: Any, reason: str
 def test_a_version_that_cannot_be_read_is_null(made: Any) -> None:
     job = made("write('a.wav')", version=["no-such-program"])
     assert tracks.get_by_job_id(job.job_id)[0].provenance["version"] is None
+
+
+def test_a_version_has_the_environment_of_the_generator(
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "my-version").write_text("#!/bin/sh\necho $NAME $HOME\n")
+    (tmp_path / "my-version").chmod(0o755)
+    job = made("write('a.wav')", version=["my-version"], env={"NAME": "v2"})
+    assert tracks.get_by_job_id(job.job_id)[0].provenance["version"] == f"v2 {os.environ['HOME']}"
+
+
+def test_secrets_of_a_command_line_are_not_kept(made: Any) -> None:
+    secrets = ["--hf-token=abc", "--api_key", "abc", "HF_TOKEN=abc", "tokens.txt", "plain=1"]
+    job = made("write('a.wav')", command=[sys.executable, "make.py", "{output_dir}", *secrets])
+    kept = tracks.get_by_job_id(job.job_id)[0].provenance["command"]
+    assert kept[3:] == ["--hf-token=…", "--api_key", "…", "HF_TOKEN=…", "tokens.txt", "plain=1"]
+
+
+def test_files_are_sorted_by_their_numbers_whatever_their_names(made: Any) -> None:
+    job = made("write('pop 5²3 x.wav'); write('take 10.wav'); write('take 2.wav')", takes=3, batch=True)
+    names = [Path(track.file_path_wav).stem for track in tracks.get_by_job_id(job.job_id)]
+    assert job.status == "completed", job.error
+    assert [name.split("-")[0] for name in names[1:]] == ["take_2", "take_10"]

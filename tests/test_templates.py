@@ -45,6 +45,20 @@ def test_a_condition_looks_into_the_metadata() -> None:
     assert fill(words, {"metadata": {"genre": "folk"}}) == ["--genre=folk"]
 
 
+def test_a_condition_that_is_no_placeholder_is_a_key_of_the_metadata() -> None:
+    words = [parse("{?chunked}--chunked")]
+    assert fill(words, {"metadata": {"chunked": True}}) == ["--chunked"]
+    assert fill(words, {"metadata": {}}) == fill(words, {"chunked": False, "metadata": {"chunked": True}}) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.12345678901234568, "0.12345678901234568"), (1234567890123.0, "1234567890123"), (1e300, "1e+300")],
+)
+def test_numbers_keep_all_their_digits(value: float, text: str) -> None:
+    assert parse("{cfg}").text({"cfg": value}) == text and float(text) == value
+
+
 def test_a_slot_alone_keeps_the_type_of_its_value() -> None:
     values = {"seed": 7, "ready": False}
     assert parse("{seed}").value(values) == 7 and parse("{ready}").value(values) is False
