@@ -10,6 +10,7 @@ from studio.looper.alignment import bin_frames, likely_shift, onset_envelope
 from studio.looper.beats import Pulse
 from studio.looper.drift import fit
 from studio.looper.repeats import Repeat
+from studio.looper.seams import seams_of
 from tests.listening import Audio
 from tests.loop_quality import decoded
 from tests.pieces import Piece
@@ -78,3 +79,14 @@ def test_a_clear_attack_far_from_the_line_is_followed_and_an_unclear_one_is_not(
     assert likely_shift(0.8 * clear, deviation=4.0) == pytest.approx((0, 0), abs=0.01)
     near = clear + 0.9 * np.exp(-0.5 * ((places - 161) / 3) ** 2)
     assert likely_shift(near, deviation=4.0)[0] == pytest.approx(1, abs=0.5)
+
+
+def test_a_seam_at_a_beat_that_is_off_the_line_costs_more(tmp_path: Path) -> None:
+    beats = np.arange(1.0, 29.0, 0.5)
+    played = beats + np.where(beats == 20.0, 0.005, 0.0)
+    pulse = Pulse(beats, 120.0, np.zeros(len(beats), bool))
+    with decoded(Piece("late", RATE, clicking(played)), tmp_path) as pcm:
+        late, before, after = seams_of(pcm, pulse, Repeat(10.0, 20.0, 0.0))
+    assert late.lag / RATE == pytest.approx(10.005, abs=0.0005)
+    assert before.lag == after.lag == 10 * RATE
+    assert late.cost > max(before.cost, after.cost) + 0.08

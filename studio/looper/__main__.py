@@ -9,6 +9,7 @@ loop.
 """
 
 import argparse
+import ctypes
 import json
 import os
 import sys
@@ -28,6 +29,8 @@ MP3_SPEED, WAV_SPEED, ANALYSIS_SPEED = 35, 800, 150  # estimated seconds of soun
 DECODED = 0.35  # the share of ANALYZING that decoding takes
 RENDERING_SECONDS = 0.05
 SHORTEST_CHOICE = 0.1  # seconds
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # parameters of mallopt(), from malloc.h
+KEPT_BYTES = 32 << 20  # the most that glibc allows for MMAP_THRESHOLD
 
 
 def main() -> None:
@@ -43,12 +46,21 @@ def main() -> None:
     parser.add_argument("--end", type=float, help="seconds")
     parser.add_argument("--exact", action="store_true", help="cut exactly at start and end")
     parser.add_argument("--name", default="loop", help="of the file, without its suffix")
+    keep_freed_memory()
     try:
         make(parser.parse_args())
     except Unusable as error:
         sys.exit(str(error))
     except OSError as error:
         sys.exit(f"the loop cannot be made: {error}")
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed memory for the next array: to get it from the kernel again takes a third of the analysis."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # other C libraries do not have it
+        mallopt(TRIM_THRESHOLD, KEPT_BYTES)
+        mallopt(MMAP_THRESHOLD, KEPT_BYTES)
 
 
 def make(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.looper.features import sums
 from studio.looper.pcm import Array, Pcm
 
 BINS_A_SECOND = 4000  # of the onset envelope, about: a bin is a whole number of frames
@@ -32,24 +33,22 @@ def onset_envelope(mono: Array, rate: int) -> Array:
     """
     step, decimation = bin_frames(rate), -(-rate // HIGHEST_RATE)
     whole = mono[: len(mono) // step * step]
-    high = sums(whole, decimation) if decimation > 1 else whole
+    high = second_differences(sums(whole, decimation))
     low = sums(whole, step)
     bins_per_second = rate / step
-    total = rises(sums(second_differences(high) ** 2, step // decimation), HIGH_BELL, bins_per_second)
+    total = rises(sums(high**2, step // decimation), HIGH_BELL, bins_per_second)
     for window, bell in LOW_BANDS:
         smooth = moving_average(moving_average(low, round(window * bins_per_second)), round(window * bins_per_second))
         total += rises(second_differences(smooth) ** 2, bell, bins_per_second)
     return np.asarray(total, np.float32)
 
 
-def sums(signal: Array, size: int) -> Array:
-    """Sums of every `size` values, (len(signal) // size,)."""
-    return np.asarray(np.add.reduceat(signal, np.arange(0, len(signal), size)))
-
-
 def second_differences(signal: Array) -> Array:
     """Second differences, 0 at both edges; same shape."""
-    return np.pad(np.diff(signal, 2), 1)
+    differences = np.zeros_like(signal)
+    first = np.diff(signal)
+    np.subtract(first[1:], first[:-1], out=differences[1:-1])
+    return differences
 
 
 def moving_average(signal: NDArray[Any], size: int) -> NDArray[Any]:

@@ -140,7 +140,7 @@ def winner(votes: Votes, bins_per_second: float) -> tuple[float, float, float]:
     shifts = np.arange(-reach, reach + 1)
     tilted = np.rint(SLOPES[:, None] * votes.middles).astype(int) + votes.unshifted
     columns = tilted[:, :, None] + shifts
-    totals = np.einsum("spc,p->sc", votes.likeness[np.arange(PIECES)[:, None], columns], votes.weights)
+    totals = votes.weights @ votes.likeness[np.arange(PIECES)[:, None], columns]
     bell = np.hanning(BELL_BINS)
     totals = np.array([np.convolve(row, bell, "same") for row in totals])
     totals *= bell_shaped(shifts / bins_per_second, LIKELY_SHIFT) * bell_shaped(SLOPES, LIKELY_SLOPE)[:, None]

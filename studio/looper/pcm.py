@@ -27,6 +27,7 @@ class Pcm:
         self.rate, self.channels = rate, channels
         self.frames = path.stat().st_size // (SAMPLE_BYTES * channels)
         self.seconds = self.frames / rate
+        self._weights = mixing(channels)
         self._file = path.open("rb", buffering=0)
 
     def __enter__(self) -> Self:
@@ -50,10 +51,10 @@ class Pcm:
 
     def mono(self, start: int, stop: int) -> Array:
         """The same frames, mixed to one channel, (stop - start,)."""
-        weights, mixed = mixing(self.channels), np.empty(stop - start, np.float32)
+        mixed = np.empty(stop - start, np.float32)
         for first in range(start, stop, MIXED):
             last = min(first + MIXED, stop)
-            mixed[first - start : last - start] = self.read(first, last) @ weights
+            mixed[first - start : last - start] = self.read(first, last) @ self._weights
         return mixed
 
 

@@ -30,6 +30,8 @@ QUIET_SHARE, MASKING = 0.1, 0.3  # weights of the power and of a following attac
 SEAM_SHARE, ONSET_SHARE = 0.1, 0.1  # shares of the cost
 OFF_BEAT_COST = 0.05  # more than NEAR_BEST: the beat is preferred
 SLOPE_COST = 1.5  # of a repeat at another tempo, times the slope: 2 % cost 0.03
+OFF_LINE_COST = 20.0  # of a second by which one beat is off a line that the other beats follow
+CLOSE_SPREAD = 0.002  # seconds: above it, other beats are off the line, too
 FAIR = 0.45  # score: below it, a seam is poor
 LEVEL_SECONDS, LARGEST_GAIN = 0.05, 2.5  # of a long mix that is scaled to the level of its parts
 LONG_MIX, ALIKE = 0.1, 0.5  # seconds, and the correlation of two sounds that do not cancel each other
@@ -99,8 +101,13 @@ def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
     steepest = start + (attack - beat.place) * step
     lag = same_wave(pcm, steepest, lag + round(shift * step))
     high = steepest - frames(pcm, BEFORE_ATTACK)
-    unfit = replace(pair, cost=pair.cost + ONSET_SHARE * (1 - fitting) + SLOPE_COST * abs(line.slope))
-    return cut(pcm, unfit, lag, (high - frames(pcm, AROUND_BEAT), high), frames(pcm, crossfade))
+    cost = pair.cost + ONSET_SHARE * (1 - fitting) + line_cost(line, abs(shift) / beat.bins_per_second)
+    return cut(pcm, replace(pair, cost=cost), lag, (high - frames(pcm, AROUND_BEAT), high), frames(pcm, crossfade))
+
+
+def line_cost(line: Line, off: float) -> float:
+    """The cost of a slope, and of a beat so many seconds off the line: the music around it would not fit as well."""
+    return SLOPE_COST * abs(line.slope) + (OFF_LINE_COST * off if line.spread < CLOSE_SPREAD else 0.0)
 
 
 @dataclass(frozen=True)
