@@ -22,9 +22,22 @@ def again_track(job: Job, track: Track, changes: Mapping[str, Any] | None = None
     changes = dict(changes or {})
     parameters = parameters_of(job, track) | changes.pop("parameters", {})
     kept = {name: value for name, value in parameters.items() if value is not None}
-    metadata = {name: value for name, value in job.metadata.items() if name != "parameters"}
+    prompt, metadata = ordered(job, track)
+    metadata = {name: value for name, value in metadata.items() if name != "parameters"}
     metadata |= {"parameters": kept} if kept else {}
-    return {**again_job(job, same_seed=True), "metadata": metadata, "seed": track.seed, "takes": 1, **changes}
+    fields = {**again_job(job, same_seed=True), "prompt": prompt, "metadata": metadata}
+    return {**fields, "seed": track.seed, "takes": 1, **changes}
+
+
+def ordered(job: Job, track: Track) -> tuple[str | None, dict[str, Any]]:
+    """The prompt and the metadata that a track was made with; if it has no provenance, those of its job.
+
+    The job may have been changed since.
+    """
+    prompt, metadata = track.provenance.get("prompt"), track.provenance.get("metadata")
+    if isinstance(prompt, str) and isinstance(metadata, dict):
+        return prompt, metadata
+    return job.prompt, job.metadata
 
 
 def parameters_of(job: Job, track: Track) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class SongAttempt(Attempt):
         return {
             "version": self.version,
             "command": provenance.shortened(run.words(), run.folder),
+            "prompt": self.record.prompt,
+            "metadata": self.record.metadata,
             "parameters": run.order.parameters,
             "seconds": round(time.monotonic() - begun, 3),
             "peak_gpu_mb": memory.peak,
