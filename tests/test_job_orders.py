@@ -19,7 +19,7 @@ from settings import Settings
 from tests.answers import problem
 from tests.conftest import on_sqlite, thorough
 from tests.contract import repeatable
-from tests.models_of_music import with_recipes
+from tests.models_of_music import TABLES, with_recipes
 from tests.test_any_input import JSON, TEXT
 from web import orders
 
@@ -53,6 +53,15 @@ def other_app(settings: Settings) -> Iterator[Flask]:
     """An app that has no recipe for opera."""
     made = create_app(settings.model_copy(update={"generators": None}))
     yield made
+    made.extensions["ledger"].close()
+
+
+@pytest.fixture
+def stricter(settings: Settings, tmp_path: Path) -> Iterator[FlaskClient]:
+    """A client of an app whose recipe for opera has a smaller limit."""
+    (tmp_path / "stricter.toml").write_text(TABLES.replace("max = 100", "max = 50"))
+    made = create_app(settings.model_copy(update={"generators": tmp_path / "stricter.toml"}))
+    yield made.test_client()
     made.extensions["ledger"].close()
 
 
@@ -94,6 +103,18 @@ def test_the_answer_to_a_post_says_what_will_be_changed(client: FlaskClient) -> 
     assert first.json["notes"] == again.json["notes"]
     assert "so 240 are generated" in first.json["notes"][0] and len(first.json["notes"]) >= 2
     assert "notes" not in client.get("/api/jobs/aria").json and first.json["metadata"] == body["metadata"]
+
+
+def test_a_request_that_is_sent_again_gets_its_job_although_the_recipe_is_stricter(
+    client: FlaskClient, stricter: FlaskClient
+) -> None:
+    body = opera(job_id="aria", metadata={"parameters": {"steps": 90}})
+    client.post("/api/jobs", json=body)
+    client.patch("/api/jobs/aria", json={"status": "completed"})
+    again = stricter.post("/api/jobs", json=body)
+    assert (again.status_code, again.json["status"], again.json["notes"]) == (200, "completed", [])
+    for other in ({**body, "prompt": "a trio"}, {**body, "job_id": "other"}, opera(metadata=body["metadata"])):
+        problem(stricter.post("/api/jobs", json=other), 422, "invalid")
 
 
 @on_sqlite

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from errors import Invalid
 from generators.catalogue import catalogue
 from generators.orders import order_of
 from models import JOB_STATUSES, Job
@@ -24,6 +25,19 @@ def check(settings: Settings, fields: Mapping[str, Any]) -> list[str]:
     if recipe is None or fields.get("status", JOB_STATUSES.pending) != JOB_STATUSES.pending:
         return []
     return order_of(recipe, fields.get("prompt"), fields.get("metadata") or {}).notes
+
+
+def check_new(settings: Settings, fields: dict[str, Any]) -> list[str]:
+    """The same as check() for a job that is to be recorded.
+
+    [] if the same request has recorded the job before: a recipe that was changed since does not make it wrong.
+    """
+    try:
+        return check(settings, fields)
+    except Invalid:
+        if jobs.is_recorded(fields):
+            return []
+        raise
 
 
 def read_texts(settings: Settings, fields: dict[str, Any]) -> dict[str, Any]:
