@@ -151,6 +151,23 @@ def test_a_change_of_a_pending_job_is_checked(client: FlaskClient) -> None:
     assert client.patch("/api/jobs/none", json={"metadata": {"duration": "long"}}).status_code == 404
 
 
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_a_change_of_a_job_that_can_be_retried_is_checked(client: FlaskClient, status: str) -> None:
+    client.post("/api/jobs", json=opera(job_id="aria", status=status))
+    refusal = problem(client.patch("/api/jobs/aria", json={"metadata": {"duration": "long"}}), 422, "invalid")
+    assert [error["field"] for error in refusal["errors"]] == ["metadata.duration"]
+    assert client.patch("/api/jobs/aria", json={"metadata": {"duration": 60}}).status_code == 200
+    assert client.post("/api/jobs/aria/retry").json["metadata"] == {"duration": 60}
+
+
+def test_a_stale_change_is_refused_as_stale_whatever_it_asks_for(client: FlaskClient) -> None:
+    stale = {"If-Match": client.post("/api/jobs", json=opera(job_id="aria")).headers["ETag"]}
+    fresh = {"If-Match": client.patch("/api/jobs/aria", json={"priority": 1}).headers["ETag"]}
+    wrong = {"metadata": {"duration": "long"}}
+    problem(client.patch("/api/jobs/aria", json=wrong, headers=stale), 412, "stale")
+    problem(client.patch("/api/jobs/aria", json=wrong, headers=fresh), 422, "invalid")
+
+
 @on_sqlite
 def test_a_change_of_the_work_alone_reads_nothing_more(client: FlaskClient, job: Job, statements: list[str]) -> None:
     client.patch("/api/jobs/job-1", json={"progress": 5, "status": "loading_model"})

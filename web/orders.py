@@ -1,6 +1,6 @@
 """Checks a job against the recipe of its generator: the same rule for REST, forms, files of jobs and commands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from errors import Invalid
@@ -53,13 +53,20 @@ def read_texts(settings: Settings, fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields, "metadata": {**metadata, "parameters": {**sent, **read}}}
 
 
-def check_change(settings: Settings, job_id: str, changes: Mapping[str, Any]) -> None:
-    """Raise Invalid if a change of a pending job makes it one that its generator cannot use.
+def check_change(
+    settings: Settings, job_id: str, changes: Mapping[str, Any], if_match: Sequence[int] | None = None
+) -> None:
+    """Raise Invalid if a change makes a job one that its generator cannot use, although it can still be made.
 
-    Another change may come between this check and the change itself. So the worker checks the job again.
+    A failed or cancelled job can be retried, so it is checked, too. If its version is none of if_match, it is not
+    checked, because the change is refused. Another change may come between this check and the change itself. So the
+    worker checks the job again.
     """
     if changes.keys().isdisjoint(ORDER):
         return
     job = jobs.get_by_id(job_id)
-    if job is not None:
-        check(settings, {**{name: getattr(job, name) for name in ("status", *ORDER)}, **changes})
+    if job is None or (if_match is not None and job.version not in if_match):
+        return
+    if changes.get("status", job.status) in JOB_STATUSES.changeable:
+        order = {name: changes.get(name, getattr(job, name)) for name in ORDER}
+        check(settings, order)

@@ -50,7 +50,7 @@ def get_job(job_id: str, query: schemas.JobGet) -> Response:
 def update_job(job_id: str, body: schemas.JobPatch, if_match: IfMatch, lease_token: LeaseToken) -> Response:
     """Change a job. Its status only goes forward. While it is leased, only the lease holder may change its work."""
     changes = body.fields_set()
-    orders.check_change(services().settings, job_id, changes)
+    orders.check_change(services().settings, job_id, changes, if_match)
     return of_row(Job, jobs.update_row(job_id, changes, if_match, lease_token))
 
 
