@@ -6,6 +6,7 @@ from flask import render_template
 
 from generators.catalogue import catalogue
 from generators.orders import sings
+from generators.parameters import digits
 from generators.recipe import Recipe, Seconds
 from models import LARGEST_SEED, MOST_TAKES
 from web.current import services
@@ -91,7 +92,7 @@ def about_seconds(seconds: Seconds) -> str:
     """The lengths that a generator makes."""
     if seconds.kind == "none":
         return "The generator itself chooses the length."
-    limits = f"{seconds.min:g}–{seconds.max:g}{' whole' if seconds.whole else ''} seconds."
+    limits = f"{digits(seconds.min)}–{digits(seconds.max)}{' whole' if seconds.whole else ''} seconds."
     return f"{limits} {LENGTHS[seconds.kind].format(segment=seconds.segment)}".strip()
 
 
