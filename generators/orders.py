@@ -68,6 +68,7 @@ def order_of(recipe: Recipe, prompt: str | None, metadata: Mapping[str, Any], ly
         seconds = nearest(recipe, sections * recipe.seconds.segment)
     segments = math.ceil(seconds / recipe.seconds.segment)
     notes = [*about_length(recipe, duration, seconds), *about_lyrics, *about_sections(recipe, sections, segments)]
+    notes += about_reference(recipe, metadata)
     settings = parameters.with_defaults(recipe.parameters, metadata.get("parameters") or {})
     order = Order(prompt or "", seconds, segments, written, settings, dict(metadata), notes)
     _check_arguments(recipe, order)
@@ -149,6 +150,13 @@ def about_sections(recipe: Recipe, sections: int, segments: int) -> list[str]:
     if recipe.seconds.kind != "segments" or sections <= segments:
         return []
     return [f"{sections - segments} of {sections} sections of lyrics are not sung: the song has {segments} segments"]
+
+
+def about_reference(recipe: Recipe, metadata: Mapping[str, Any]) -> list[str]:
+    """A note if the job has a reference track, but the generator takes none."""
+    if metadata.get("reference_track") is None or recipe.uses("reference_file"):
+        return []
+    return [f"{recipe.name} takes no reference recording: metadata.reference_track is not used"]
 
 
 def shown(value: object) -> str:

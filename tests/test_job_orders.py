@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app import create_app
 from errors import Invalid, SettingsError
-from models import Job
+from models import Job, Track
 from repos import JobRepository
 from settings import Settings
 from tests.answers import problem
@@ -34,6 +34,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"parameters": {"voice": "shrill"}}, "metadata.parameters.voice"),
     ({"parameters": {"speed": 1}}, "metadata.parameters.speed"),
 ]
+REFERENCE = {"reference_track": "none"}
 PARAMETERS = st.dictionaries(
     st.sampled_from(["steps", "strength", "chunked", "voice", "negative", "tempo"]) | TEXT, JSON
 )
@@ -137,6 +138,24 @@ def test_any_metadata_is_recorded_or_refused_by_its_field(
 def test_a_job_that_is_made_as_it_was_sent_has_no_notes(client: FlaskClient, metadata: dict[str, Any]) -> None:
     made = client.post("/api/jobs", json=opera(metadata=metadata), headers={"Prefer": "wait=0"})
     assert (made.status_code, made.json["notes"]) == (201, [])
+
+
+@pytest.mark.parametrize("value", ["none", "x" * 5000, "", 5, True, ["track-1"], {"track_id": "track-1"}], ids=str)
+def test_a_reference_track_must_exist(client: FlaskClient, track: Track, value: Any) -> None:
+    body = {"job_id": "aria", "prompt": "p", "job_type": "echo", "metadata": {"reference_track": "track-1"}}
+    wrong = {"metadata": {"reference_track": value}}
+    assert client.post("/api/jobs", json=body).json["notes"] == []
+    for refused in (client.post("/api/jobs", json={**body, **wrong}), client.patch("/api/jobs/aria", json=wrong)):
+        refusal = problem(refused, 422, "invalid")
+        assert [error["field"] for error in refusal["errors"]] == ["metadata.reference_track"]
+        assert "expected the id of a track that exists" in refusal["detail"]
+
+
+def test_a_reference_track_of_a_generator_that_takes_none_has_a_note(client: FlaskClient) -> None:
+    made = client.post("/api/jobs", json=opera(metadata=REFERENCE))
+    assert made.json["notes"] == ["opera takes no reference recording: metadata.reference_track is not used"]
+    finished = client.post("/api/jobs", json={**opera(status="completed", metadata=REFERENCE), "job_type": "echo"})
+    assert (made.status_code, finished.status_code) == (201, 201)
 
 
 def test_a_change_of_a_pending_job_is_checked(client: FlaskClient) -> None:

@@ -5,14 +5,15 @@ from typing import Any
 
 from errors import Invalid
 from generators.catalogue import catalogue
-from generators.orders import order_of
+from generators.orders import order_of, shown
+from generators.recipe import Recipe
 from models import JOB_STATUSES, Job
-from repos import JobRepository
+from repos import JobRepository, TrackRepository
 from settings import Settings
 
 ORDER = ("job_type", "prompt", "metadata")  # the fields of a job that its generator gets
 DEFAULT_TYPE: str = Job.job_type.default
-jobs = JobRepository()
+jobs, tracks = JobRepository(), TrackRepository()
 
 
 def check(settings: Settings, fields: Mapping[str, Any]) -> list[str]:
@@ -21,19 +22,20 @@ def check(settings: Settings, fields: Mapping[str, Any]) -> list[str]:
     [] if this process has no recipe for its job_type, because another worker may have one. A job that is recorded with
     another status than pending is not made, so it is not checked. Raises Invalid with all problems by field.
     """
-    recipe = catalogue(settings).get(fields.get("job_type", DEFAULT_TYPE))
-    if recipe is None or fields.get("status", JOB_STATUSES.pending) != JOB_STATUSES.pending:
-        return []
-    return order_of(recipe, fields.get("prompt"), fields.get("metadata") or {}).notes
+    recipe = _recipe(settings, fields)
+    return order_of(recipe, fields.get("prompt"), fields.get("metadata") or {}).notes if recipe else []
 
 
 def check_new(settings: Settings, fields: dict[str, Any]) -> list[str]:
     """The same as check() for a job that is to be recorded.
 
-    [] if the same request has recorded the job before: a recipe that was changed since does not make it wrong.
+    Its reference track must exist by now. [] if the same request has recorded the job before: a recipe that was changed
+    since does not make it wrong.
     """
     try:
-        return check(settings, fields)
+        notes = check(settings, fields)
+        _require_reference(settings, fields)
+        return notes
     except Invalid:
         if jobs.is_recorded(fields):
             return []
@@ -70,3 +72,20 @@ def check_change(
     if changes.get("status", job.status) in JOB_STATUSES.changeable:
         order = {name: changes.get(name, getattr(job, name)) for name in ORDER}
         check(settings, order)
+        _require_reference(settings, order)
+
+
+def _recipe(settings: Settings, fields: Mapping[str, Any]) -> Recipe | None:
+    """The recipe that a job is checked against; None if there is none, or if the job is not to be made."""
+    is_made = fields.get("status", JOB_STATUSES.pending) == JOB_STATUSES.pending
+    return catalogue(settings).get(fields.get("job_type", DEFAULT_TYPE)) if is_made else None
+
+
+def _require_reference(settings: Settings, fields: Mapping[str, Any]) -> None:
+    """Raise Invalid if the generator takes a reference recording, and metadata.reference_track is no track."""
+    recipe = _recipe(settings, fields)
+    track_id = (fields.get("metadata") or {}).get("reference_track")
+    if track_id is None or recipe is None or not recipe.uses("reference_file"):
+        return
+    if not isinstance(track_id, str) or tracks.get_value(track_id, "updated_at") is None:
+        raise Invalid(f"{shown(track_id)}: expected the id of a track that exists", "metadata.reference_track")
