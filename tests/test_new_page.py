@@ -70,14 +70,25 @@ def test_limits_of_many_digits_are_exact_in_the_form(settings: Settings, tmp_pat
         ("opera", ["10–240 whole seconds.", "Put a tag such as [verse]", "The same seed and fields"]),
         ("noise", ["The generator itself chooses the length.", "noise takes no lyrics", "noise takes no seed"]),
         ("synth", ["3–600 seconds.", "synth takes no lyrics", "A small synthesiser", "Parameters of synth"]),
-        ("unheard", ["Parameters of opera"]),
-        ("%00", ["Parameters of opera"]),
+        ("unheard", ["Parameters of opera", "Jobs of type unheard have no form here"]),
+        ("%3Cb%3E" + "x" * 99, ["Parameters of opera", "Jobs of type &lt;b&gt;xx"]),
+        ("%00", ["Parameters of opera", "have no form here"]),
+        ("", ["Parameters of opera"]),
     ],
 )
 def test_the_page_says_what_a_generator_takes(client: FlaskClient, job_type: str, sentences: list[str]) -> None:
     answer = client.get(f"/new?job_type={job_type}")
     assert answer.status_code == 200
     assert [sentence for sentence in sentences if sentence not in answer.text] == []
+
+
+@on_sqlite
+def test_only_a_type_without_a_recipe_has_no_form(client: FlaskClient) -> None:
+    for job_type in ("opera", "noise", "synth", ""):
+        assert "have no form here" not in client.get(f"/new?job_type={job_type}").text
+    page = client.post("/new", data={**OPERA, "job_type": "unheard"}).text
+    said = re.search(r'class="form-error" role="alert">([^<]*)<', page)
+    assert said and said[1].endswith("These are the fields of opera.")
 
 
 def test_the_form_makes_a_job_with_its_parameters(client: FlaskClient) -> None:
