@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     app.url_map.converters["id"] = IdConverter
     api.register(app)
-    openapi.register(app, api.operations(), bool(settings.api_token))
+    openapi.register(app, api.operations(), bool(settings.api_token), catalogue(settings))
     docs.register(app)
     pages.register(app)
 

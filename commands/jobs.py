@@ -138,7 +138,7 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _notes(fields: dict[str, Any]) -> list[str]:
     """What the generator of a job drops or changes. Raises Invalid."""
-    return orders.check(bound_settings(), fields)
+    return orders.check_new(bound_settings(), fields)
 
 
 for command in (

@@ -166,10 +166,12 @@ def about_sections(recipe: Recipe, sections: int, segments: int) -> list[str]:
 
 
 def about_reference(recipe: Recipe, metadata: Mapping[str, Any], has_reference: bool) -> list[str]:
-    """A note if an uploaded reference recording, or the track that it replaces, is not used."""
-    if has_reference and not recipe.uses("reference_file"):
-        return ["the uploaded reference recording is not used: the generator takes none"]
-    if has_reference and metadata.get("reference_track") is not None:
+    """A note if the reference track or the uploaded recording of a job is not used."""
+    has_track = metadata.get("reference_track") is not None
+    if not recipe.uses("reference_file"):
+        unused = ["metadata.reference_track"] * has_track + ["the uploaded recording"] * has_reference
+        return [f"{recipe.name} takes no reference recording: {name} is not used" for name in unused]
+    if has_reference and has_track:
         return ["metadata.reference_track is not used: the job has an uploaded reference recording"]
     return []
 

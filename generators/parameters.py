@@ -2,13 +2,23 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WrapValidator, model_validator
 
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)  # a longer one is read as a float
 LONGEST = 1000  # characters of a text without max_length
 Value = bool | int | float | str
+
+
+def _exact(value: object, check: Callable[[object], float]) -> float:
+    """An integer as it is: the float for it would be another number if it is large."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else check(value)
+
+
+Number = Annotated[float, WrapValidator(_exact)]
 
 
 class Parameter(BaseModel):
@@ -17,8 +27,8 @@ class Parameter(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     type: Literal["int", "float", "bool", "text", "choice"]
-    min: int | float | None = Field(None, allow_inf_nan=False)
-    max: int | float | None = Field(None, allow_inf_nan=False)
+    min: Number | None = None
+    max: Number | None = None
     max_length: int = Field(LONGEST, ge=1, le=100_000)
     choices: list[str] = []
     default: Value | None = None
@@ -29,7 +39,7 @@ class Parameter(BaseModel):
         if (self.type == "choice") != bool(self.choices):
             raise ValueError('expected choices for type = "choice", and only for it')
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"expected min <= max, but they are {self.min} and {self.max}")
+            raise ValueError(f"expected min <= max, but they are {digits(self.min)} and {digits(self.max)}")
         if self.default is not None and not self.accepts(self.default):
             raise ValueError(f"default is {self.default!r}: expected {self.expected}")
         return self
@@ -68,21 +78,28 @@ class Parameter(BaseModel):
         if self.type == "text":
             return f"text of at most {self.max_length} characters"
         kind = {"int": "an integer", "float": "a number", "bool": "true or false"}[self.type]
-        limits = [f"{word} {limit:.12g}" for word, limit in (("from", self.min), ("to", self.max)) if limit is not None]
+        limits = [
+            f"{word} {digits(limit)}" for word, limit in (("from", self.min), ("to", self.max)) if limit is not None
+        ]
         return " ".join([kind, *limits])
 
 
 def read_number(text: str) -> int | float | str:
     """The number that a text stands for, an integer if it is whole; the text itself if it stands for none."""
-    if re.fullmatch("[+-]?[0-9]{1,18}", text):
-        return int(text)
-    try:
-        value = float(text)
-    except ValueError:
+    if not NUMBER.fullmatch(text.strip()):
         return text
+    if INTEGER.fullmatch(text.strip()):
+        return int(text)
+    value = float(text)
     if not math.isfinite(value):
         return text
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def digits(number: float) -> str:
+    """All digits of a number, as a form and read_number() read it; an integer has no exponent."""
+    is_whole = isinstance(number, int) or (number.is_integer() and abs(number) < 1e21)
+    return str(int(number)) if is_whole else repr(number)
 
 
 def problems(parameters: Mapping[str, Parameter], sent: object) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ def offers(settings: Settings, workers: Sequence[Worker]) -> list[Offer]:
     can_start and problems are those of the workers that have it. If none of them runs, they are those of this process.
     """
     own = {name: describe(recipe) for name, recipe in catalogue(settings).items()}
-    types = sorted({*own, *(job_type for worker in workers for job_type in worker.generators)})
+    types = sorted({*own, *(job_type for worker in workers for job_type in announced(worker))})
     return [_offer(job_type, own.get(job_type), _of_workers(workers, job_type)) for job_type in types]
 
 
@@ -35,7 +35,7 @@ def why_not_made(settings: Settings, job_type: str, workers: Sequence[Worker]) -
     own = catalogue(settings) if settings.workers else {}
     if job_type in own or not (settings.workers or workers):
         return None
-    return no_generator(job_type, {*own, *(name for worker in workers for name in worker.generators)})
+    return no_generator(job_type, {*own, *(name for worker in workers for name in announced(worker))})
 
 
 def _offer(job_type: str, own: Offer | None, theirs: dict[str, Offer]) -> Offer:
@@ -45,11 +45,25 @@ def _offer(job_type: str, own: Offer | None, theirs: dict[str, Offer]) -> Offer:
     return {"job_type": job_type, **described, **state, "workers": able}
 
 
+def announced(worker: Worker) -> dict[str, Offer]:
+    """What a worker has announced, by job_type. It may have another version: what cannot be read is left out."""
+    every: Offer = worker.generators
+    return {job_type: description for job_type, description in every.items() if _is_readable(description)}
+
+
+def _is_readable(description: Any) -> bool:
+    if not isinstance(description, dict) or not isinstance(description.get("can_start"), bool):
+        return False
+    problems = description.get("problems", [])
+    return isinstance(problems, list) and all(isinstance(problem, str) for problem in problems)
+
+
 def _of_workers(workers: Sequence[Worker], job_type: str) -> dict[str, Offer]:
     """The offers of a type by the name of the worker."""
-    return {worker.name: worker.generators[job_type] for worker in workers if job_type in worker.generators}
+    theirs = {worker.name: announced(worker) for worker in workers}
+    return {name: offers[job_type] for name, offers in theirs.items() if job_type in offers}
 
 
 def _problems(theirs: dict[str, Offer]) -> list[str]:
     """The problems of the workers, each with the name of its worker."""
-    return [f"{name}: {problem}" for name, offer in theirs.items() for problem in offer["problems"]]
+    return [f"{name}: {problem}" for name, offer in theirs.items() for problem in offer.get("problems", [])]

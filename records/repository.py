@@ -89,6 +89,12 @@ class Repository(Generic[R]):
             raise Conflict(f"{self.name} {values[key]} exists already, made from another request")
         return row, False
 
+    def is_recorded(self, fields: dict[str, Any]) -> bool:
+        """True if the same request has created its record before, so that create_once() would return that record."""
+        with rules_named(self.model):
+            row = self.get_row(fields[self.key.name]) if self.key.name in fields else None
+            return row is not None and row[rows.place(self.model, "fingerprint")] == fingerprint(fields)
+
     def delete(self, record_id: str, if_match: Sequence[int] | None = None) -> bool:
         """Delete a record and its children. Returns False if there is none. Raises Stale."""
         with writes.transaction():

@@ -6,11 +6,13 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
+from generators.catalogue import catalogue
 from models import Job
 from repos import JobRepository, LoopRepository, TrackRepository
+from settings import Settings
 from web import api, openapi
 
-DOCUMENT = openapi.build(api.operations())
+DOCUMENT = openapi.build(api.operations(), recipes=catalogue(Settings(_env_file=None)))
 OPERATIONS = {(verb, path): operation for path, item in DOCUMENT["paths"].items() for verb, operation in item.items()}
 STREAMS = ["stream_events", "stream_job_events"]  # their answers have no end; test_events.py reads them
 ENDING = {place: operation for place, operation in OPERATIONS.items() if operation["operationId"] not in STREAMS}

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from app import create_app
 from errors import Invalid, SettingsError
-from models import Job
+from models import Job, Track
 from repos import JobRepository
 from settings import Settings
 from tests.answers import problem
 from tests.conftest import on_sqlite, thorough
 from tests.contract import repeatable
-from tests.models_of_music import with_recipes
+from tests.models_of_music import TABLES, with_recipes
 from tests.test_any_input import JSON, TEXT
 from web import orders
 
@@ -34,6 +34,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"parameters": {"voice": "shrill"}}, "metadata.parameters.voice"),
     ({"parameters": {"speed": 1}}, "metadata.parameters.speed"),
 ]
+REFERENCE = {"reference_track": "none"}
 PARAMETERS = st.dictionaries(
     st.sampled_from(["steps", "strength", "chunked", "voice", "negative", "tempo"]) | TEXT, JSON
 )
@@ -53,6 +54,15 @@ def other_app(settings: Settings) -> Iterator[Flask]:
     """An app that has no recipe for opera."""
     made = create_app(settings.model_copy(update={"generators": None}))
     yield made
+    made.extensions["ledger"].close()
+
+
+@pytest.fixture
+def stricter(settings: Settings, tmp_path: Path) -> Iterator[FlaskClient]:
+    """A client of an app whose recipe for opera has a smaller limit."""
+    (tmp_path / "stricter.toml").write_text(TABLES.replace("max = 100", "max = 50"))
+    made = create_app(settings.model_copy(update={"generators": tmp_path / "stricter.toml"}))
+    yield made.test_client()
     made.extensions["ledger"].close()
 
 
@@ -96,6 +106,18 @@ def test_the_answer_to_a_post_says_what_will_be_changed(client: FlaskClient) -> 
     assert "notes" not in client.get("/api/jobs/aria").json and first.json["metadata"] == body["metadata"]
 
 
+def test_a_request_that_is_sent_again_gets_its_job_although_the_recipe_is_stricter(
+    client: FlaskClient, stricter: FlaskClient
+) -> None:
+    body = opera(job_id="aria", metadata={"parameters": {"steps": 90}})
+    client.post("/api/jobs", json=body)
+    client.patch("/api/jobs/aria", json={"status": "completed"})
+    again = stricter.post("/api/jobs", json=body)
+    assert (again.status_code, again.json["status"], again.json["notes"]) == (200, "completed", [])
+    for other in ({**body, "prompt": "a trio"}, {**body, "job_id": "other"}, opera(metadata=body["metadata"])):
+        problem(stricter.post("/api/jobs", json=other), 422, "invalid")
+
+
 @on_sqlite
 @repeatable(thorough(400, 120))
 @given(job_type=st.sampled_from(["opera", "noise", "synth"]), metadata=METADATA)
@@ -118,6 +140,24 @@ def test_a_job_that_is_made_as_it_was_sent_has_no_notes(client: FlaskClient, met
     assert (made.status_code, made.json["notes"]) == (201, [])
 
 
+@pytest.mark.parametrize("value", ["none", "x" * 5000, "", 5, True, ["track-1"], {"track_id": "track-1"}], ids=str)
+def test_a_reference_track_must_exist(client: FlaskClient, track: Track, value: Any) -> None:
+    body = {"job_id": "aria", "prompt": "p", "job_type": "echo", "metadata": {"reference_track": "track-1"}}
+    wrong = {"metadata": {"reference_track": value}}
+    assert client.post("/api/jobs", json=body).json["notes"] == []
+    for refused in (client.post("/api/jobs", json={**body, **wrong}), client.patch("/api/jobs/aria", json=wrong)):
+        refusal = problem(refused, 422, "invalid")
+        assert [error["field"] for error in refusal["errors"]] == ["metadata.reference_track"]
+        assert "expected the id of a track that exists" in refusal["detail"]
+
+
+def test_a_reference_track_of_a_generator_that_takes_none_has_a_note(client: FlaskClient) -> None:
+    made = client.post("/api/jobs", json=opera(metadata=REFERENCE))
+    assert made.json["notes"] == ["opera takes no reference recording: metadata.reference_track is not used"]
+    finished = client.post("/api/jobs", json={**opera(status="completed", metadata=REFERENCE), "job_type": "echo"})
+    assert (made.status_code, finished.status_code) == (201, 201)
+
+
 def test_a_change_of_a_pending_job_is_checked(client: FlaskClient) -> None:
     client.post("/api/jobs", json=opera(job_id="aria", metadata={"parameters": {"steps": 50}}))
     for change in ({"metadata": {"duration": "long"}}, {"job_type": "synth"}):
@@ -128,6 +168,23 @@ def test_a_change_of_a_pending_job_is_checked(client: FlaskClient) -> None:
     )
     assert client.patch("/api/jobs/aria", json={"metadata": {"duration": "long"}}).status_code == 200
     assert client.patch("/api/jobs/none", json={"metadata": {"duration": "long"}}).status_code == 404
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_a_change_of_a_job_that_can_be_retried_is_checked(client: FlaskClient, status: str) -> None:
+    client.post("/api/jobs", json=opera(job_id="aria", status=status))
+    refusal = problem(client.patch("/api/jobs/aria", json={"metadata": {"duration": "long"}}), 422, "invalid")
+    assert [error["field"] for error in refusal["errors"]] == ["metadata.duration"]
+    assert client.patch("/api/jobs/aria", json={"metadata": {"duration": 60}}).status_code == 200
+    assert client.post("/api/jobs/aria/retry").json["metadata"] == {"duration": 60}
+
+
+def test_a_stale_change_is_refused_as_stale_whatever_it_asks_for(client: FlaskClient) -> None:
+    stale = {"If-Match": client.post("/api/jobs", json=opera(job_id="aria")).headers["ETag"]}
+    fresh = {"If-Match": client.patch("/api/jobs/aria", json={"priority": 1}).headers["ETag"]}
+    wrong = {"metadata": {"duration": "long"}}
+    problem(client.patch("/api/jobs/aria", json=wrong, headers=stale), 412, "stale")
+    problem(client.patch("/api/jobs/aria", json=wrong, headers=fresh), 422, "invalid")
 
 
 @on_sqlite

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from generators.orders import Order, order_of
 from models import Job, Track
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from tests.conftest import on_sqlite
 from tests.models_of_music import with_recipes
+from web import orders
 from web.pages.making import command, origin
 
 jobs, tracks = JobRepository(), TrackRepository()
@@ -99,10 +101,29 @@ def test_what_cannot_be_made_again_says_why(client: FlaskClient, song: Job) -> N
 
 
 @on_sqlite
-def test_notes_are_shown_until_the_job_is_made(client: FlaskClient) -> None:
+def test_notes_are_shown_until_a_worker_has_the_job(client: FlaskClient) -> None:
     jobs.create(job_id="long", job_type="opera", prompt="p", metadata={"duration": 999})
     jobs.create(job_id="wrong", job_type="opera", prompt="p", metadata={"parameters": {"steps": 1}})
     assert "so 240 are generated" in client.get("/jobs/long").text
     assert "expected an integer from 10 to 100" in client.get("/jobs/wrong").text
-    jobs.update("long", status="completed")
+    jobs.update("long", status="loading_model")
     assert "are generated" not in client.get("/jobs/long").text
+
+
+@on_sqlite
+def test_notes_are_made_once_for_each_version_of_a_job(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Order] = []
+
+    def counted(*order: Any) -> Order:
+        made.append(order_of(*order))
+        return made[-1]
+
+    monkeypatch.setattr(orders, "order_of", counted)
+    jobs.create(job_id="long", job_type="opera", prompt="p", metadata={"duration": 999})
+    assert all("so 240 are generated" in client.get("/jobs/long").text for _ in range(3))
+    assert len(made) == 1
+    jobs.update("long", metadata={"duration": 5})
+    assert "so 10 are generated" in client.get("/jobs/long").text and len(made) == 2
+    jobs.claim("w")
+    client.get("/jobs/long")
+    assert len(made) == 2

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app import create_app
 from generators.catalogue import catalogue
 from models import Job, Track
 from repos import JobRepository
@@ -18,6 +19,13 @@ from web.pages.entries import job_of
 jobs = JobRepository()
 FILLED = {"parameters.steps": "50", "parameters.strength": "0.5", "parameters.chunked": "false"}
 OPERA = {"prompt": "a duet", "job_type": "opera", **FILLED, "parameters.voice": "high", "parameters.negative": ""}
+
+MANY_DIGITS = """
+[song]
+command = ["true", "{?steps}{steps}", "{?strength}{strength}"]
+parameters.steps = { type = "int", min = -9007199254740993, max = 9223372036854775807 }
+parameters.strength = { type = "float", max = 0.1234567890123456 }
+"""
 
 
 @pytest.fixture
@@ -43,20 +51,44 @@ def test_the_page_has_the_fields_of_the_chosen_type(client: FlaskClient) -> None
 
 
 @on_sqlite
+def test_limits_of_many_digits_are_exact_in_the_form(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "song.toml").write_text(MANY_DIGITS)
+    app = create_app(settings.model_copy(update={"generators": tmp_path / "song.toml"}))
+    client, form = app.test_client(), {"prompt": "p", "job_type": "song", "parameters.steps": "9223372036854775807"}
+    page = client.get("/new?job_type=song").text
+    assert 'min="-9007199254740993" max="9223372036854775807"' in shown(page, "parameters.steps")
+    assert 'max="0.1234567890123456"' in shown(page, "parameters.strength")
+    assert client.post("/jobs", data=form).status_code == 303
+    assert jobs.get_all()[0].metadata["parameters"] == {"steps": 2**63 - 1}
+    app.extensions["ledger"].close()
+
+
+@on_sqlite
 @pytest.mark.parametrize(
     ("job_type", "sentences"),
     [
         ("opera", ["10–240 whole seconds.", "Put a tag such as [verse]", "The same seed and fields"]),
         ("noise", ["The generator itself chooses the length.", "noise takes no lyrics", "noise takes no seed"]),
         ("synth", ["3–600 seconds.", "synth takes no lyrics", "A small synthesiser", "Parameters of synth"]),
-        ("unheard", ["Parameters of opera"]),
-        ("%00", ["Parameters of opera"]),
+        ("unheard", ["Parameters of opera", "Jobs of type unheard have no form here"]),
+        ("%3Cb%3E" + "x" * 99, ["Parameters of opera", "Jobs of type &lt;b&gt;xx"]),
+        ("%00", ["Parameters of opera", "have no form here"]),
+        ("", ["Parameters of opera"]),
     ],
 )
 def test_the_page_says_what_a_generator_takes(client: FlaskClient, job_type: str, sentences: list[str]) -> None:
     answer = client.get(f"/new?job_type={job_type}")
     assert answer.status_code == 200
     assert [sentence for sentence in sentences if sentence not in answer.text] == []
+
+
+@on_sqlite
+def test_only_a_type_without_a_recipe_has_no_form(client: FlaskClient) -> None:
+    for job_type in ("opera", "noise", "synth", ""):
+        assert "have no form here" not in client.get(f"/new?job_type={job_type}").text
+    page = client.post("/new", data={**OPERA, "job_type": "unheard"}).text
+    said = re.search(r'class="form-error" role="alert">([^<]*)<', page)
+    assert said and said[1].endswith("These are the fields of opera.")
 
 
 def test_the_form_makes_a_job_with_its_parameters(client: FlaskClient) -> None:
@@ -73,6 +105,8 @@ def test_the_form_makes_a_job_with_its_parameters(client: FlaskClient) -> None:
     ("name", "value", "message"),
     [
         ("parameters.steps", "9", "expected an integer from 10 to 100"),
+        ("parameters.steps", "2_0", "expected an integer from 10 to 100"),
+        ("parameters.steps", "٣٣", "expected an integer from 10 to 100"),
         ("parameters.steps", "many", "expected an integer from 10 to 100"),
         ("parameters.strength", "nan", "expected a number from 0 to 1.5"),
         ("parameters.chunked", "perhaps", "expected true or false"),

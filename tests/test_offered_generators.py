@@ -26,6 +26,10 @@ licence = "non-commercial"
 parameters.steps = { type = "int", min = 10, max = 100, default = 32, help = "more is slower" }
 parameters.mood = { type = "choice", choices = ["calm", "wild"], default = "calm" }
 """
+UNREADABLE: list[dict[str, Any]] = [
+    {"x": {}}, {"x": 5}, {"x": None}, {"x": []}, {"x": {"can_start": "?"}},
+    {"x": {"can_start": False, "problems": "?"}}, {"x": {"can_start": False, "problems": [5]}},
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -83,6 +87,26 @@ def test_the_page_of_a_job_says_why_no_worker_can_start_its_generator(client: Fl
     announce("far:1", opera={"can_start": False, "problems": ["there is no program x"]})
     assert "cannot start: far:1: there is no program x" in client.get("/jobs/j").text
     announce("near:2", opera={"can_start": True})
+    assert "This job waits" not in client.get("/jobs/j").text
+
+
+@pytest.mark.parametrize("generators", UNREADABLE, ids=str)
+def test_what_a_worker_of_another_version_announces_breaks_nothing(
+    client: FlaskClient, generators: dict[str, Any]
+) -> None:
+    JobRepository().create(job_id="j", prompt="p", job_type="x")
+    announce("old:1", **generators)
+    announce("new:2", ballad=describe(catalogue(Settings())["synth"]))
+    assert items(client).keys() == {"ballad", "opera", "synth"}
+    assert [client.get(path).status_code for path in ("/readyz", "/", "/jobs/j", "/new")] == [200] * 4
+    assert "no worker here has a generator for x; there is one for ballad" in client.get("/jobs/j").text
+
+
+def test_a_worker_of_another_version_may_describe_more_or_less(client: FlaskClient) -> None:
+    more = {**describe(catalogue(Settings())["synth"]), "speed": "fast"}
+    announce("new:1", ballad=more, opera={"can_start": False}, waltz={"can_start": True})
+    assert items(client).keys() == {"ballad", "opera", "synth"} and items(client)["ballad"]["can_start"]
+    JobRepository().create(job_id="j", prompt="p", job_type="waltz")
     assert "This job waits" not in client.get("/jobs/j").text
 
 

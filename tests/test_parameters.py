@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from generators.parameters import Parameter, problems, with_defaults
+from generators.parameters import Parameter, digits, problems, read_number, with_defaults
 
 PARAMETERS = {
     "steps": Parameter(type="int", min=10, max=100, default=32),
@@ -49,3 +49,27 @@ def test_parameters_that_are_not_sent_have_their_defaults() -> None:
     values = with_defaults(PARAMETERS, {"steps": 12.0})
     assert values == {"steps": 12, "strength": None, "chunked": False, "voice": "low", "negative": None}
     assert isinstance(values["steps"], int)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("7", 7), (" -7 ", -7), ("+7", 7), ("7.50", 7.5), (".5", 0.5), ("6e1", 60), ("6.0", 6), ("1e-3", 0.001),
+     ("9223372036854775807", 2**63 - 1), ("-9007199254740993", -(2**53) - 1), ("1" * 30, float("1" * 30))],
+)  # fmt: skip
+def test_a_number_is_read_exactly(text: str, number: float) -> None:
+    value = read_number(text)
+    assert value == number and type(value) is type(number)
+
+
+@pytest.mark.parametrize("text", ["2_0", "٣", "１２", "nan", "inf", "1e999", "0x10", "1,5", "--1", "1e", ".", ""])
+def test_what_is_no_number_stays_text(text: str) -> None:
+    assert read_number(text) == text
+
+
+def test_limits_are_printed_with_all_their_digits() -> None:
+    large = Parameter(type="int", min=-(2**53) - 1, max=2**63 - 1)
+    assert large.expected == "an integer from -9007199254740993 to 9223372036854775807"
+    assert large.accepts(2**63 - 1) and not large.accepts(2**63)
+    assert [digits(number) for number in (95.0, 0.1, 1e20, 0.1234567890123456)] == [
+        "95", "0.1", "100000000000000000000", "0.1234567890123456",
+    ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Builds the OpenAPI 3.1 document from the operations and their schemas, and serves it."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -10,11 +11,13 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from database import to_json
+from generators.recipe import Recipe
 from models import CANDIDATES, ID_LENGTH, ID_PATTERN
 from settings import VERSION
 from web import schemas
 from web.guard import SECURED
 from web.operations import Operation
+from web.parameters import describe_parameters
 
 REF, PROBLEM_REF = "#/components/schemas/{model}", "#/components/responses/{status}"
 ALWAYS = (400, 403, 408, 414, 429, 431, 503)  # for every operation; the server itself sends 408, 414, 429 and 431
@@ -43,9 +46,9 @@ DESCRIPTIONS = {
 }
 
 
-def register(app: Flask, operations: list[Operation], token: bool) -> None:
+def register(app: Flask, operations: list[Operation], token: bool, recipes: Mapping[str, Recipe]) -> None:
     """Serve the document at /openapi.json; it is built at the first request."""
-    document = cache(lambda: to_json(build(operations, token)).encode())
+    document = cache(lambda: to_json(build(operations, token, recipes)).encode())
     serving = Blueprint("openapi", __name__)
 
     @serving.get("/openapi.json")
@@ -55,8 +58,13 @@ def register(app: Flask, operations: list[Operation], token: bool) -> None:
     app.register_blueprint(serving)
 
 
-def build(operations: list[Operation], token: bool = False) -> dict[str, Any]:
-    """The document of these operations as a JSON object. If token is true, /api needs a bearer token."""
+def build(
+    operations: list[Operation], token: bool = False, recipes: Mapping[str, Recipe] | None = None
+) -> dict[str, Any]:
+    """The document of these operations as a JSON object. If token is true, /api needs a bearer token.
+
+    recipes: their parameters are described in metadata.parameters of a job.
+    """
     paths: dict[str, Any] = {}
     for operation in operations:
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", operation.path)
@@ -74,6 +82,7 @@ def build(operations: list[Operation], token: bool = False) -> dict[str, Any]:
     }
     if token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    describe_parameters(document["components"]["schemas"], recipes or {})
     _link(document)
     return document
 

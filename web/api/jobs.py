@@ -50,7 +50,7 @@ def get_job(job_id: str, query: schemas.JobGet) -> Response:
 def update_job(job_id: str, body: schemas.JobPatch, if_match: IfMatch, lease_token: LeaseToken) -> Response:
     """Change a job. Its status only goes forward. While it is leased, only the lease holder may change its work."""
     changes = body.fields_set()
-    orders.check_change(services().settings, job_id, changes)
+    orders.check_change(services().settings, job_id, changes, if_match)
     return of_row(Job, jobs.update_row(job_id, changes, if_match, lease_token))
 
 
@@ -69,7 +69,7 @@ def get_job_log(job_id: str, query: schemas.LogQuery) -> Response:
 
 def record_job(fields: dict[str, Any]) -> Response:
     """Record a job with these fields, and return it with the notes of its order. Raises Invalid, Conflict."""
-    notes = orders.check(services().settings, fields)
+    notes = orders.check_new(services().settings, fields)
     row, is_new = jobs.create_row(fields)
     job_id = str(row[rows.key(Job)])
     return when_finished(job_id, lambda waited: created(Job, (waited and jobs.get_row(job_id)) or row, is_new, notes))

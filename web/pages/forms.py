@@ -34,7 +34,7 @@ def make_job() -> ResponseReturnValue:
     form, settings = read_form(), services().settings
     try:
         fields = fields_of(schemas.NewJob, job_of(form, catalogue(settings).get(form.get("job_type", ""))))
-        orders.check(settings, fields)
+        orders.check_new(settings, fields)
         job = jobs.create(**fields)
     except Invalid as error:
         return new_job_page(form, _by_field(error)), 422
@@ -140,7 +140,7 @@ def read_form(limit: int = BODY_BYTES) -> dict[str, str]:
 
 def _record(fields: dict[str, Any]) -> ResponseReturnValue:
     """Record a job and show it. Raises Invalid."""
-    orders.check(services().settings, fields)
+    orders.check_new(services().settings, fields)
     return redirect(home_of(jobs.create(**fields)), 303)
 
 

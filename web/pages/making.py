@@ -3,25 +3,32 @@
 import json
 import math
 import shlex
+from functools import lru_cache
 from typing import Any
 
 from errors import Invalid
 from models import JOB_STATUSES, Job, Track
+from settings import Settings
 from web import orders
 from web.current import services
 from web.pages.wording import brief
 
+KEPT_NOTES = 32  # jobs whose notes are cached
 LONGEST = 300  # characters of a fact
 LONGEST_COMMAND = 20_000
 
 
 def notes(job: Job) -> list[str]:
-    """Until a job is made: what its generator will drop or change, or why it cannot make the job."""
-    if job.status in JOB_STATUSES.final:
-        return []
-    fields = {"job_id": job.job_id, "job_type": job.job_type, "prompt": job.prompt, "metadata": job.metadata}
+    """Until a worker has a job: what its generator will drop or change, or why it cannot make the job."""
+    return _notes(services().settings, job, job.version) if job.status == JOB_STATUSES.pending else []
+
+
+@lru_cache(KEPT_NOTES)
+def _notes(settings: Settings, job: Job, version: int) -> list[str]:
+    """The notes of one version of a job. They are cached, because to read long lyrics takes up to a second."""
+    fields = {name: getattr(job, name) for name in ("job_id", *orders.ORDER)}
     try:
-        return orders.check(services().settings, fields)
+        return orders.check(settings, fields)
     except Invalid as error:
         return [str(error)]
 

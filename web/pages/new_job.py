@@ -6,9 +6,11 @@ from flask import render_template
 
 from generators.catalogue import catalogue
 from generators.orders import sings
+from generators.parameters import digits
 from generators.recipe import Recipe, Seconds
 from models import LARGEST_SEED, MOST_TAKES
 from web.current import services
+from web.pages.wording import brief
 
 GENRES = (
     *("Pop", "Rock", "Electronic", "Jazz", "Folk", "Hip-Hop", "Classical", "Ambient", "Blues", "Country", "Soul"),
@@ -19,6 +21,10 @@ MOODS = (
     *("Playful", "Heartfelt", "Uplifting", "Mysterious", "Calm", "Tense", "Triumphant", "Chill", "Ethereal", "Warm"),
 )
 SYNTH = "synth"
+NO_FORM = (
+    "Jobs of type {chosen} have no form here, as this machine has no recipe for them: put one into generators.toml, "
+    "or send the job with POST /api/jobs. These are the fields of {shown}."
+)
 SEEDED = "The same seed and fields make the same music."
 ABOUT_SYNTH = "A small synthesiser, to try things. Models are added in generators.toml."
 SECTIONS = "Put a tag such as [verse] or [chorus] in a line before each section. Times are not needed."
@@ -46,11 +52,16 @@ LENGTHS = {
 
 
 def new_job_page(entries: Mapping[str, str], errors: Mapping[str, str]) -> str:
-    """The form for a new job, with the entries so far and the errors by field."""
+    """The form for a new job, with the entries so far and the errors by field.
+
+    A type without a recipe here has no form: the page says so, and shows the fields of the first type.
+    """
     recipes = catalogue(services().settings)
     types = types_of(recipes)
-    chosen = entries.get("job_type", types[0])
+    chosen = entries.get("job_type") or types[0]
     recipe = recipes.get(chosen, recipes[types[0]])
+    if chosen not in recipes:
+        errors = {"": NO_FORM.format(chosen=brief(chosen, 64), shown=recipe.name), **errors}
     return render_template(
         "new.html",
         entries={**entries, "job_type": recipe.name},
@@ -91,7 +102,7 @@ def about_seconds(seconds: Seconds) -> str:
     """The lengths that a generator makes."""
     if seconds.kind == "none":
         return "The generator itself chooses the length."
-    limits = f"{seconds.min:g}–{seconds.max:g}{' whole' if seconds.whole else ''} seconds."
+    limits = f"{digits(seconds.min)}–{digits(seconds.max)}{' whole' if seconds.whole else ''} seconds."
     return f"{limits} {LENGTHS[seconds.kind].format(segment=seconds.segment)}".strip()
 
 

@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from generators.parameters import digits
 from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track, utc_now
 from records.offers import why_not_made
 from web.candidates import AROUND, playable
@@ -245,7 +246,7 @@ def version(record: Any) -> str:
 FILTERS = {
     function.__name__: function
     for function in (
-        ago, brief, clock, details, exact, findings, has_prompt, heading, is_final, is_outdated, iso, label, line_count,
-        metadata_text, seams, tags, title, tone, took, verdict, version, waits_for,
+        ago, brief, clock, details, digits, exact, findings, has_prompt, heading, is_final, is_outdated, iso, label,
+        line_count, metadata_text, seams, tags, title, tone, took, verdict, version, waits_for,
     )
 }  # fmt: skip
