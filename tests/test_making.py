@@ -102,7 +102,7 @@ def test_what_cannot_be_made_again_says_why(client: FlaskClient, song: Job) -> N
 def test_notes_are_shown_until_the_job_is_made(client: FlaskClient) -> None:
     jobs.create(job_id="long", job_type="opera", prompt="p", metadata={"duration": 999})
     jobs.create(job_id="wrong", job_type="opera", prompt="p", metadata={"parameters": {"steps": 1}})
-    assert "so 240 are generated" in client.get("/jobs/long").text
+    assert "so it makes 240 seconds" in client.get("/jobs/long").text
     assert "expected an integer from 10 to 100" in client.get("/jobs/wrong").text
     jobs.update("long", status="completed")
-    assert "are generated" not in client.get("/jobs/long").text
+    assert "so it makes" not in client.get("/jobs/long").text

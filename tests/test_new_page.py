@@ -65,7 +65,7 @@ def test_the_form_makes_a_job_with_its_parameters(client: FlaskClient) -> None:
     assert (answer.status_code, job.job_type, job.takes, job.seed) == (303, "opera", 3, 7)
     parameters = {"steps": 50, "strength": 0.5, "chunked": False, "voice": "high"}
     assert job.metadata == {"duration": 5, "lyrics": "la", "parameters": parameters}
-    assert "so 10 are generated" in client.get(answer.headers["Location"]).text
+    assert "so it makes 10 seconds" in client.get(answer.headers["Location"]).text
 
 
 @on_sqlite
