@@ -40,6 +40,7 @@ def test_the_page_has_the_fields_of_the_chosen_type(client: FlaskClient) -> None
     assert " checked" in shown(page, "parameters.chunked") and "<option selected>low</option>" in page
     assert 'maxlength="40"' in shown(page, "parameters.negative") and 'min="10" max="240"' in shown(page, "duration")
     assert "More steps take longer. An integer from 10 to 100." in page and "non-commercial" in page
+    assert ">more is louder. A number from 0 to 1.5.<" in page
 
 
 @on_sqlite
