@@ -1,5 +1,6 @@
 """The catalogue: every recipe that this process can read, by job_type. It comes from generators.toml and settings."""
 
+import json
 import re
 import shlex
 import sys
@@ -45,10 +46,12 @@ def catalogue(settings: Settings) -> dict[str, Recipe]:
 
 def no_generator(job_type: str, present: Collection[str]) -> str:
     """The sentence for jobs that wait in vain, as the workers have generators for other types alone; what to do."""
+    key = json.dumps(job_type) if "." in job_type else job_type  # a dot separates keys in TOML
+    table = f"add a table [{key}] to generators.toml"
     if job_type == "diffrhythm":
-        return "no worker here runs DiffRhythm; set DIFFRHYTHM_COMMAND and start the service again"
-    others = f"; there is one for {' and '.join(sorted(present))}" if present else ""
-    return f"no worker here has a generator for {job_type}{others}"
+        return f"no worker here runs DiffRhythm; {table} or set DIFFRHYTHM_COMMAND, and start again"
+    others = f". There are: {', '.join(sorted(present))}" if present else ""
+    return f"no worker here has a generator for {job_type}{others}. Correct the job_type, or {table} and start again"
 
 
 @cache

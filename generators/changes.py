@@ -10,6 +10,19 @@ from generators.sections import is_plain_name, section_name
 SHOWN = 5  # examples in a sentence
 LETTERS = 40  # of a tag in an example
 INLINE = re.compile(r"\[([^\[\]]*)\]")
+# The ends of sentences: for one thing, and for several.
+HEADINGS = ("is read as a tag and is not sung", "are read as tags and are not sung")
+UNKNOWN = ("is not known to the generator and is left out", "are not known to the generator and are left out")
+NOT_SUNG = ("is not sung", "are not sung")
+RENAMED = ("is renamed", "are renamed")
+WORDLESS = (
+    "has no words, but the generator needs some: it is left out",
+    "have no words, but the generator needs some: they are left out",
+)
+INLINE_WORDS = ("has words in square brackets, which are left out", "have words in square brackets, which are left out")
+UNTIMED = ("has no time: it gets a time within", "have no time: they are spread over")
+START = ("starts", "start")
+THEY = ("it", "they")
 
 
 @dataclass
@@ -50,27 +63,42 @@ class Changes:
 
     def notes(self, lyrics: Lyrics) -> list[str]:
         """The sentences, with numbers and examples; [] if there is nothing to notice."""
-        of_tags = f"of {len(lyrics.all_tags)} tags of the lyrics"
-        of_lines = f"of {len(lyrics.lines) + len(lyrics.headings)} lines of lyrics"
+        of_tags = f"of {amount(len(lyrics.all_tags), 'tag')} of the lyrics"
+        of_lines = f"of {amount(len(lyrics.lines) + len(lyrics.headings), 'line')} of lyrics"
         said = (
-            (lyrics.headings, f"{of_lines} are read as tags and are not sung"),
-            (self.unknown, f"{of_tags} are not known to the generator and are left out"),
-            (self.renamed, f"{of_tags} are renamed"),
-            (self.wordless, f"{of_tags} have no words, but the generator needs some: they are left out"),
-            (self.inline, f"{of_lines} have words in square brackets, which are left out"),
+            (lyrics.headings, of_lines, HEADINGS),
+            (self.unknown, of_tags, UNKNOWN),
+            (self.renamed, of_tags, RENAMED),
+            (self.wordless, of_tags, WORDLESS),
+            (self.inline, of_lines, INLINE_WORDS),
         )
-        return [f"{len(examples)} {sentence}: {shown(examples)}" for examples, sentence in said if examples]
+        return [
+            f"{len(examples)} {of_all} {agreeing(len(examples), sentence)}: {shown(examples)}"
+            for examples, of_all, sentence in said
+            if examples
+        ]
 
 
 def notes_about_times(starts: Sequence[float], untimed: int, seconds: float) -> list[str]:
     """Sentences about lines without times and about lines after the end of the song; [] if there are no such lines."""
     late = sum(start >= seconds for start in starts)
-    spread_out = f"{untimed} of {len(starts)} lines of lyrics have no time: they are spread over {seconds:g} seconds"
+    of_lines, length = f"of {amount(len(starts), 'line')} of lyrics", amount(seconds, "second")
+    spread_out = f"{untimed} {of_lines} {agreeing(untimed, UNTIMED)} {length}"
     left_out = (
-        f"{late} of {len(starts)} lines of lyrics start at or after {seconds:g} seconds, where the song ends: "
-        "they are not sung"
+        f"{late} {of_lines} {agreeing(late, START)} at or after {length}, where the song ends: "
+        f"{agreeing(late, THEY)} {agreeing(late, NOT_SUNG)}"
     )
     return [note for note, count in ((spread_out, untimed), (left_out, late)) if count]
+
+
+def amount(number: float, noun: str) -> str:
+    """A number with its noun: 1 line, 2 lines."""
+    return f"{number:.12g} {noun if number == 1 else noun + 's'}"
+
+
+def agreeing(number: int, forms: tuple[str, str]) -> str:
+    """The form of a sentence for one thing, or the form for several."""
+    return forms[number != 1]
 
 
 def in_brackets(tag: str) -> str:

@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from generators.changes import Changes, notes_about_times
+from generators.changes import NOT_SUNG, Changes, agreeing, amount, notes_about_times
 from generators.lyrics import PAUSE, Line, Lyrics, in_order, read_lyrics, spread, stamp
 from generators.sections import is_instrumental, nearest_name
 
@@ -193,7 +193,7 @@ def plain(lyrics: Lyrics, seconds: float, spare_last: bool) -> tuple[str, list[s
 def none(lyrics: Lyrics, seconds: float, spare_last: bool) -> tuple[str, list[str]]:
     """No lyrics."""
     lines = len(lyrics.lines)
-    return "", [f"the generator takes no lyrics: {lines} lines are not sung"] if lines else []
+    return "", [f"the generator takes no lyrics: {amount(lines, 'line')} {agreeing(lines, NOT_SUNG)}"] if lines else []
 
 
 TAGS = Form(

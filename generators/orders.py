@@ -11,6 +11,7 @@ from typing import Any
 
 from errors import Invalid
 from generators import parameters
+from generators.changes import NOT_SUNG, agreeing, amount
 from generators.dialects import write_lyrics
 from generators.recipe import PLACEHOLDERS, Recipe
 
@@ -146,23 +147,24 @@ def about_length(recipe: Recipe, duration: object, seconds: float) -> list[str]:
     rule, requested = recipe.seconds, read_seconds(duration)
     if requested is None or (seconds == requested and rule.kind in ("exact", "ceiling")):
         return []
-    asked = f"metadata.duration is {shown(duration)} seconds"
+    asked = f"metadata.duration is {shown(duration)} {'second' if requested == 1 else 'seconds'}"
     if rule.kind == "none":
         return [f"{asked}: the generator itself chooses the length"]
     if rule.kind == "segments":
-        pieces = math.ceil(seconds / rule.segment)
-        return [
-            f"{asked}: the generator makes segments of about {rule.segment:g} seconds, so it makes {pieces} of them"
-        ]
+        pieces, length = math.ceil(seconds / rule.segment), amount(rule.segment, "second")
+        return [f"{asked}: the generator makes segments of about {length}, so it makes {pieces} of them"]
     unit = UNIT[rule.whole]
-    return [f"{asked}: the generator takes {rule.min:g} to {rule.max:g} {unit}, so {seconds:.12g} are generated"]
+    made = amount(seconds, "second")
+    return [f"{asked}: the generator makes {rule.min:g} to {rule.max:g} {unit}, so it makes {made}"]
 
 
 def about_sections(recipe: Recipe, sections: int, segments: int) -> list[str]:
     """A note if a generator that sings one section in each segment makes fewer segments than there are sections."""
     if recipe.seconds.kind != "segments" or sections <= segments:
         return []
-    return [f"{sections - segments} of {sections} sections of lyrics are not sung: the song has {segments} segments"]
+    left_out = sections - segments
+    of_all, song = f"of {amount(sections, 'section')} of lyrics", amount(segments, "segment")
+    return [f"{left_out} {of_all} {agreeing(left_out, NOT_SUNG)}: the song has {song}"]
 
 
 def about_reference(recipe: Recipe, metadata: Mapping[str, Any], has_reference: bool) -> list[str]:

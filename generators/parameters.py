@@ -18,7 +18,7 @@ def _exact(value: object, check: Callable[[object], float]) -> float:
     return value if isinstance(value, int) and not isinstance(value, bool) else check(value)
 
 
-Number = Annotated[float, WrapValidator(_exact)]
+Number = Annotated[float, Field(allow_inf_nan=False), WrapValidator(_exact)]
 
 
 class Parameter(BaseModel):

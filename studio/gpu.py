@@ -5,8 +5,8 @@ also after SIGKILL. The supervisor of a generator inherits the open file. So a w
 when the processes of its generator have ended.
 
 A worker keeps the lock while it has a warm process with a loaded model on the GPU, also between two jobs. Another
-worker asks for the GPU with a second lock, on a file of wishes, that many can hold together. The owner looks at it. A
-wish ends with its process, too, so nothing can be left over from a killed worker.
+worker requests the GPU with a second lock, on another file, that many can hold together. The owner looks at it. A
+request for the GPU ends with its process, too, so nothing can be left over from a killed worker.
 
 The folder is in the folder of temporary files (TMPDIR). Workers with different ones, such as two systemd units with
 PrivateTmp, do not see each other.
@@ -37,7 +37,7 @@ class GpuLock:
         return self._lock is not None
 
     def acquire(self) -> bool:
-        """Lock the GPU and withdraw the wish for it. False if another worker or its generator has the lock.
+        """Lock the GPU and withdraw the request for it. False if another worker or its generator has the lock.
 
         Does not wait. Raises OSError if the folder of locks cannot be used.
         """
@@ -60,17 +60,17 @@ class GpuLock:
         return self._lock
 
     def touch(self) -> None:
-        """Keep the file young, so that a program that removes old temporary files does not remove it."""
+        """Update the time of the lock file, so that a program that removes old temporary files does not remove it."""
         if self._lock is not None:
             os.utime(self._lock)
 
     def ask(self) -> None:
-        """Ask the owner to let go. Call it again while the wish lasts: it may have no effect while the owner looks."""
+        """Ask the owner to release the GPU. Repeat it while a job waits: one call may have no effect."""
         if self._wish is None:
             self._wish = locked(f"{self._name}.wanted", fcntl.LOCK_SH)
 
     def withdraw(self) -> None:
-        """End the wish for the GPU. Does nothing without a wish."""
+        """End the request for the GPU. Does nothing without a request."""
         if self._wish is not None:
             os.close(self._wish)
         self._wish = None

@@ -1,4 +1,4 @@
-"""An attempt at a job: makes its takes one after another, and records each as soon as it is whole."""
+"""An attempt at a job: makes its takes one after another, and records each as soon as it is complete."""
 
 import threading
 import time

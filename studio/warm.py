@@ -15,8 +15,8 @@ from studio.warm_process import WarmProcess
 
 worker_log = logging.getLogger("ledger.worker")
 LOOK_SECONDS = 0.5
-PATIENCE_SECONDS = 2.0  # a process that is idle for so long lets go if another worker asks for its GPU
-TURN_SECONDS = 600.0  # a process that always has work lets go if another worker asks for so long
+PATIENCE_SECONDS = 2.0  # a process that is idle for so long releases the GPU if another worker asks for it
+TURN_SECONDS = 600.0  # a process that always has work releases the GPU if another worker asks for so long
 MOMENT_SECONDS = 0.1  # longer than a look of tend() that stops no process
 PAUSE_SECONDS = 1.0  # for the worker that has asked, before this worker locks the GPU again
 
@@ -102,12 +102,12 @@ class Place:
             self.lock.release()
 
     def ask(self) -> None:
-        """Ask the worker that has the GPU to let go."""
+        """Ask the worker that has the GPU to release it."""
         if self.lock:
             self.lock.ask()
 
     def withdraw(self) -> None:
-        """End the wish for the GPU."""
+        """End the request for the GPU."""
         if self.lock:
             self.lock.withdraw()
 
@@ -120,7 +120,7 @@ class Place:
             self.lock.release()
 
     def _note_wish(self, now: float) -> None:
-        """Note since when another worker has asked for the GPU. Keep the file of the lock young."""
+        """Note since when another worker has asked for the GPU. Update the time of the lock file."""
         is_asked = self.lock is not None and self.lock.is_held and self.lock.is_wanted()
         self._asked_at = min(now, self._asked_at) if is_asked else math.inf
         if self.lock:
@@ -131,7 +131,7 @@ class Place:
         return is_asked and (idle >= PATIENCE_SECONDS or self._is_turn_of_others(now))
 
     def _is_turn_of_others(self, now: float) -> bool:
-        """True if another worker has asked for long, or if this one has just let go for another one."""
+        """True if another worker has asked for long, or if this one has just released the GPU for another one."""
         is_paused = self.lock is not None and not self.lock.is_held and now < self._paused_until
         return is_paused or now - self._asked_at >= TURN_SECONDS
 
@@ -185,15 +185,15 @@ class Warm:
             return self._gpu(gpu).descriptors()
 
     def ask(self, gpu: str) -> None:
-        """Ask the worker that has a GPU to let go. Repeat it while a job waits: one call may have no effect.
+        """Ask the worker that has a GPU to release it. Repeat it while a job waits: one call may have no effect.
 
-        The wish ends when reserve() returns True, or with withdraw().
+        The request ends when reserve() returns True, or with withdraw().
         """
         with self._mutex:
             self._gpu(gpu).ask()
 
     def withdraw(self, gpu: str) -> None:
-        """End the wish for a GPU: no job waits for it any more."""
+        """End the request for a GPU: no job waits for it any more."""
         with self._mutex:
             self._gpu(gpu).withdraw()
 

@@ -12,7 +12,7 @@ lyrics = "tags"
 licence = "non-commercial"
 [opera.parameters]
 steps = { type = "int", min = 10, max = 100, default = 32, help = "More steps take longer." }
-strength = { type = "float", min = 0, max = 1.5 }
+strength = { type = "float", min = 0, max = 1.5, help = "more is louder" }
 chunked = { type = "bool", default = true, help = "Needs less memory." }
 voice = { type = "choice", choices = ["low", "high"], default = "low" }
 negative = { type = "text", max_length = 40, help = "What the music must not have." }

@@ -126,8 +126,10 @@ def test_one_indexed_statement_reads_the_workers(ledger: Settings, statements: l
 
 
 def test_a_type_that_a_worker_elsewhere_makes_is_possible(ledger: Settings) -> None:
-    sentence = "no worker here has a generator for opera; there is one for synth"
-    assert why_not_made(ledger, "opera", workers.live()) == sentence
+    sentence = (
+        "no worker here has a generator for opera. There are: synth. Correct the job_type, or add a table [opera]"
+    )
+    assert str(why_not_made(ledger, "opera", workers.live())).startswith(sentence)
     announce("far:1", opera=UNABLE)
     assert why_not_made(ledger, "opera", workers.live()) == (
         "the generator for opera cannot start: far:1: there is no program x"
@@ -141,7 +143,7 @@ def test_without_workers_of_its_own_only_those_that_run_count(ledger: Settings) 
     web_alone = ledger.model_copy(update={"workers": 0})
     assert why_not_made(web_alone, "synth", workers.live()) is None
     announce("far:1", opera=ABLE)
-    assert "generator for synth; there is one for opera" in str(why_not_made(web_alone, "synth", workers.live()))
+    assert "generator for synth. There are: opera. Correct" in str(why_not_made(web_alone, "synth", workers.live()))
     assert why_not_made(ledger, "synth", workers.live()) is None
 
 

@@ -158,9 +158,10 @@ def test_a_file_that_is_no_text_is_named(file: Path) -> None:
 
 
 def test_a_type_without_a_recipe_says_what_is_there() -> None:
-    assert no_generator("y", {"x", "synth"}) == "no worker here has a generator for y; there is one for synth and x"
-    assert no_generator("y", ()) == "no worker here has a generator for y"
-    assert "DIFFRHYTHM_COMMAND" in no_generator("diffrhythm", {"synth"})
+    remedy = "Correct the job_type, or add a table [y] to generators.toml and start again"
+    assert no_generator("y", {"x", "synth"}) == f"no worker here has a generator for y. There are: synth, x. {remedy}"
+    assert no_generator("y", ()) == f"no worker here has a generator for y. {remedy}"
+    assert '["y.1"]' in no_generator("y.1", ()) and "set DIFFRHYTHM_COMMAND" in no_generator("diffrhythm", {"synth"})
 
 
 # --- the documents

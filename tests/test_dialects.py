@@ -126,9 +126,9 @@ Oh night train...
 Count the bridges!
 [Oh yeah] Miss no star
 """
-HEADING = "1 of 7 lines of lyrics are read as tags and are not sung: (instrumental)"
-INLINE = "1 of 7 lines of lyrics have words in square brackets, which are left out: [softly]"
-UNKNOWN = "1 of 6 tags of the lyrics are not known to the generator and are left out: [Oh yeah]"
+HEADING = "1 of 7 lines of lyrics is read as a tag and is not sung: (instrumental)"
+INLINE = "1 of 7 lines of lyrics has words in square brackets, which are left out: [softly]"
+UNKNOWN = "1 of 6 tags of the lyrics is not known to the generator and is left out: [Oh yeah]"
 NOT_SUNG = "2 of 6 tags of the lyrics are not known to the generator and are left out: [Chorus x2], [Oh yeah]"
 RENAMED = "2 of 6 tags of the lyrics are renamed: [Pre-Chorus] to [verse], [Chorus x2] to [chorus]"
 SPREAD = "6 of 6 lines of lyrics have no time: they are spread over 120 seconds"
@@ -139,7 +139,7 @@ SPREAD = "6 of 6 lines of lyrics have no time: they are spread over 120 seconds"
     [
         ("lrc", [SPREAD, HEADING, NOT_SUNG]),
         ("tags", [HEADING, UNKNOWN, RENAMED, INLINE]),
-        ("sections", [HEADING, UNKNOWN, "1 of 6 tags of the lyrics are renamed: [Chorus x2] to [chorus]", INLINE]),
+        ("sections", [HEADING, UNKNOWN, "1 of 6 tags of the lyrics is renamed: [Chorus x2] to [chorus]", INLINE]),
         ("tagged", [HEADING, INLINE]),
         ("semicolons", [HEADING, UNKNOWN, RENAMED, INLINE]),
         ("plain", [HEADING, NOT_SUNG, INLINE]),
@@ -148,6 +148,23 @@ SPREAD = "6 of 6 lines of lyrics have no time: they are spread over 120 seconds"
 )
 def test_notes_say_what_a_listener_may_notice(dialect: str, notes: list[str]) -> None:
     assert write_lyrics(LYRICS, dialect, SECONDS, spare_last=False)[1] == notes
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text", "note"),
+    [
+        ("lrc", "la", "1 of 1 line of lyrics has no time: it gets a time within 120 seconds"),
+        (
+            "lrc",
+            "[03:00]la",
+            "1 of 1 line of lyrics starts at or after 120 seconds, where the song ends: it is not sung",
+        ),
+        ("none", "la", "the generator takes no lyrics: 1 line is not sung"),
+        ("tags", "[Oh yeah]\nla", "1 of 1 tag of the lyrics is not known to the generator and is left out: [Oh yeah]"),
+    ],
+)
+def test_the_numbers_of_a_note_agree_with_its_words(dialect: str, text: str, note: str) -> None:
+    assert write_lyrics(text, dialect, SECONDS, spare_last=False)[1] == [note]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -189,8 +206,8 @@ def test_a_form_for_singers_gives_words_of_an_intro_to_a_verse_and_leaves_out_a_
     written, notes = write_lyrics("[Intro]\nla la\n[Chorus]\n[inst-medium]\n[Outro]", "semicolons", 60, False)
     assert written == "[verse] la la. ; [inst-medium] ; [outro-short]"
     assert notes == [
-        "1 of 4 tags of the lyrics are renamed: [Intro] to [verse]",
-        "1 of 4 tags of the lyrics have no words, but the generator needs some: they are left out: [Chorus]",
+        "1 of 4 tags of the lyrics is renamed: [Intro] to [verse]",
+        "1 of 4 tags of the lyrics has no words, but the generator needs some: it is left out: [Chorus]",
     ]
 
 
@@ -205,7 +222,7 @@ def test_a_number_stays_one_number_where_commas_separate_sections() -> None:
 
 def test_words_in_a_long_tag_are_not_lost_without_a_note() -> None:
     notes = write_lyrics("[Chorus: Ada]\nla\n[Chorus: oh night train, carry what we are]\nla", "tags", 60, False)[1]
-    assert notes == ["1 of 2 tags of the lyrics are renamed: [Chorus: oh night train, carry what we ar…] to [chorus]"]
+    assert notes == ["1 of 2 tags of the lyrics is renamed: [Chorus: oh night train, carry what we ar…] to [chorus]"]
 
 
 def test_each_paragraph_without_a_tag_is_a_verse_but_after_a_tag_it_belongs_to_that_section() -> None:

@@ -59,11 +59,9 @@ Open = Callable[..., Any]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, own_locks: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with recipes; temporary files go into another one."""
     (tmp_path / "generators.toml").write_text(RECIPES.replace("FOLDER", str(tmp_path)))
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     monkeypatch.setenv("STANDIN_SECONDS", "0.2")
     return tmp_path
 
@@ -181,8 +179,7 @@ def test_a_trial_that_is_killed_leaves_no_process(folder: Path, nothing_is_left_
         running.process.kill()
 
 
-def test_a_trial_waits_for_a_gpu_that_a_worker_uses(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", None)
+def test_a_trial_waits_for_a_gpu_that_a_worker_uses(folder: Path) -> None:
     lock = GpuLock("0")
     assert lock.acquire()
     with terminal(folder, "generators", "--try", "warm") as running:

@@ -102,7 +102,7 @@ def test_the_answer_to_a_post_says_what_will_be_changed(client: FlaskClient) -> 
     first, again = (client.post("/api/jobs", json=body) for _ in range(2))
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json["notes"] == again.json["notes"]
-    assert "so 240 are generated" in first.json["notes"][0] and len(first.json["notes"]) >= 2
+    assert "so it makes 240 seconds" in first.json["notes"][0] and len(first.json["notes"]) >= 2
     assert "notes" not in client.get("/api/jobs/aria").json and first.json["metadata"] == body["metadata"]
 
 
@@ -211,7 +211,7 @@ def run(settings: Settings, *words: str) -> Result:
 
 def test_the_command_prints_notes_and_refuses_what_cannot_be_made(settings: Settings) -> None:
     added = run(settings, "a duet", "--type", "opera", "--metadata", "duration=5")
-    assert added.exit_code == 0 and "so 10 are generated" in added.stderr
+    assert added.exit_code == 0 and "so it makes 10 seconds" in added.stderr
     assert added.stdout.strip() == JobRepository().get_all()[0].job_id
     wrong = ["--metadata", "duration=long", "--metadata", "parameters.steps=many"]
     refused = run(settings, "a duet", "--type", "opera", *wrong)

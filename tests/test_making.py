@@ -55,7 +55,7 @@ def test_the_page_says_what_made_a_track(client: FlaskClient, song: Job) -> None
     facts = dict(re.findall(r'<dt dir="auto">(\w[\w ]*)</dt><dd dir="auto">([^<]*)</dd>', page))
     expected = {"Generator": "opera", "Version": "a1b2c3d", "Took": "12.3 s", "GPU memory": "7,654 MB"}
     assert facts.items() >= {**expected, "Licence": "non-commercial", "steps": "50", "chunked": "true"}.items()
-    assert "negative" not in facts and "sing --prompt" in page
+    assert "negative" not in facts and "<span>sing</span> <span>--prompt</span>" in page
     assert "<b>loud" not in client.get("/jobs/aria").text
 
 
@@ -64,7 +64,7 @@ def test_the_page_says_what_made_a_track(client: FlaskClient, song: Job) -> None
 def test_any_provenance_can_be_shown(client: FlaskClient, song: Job, provenance: dict[str, Any]) -> None:
     track: Track = tracks.update("second", provenance=provenance)
     assert client.get("/jobs/aria").status_code == 200
-    assert command(track) is None and not origin(track).keys() & {"Took", "GPU memory", "Generator", "Licence"}
+    assert command(track) == [] and not origin(track).keys() & {"Took", "GPU memory", "Generator", "Licence"}
 
 
 @on_sqlite
@@ -104,10 +104,10 @@ def test_what_cannot_be_made_again_says_why(client: FlaskClient, song: Job) -> N
 def test_notes_are_shown_until_a_worker_has_the_job(client: FlaskClient) -> None:
     jobs.create(job_id="long", job_type="opera", prompt="p", metadata={"duration": 999})
     jobs.create(job_id="wrong", job_type="opera", prompt="p", metadata={"parameters": {"steps": 1}})
-    assert "so 240 are generated" in client.get("/jobs/long").text
+    assert "so it makes 240 seconds" in client.get("/jobs/long").text
     assert "expected an integer from 10 to 100" in client.get("/jobs/wrong").text
     jobs.update("long", status="loading_model")
-    assert "are generated" not in client.get("/jobs/long").text
+    assert "so it makes" not in client.get("/jobs/long").text
 
 
 @on_sqlite
@@ -120,10 +120,27 @@ def test_notes_are_made_once_for_each_version_of_a_job(client: FlaskClient, monk
 
     monkeypatch.setattr(orders, "order_of", counted)
     jobs.create(job_id="long", job_type="opera", prompt="p", metadata={"duration": 999})
-    assert all("so 240 are generated" in client.get("/jobs/long").text for _ in range(3))
+    assert all("so it makes 240 seconds" in client.get("/jobs/long").text for _ in range(3))
     assert len(made) == 1
     jobs.update("long", metadata={"duration": 5})
-    assert "so 10 are generated" in client.get("/jobs/long").text and len(made) == 2
+    assert "so it makes 10 seconds" in client.get("/jobs/long").text and len(made) == 2
     jobs.claim("w")
     client.get("/jobs/long")
     assert len(made) == 2
+
+
+@on_sqlite
+def test_the_notes_of_its_manifest_are_shown_when_a_job_has_finished(client: FlaskClient) -> None:
+    jobs.create(job_id="made", job_type="opera", prompt="p", file_manifest={"notes": ["<b> is not sung", 5, " "]})
+    assert "is not sung" not in client.get("/jobs/made").text
+    jobs.update("made", status="completed")
+    page = client.get("/jobs/made").text
+    assert page.count('<li dir="auto">') == 1 and '<li dir="auto">&lt;b&gt; is not sung</li>' in page
+    jobs.update("made", file_manifest={"notes": "none"})
+    assert 'class="notes"' not in client.get("/jobs/made").text
+
+
+def test_a_long_command_is_cut_between_or_in_words() -> None:
+    words = command(Track(provenance={"command": ["x" * 6_000, "a b"] * 4}))
+    assert words[1] == "'a b'" and words[-1].endswith("…")
+    assert 19_900 < len(" ".join(words)) <= 20_000

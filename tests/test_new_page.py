@@ -48,6 +48,7 @@ def test_the_page_has_the_fields_of_the_chosen_type(client: FlaskClient) -> None
     assert " checked" in shown(page, "parameters.chunked") and "<option selected>low</option>" in page
     assert 'maxlength="40"' in shown(page, "parameters.negative") and 'min="10" max="240"' in shown(page, "duration")
     assert "More steps take longer. An integer from 10 to 100." in page and "non-commercial" in page
+    assert ">more is louder. A number from 0 to 1.5.<" in page
 
 
 @on_sqlite
@@ -97,7 +98,7 @@ def test_the_form_makes_a_job_with_its_parameters(client: FlaskClient) -> None:
     assert (answer.status_code, job.job_type, job.takes, job.seed) == (303, "opera", 3, 7)
     parameters = {"steps": 50, "strength": 0.5, "chunked": False, "voice": "high"}
     assert job.metadata == {"duration": 5, "lyrics": "la", "parameters": parameters}
-    assert "so 10 are generated" in client.get(answer.headers["Location"]).text
+    assert "so it makes 10 seconds" in client.get(answer.headers["Location"]).text
 
 
 @on_sqlite

@@ -63,7 +63,7 @@ def test_a_generator_of_segments_makes_one_for_each_section_of_the_lyrics() -> N
 
 def test_sections_that_have_no_segment_are_named() -> None:
     made = order(recipe("{lyrics_file}", seconds=SEGMENTS, lyrics="sections"), lyrics=SECTIONS, duration=60)
-    assert made.notes[-1] == "1 of 3 sections of lyrics are not sung: the song has 2 segments"
+    assert made.notes[-1] == "1 of 3 sections of lyrics is not sung: the song has 2 segments"
 
 
 @pytest.mark.parametrize("value", [{"a": None}, [1, None], {"a": [{"b": None}]}])

@@ -15,6 +15,7 @@ from tests.repositories import COMMANDS, REPOSITORIES, lay_out_all
 from tests.sounds import wav_bytes
 from tests.workers import jobs, make, named, stored, tracks
 
+pytestmark = pytest.mark.usefixtures("own_locks")
 PROMPT = '--folk,"guitar",民谣'
 LYRICS = "[verse]\none\ntwo\n\n[chorus]\nthree\n"
 PROMPTED = [name for name in COMMANDS if name != "songbloom"]  # its style is a reference audio

@@ -84,7 +84,7 @@ def test_a_recipe_can_be_read(home: Path, name: str) -> None:
 def test_the_head_of_a_recipe_says_its_commit_its_place_and_what_was_not_run(name: str) -> None:
     head = (RECIPES / f"{name}.toml").read_text().partition("\n\n")[0]
     assert all(line.startswith("# ") for line in head.splitlines())
-    assert all(word in head for word in ("https://github.com/", " at ", "Place:", "Licence:", "Run:", "Not run:"))
+    assert all(word in head for word in ("https://github.com/", " at ", "Place:", "Licence:", "Tested", "Not run:"))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

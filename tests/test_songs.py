@@ -80,7 +80,7 @@ def test_a_duration_that_is_no_number_of_seconds_fails_the_job_at_once(studio: S
 
 def test_a_length_that_diffrhythm_cannot_make_is_said_in_the_log(studio: Settings) -> None:
     job = make(studio, metadata={"duration": 1000})
-    said = "metadata.duration is 1000 seconds: the generator takes 95 to 285 whole seconds, so 285 are generated"
+    said = "metadata.duration is 1000 seconds: the generator makes 95 to 285 whole seconds, so it makes 285 seconds"
     assert job.file_manifest["notes"] == [said] and log(studio, job).startswith(said + "\n")
 
 

@@ -22,6 +22,7 @@ from tests.sounds import wav_bytes
 from tests.workers import running_in, stored, worker_process
 
 jobs, tracks = JobRepository(), TrackRepository()
+pytestmark = pytest.mark.usefixtures("own_locks")
 SERVE = [sys.executable, str(ROOT / "tests" / "standins" / "serve.py")]
 LOAD, MAKE = 60, 5  # seconds of the generator that the stand-in stands for
 # A generator that notes when it runs, and takes a moment.

@@ -1,8 +1,9 @@
-"""Template filters: the take of a track, what made it, and the notes of a job that is not made yet."""
+"""Template filters: the take of a track, what made it, and the notes of a job."""
 
 import json
 import math
 import shlex
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,8 @@ from web.pages.wording import brief
 KEPT_NOTES = 32  # jobs whose notes are cached
 LONGEST = 300  # characters of a fact
 LONGEST_COMMAND = 20_000
+LONGEST_NOTE = 2_000
+MOST_NOTES = 20
 
 
 def notes(job: Job) -> list[str]:
@@ -31,6 +34,14 @@ def _notes(settings: Settings, job: Job, version: int) -> list[str]:
         return orders.check(settings, fields)
     except Invalid as error:
         return [str(error)]
+
+
+def manifest_notes(job: Job) -> list[str]:
+    """When a job has finished: what its generator has dropped or changed. A script may have written any manifest."""
+    noted = job.file_manifest.get("notes")
+    if job.status not in JOB_STATUSES.final or not isinstance(noted, list):
+        return []
+    return [brief(note, LONGEST_NOTE) for note in noted[:MOST_NOTES] if isinstance(note, str) and note.strip()]
 
 
 def take(track: Track, job: Job) -> str | None:
@@ -55,12 +66,21 @@ def origin(track: Track) -> dict[str, str]:
     return {name: text for name, text in facts.items() if text}
 
 
-def command(track: Track) -> str | None:
-    """The command line that made a track, as one types it into a shell; None if there is none."""
+def command(track: Track) -> list[str]:
+    """The words of the command line that made a track, as one types them into a shell; [] if there is none."""
     words = track.provenance.get("command")
-    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-        return None
-    return brief(shlex.join(words), LONGEST_COMMAND)
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        return []
+    return list(_cut(map(shlex.quote, words), LONGEST_COMMAND))
+
+
+def _cut(words: Iterable[str], length: int) -> Iterator[str]:
+    """The words that have this number of characters together. The last of them may be cut."""
+    for word in words:
+        if length <= 0:
+            return
+        yield brief(word, length)
+        length -= len(word) + 1
 
 
 def _parameters(parameters: dict[str, Any]) -> dict[str, str]:
@@ -81,4 +101,4 @@ def _measure(value: Any, form: str) -> str:
     return form.format(value) if is_number and 0 <= value < 1e9 else ""
 
 
-FILTERS = {function.__name__: function for function in (command, notes, origin, take)}
+FILTERS = {function.__name__: function for function in (command, manifest_notes, notes, origin, take)}
