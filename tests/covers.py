@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from settings import Settings
 from tests.sounds import wav_bytes
-from tests.test_song_takes import generator, toml
+from tests.test_song_takes import generator
 
 ADDRESS = "/api/jobs/job-1/reference"
 BODY = {"job_id": "job-1", "job_type": "cover", "prompt": "folk"}
