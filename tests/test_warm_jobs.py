@@ -15,7 +15,7 @@ import pytest
 from models import Job, Track
 from repos import JobRepository, TrackRepository
 from settings import Settings
-from studio.gpu import GpuLock
+from studio.gpu import GpuLock, lock_folder
 from studio.worker import JobWorker
 from tests.conftest import ROOT, thorough, wait_for
 from tests.sounds import wav_bytes
@@ -164,6 +164,55 @@ def runs_together(some: Any, others: Any) -> bool:
     """True if a job of some was made while one of the others was."""
     spans = [[(job.started_at, job.finished_at) for job in Job.select().where(those)] for those in (some, others)]
     return any(began < end and start < ended for began, ended in spans[0] for start, end in spans[1])
+
+
+@pytest.mark.usefixtures("own_locks")
+def test_locks_that_cannot_be_used_stop_no_other_job(
+    ledger: Settings, tmp_path: Path, word: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = [jobs.create(prompt="x", job_type=name) for name in ("needs", "other", "needs", "other")]
+    lock_folder().chmod(0o755)
+    (tmp_path / "noted.py").write_text(NOTED)
+    (tmp_path / "song.wav").write_bytes(wav_bytes())
+    recipes = {"needs": noted("needs", gpu=word), "other": noted("other")}
+    worker = JobWorker(settings_with(ledger, tmp_path, recipes))
+    ticks = [worker.tick(time.monotonic()) for _ in range(4)]
+    assert ticks == [True, True, False, False]
+    assert [jobs.get_by_id(job.job_id).status for job in made] == ["pending", "completed"] * 2
+    assert caplog.text.count("makes no job that needs a GPU: ") == 1
+
+
+@pytest.mark.usefixtures("own_locks")
+def test_a_job_is_whole_if_the_next_one_cannot_be_claimed(
+    ledger: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [jobs.create(prompt="x", job_type="own") for _ in range(2)]
+    worker = JobWorker(settings_with(ledger, tmp_path, {"own": warm(tmp_path)}))
+    lease = worker.lease
+    leases = iter([lease, cannot_lease, lease, lease])
+    monkeypatch.setattr(worker, "lease", lambda token: next(leases)(token))
+    assert worker.tick(0) and jobs.get_by_id(made[0].job_id).status == "completed"
+    assert worker.tick(0) and jobs.get_by_id(made[1].job_id).status == "completed"
+    worker.warm.close()
+
+
+def cannot_lease(token: str) -> Any:
+    """What happens if a folder of a claim cannot be used."""
+    raise PermissionError("no folder of locks")
+
+
+@pytest.mark.usefixtures("own_locks")
+def test_a_worker_with_a_job_asks_for_no_gpu(ledger: Settings, tmp_path: Path, word: str) -> None:
+    owner = GpuLock(word)
+    assert owner.acquire()
+    waiting = jobs.create(prompt="x", job_type="needs")
+    worker = JobWorker(settings_with(ledger, tmp_path, {"needs": noted("needs", gpu=word), "own": warm(tmp_path)}))
+    assert not worker.tick(time.monotonic()) and owner.is_wanted()
+    jobs.create(prompt="x", job_type="own")
+    assert worker.tick(time.monotonic()) and not owner.is_wanted()
+    assert jobs.get_by_id(waiting.job_id).status == "pending"
+    worker.warm.close()
+    owner.release()
 
 
 class Keeper:
