@@ -24,6 +24,17 @@ from tests.workers import running_in, stored, worker_process
 jobs, tracks = JobRepository(), TrackRepository()
 SERVE = [sys.executable, str(ROOT / "tests" / "standins" / "serve.py")]
 LOAD, MAKE = 60, 5  # seconds of the generator that the stand-in stands for
+# A warm generator that makes all takes of a request at once.
+BATCH = """
+import json, shutil, sys
+for line in sys.stdin:
+    order = json.loads(line)
+    for number in range(order["takes"]):
+        shutil.copy("song.wav", f"{order['output_dir']}/{number}.wav")
+    with open("asked", "a") as asked:
+        asked.write(json.dumps([order["seed"], order["take"], order["takes"]]) + "\\n")
+    print(json.dumps({"id": order["id"], "done": True}), flush=True)
+"""
 # A generator that notes when it runs, and takes a moment.
 NOTED = """
 import json, os, pathlib, shutil, sys, time
@@ -164,6 +175,28 @@ def runs_together(some: Any, others: Any) -> bool:
     """True if a job of some was made while one of the others was."""
     spans = [[(job.started_at, job.finished_at) for job in Job.select().where(those)] for those in (some, others)]
     return any(began < end and start < ended for began, ended in spans[0] for start, end in spans[1])
+
+
+def test_a_warm_generator_makes_several_takes_at_once(ledger: Settings, tmp_path: Path) -> None:
+    (tmp_path / "batch.py").write_text(BATCH)
+    (tmp_path / "song.wav").write_bytes(wav_bytes())
+    job = jobs.create(prompt="x", job_type="own", takes=3, seed=7)
+    worker = JobWorker(settings_with(ledger, tmp_path, {"own": {"serve": [sys.executable, "batch.py"], "batch": True}}))
+    assert worker.tick(0)
+    worker.warm.close()
+    assert jobs.get_by_id(job.job_id).status == "completed"
+    assert [(track.take, track.seed) for track in tracks.get_by_job_id(job.job_id)] == [(1, 7), (2, 8), (3, 9)]
+    assert (tmp_path / "asked").read_text() == "[7, 1, 3]\n"
+
+
+def test_a_request_for_one_of_several_takes_says_one(ledger: Settings, tmp_path: Path) -> None:
+    (tmp_path / "batch.py").write_text(BATCH)
+    (tmp_path / "song.wav").write_bytes(wav_bytes())
+    jobs.create(prompt="x", job_type="own", takes=2, seed=7)
+    worker = JobWorker(settings_with(ledger, tmp_path, {"own": {"serve": [sys.executable, "batch.py"]}}))
+    assert worker.tick(0)
+    worker.warm.close()
+    assert (tmp_path / "asked").read_text() == "[7, 1, 1]\n[8, 2, 1]\n"
 
 
 @pytest.mark.usefixtures("own_locks")
