@@ -269,11 +269,11 @@ class Attempt:
     def _end_and_claim(self, record: Callable[[], Any]) -> tuple[Any, Any]:
         """Record the result, and claim the next record in the same transaction if the worker may go on.
 
-        If the database refuses that, record the result alone: the reason may be the next record.
+        If that fails, record the result alone: the reason may be the next record, or what it needs.
         """
         try:
             return self.repo.end_and_claim(record, self.claim if self._may_go_on() else _nothing)
-        except (Invalid, *REFUSALS):
+        except (Invalid, OSError, *REFUSALS):
             return self.repo.end_and_claim(record, _nothing)
 
     def _may_go_on(self) -> bool:

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import Self
 log = logging.getLogger("ledger.worker")
 EVERY_SECONDS = 2.0
 PATIENCE_SECONDS = 10.0
+JOIN_SECONDS = 1.0
 QUERY = ("--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits")
 
 
@@ -25,6 +27,7 @@ class GpuMemory:
         self.peak: int | None = None
         self._program = shutil.which("nvidia-smi")
         self._ended = threading.Event()
+        self._query: subprocess.Popen[str] | None = None
         self._thread = threading.Thread(target=self._measure, daemon=True)
 
     def __enter__(self) -> Self:
@@ -34,14 +37,20 @@ class GpuMemory:
 
     def __exit__(self, *error: object) -> None:
         self._ended.set()
-        if self._program:
-            self._thread.join()
+        if not self._program:
+            return
+        self._thread.join(JOIN_SECONDS)
+        if self._query is not None:
+            _kill(self._query)  # it hangs
+        self._thread.join(JOIN_SECONDS)
 
     def _measure(self) -> None:
         while True:
             try:
                 used = self._used()
             except (OSError, ValueError, subprocess.SubprocessError) as error:
+                if self._ended.is_set():
+                    return
                 log.warning("the GPU memory of the generator is not measured: %s", error)
                 return
             if used:
@@ -51,17 +60,35 @@ class GpuMemory:
 
     def _used(self) -> int:
         """The memory that the processes below this one use now, in MiB. Raises OSError, ValueError, SubprocessError."""
-        ended = subprocess.run(
-            [str(self._program), *QUERY],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=True,
-        )
-        rows = [line.split(",") for line in ended.stdout.splitlines() if line.strip()]
+        rows = [line.split(",") for line in self._printed().splitlines() if line.strip()]
         ours = processes_below(os.getpid())
         return sum(int(memory) for pid, memory in rows if int(pid) in ours)
+
+    def _printed(self) -> str:
+        """What nvidia-smi prints. Raises OSError, SubprocessError."""
+        with subprocess.Popen(
+            [str(self._program), *QUERY],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        ) as query:
+            self._query = query
+            try:
+                printed, _ = query.communicate(timeout=PATIENCE_SECONDS)
+            finally:
+                _kill(query)
+        if query.returncode:
+            raise subprocess.CalledProcessError(query.returncode, query.args)
+        return printed
+
+
+def _kill(query: subprocess.Popen[str]) -> None:
+    """Kill nvidia-smi and the processes that it has started, unless it has ended."""
+    if query.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(query.pid, signal.SIGKILL)
 
 
 def processes_below(ancestor: int) -> set[int]:

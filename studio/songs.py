@@ -11,6 +11,7 @@ from typing import Any
 
 from database import AWAY
 from files.publishing import make_folder, publish
+from files.storage import remove_tree
 from generators.orders import Order, order_of, shown
 from generators.progress import ProgressReader, percent_in
 from generators.recipe import Recipe
@@ -30,6 +31,14 @@ LYRICS_BYTES = 1024 * 1024
 NOT_OF_A_TRACK = ("lyrics", "lyrics_file", "parameters", "reference_track")  # metadata that a track does not get
 
 
+class NoMusic(Exception):
+    """The files of a take do not count. The text has the reason; lines: the last lines of the generator."""
+
+    def __init__(self, reason: str, lines: list[str]) -> None:
+        super().__init__(reason)
+        self.lines = lines
+
+
 class SongAttempt(Attempt):
     """The work on a claimed job. It begins after the takes that earlier attempts have recorded."""
 
@@ -43,6 +52,8 @@ class SongAttempt(Attempt):
         self.version: str | None = None
         self.tracks: list[Track] = []
         self.running: list[int] = []  # the takes that the generator makes now
+        self.reasons: list[str] = []  # why takes of this attempt do not count
+        self.printed: list[str] = []  # the last lines of the generator for the last one of them
 
     def make(self) -> str:
         """Make, encode, publish and record every take. Returns how the attempt ended. Raises as Attempt.make() does."""
@@ -55,7 +66,11 @@ class SongAttempt(Attempt):
         *before, last = self._runs() or [[]]
         for takes in before:
             self._add(self._make(order, takes))
-        return self._complete(order, self._make(order, last) if last else [])
+        tracks = self._make(order, last) if last else []
+        if self.reasons:
+            self._add(tracks)
+            raise Failed(self._why_incomplete())
+        return self._complete(order, tracks)
 
     def _runs(self) -> list[list[int]]:
         """The takes that are not recorded yet, by run: one take each, or in a batch all that follow one another."""
@@ -67,19 +82,39 @@ class SongAttempt(Attempt):
         return [[take for _, take in pairs] for _, pairs in following]
 
     def _make(self, order: Order, takes: list[int]) -> list[dict[str, Any]]:
-        """Make these takes in one run, and publish their files. Returns the fields of their tracks. Raises Failed."""
+        """Make these takes in one run, and publish their files. Returns the fields of their tracks. Raises Failed.
+
+        If the files of a take do not count, it is left out, and the reason is noted.
+        """
         self.running = takes
         run = Run(self.recipe, self.record, order, self.work / f"run-{takes[0]}", takes, self._reference())
         run.prepare()
         made = self._timed(run)
-        encoded = self._encode(run, made)
+        try:
+            encoded = self._encode(run, made)
+        except NoMusic as error:
+            self._note(takes, str(error))
+            self.printed = error.lines
+            remove_tree(run.folder)
+            return []
         folder = self.final / f"take-{takes[0]}" if self.record.takes > 1 else self.final
         publish(run.tracks, folder)
+        remove_tree(run.folder)
         tracks = [self._track(run, made, folder, files) for files in encoded]
-        if len(tracks) < len(takes):
-            self._add(tracks)
-            raise Failed(f"the generator made {len(tracks)} of {len(takes)} takes: retry to make the others")
+        if missing := set(takes) - {track["take"] for track in tracks}:
+            self._note(sorted(missing), "the generator made no usable file")
         return tracks
+
+    def _note(self, takes: list[int], reason: str) -> None:
+        """Note why these takes do not count."""
+        numbers = ", ".join(map(str, takes))
+        name = f"take{'s' if len(takes) > 1 else ''} {numbers} of {self.record.takes}: "
+        self.reasons.append((name if len(takes) < self.record.takes else "") + reason)
+
+    def _why_incomplete(self) -> str:
+        """The sentence for takes that do not count."""
+        others = ["the other takes are recorded"] if self.tracks else []
+        return outputs.with_lines("; ".join([*self.reasons, *others]), self.printed)
 
     def _timed(self, run: Run) -> dict[str, Any]:
         """Run the generator. Returns what all tracks of the run have in common in their provenance."""
@@ -123,12 +158,16 @@ class SongAttempt(Attempt):
         self.lease.check()
 
     def _encode(self, run: Run, made: dict[str, Any]) -> list[dict[str, Any]]:
-        """Encode what the generator made. Returns number, duration and files of each track. Raises Failed."""
+        """Encode what the generator made. Returns number, duration and files of each track. Raises NoMusic."""
+        printed = list(self.last_lines)
         sources = outputs.sounds(self.recipe, run.made)
-        if not sources:
-            raise Failed(outputs.no_sounds(self.recipe, self.last_lines))
+        if reason := outputs.why_unusable(self.recipe, sources):
+            raise NoMusic(reason, printed)
         self._report("exporting", 100 - ENCODING_SHARE, "encoding")
-        self.process(run.encoder(sources, made), self._log, self._follow_encoder)
+        try:
+            self.process(run.encoder(sources, made), self._log, self._follow_encoder)
+        except Failed as error:
+            raise NoMusic(str(error), printed) from None
         return run.encoded()
 
     def _track(self, run: Run, made: dict[str, Any], folder: Path, encoded: dict[str, Any]) -> dict[str, Any]:
@@ -148,6 +187,8 @@ class SongAttempt(Attempt):
 
     def _add(self, tracks: list[dict[str, Any]]) -> None:
         """Record tracks while the job goes on. Raises Stopped."""
+        if not tracks:
+            return
         job_id, token = self.record.job_id, self.lease.token
         added = self._insist(lambda: self.repo.add_tracks(job_id, token, tracks))
         if not added:
@@ -157,18 +198,28 @@ class SongAttempt(Attempt):
 
     def _complete(self, order: Order, tracks: list[dict[str, Any]]) -> str:
         """Record the last tracks, and the job as completed. Returns how the attempt ended."""
-        manifest = {
+        fields = {"message": None, "error": None}
+        return self.finish(
+            lambda: self.repo.complete(
+                self.record.job_id,
+                self.lease.token,
+                tracks,
+                file_manifest=self._manifest(order, tracks),
+                **fields,
+            ),
+            lambda: self._is_complete(tracks),
+        )
+
+    def _manifest(self, order: Order, tracks: list[dict[str, Any]]) -> dict[str, Any]:
+        """The file_manifest. A track that was deleted meanwhile is not in it."""
+        before = TrackRepository().get_by_job_id(self.record.job_id) if self.tracks else []
+        return {
             "log": self.storage.relative(self._log),
             "seconds": order.seconds,
             "lyrics": order.lyrics,
             "notes": order.notes,
-            "tracks": [_entry(track.__data__) for track in self.tracks] + [_entry(track) for track in tracks],
+            "tracks": [_entry(track.__data__) for track in before] + [_entry(track) for track in tracks],
         }
-        fields = {"file_manifest": manifest, "message": None, "error": None}
-        return self.finish(
-            lambda: self.repo.complete(self.record.job_id, self.lease.token, tracks, **fields),
-            lambda: self._is_complete(tracks),
-        )
 
     def _is_complete(self, tracks: list[dict[str, Any]]) -> bool:
         """True if the job was completed with these tracks."""

@@ -51,6 +51,10 @@ def supervise(guard: int) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.append(number))
     try:
         os.chdir(folder)
+    except OSError as error:
+        print(f"cannot enter the folder {folder}: {error.strerror}", flush=True)
+        return 127
+    try:
         generator = subprocess.Popen(command, start_new_session=True, preexec_fn=die_with_parent)
     except OSError as error:
         print(f"cannot start {command[0]}: {error.strerror}", flush=True)

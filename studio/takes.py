@@ -55,9 +55,9 @@ class Run:
 
     def encoder(self, sources: Collection[Path], made: Mapping[str, Any]) -> Command:
         """The command that encodes these files of the generator, with tags. made: as in made_by()."""
-        tags = self.folder / "tags.json"
-        tags.write_text(json.dumps([self.tags(number, made) for number in range(len(sources))]))
-        words = [sys.executable, "-m", "studio.encoder", str(self.tracks), str(tags), *map(str, sources)]
+        listed = self.folder / "sources.json"
+        listed.write_text(json.dumps([(str(path), self.tags(number, made)) for number, path in enumerate(sources)]))
+        words = [sys.executable, "-m", "studio.encoder", str(self.tracks), str(listed)]
         return Command(words, ROOT, ENCODER_SECONDS, says_why=True)
 
     def encoded(self) -> list[dict[str, Any]]:

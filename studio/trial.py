@@ -161,8 +161,8 @@ class Trial:
     def _encode(self, take: Run, watch: Stopwatch, made: dict[str, Any]) -> dict[str, Any]:
         """Encode what was made. Returns the first track, as the encoder lists it. made: for the tags."""
         sources = outputs.sounds(self.recipe, take.made)
-        if not sources:
-            raise Failed(outputs.no_sounds(self.recipe, self._last_lines()))
+        if reason := outputs.why_unusable(self.recipe, sources):
+            raise Failed(outputs.with_lines(reason, self._last_lines()))
         watch.note(ENCODING)
         self._run("the encoder", take.encoder(sources, made), lambda line: watch.note(ENCODING, percent_in(line)))
         watch.end()

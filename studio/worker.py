@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from errno import ENOSPC
@@ -147,6 +147,7 @@ class JobWorker(Worker):
         self.gpus = {recipe.gpu for recipe in self.recipes.values() if recipe.gpu}
         self._looked_at = self._asked_at = -LOOK_SECONDS
         self._logged_types: set[str] = set()
+        self._is_warned = False
         log.info("worker %s makes jobs of type %s", self.name, ", ".join(sorted(self.recipes)))
 
     def run(self) -> None:
@@ -166,7 +167,7 @@ class JobWorker(Worker):
 
     def lease(self, token: str) -> Any:
         """Lease a job that this worker has a recipe and a free GPU for, or return None."""
-        free = {gpu for gpu in self.gpus if self.warm.reserve(gpu)}
+        free = {gpu for gpu in self.gpus if self._can_use(self.warm.reserve, gpu)}
         types = [name for name, recipe in self.recipes.items() if recipe.gpu is None or recipe.gpu in free]
         job = self.repo.claim_of(types, self.name, self.settings.lease_seconds, token)
         self._reserve_only(job)
@@ -189,7 +190,9 @@ class JobWorker(Worker):
         return job
 
     def attempt(self, record: Any) -> Attempt:
-        """An attempt with the recipe of the job's type."""
+        """An attempt with the recipe of the job's type. Until it ends, this worker asks for no GPU."""
+        for gpu in self.gpus:
+            self.warm.withdraw(gpu)
         return SongAttempt(self.settings, record, self.shutdown, self.recipes[record.job_type], self.warm)
 
     def ask_for_gpus(self) -> None:
@@ -197,7 +200,7 @@ class JobWorker(Worker):
         waiting = self.repo.waiting_types()
         needed = {recipe.gpu for name, recipe in self.recipes.items() if name in waiting}
         for gpu in self.gpus:
-            (self.warm.ask if gpu in needed else self.warm.withdraw)(gpu)
+            self._can_use(self.warm.ask if gpu in needed else self.warm.withdraw, gpu)
 
     def log_other_types(self) -> None:
         """Log the pending jobs of types that this worker cannot make, and what to set; once for each type."""
@@ -208,6 +211,16 @@ class JobWorker(Worker):
             if reason := why_not_made(self.settings, job_type, live):
                 self._logged_types.add(job_type)
                 log.warning("%s of type %s wait: %s", waiting[job_type], job_type, reason)
+
+    def _can_use(self, act: Callable[[str], bool | None], gpu: str) -> bool:
+        """What act() says of a GPU. False, with one warning, if the folder of locks cannot be used."""
+        try:
+            return bool(act(gpu))
+        except OSError as error:
+            if not self._is_warned:
+                log.warning("worker %s makes no job that needs a GPU: %s", self.name, error)
+            self._is_warned = True
+            return False
 
     def _reserve_only(self, job: Any) -> None:
         """End the reservation of every GPU that this job does not need."""

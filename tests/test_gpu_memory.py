@@ -1,7 +1,9 @@
 """The GPU memory of a generator, with a stand-in for nvidia-smi."""
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,24 @@ def test_a_process_below_a_process_below_counts(used: Path) -> None:
         with GpuMemory() as memory:
             wait_for(lambda: memory.peak == 77, 10)
         subprocess.run(["kill", str(grandchild)], check=True)
+
+
+def test_a_query_that_hangs_is_killed_at_the_end(used: Path, tmp_path: Path) -> None:
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\nsleep 611 &\necho $! > {tmp_path}/pid\nwait\n")
+    with GpuMemory() as memory:
+        wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"), 10)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5 and memory.peak is None
+    wait_for(lambda: has_ended(int((tmp_path / "pid").read_text())), 5)
+
+
+def has_ended(pid: int) -> bool:
+    """True if this process does not run any more."""
+    try:
+        os.kill(pid, 0)
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except (ProcessLookupError, FileNotFoundError):
+        return True
 
 
 @pytest.mark.parametrize("text", ["", "No devices were found\n", "1, 9000\n"])

@@ -15,7 +15,7 @@ import pytest
 from models import Job, Track
 from repos import JobRepository, TrackRepository
 from settings import Settings
-from studio.gpu import GpuLock
+from studio.gpu import GpuLock, lock_folder
 from studio.worker import JobWorker
 from tests.conftest import ROOT, thorough, wait_for
 from tests.sounds import wav_bytes
@@ -25,6 +25,17 @@ jobs, tracks = JobRepository(), TrackRepository()
 pytestmark = pytest.mark.usefixtures("own_locks")
 SERVE = [sys.executable, str(ROOT / "tests" / "standins" / "serve.py")]
 LOAD, MAKE = 60, 5  # seconds of the generator that the stand-in stands for
+# A warm generator that makes all takes of a request at once.
+BATCH = """
+import json, shutil, sys
+for line in sys.stdin:
+    order = json.loads(line)
+    for number in range(order["takes"]):
+        shutil.copy("song.wav", f"{order['output_dir']}/{number}.wav")
+    with open("asked", "a") as asked:
+        asked.write(json.dumps([order["seed"], order["take"], order["takes"]]) + "\\n")
+    print(json.dumps({"id": order["id"], "done": True}), flush=True)
+"""
 # A generator that notes when it runs, and takes a moment.
 NOTED = """
 import json, os, pathlib, shutil, sys, time
@@ -165,6 +176,77 @@ def runs_together(some: Any, others: Any) -> bool:
     """True if a job of some was made while one of the others was."""
     spans = [[(job.started_at, job.finished_at) for job in Job.select().where(those)] for those in (some, others)]
     return any(began < end and start < ended for began, ended in spans[0] for start, end in spans[1])
+
+
+def test_a_warm_generator_makes_several_takes_at_once(ledger: Settings, tmp_path: Path) -> None:
+    (tmp_path / "batch.py").write_text(BATCH)
+    (tmp_path / "song.wav").write_bytes(wav_bytes())
+    job = jobs.create(prompt="x", job_type="own", takes=3, seed=7)
+    worker = JobWorker(settings_with(ledger, tmp_path, {"own": {"serve": [sys.executable, "batch.py"], "batch": True}}))
+    assert worker.tick(0)
+    worker.warm.close()
+    assert jobs.get_by_id(job.job_id).status == "completed"
+    assert [(track.take, track.seed) for track in tracks.get_by_job_id(job.job_id)] == [(1, 7), (2, 8), (3, 9)]
+    assert (tmp_path / "asked").read_text() == "[7, 1, 3]\n"
+
+
+def test_a_request_for_one_of_several_takes_says_one(ledger: Settings, tmp_path: Path) -> None:
+    (tmp_path / "batch.py").write_text(BATCH)
+    (tmp_path / "song.wav").write_bytes(wav_bytes())
+    jobs.create(prompt="x", job_type="own", takes=2, seed=7)
+    worker = JobWorker(settings_with(ledger, tmp_path, {"own": {"serve": [sys.executable, "batch.py"]}}))
+    assert worker.tick(0)
+    worker.warm.close()
+    assert (tmp_path / "asked").read_text() == "[7, 1, 1]\n[8, 2, 1]\n"
+
+
+@pytest.mark.usefixtures("own_locks")
+def test_locks_that_cannot_be_used_stop_no_other_job(
+    ledger: Settings, tmp_path: Path, word: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = [jobs.create(prompt="x", job_type=name) for name in ("needs", "other", "needs", "other")]
+    lock_folder().chmod(0o755)
+    (tmp_path / "noted.py").write_text(NOTED)
+    (tmp_path / "song.wav").write_bytes(wav_bytes())
+    recipes = {"needs": noted("needs", gpu=word), "other": noted("other")}
+    worker = JobWorker(settings_with(ledger, tmp_path, recipes))
+    ticks = [worker.tick(time.monotonic()) for _ in range(4)]
+    assert ticks == [True, True, False, False]
+    assert [jobs.get_by_id(job.job_id).status for job in made] == ["pending", "completed"] * 2
+    assert caplog.text.count("makes no job that needs a GPU: ") == 1
+
+
+@pytest.mark.usefixtures("own_locks")
+def test_a_job_is_whole_if_the_next_one_cannot_be_claimed(
+    ledger: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [jobs.create(prompt="x", job_type="own") for _ in range(2)]
+    worker = JobWorker(settings_with(ledger, tmp_path, {"own": warm(tmp_path)}))
+    lease = worker.lease
+    leases = iter([lease, cannot_lease, lease, lease])
+    monkeypatch.setattr(worker, "lease", lambda token: next(leases)(token))
+    assert worker.tick(0) and jobs.get_by_id(made[0].job_id).status == "completed"
+    assert worker.tick(0) and jobs.get_by_id(made[1].job_id).status == "completed"
+    worker.warm.close()
+
+
+def cannot_lease(token: str) -> Any:
+    """What happens if a folder of a claim cannot be used."""
+    raise PermissionError("no folder of locks")
+
+
+@pytest.mark.usefixtures("own_locks")
+def test_a_worker_with_a_job_asks_for_no_gpu(ledger: Settings, tmp_path: Path, word: str) -> None:
+    owner = GpuLock(word)
+    assert owner.acquire()
+    waiting = jobs.create(prompt="x", job_type="needs")
+    worker = JobWorker(settings_with(ledger, tmp_path, {"needs": noted("needs", gpu=word), "own": warm(tmp_path)}))
+    assert not worker.tick(time.monotonic()) and owner.is_wanted()
+    jobs.create(prompt="x", job_type="own")
+    assert worker.tick(time.monotonic()) and not owner.is_wanted()
+    assert jobs.get_by_id(waiting.job_id).status == "pending"
+    worker.warm.close()
+    owner.release()
 
 
 class Keeper:

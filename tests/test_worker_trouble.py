@@ -13,6 +13,7 @@ from files.storage import Storage
 from models import Job, Track
 from repos import JobRepository, TrackRepository
 from settings import Settings
+from studio.process import Command, run
 from studio.worker import JobWorker
 from tests.conftest import ROOT, wait_for
 from tests.workers import make, named, running_in, stored
@@ -51,6 +52,13 @@ def test_a_generator_in_trouble_is_a_failed_job(
     assert len(job.error) < 4000 and Track.select().count() == 0
     assert stored(studio) == {f"jobs/{job.job_id}/generator.log"}
     assert Storage(studio).log(job.job_id).stat().st_size < 17 * 1024 * 1024
+
+
+def test_a_folder_that_does_not_exist_is_not_blamed_on_the_program(studio: Settings, tmp_path: Path) -> None:
+    command = Command(["python"], tmp_path / "missing", 60)
+    process = run(command, tmp_path / "log", lambda: False, lambda line: None)
+    assert list(process.last) == [f"cannot enter the folder {tmp_path / 'missing'}: No such file or directory"]
+    assert process.code == 127
 
 
 def test_a_command_that_does_not_exist_is_a_failed_job(studio: Settings) -> None:
