@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from flask.testing import FlaskClient
 
 from settings import Settings
 from tests.sounds import wav_bytes
-from tests.test_song_takes import generator, toml
+from tests.test_song_takes import generator
 
 ADDRESS = "/api/jobs/job-1/reference"
 BODY = {"job_id": "job-1", "job_type": "cover", "prompt": "folk"}
@@ -21,7 +22,7 @@ def with_covers(settings: Settings, folder: Path) -> Settings:
     cover = recipe | {"command": [sys.executable, "make.py", "{output_dir}", "{reference_file}"]}
     maybe = recipe | {"command": [sys.executable, "make.py", "{output_dir}", "{?reference_file}{reference_file}"]}
     file = folder / "generators.toml"
-    file.write_text(f"[cover]\n{toml(cover)}\n[maybe]\n{toml(maybe)}")
+    file.write_text(tomli_w.dumps({"cover": cover, "maybe": maybe}))
     return settings.model_copy(update={"generators": file})
 
 

@@ -114,8 +114,8 @@ def test_notes_are_shown_until_a_worker_has_the_job(client: FlaskClient) -> None
 def test_notes_are_made_once_for_each_version_of_a_job(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Order] = []
 
-    def counted(*order: Any) -> Order:
-        made.append(order_of(*order))
+    def counted(*order: Any, **more: Any) -> Order:
+        made.append(order_of(*order, **more))
         return made[-1]
 
     monkeypatch.setattr(orders, "order_of", counted)
