@@ -191,15 +191,26 @@ def test_notes_say_which_reference_is_not_used(client: FlaskClient, settings: Se
     (note,) = client.post("/api/jobs", json=both).json["notes"]
     assert note == "metadata.reference_track is not used: the job has an uploaded reference recording"
     (note,) = client.post("/api/jobs", json={**BODY, "job_id": "b", "job_type": "synth"}).json["notes"]
-    assert note == "the uploaded reference recording is not used: the generator takes none"
+    assert note == "synth takes no reference recording: the uploaded recording is not used"
 
 
 def test_an_uploaded_recording_comes_before_a_track(client: FlaskClient, settings: Settings) -> None:
     put(client)
-    client.post("/api/jobs", json={**BODY, "metadata": {"reference_track": "no such track"}})
+    made = client.post("/api/jobs", json={**BODY, "metadata": {"reference_track": "no such track"}})
+    assert made.status_code == 201
     assert JobWorker(settings).tick(0)
     job = jobs.get_by_id("job-1")
     assert job.status == "completed" and "reference_track is not used" in job.file_manifest["notes"][0]
+
+
+def test_the_page_of_a_job_has_the_notes_about_its_recording_as_it_is_now(client: FlaskClient) -> None:
+    note = "takes no reference recording: the uploaded recording is not used"
+    client.post("/api/jobs", json={**BODY, "job_type": "synth"})
+    assert note not in client.get("/jobs/job-1").text
+    put(client)
+    assert note in client.get("/jobs/job-1").text
+    client.delete(ADDRESS)
+    assert note not in client.get("/jobs/job-1").text
 
 
 def test_a_job_that_is_retried_uses_its_recording_again(client: FlaskClient, settings: Settings) -> None:

@@ -29,9 +29,13 @@ def check(settings: Settings, fields: Mapping[str, Any]) -> list[str]:
     recipe = _recipe(settings, fields)
     if recipe is None:
         return []
-    job_id = fields.get("job_id")
-    has_recording = job_id is not None and has_reference(_storage(settings), job_id)
+    has_recording = has_upload(settings, fields.get("job_id"))
     return order_of(recipe, fields.get("prompt"), fields.get("metadata") or {}, has_reference=has_recording).notes
+
+
+def has_upload(settings: Settings, job_id: str | None) -> bool:
+    """True if a reference recording was uploaded for a job. It is used instead of metadata.reference_track."""
+    return job_id is not None and has_reference(_storage(settings), job_id)
 
 
 def check_new(settings: Settings, fields: dict[str, Any]) -> list[str]:
@@ -94,6 +98,8 @@ def _require_reference(settings: Settings, fields: Mapping[str, Any]) -> None:
     recipe = _recipe(settings, fields)
     track_id = (fields.get("metadata") or {}).get("reference_track")
     if track_id is None or recipe is None or not recipe.uses("reference_file"):
+        return
+    if has_upload(settings, fields.get("job_id")):
         return
     if not isinstance(track_id, str) or tracks.get_value(track_id, "updated_at") is None:
         raise Invalid(f"{shown(track_id)}: expected the id of a track that exists", "metadata.reference_track")

@@ -23,12 +23,18 @@ MOST_NOTES = 20
 
 def notes(job: Job) -> list[str]:
     """Until a worker has a job: what its generator will drop or change, or why it cannot make the job."""
-    return _notes(services().settings, job, job.version) if job.status == JOB_STATUSES.pending else []
+    if job.status != JOB_STATUSES.pending:
+        return []
+    settings = services().settings
+    return _notes(settings, job, job.version, orders.has_upload(settings, job.job_id))
 
 
 @lru_cache(KEPT_NOTES)
-def _notes(settings: Settings, job: Job, version: int) -> list[str]:
-    """The notes of one version of a job. They are cached, because to read long lyrics takes up to a second."""
+def _notes(settings: Settings, job: Job, version: int, has_upload: bool) -> list[str]:
+    """The notes of one version of a job, with or without an uploaded recording.
+
+    They are cached, because to read long lyrics takes up to a second.
+    """
     fields = {name: getattr(job, name) for name in ("job_id", *orders.ORDER)}
     try:
         return orders.check(settings, fields)
