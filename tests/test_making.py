@@ -66,23 +66,6 @@ def test_any_provenance_can_be_shown(client: FlaskClient, song: Job, provenance:
 
 
 @on_sqlite
-def test_the_notes_of_its_manifest_are_shown_when_a_job_has_finished(client: FlaskClient) -> None:
-    jobs.create(job_id="made", job_type="opera", prompt="p", file_manifest={"notes": ["<b> is not sung", 5, " "]})
-    assert "is not sung" not in client.get("/jobs/made").text
-    jobs.update("made", status="completed")
-    page = client.get("/jobs/made").text
-    assert page.count('<li dir="auto">') == 1 and '<li dir="auto">&lt;b&gt; is not sung</li>' in page
-    jobs.update("made", file_manifest={"notes": "none"})
-    assert 'class="notes"' not in client.get("/jobs/made").text
-
-
-def test_a_long_command_is_cut_between_or_in_words() -> None:
-    words = command(Track(provenance={"command": ["x" * 6_000, "a b"] * 4}))
-    assert words[1] == "'a b'" and words[-1].endswith("…")
-    assert 19_900 < len(" ".join(words)) <= 20_000
-
-
-@on_sqlite
 def test_a_track_of_nobody_here_has_no_take(client: FlaskClient, track: Track) -> None:
     page = client.get("/jobs/job-1").text
     assert "take " not in page and "seed " not in page and "was made" not in page
@@ -123,3 +106,20 @@ def test_notes_are_shown_until_the_job_is_made(client: FlaskClient) -> None:
     assert "expected an integer from 10 to 100" in client.get("/jobs/wrong").text
     jobs.update("long", status="completed")
     assert "so it makes" not in client.get("/jobs/long").text
+
+
+@on_sqlite
+def test_the_notes_of_its_manifest_are_shown_when_a_job_has_finished(client: FlaskClient) -> None:
+    jobs.create(job_id="made", job_type="opera", prompt="p", file_manifest={"notes": ["<b> is not sung", 5, " "]})
+    assert "is not sung" not in client.get("/jobs/made").text
+    jobs.update("made", status="completed")
+    page = client.get("/jobs/made").text
+    assert page.count('<li dir="auto">') == 1 and '<li dir="auto">&lt;b&gt; is not sung</li>' in page
+    jobs.update("made", file_manifest={"notes": "none"})
+    assert 'class="notes"' not in client.get("/jobs/made").text
+
+
+def test_a_long_command_is_cut_between_or_in_words() -> None:
+    words = command(Track(provenance={"command": ["x" * 6_000, "a b"] * 4}))
+    assert words[1] == "'a b'" and words[-1].endswith("…")
+    assert 19_900 < len(" ".join(words)) <= 20_000

@@ -3,6 +3,7 @@
 import json
 import math
 import shlex
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from errors import Invalid
@@ -63,17 +64,16 @@ def command(track: Track) -> list[str]:
     words = track.provenance.get("command")
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         return []
-    return _cut([shlex.quote(word) for word in words], LONGEST_COMMAND)
+    return list(_cut(map(shlex.quote, words), LONGEST_COMMAND))
 
 
-def _cut(words: list[str], length: int) -> list[str]:
-    """The first words, with this number of characters together. The last of them may be cut."""
-    shown = []
+def _cut(words: Iterable[str], length: int) -> Iterator[str]:
+    """The words that have this number of characters together. The last of them may be cut."""
     for word in words:
-        if length > 0:
-            shown.append(brief(word, length))
+        if length <= 0:
+            return
+        yield brief(word, length)
         length -= len(word) + 1
-    return shown
 
 
 def _parameters(parameters: dict[str, Any]) -> dict[str, str]:
