@@ -114,6 +114,14 @@ def test_a_take_whose_file_takes_no_tags_is_kept(content: bytes, tmp_path: Path)
     assert "song.wav gets no tags: " in printed
 
 
+def test_a_file_with_a_second_name_is_copied(tmp_path: Path) -> None:
+    path, second = tmp_path / "song.wav", tmp_path / "mine.wav"
+    path.write_bytes(NO_TAGS["an unknown ID3"])
+    second.hardlink_to(path)
+    made, _, _ = encode(path)
+    assert made.read_bytes() == second.read_bytes() and not made.samefile(second)
+
+
 def test_a_whole_wav_is_not_written_anew(tmp_path: Path) -> None:
     path = tmp_path / "song.wav"
     path.write_bytes(wav_bytes(kind="WAVEX"))
