@@ -23,6 +23,7 @@ from records.search import JobSearch  # noqa: E402
 from repos import JobRepository, LoopRepository, Page, TrackRepository  # noqa: E402
 from settings import Settings  # noqa: E402
 from tests.ledgers import another  # noqa: E402
+from tests.own_generator import Maker  # noqa: E402
 from tests.service import ROOT as ROOT  # noqa: E402
 from tests.service import Caller, Server  # noqa: E402
 from tests.service import clean_environment as clean_environment  # noqa: E402
@@ -297,6 +298,12 @@ def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+
+@pytest.fixture
+def made(ledger: Settings, tmp_path: Path) -> Maker:
+    """Makes jobs with a generator of a few lines: made("write('a.wav')", takes=2)."""
+    return Maker(ledger, tmp_path)
 
 
 @pytest.fixture

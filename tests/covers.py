@@ -8,8 +8,8 @@ import tomli_w
 from flask.testing import FlaskClient
 
 from settings import Settings
+from tests.own_generator import generator
 from tests.sounds import wav_bytes
-from tests.test_song_takes import generator
 
 ADDRESS = "/api/jobs/job-1/reference"
 BODY = {"job_id": "job-1", "job_type": "cover", "prompt": "folk"}

@@ -126,4 +126,4 @@ def test_diffrhythm_sings_every_line_before_the_end_in_the_order_of_time(
     times = [start for start, _ in sung_lines(lrc, seconds)]
     late = len(lines) - len(times)
     assert times == sorted(times) and all(start < seconds for start in times)
-    assert notes == ([] if not late else [note for note in notes if note.startswith(f"{late} of {len(lines)} lines")])
+    assert notes == ([] if not late else [note for note in notes if note.startswith(f"{late} of {len(lines)} line")])

@@ -99,7 +99,7 @@ def test_what_a_worker_of_another_version_announces_breaks_nothing(
     announce("new:2", ballad=describe(catalogue(Settings())["synth"]))
     assert items(client).keys() == {"ballad", "opera", "synth"}
     assert [client.get(path).status_code for path in ("/readyz", "/", "/jobs/j", "/new")] == [200] * 4
-    assert "no worker here has a generator for x; there is one for ballad" in client.get("/jobs/j").text
+    assert "no worker here has a generator for x" in client.get("/jobs/j").text
 
 
 def test_a_worker_of_another_version_may_describe_more_or_less(client: FlaskClient) -> None:

@@ -29,9 +29,9 @@ def fails(error: Exception) -> object:
 def attempt(ledger: Settings, job: Job) -> SongAttempt:
     """An attempt at the job, leased for a minute."""
     ledger.storage_dir.mkdir(exist_ok=True)
-    leased, generators = jobs.claim("w"), JobWorker(ledger).generators
+    leased, worker = jobs.claim("w"), JobWorker(ledger)
     assert leased is not None
-    return SongAttempt(ledger, leased, threading.Event(), generators["synth"])
+    return SongAttempt(ledger, leased, threading.Event(), worker.recipes["synth"], worker.warm)
 
 
 @on_sqlite

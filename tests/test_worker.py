@@ -51,7 +51,7 @@ def test_statuses_and_progress_only_rise(studio: Settings) -> None:
     places = [order.index(each["status"]) for each in seen]
     progress = [each["progress"] for each in seen]
     assert places == sorted(places) and set(places) == {0, 1, 2, 3, 4, 5}
-    assert progress == sorted(progress) and progress[-1] == 100 and len(set(progress)) > 3
+    assert progress == sorted(progress) and progress[-1] == 100 and len(set(progress)) > 2
 
 
 @pytest.mark.parametrize("naming", ["new", "old"])
