@@ -102,10 +102,10 @@ class Form:
         """A part for each known tag of a section. The last one has the words; they are a verse if no tag is known."""
         lines = [words for line in section.lines if (words := self.sentence(line))]
         names = [(tag, nearest_name(tag, self.tags)) for tag in section.tags]
-        known = [(tag, name) for tag, name in names if name]
+        named = [(tag, name) for tag, name in names if name]
         changes.leave_out_unknown([tag for tag, name in names if not name])
-        last = known.pop() if known and lines else None
-        for tag, name in known:
+        last = named.pop() if named and lines else None
+        for tag, name in named:
             if self.without_words and not self.without_words.fullmatch(name):
                 changes.leave_out_wordless(tag)
             else:

@@ -19,7 +19,6 @@ NUMBER = re.compile(r"\s*\d+(\.\d+)?\s*", re.ASCII)
 ARGUMENT_BYTES = 131_071  # of one argument of a command line; Linux accepts no longer one
 MOST_LYRICS = 200_000  # characters; reading them takes up to a second
 MOST_PROBLEMS = 100  # in one refusal
-UNSET = dict.fromkeys(PLACEHOLDERS, "")
 NO_REFERENCE = "this generator needs a reference recording: expected the id of a track, or an upload before the job"
 UNIT = {True: "whole seconds", False: "seconds"}
 Problem = tuple[str, str]  # (field, message)
@@ -66,9 +65,9 @@ def order_of(
     has_reference: a reference recording was uploaded for the job. It is used instead of metadata.reference_track.
     Raises Invalid, which has the problems by field, at most a hundred.
     """
-    if found := list(islice(problems(recipe, prompt, metadata, has_reference), MOST_PROBLEMS)):
-        errors = [{"field": field, "message": message} for field, message in found]
-        raise Invalid("; ".join(f"{field}: {message}" for field, message in found), errors=errors)
+    if wrong := list(islice(problems(recipe, prompt, metadata, has_reference), MOST_PROBLEMS)):
+        errors = [{"field": field, "message": message} for field, message in wrong]
+        raise Invalid("; ".join(f"{field}: {message}" for field, message in wrong), errors=errors)
     duration = metadata.get("duration")
     seconds = nearest(recipe, read_seconds(duration))
     written, about_lyrics = _written(recipe, metadata.get("lyrics") or lyrics or "", seconds)
@@ -80,8 +79,9 @@ def order_of(
     notes += about_reference(recipe, metadata, has_reference)
     settings = parameters.with_defaults(recipe.parameters, metadata.get("parameters") or {})
     order = Order(prompt or "", seconds, segments, written, settings, dict(metadata), notes)
-    _check_arguments(recipe, order)
-    _check_toml(recipe, order)
+    values = dict.fromkeys(recipe.placeholders, "") | order.values()
+    _check_arguments(recipe, values)
+    _check_toml(recipe, values)
     return order
 
 
@@ -147,15 +147,15 @@ def about_length(recipe: Recipe, duration: object, seconds: float) -> list[str]:
     rule, requested = recipe.seconds, read_seconds(duration)
     if requested is None or (seconds == requested and rule.kind in ("exact", "ceiling")):
         return []
-    asked = f"metadata.duration is {shown(duration)} {'second' if requested == 1 else 'seconds'}"
+    as_requested = f"metadata.duration is {shown(duration)} {'second' if requested == 1 else 'seconds'}"
     if rule.kind == "none":
-        return [f"{asked}: the generator itself chooses the length"]
+        return [f"{as_requested}: the generator itself chooses the length"]
     if rule.kind == "segments":
         pieces, length = math.ceil(seconds / rule.segment), amount(rule.segment, "second")
-        return [f"{asked}: the generator makes segments of about {length}, so it makes {pieces} of them"]
+        return [f"{as_requested}: the generator makes segments of about {length}, so it makes {pieces} of them"]
     unit = UNIT[rule.whole]
     made = amount(seconds, "second")
-    return [f"{asked}: the generator makes {rule.min:g} to {rule.max:g} {unit}, so it makes {made}"]
+    return [f"{as_requested}: the generator makes {rule.min:g} to {rule.max:g} {unit}, so it makes {made}"]
 
 
 def about_sections(recipe: Recipe, sections: int, segments: int) -> list[str]:
@@ -188,9 +188,8 @@ def sings(recipe: Recipe) -> bool:
     return recipe.lyrics.form != "none" and recipe.uses("lyrics", "lyrics_file")
 
 
-def _check_arguments(recipe: Recipe, order: Order) -> None:
+def _check_arguments(recipe: Recipe, values: Mapping[str, Any]) -> None:
     """Raise Invalid if a value is too long for a command line, or has a NUL character."""
-    values: dict[str, Any] = UNSET | order.values() | {f"files.{name}": "" for name in recipe.files}
     for template in recipe.arguments:
         text = template.text(values) if template.is_used(values) else ""
         if "\0" in text or len(text.encode("utf-8", "replace")) > ARGUMENT_BYTES:
@@ -202,10 +201,9 @@ def _check_arguments(recipe: Recipe, order: Order) -> None:
             )
 
 
-def _check_toml(recipe: Recipe, order: Order) -> None:
+def _check_toml(recipe: Recipe, values: Mapping[str, Any]) -> None:
     """Raise Invalid if a value with null in it would have to be written as TOML, which has none."""
-    values: dict[str, Any] = UNSET | order.values() | {f"files.{name}": "" for name in recipe.files}
-    for template in [one for file in recipe.files.values() if file.suffix == "toml" for one in file.templates]:
+    for template in recipe.toml:
         if template.is_used(values) and _has_null(template.value(values)):
             field = _field(next(template.slots).name)
             raise Invalid(f"{field}: expected no null in it, as the generator reads TOML, which has none", field)

@@ -37,12 +37,12 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         yield f"cwd is {str(folder)!r}: there is no such folder; mount it, or correct cwd"
         return
     program, *words = recipe.command or recipe.serve or []
-    if not _is_fixed(program):
+    if not program.is_fixed:
         return
     if problem := _problem_of_program(recipe, program.text({})):
         yield problem
     script = next((word.text({}) for word in words if _is_script(word)), None)
-    is_moved = any(_is_fixed(word) and word.text({}) in MOVES for word in words)
+    is_moved = any(word.is_fixed and word.text({}) in MOVES for word in words)
     if script and not is_moved and (folder or Path(script).is_absolute()) and not Path(folder or "/", script).is_file():
         yield f"there is no file {script}{_in(folder)}; correct the command or cwd"
 
@@ -64,7 +64,7 @@ def _problem_of_program(recipe: Recipe, program: str) -> str | None:
 def _search_path(recipe: Recipe) -> str | None:
     """PATH as the generator has it, with whole paths; None for that of this process."""
     path = recipe.env.get("PATH")
-    if path is None or not _is_fixed(path):
+    if path is None or not path.is_fixed:
         return None
     return os.pathsep.join(str(Path(recipe.folder or "/", entry)) for entry in path.text({}).split(os.pathsep))
 
@@ -75,12 +75,7 @@ def _notes(recipe: Recipe) -> Iterator[str]:
 
 
 def _is_script(word: Template) -> bool:
-    return _is_fixed(word) and word.text({}).endswith(SCRIPTS) and not word.text({}).startswith("-")
-
-
-def _is_fixed(word: Template) -> bool:
-    """True for a word that is the same for every job."""
-    return word.condition is None and not list(word.slots)
+    return word.is_fixed and word.text({}).endswith(SCRIPTS) and not word.text({}).startswith("-")
 
 
 def _in(folder: Path | None) -> str:

@@ -134,12 +134,17 @@ class RenderedFile(Table):
         """The end of the name, which decides the format: json, jsonl, yaml, yml, toml, or another for text."""
         return self.path.rpartition(".")[2]
 
-    @property
+    @cached_property
+    def parsed(self) -> Any:
+        """The content with a template in place of each text."""
+        return templates.map_texts(self.content, templates.parse)
+
+    @cached_property
     def templates(self) -> list[Template]:
         """All templates of the file."""
-        found: list[Template] = [self.text] if self.text else []
-        templates.map_texts(self.content, lambda text: found.append(templates.parse(text)))
-        return found
+        every: list[Template] = [self.text] if self.text else []
+        templates.map_texts(self.content, lambda text: every.append(templates.parse(text)))
+        return every
 
 
 def _lyrics(form: object) -> object:
@@ -186,13 +191,13 @@ class Recipe(Table):
                 if getattr(self, key):
                     raise ValueError(f"{key}: expected only with command; a warm process says it in its messages")
             for key, words in (("serve", self.serve), ("env", self.env.values())):
-                if any(list(word.slots) or word.condition for word in words):
+                if not all(word.is_fixed for word in words):
                     raise ValueError(f"{key}: expected no placeholder, as one process serves many jobs")
         return self
 
     @model_validator(mode="after")
     def _check_version(self) -> Self:
-        if any(list(word.slots) or word.condition for word in self.version or ()):
+        if not all(word.is_fixed for word in self.version or ()):
             raise ValueError("version: expected no placeholder, as it is the same for all jobs")
         return self
 
@@ -224,7 +229,7 @@ class Recipe(Table):
             for slot in template.slots:
                 if reason := self._problem(slot, template):
                     raise ValueError(f"{place}: {reason}")
-            if template.condition and "." in template.condition and not self._is_known(template.condition):
+            if template.condition and "." in template.condition and not self._is_placeholder(template.condition):
                 raise ValueError(f"{place}: {{?{template.condition}}} is no condition; {self._expected()}")
             if template.condition == "lyrics_file":
                 raise ValueError(f"{place}: there is always a lyrics_file, which may be empty; expected {{?lyrics}}")
@@ -239,6 +244,10 @@ class Recipe(Table):
     def folder(self) -> Path | None:
         """The folder that the generator runs in; None: the work folder of the attempt."""
         return self._folder
+
+    def seconds_allowed(self, usual: float) -> float:
+        """The seconds that a run may take; usual, if the recipe does not say it."""
+        return self.timeout.total_seconds() if self.timeout else usual
 
     @property
     def is_warm(self) -> bool:
@@ -258,6 +267,16 @@ class Recipe(Table):
     def uses(self, *names: str) -> bool:
         """True if one of these placeholders is in the command line or in a file; a warm generator gets all of them."""
         return self.is_warm or not self._used.isdisjoint(names)
+
+    @cached_property
+    def placeholders(self) -> tuple[str, ...]:
+        """The names of all values that a job has for this generator, apart from those in its metadata."""
+        return (*PLACEHOLDERS, *self.parameters, *(f"files.{name}" for name in self.files))
+
+    @cached_property
+    def toml(self) -> list[Template]:
+        """The templates of the TOML files."""
+        return [template for file in self.files.values() if file.suffix == "toml" for template in file.templates]
 
     @cached_property
     def arguments(self) -> list[Template]:
@@ -289,7 +308,7 @@ class Recipe(Table):
 
     def _problem(self, slot: templates.Slot, template: Template) -> str | None:
         """What is wrong with a placeholder, or None."""
-        if not self._is_known(slot.name):
+        if not self._is_placeholder(slot.name):
             return f"{{{slot.name}}} is no placeholder; {self._expected()}"
         if slot.default is not None or template.condition == slot.name:
             return None
@@ -299,12 +318,8 @@ class Recipe(Table):
             return f"{{{slot.name}}} has no value if a job sets none; expected parameters.{slot.name}.default"
         return None
 
-    def _is_known(self, name: str) -> bool:
-        kind, _, rest = name.partition(".")
-        if rest:
-            return kind == "metadata" or (kind == "files" and rest in self.files)
-        return name in PLACEHOLDERS or name in self.parameters
+    def _is_placeholder(self, name: str) -> bool:
+        return name in self.placeholders or name.startswith("metadata.")
 
     def _expected(self) -> str:
-        own = [*self.parameters, *(f"files.{name}" for name in self.files), "metadata.…|default"]
-        return "expected one of " + ", ".join([*PLACEHOLDERS, *own])
+        return "expected one of " + ", ".join([*self.placeholders, "metadata.…|default"])

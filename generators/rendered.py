@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from generators import templates
-from generators.recipe import PLACEHOLDERS, Recipe, RenderedFile
+from generators.recipe import Recipe, RenderedFile
+from generators.templates import Template
 
 
 def paths(recipe: Recipe, folder: Path) -> dict[str, str]:
@@ -28,8 +28,8 @@ def render(file: RenderedFile, takes: Sequence[Mapping[str, Any]]) -> str:
     if file.text is not None:
         return file.text.text(takes[0])
     if file.suffix == "jsonl":
-        return "".join(f"{_json(row)}\n" for values in takes for row in _rows(_filled(file.content, values)))
-    content = _filled(file.content, takes[0])
+        return "".join(f"{_json(row)}\n" for values in takes for row in _rows(_filled(file.parsed, values)))
+    content = _filled(file.parsed, takes[0])
     if file.suffix == "toml":
         import tomli_w  # only recipes with such a file need these modules
 
@@ -47,10 +47,9 @@ def render(file: RenderedFile, takes: Sequence[Mapping[str, Any]]) -> str:
 
 def check(recipe: Recipe) -> None:
     """Raise ValueError if a file cannot be written, because its content has a value that its format does not know."""
-    names = [*PLACEHOLDERS, *recipe.parameters, *(f"files.{name}" for name in recipe.files)]
     for name, file in recipe.files.items():
         try:
-            render(file, [dict.fromkeys(names, "") | {"metadata": {}}])
+            render(file, [dict.fromkeys(recipe.placeholders, "") | {"metadata": {}}])
         except Exception as error:  # each library has its own errors
             raise ValueError(f"files.{name}.content: expected values that {file.suffix} can have ({error})") from None
 
@@ -61,11 +60,11 @@ def _filled(content: Any, values: Mapping[str, Any]) -> Any:
         return {key: _filled(value, values) for key, value in content.items() if _is_used(value, values)}
     if isinstance(content, list):
         return [_filled(value, values) for value in content if _is_used(value, values)]
-    return templates.parse(content).value(values) if isinstance(content, str) else content
+    return content.value(values) if isinstance(content, Template) else content
 
 
 def _is_used(content: Any, values: Mapping[str, Any]) -> bool:
-    return not isinstance(content, str) or templates.parse(content).is_used(values)
+    return not isinstance(content, Template) or content.is_used(values)
 
 
 def _rows(content: Any) -> list[Any]:

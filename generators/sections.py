@@ -87,11 +87,11 @@ def is_instrumental(tag: str) -> bool:
     return section_name(tag) in INSTRUMENTAL
 
 
-def nearest_name(tag: str, known: re.Pattern[str]) -> str | None:
+def nearest_name(tag: str, accepted: re.Pattern[str]) -> str | None:
     """The tag as a form writes it, which has the tags that the pattern matches. None if it has none that is near."""
     name = section_name(tag)
-    if name and not is_plain_name(tag) and known.fullmatch(tag.lower()):
+    if name and not is_plain_name(tag) and accepted.fullmatch(tag.lower()):
         return tag.lower()
-    while name and not known.fullmatch(name):
+    while name and not accepted.fullmatch(name):
         name = NEAREST.get(name)
     return name

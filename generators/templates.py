@@ -13,8 +13,6 @@ from typing import Any
 TOKEN = re.compile(r"{{|}}|{(?P<name>[^{}|]*)(?:\|(?P<default>[^{}]*))?}|[{}]")
 CONDITION = re.compile(r"{\?(?P<name>[^{}|]*)}")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[^{}|.]+)*")
-
-
 EXACT = 2.0**53  # every whole number below it is a float
 
 
@@ -37,6 +35,11 @@ class Template:
     def slots(self) -> Iterator[Slot]:
         """The slots, in order."""
         return (part for part in self.parts if isinstance(part, Slot))
+
+    @property
+    def is_fixed(self) -> bool:
+        """True if the text is the same for every job."""
+        return self.condition is None and not any(self.slots)
 
     def is_used(self, values: Mapping[str, Any]) -> bool:
         """True if the text has no condition, or if its condition has a value: not null, "", [], {} or false.
