@@ -60,8 +60,8 @@ def _is_readable(description: Any) -> bool:
 
 def _of_workers(workers: Sequence[Worker], job_type: str) -> dict[str, Offer]:
     """The offers of a type by the name of the worker."""
-    theirs = {worker.name: announced(worker) for worker in workers}
-    return {name: offers[job_type] for name, offers in theirs.items() if job_type in offers}
+    theirs = {worker.name: worker.generators.get(job_type) for worker in workers}
+    return {name: offer for name, offer in theirs.items() if _is_readable(offer)}
 
 
 def _problems(theirs: dict[str, Offer]) -> list[str]:

@@ -17,6 +17,7 @@ from errors import Invalid, LeaseLost, LedgerError
 from files.attempts import remove_attempt, remove_earlier_attempts, remove_workshop
 from files.publishing import make_folder
 from files.storage import Storage
+from models import Track
 from repos import JobRepository, LoopRepository
 from settings import Settings
 from studio import display
@@ -219,14 +220,22 @@ class Attempt:
         try:
             process = run(command, output, self.lease.stop, follow)
         except TimeoutError:
-            limit = f"{command.seconds:g} seconds"
-            raise Failed(f"{self.maker} took longer than {limit} and was stopped{self.limit}") from None
+            raise self.too_late(command.seconds) from None
         self.last_lines = process.last
         self.lease.check()
         if process.code != 0 and self.storage.is_full():
             raise OSError(ENOSPC, FULL_DISK)
         if reason := why_failed(self.maker, command, process):
             raise Failed(reason)
+
+    def too_late(self, seconds: float) -> Failed:
+        """The error for a generator that has taken longer than these seconds."""
+        return Failed(f"{self.maker} took longer than {seconds:g} seconds and was stopped{self.limit}")
+
+    def sound_of(self, track: Track | None) -> Path | None:
+        """The file with the sound of a track: WAV before MP3; None if there is none in the storage folder."""
+        names = (track.file_path_wav, track.file_path_mp3) if track else ()
+        return next((file for name in names if (file := self.storage.find(name))), None)
 
     def report(self, status: str, progress: int, message: str) -> None:
         """Record progress: at once if the status changes, else if it is new, and at most twice a second.

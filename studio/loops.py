@@ -78,10 +78,10 @@ class LoopAttempt(Attempt):
 
     def _source(self, track: Track | None) -> Path:
         """The file to cut: WAV before MP3. Raises Failed."""
-        for name in (track.file_path_wav, track.file_path_mp3) if track else ():
-            if file := self.storage.find(name):
-                return file
-        raise Failed(NO_SOUND)
+        file = self.sound_of(track)
+        if file is None:
+            raise Failed(NO_SOUND)
+        return file
 
     def _follow(self, line: str) -> None:
         if match := LINE.fullmatch(line):

@@ -79,7 +79,9 @@ class Process:
         self._log.close()
 
 
-def run(command: Command, log: Path, stop: Callable[[], bool], follow: Callable[[str], None]) -> Process:
+def run(
+    command: Command, log: Path, stop: Callable[[], bool], follow: Callable[[str], None] = lambda line: None
+) -> Process:
     """Run a command to its end, and call follow() with each line. Returns the process. Raises TimeoutError."""
     process = Process(command, log)
     try:

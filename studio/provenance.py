@@ -25,7 +25,7 @@ def version_of(recipe: Recipe, folder: Path, work: Path, stop: Callable[[], bool
     environment = {name: word.text({}) for name, word in recipe.env.items() if not list(word.slots)}
     command = Command(templates.fill(recipe.version, {}), folder, VERSION_SECONDS, environment)
     try:
-        process = run(command, output, stop, _drop)
+        process = run(command, output, stop)
     except TimeoutError:
         return None
     lines = output.read_text("utf-8", "replace").replace("\0", " ").strip().splitlines()
@@ -45,7 +45,3 @@ def shortened(command: list[str], work: Path) -> list[str]:
         words.append(HIDDEN if is_secret else shown)
         is_secret = name is not None and name[2] is None
     return words
-
-
-def _drop(line: str) -> None:
-    """Use no line while the command runs."""

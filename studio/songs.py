@@ -133,8 +133,7 @@ class SongAttempt(Attempt):
 
     def _generate(self, run: Run) -> None:
         """Run the generator. Raises Stopped, Failed."""
-        timeout = self.recipe.timeout
-        seconds = timeout.total_seconds() if timeout else self.settings.generator_timeout
+        seconds = self.recipe.seconds_allowed(self.settings.generator_timeout)
         if self.recipe.serve:
             self._request(run, seconds)
             return
@@ -150,7 +149,7 @@ class SongAttempt(Attempt):
                 percent = (message.percent or 0) * (100 - ENCODING_SHARE) // 100
                 self._report(message.stage or self.status, percent, message.text or message.stage or "")
         except TimeoutError:
-            raise Failed(f"{self.maker} took longer than {seconds:g} seconds and was stopped{self.limit}") from None
+            raise self.too_late(seconds) from None
         except GeneratorFailed as error:
             if self.storage.is_full():
                 raise OSError(ENOSPC, FULL_DISK) from None
@@ -233,10 +232,9 @@ class SongAttempt(Attempt):
         track_id = self.record.metadata.get("reference_track")
         if self._upload is not None or track_id is None:
             return self._upload
-        track = TrackRepository().get_by_id(track_id) if isinstance(track_id, str) else None
-        for name in (track.file_path_wav, track.file_path_mp3) if track else ():
-            if file := self.storage.find(name):
-                return file
+        file = self.sound_of(TrackRepository().get_by_id(track_id) if isinstance(track_id, str) else None)
+        if file is not None:
+            return file
         raise Failed(f"metadata.reference_track is {shown(track_id)}: expected the id of a track with a WAV or an MP3")
 
     @property

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
+from generators.catalogue import ROOT as ROOT
 from settings import Settings
 
-ROOT = Path(__file__).parent.parent  # where `python -m studio.…` works
 GRACE_SECONDS = 1.0
 TICK_SECONDS = 0.1
 LOST_SECONDS = 3.0  # after the death of the supervisor: a process that outlives it would keep its pipe open for ever

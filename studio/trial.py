@@ -83,7 +83,7 @@ class Trial:
 
     def __init__(self, recipe: Recipe, folder: Path, timeout: float, stop: Callable[[], bool], report: Report) -> None:
         self.recipe, self._folder, self._stop, self._report = recipe, folder, stop, report
-        self._timeout = recipe.timeout.total_seconds() if recipe.timeout else timeout
+        self._timeout = recipe.seconds_allowed(timeout)
         self._log, self._reader, self._warm = folder / "log", ProgressReader(recipe), Warm()
 
     def make(self, prompt: str = PROMPT, seconds: float | None = None, reference: Path | None = None) -> Made:
