@@ -5,8 +5,10 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="ledger-run-"))
@@ -16,7 +18,7 @@ from flask import Flask  # noqa: E402
 from flask.testing import FlaskClient  # noqa: E402
 
 from app import create_app  # noqa: E402
-from database import database, init_database, release  # noqa: E402
+from database import database, init_database, release, release_connection  # noqa: E402
 from files.storage import Storage  # noqa: E402
 from models import Job, Loop, Track  # noqa: E402
 from records.search import JobSearch  # noqa: E402
@@ -298,6 +300,16 @@ def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+
+@pytest.fixture
+def two(ledger: Settings) -> Iterator[ThreadPoolExecutor]:
+    """Two threads. At the end, they give their connections back."""
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+        both = Barrier(2)
+        for done in [pool.submit(lambda: (both.wait(), release_connection())) for _ in range(2)]:
+            done.result()
 
 
 @pytest.fixture

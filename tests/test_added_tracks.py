@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Barrier
@@ -138,16 +137,6 @@ def test_a_job_is_not_taken_from_a_worker_that_is_adding_tracks(token: str) -> N
         other = pool.submit(lambda: (jobs.requeue_expired(), jobs.claim("another"), release_connection()))
         assert other.result(20)[:2] == ([], None)
     assert jobs.get_by_id("job-1").worker == "w"
-
-
-@pytest.fixture
-def two(ledger: Settings) -> Iterator[ThreadPoolExecutor]:
-    """Two threads."""
-    with ThreadPoolExecutor(2) as pool:
-        yield pool
-        both = Barrier(2)
-        for done in [pool.submit(lambda: (both.wait(), release_connection())) for _ in range(2)]:
-            done.result()
 
 
 def test_only_one_of_two_workers_records_a_take(two: ThreadPoolExecutor) -> None:

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from database import release_connection
 from errors import LedgerError
 from models import Job, Loop, Track
 from repos import JobRepository, LoopRepository, TrackRepository
-from settings import Settings
 from tests.conftest import thorough
 
 Verb = Callable[[Any, str, str], Any]
@@ -56,16 +54,6 @@ PAIRS = [
     *pairs("pending", PENDING),
     *pairs("failed", FAILED),
 ]
-
-
-@pytest.fixture
-def two(ledger: Settings) -> Iterator[ThreadPoolExecutor]:
-    """Two threads."""
-    with ThreadPoolExecutor(2) as pool:
-        yield pool
-        both = Barrier(2)
-        for done in [pool.submit(lambda: (both.wait(), release_connection())) for _ in range(2)]:
-            done.result()
 
 
 @pytest.mark.parametrize("entity", REPOS)
