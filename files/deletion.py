@@ -51,15 +51,14 @@ def delete_job(storage: Storage, job_id: str, if_match: Versions, files: bool) -
     return deleted
 
 
-def delete_jobs(storage: Storage, job_ids: Collection[str], files: bool) -> list[str]:
+def delete_jobs(storage: Storage, job_ids: Sequence[str], files: bool) -> list[str]:
     """Delete jobs as delete_job() does. Returns the ids of those that were there.
 
     Without files, one transaction deletes all. With files, each job has its own, because each needs a note.
     """
     if files:
         return [job_id for job_id in job_ids if delete_job(storage, job_id, None, files=True)]
-    with database.atomic():
-        deleted = [job_id for job_id in sorted(job_ids) if JobRepository().delete(job_id)]
+    deleted = JobRepository().delete_all(job_ids)
     storage.remove(path for job_id in deleted for path in (storage.log(job_id), storage.reference(job_id)))
     return deleted
 

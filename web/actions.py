@@ -1,13 +1,13 @@
 """Actions on several records at once, with one answer: what was done, and what was refused and why."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from database import database
 from database.hints import wait_for_lock
 from errors import LedgerError, NotFound, WrongStatus
 from files import deletion, discards
-from models import JOB_STATUSES, Discard, Job, Track, iso, utc_now
+from models import JOB_STATUSES, Discard, Track, iso, utc_now
 from records.writes import is_one_of, placed, touched
 from repos import JobRepository
 from web.answers import MISSING
@@ -16,6 +16,9 @@ from web.problems import REFUSALS
 
 jobs = JobRepository()
 Refusals = dict[str, LedgerError]  # by id
+# The statuses in which an action comes too late for a job, and what its refusal says.
+TOO_LATE = {"cancel": (JOB_STATUSES.completed, JOB_STATUSES.failed), "retry": (JOB_STATUSES.completed,)}
+ADVICE = {"cancel": "there is nothing to cancel", "retry": "ask for another instead"}
 
 
 def act_on_jobs(action: str, ids: Sequence[str], files: bool = False) -> dict[str, Any]:
@@ -23,19 +26,16 @@ def act_on_jobs(action: str, ids: Sequence[str], files: bool = False) -> dict[st
 
     A job that is being cancelled, or that is in the queue, counts as done. Deleted jobs do not come back.
     """
-    refused: Refusals = {}
     chosen = list(dict.fromkeys(ids))
     if action == "delete":
-        done = set(deletion.delete_jobs(services().storage, chosen, files))
-        refused = {job_id: NotFound(MISSING) for job_id in chosen if job_id not in done}
-    else:
-        with database.atomic():
-            for job_id in sorted(chosen):  # in one order, so that two requests do not wait for one another
-                try:
-                    JOB_ACTIONS[action](job_id)
-                except (NotFound, WrongStatus) as error:
-                    refused[job_id] = error
-    return _answer(chosen, refused)
+        return _answer(chosen, _missing(chosen, deletion.delete_jobs(services().storage, chosen, files)))
+    present = jobs.cancel_all(chosen) if action == "cancel" else jobs.retry_all(chosen)
+    wrong: Refusals = {
+        job_id: WrongStatus(f"job {job_id} is {job.status}: {ADVICE[action]}")
+        for job_id, job in present.items()
+        if job.status in TOO_LATE[action]
+    }
+    return _answer(chosen, _missing(chosen, present) | wrong)
 
 
 def act_on_tracks(action: str, ids: Sequence[str]) -> dict[str, Any]:
@@ -45,8 +45,7 @@ def act_on_tracks(action: str, ids: Sequence[str]) -> dict[str, Any]:
         discard, present = discards.discard_tracks(services().storage, chosen)
     else:
         present = _star(chosen, action == "star")
-    refused: Refusals = {track_id: NotFound(MISSING) for track_id in set(chosen).difference(present)}
-    return _answer(chosen, refused, discard)
+    return _answer(chosen, _missing(chosen, present), discard)
 
 
 def shown(discard: Discard) -> dict[str, Any]:
@@ -73,22 +72,8 @@ def _answer(chosen: Sequence[str], refused: Refusals, discard: Discard | None = 
     }
 
 
-def _cancel(job_id: str) -> None:
-    """Raises NotFound, and WrongStatus for a job that has ended otherwise."""
-    job = _require(jobs.cancel(job_id))
-    if job.status in JOB_STATUSES.final and job.status != JOB_STATUSES.cancelled:
-        raise WrongStatus(f"job {job_id} is {job.status}: there is nothing to cancel")
-
-
-def _retry(job_id: str) -> None:
-    """Raises NotFound, WrongStatus."""
-    _require(jobs.retry(job_id))
-
-
-def _require(job: Job | None) -> Job:
-    if job is None:
-        raise NotFound(MISSING)
-    return job
+def _missing(chosen: Iterable[str], present: Iterable[str]) -> Refusals:
+    return {record_id: NotFound(MISSING) for record_id in set(chosen).difference(present)}
 
 
 def _star(ids: Sequence[str], starred: bool) -> list[str]:
@@ -102,6 +87,3 @@ def _star(ids: Sequence[str], starred: bool) -> list[str]:
             statement = placed(f"UPDATE track SET starred = ?, {newer} WHERE {among}")
             database.execute_sql(statement, [starred, *moment, *others])
     return list(stars)
-
-
-JOB_ACTIONS: dict[str, Callable[[str], None]] = {"cancel": _cancel, "retry": _retry}
