@@ -15,7 +15,18 @@ from database.refusals import rules_named
 from errors import Conflict, Invalid, LedgerError, Stale
 from models import Record, new_id, utc_now
 from records import rows, writes
-from records.pages import Key, Page, Plain, in_order, is_of_status, key_columns, keys_of, merged, plain_list
+from records.pages import (
+    Key,
+    Page,
+    Plain,
+    in_order,
+    is_of_status,
+    key_columns,
+    keys_of,
+    merged,
+    plain_list,
+    sorted_by,
+)
 from records.rows import Row
 from records.session import Session
 from records.tally import tally
@@ -179,7 +190,8 @@ class Repository(Generic[R]):
     def _selected(self, page: Page, *where: Expression) -> Any:
         """The query of a page; keyset when page.after says where the one before ended."""
         field = self.model._meta.fields[page.sort]
-        sort = unindexed(field, 0) if leave_few_rows(where) else field
+        by = SQL(sorted_by(self.model, page.sort))
+        sort = unindexed(by, 0) if leave_few_rows(where) else by
         query = self._where(self.model.select(SQL(rows.columns(self.model))), where)
         if page.after is not None:
             here, there = Tuple(sort, self.key), Tuple(field.db_value(page.after[0]), page.after[1])

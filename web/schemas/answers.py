@@ -199,9 +199,10 @@ class Stats(Answer):
 
 
 class Waveform(Answer):
-    """The outline of a sound."""
+    """The outline of a sound, and its loudness."""
 
     duration: float = Field(description="seconds")
+    loudness: float | None = Field(description="integrated, in LUFS (ITU-R BS.1770-4); null for silence")
     peaks: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
         description="lowest and highest sample of each stretch, -1 to 1"
     )
