@@ -48,6 +48,12 @@ def drop_take_columns() -> None:
     drop_columns("0004_takes", "track", ["provenance", "take", "seed"])
 
 
+def drop_title_columns() -> None:
+    """Give the bound database the schema that it had before the migration 0006_titles, and keep its rows."""
+    database.execute_sql("DROP INDEX track_starred")
+    drop_columns("0006_titles", "track", ["starred", "title"])
+
+
 def drop_columns(migration: str, table: str, columns: list[str]) -> None:
     """Undo a migration that has added these columns to a table, the last one first."""
     database.execute_sql(f"DELETE FROM schema_migration WHERE name = '{migration}'")
@@ -55,7 +61,7 @@ def drop_columns(migration: str, table: str, columns: list[str]) -> None:
         query = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = ?"
         [[text]] = read(query if is_postgresql() else "SELECT sql FROM sqlite_schema WHERE name = ?", name)
         database.execute_sql(f"DROP TRIGGER {name} {f'ON {table}' if is_postgresql() else ''}")
-        database.execute_sql(text.replace(f"UPDATE OF {', '.join(columns)}, ", "UPDATE OF "))
+        database.execute_sql(text.replace(f"{', '.join(columns)}, ", "", 1))
     for stored in (table, f"moving_{table}"):
         for column in columns if database.table_exists(stored) else ():
             database.execute_sql(f"ALTER TABLE {stored} DROP COLUMN {column}")
