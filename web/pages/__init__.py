@@ -3,9 +3,9 @@
 from flask import Blueprint, Flask
 
 from web.current import NAME
-from web.pages import forms, making, pages, protection, wording
+from web.pages import forms, log, making, pages, protection, wording
 
-PARTS = (pages, forms)
+PARTS = (pages, log, forms)
 
 
 def register(app: Flask) -> None:
