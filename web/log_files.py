@@ -2,7 +2,7 @@
 
 The work is bounded for a log of any size. Only the last LOG_BYTES are read, from the end, block by block. The lines of
 the last block are folded, at most FOLDED of them. From what is before, only lines with errors are taken, the last
-ERRORS of them. A search and the look for errors stop after LINES lines.
+ERRORS of them. A search and the look for errors stop after LINES lines, not counting blocks without one that matters.
 """
 
 import os
@@ -16,7 +16,7 @@ from web.log_lines import SIGNS, ErrorReader, Line, clean_lines, folded, has_err
 LOG_BYTES = 8 * 1024 * 1024
 BLOCK_BYTES = 512 * 1024
 FOLDED = 10_000
-LINES = 50_000
+LINES = 100_000
 ERRORS = 100
 
 
@@ -39,8 +39,7 @@ def fold_log(file: BinaryIO) -> FoldedLog:
     """Fold a log."""
     blocks = _blocks(file)
     last = next(blocks, b"").splitlines()
-    suspects = (block.splitlines() for block in blocks if _may_have_errors(block))
-    errors = _last_errors(chain([last[:-FOLDED]], suspects))
+    errors = _last_errors(chain([b"\n".join(last[:-FOLDED])], blocks))
     is_whole = file.seek(0, os.SEEK_END) <= BLOCK_BYTES and len(last) <= FOLDED
     return FoldedLog(errors, folded(clean_lines(last[-FOLDED:]), ErrorReader().is_error), is_whole)
 
@@ -61,14 +60,14 @@ def search_log(file: BinaryIO, words: Sequence[str], is_folded: bool = True) -> 
     return FoldedLog([], lines_found, is_whole)
 
 
-def _last_errors(blocks: Iterable[list[bytes]]) -> list[Line]:
-    """The last lines with errors, in their order. The blocks of lines come from the end of the log."""
+def _last_errors(blocks: Iterable[bytes]) -> list[Line]:
+    """The last lines with errors, in their order. The last block comes first."""
     errors: list[Line] = []
     left = LINES
-    for lines in blocks:
+    for block in filter(_may_have_errors, blocks):
         if left <= 0 or len(errors) >= ERRORS:
             break
-        reader = ErrorReader()
+        lines, reader = block.splitlines(), ErrorReader()
         errors[:0] = [Line(text, is_error=True) for text in clean_lines(lines[-left:]) if reader.is_error(text)]
         left -= len(lines)
     return errors[-ERRORS:]

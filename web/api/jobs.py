@@ -67,7 +67,7 @@ def get_job_log(job_id: str, query: schemas.LogQuery) -> Response:
     For people: fold=true makes one line of repeated progress, and marks errors. q keeps the lines with all its words.
     """
     require_one(jobs, job_id)
-    words = (query.q or "").split()
+    words = query.q.split()
     if query.fold or words:
         return downloads.log_lines(services().storage, job_id, words, query.fold, query.tail)
     return downloads.log(services().storage, job_id, query.tail)

@@ -87,9 +87,7 @@ class LogQuery(Query):
         description="one line, the newest, for lines that differ only in numbers and bars; `! ` before errors",
         json_schema_extra={"default": "false"},
     )
-    q: Annotated[str, Field(max_length=1000)] | SkipJsonSchema[None] = Field(
-        None, description="return only the lines with all of these words"
-    )
+    q: str = Field("", max_length=1000, description="return only the lines with all of these words")
 
 
 class Deletion(Query):
