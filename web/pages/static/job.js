@@ -3,7 +3,9 @@
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
 import { beginLog } from "./log.js";
+import { beginLyrics } from "./lyrics.js";
 import { announce, coalesced, debounced, merge, tick } from "./merge.js";
+import { player } from "./player.js";
 import { tellTimes } from "./times.js";
 
 const SETTLE = 100; // milliseconds
@@ -20,6 +22,7 @@ export function begin({ signal }) {
   const follower = new Follower(`/api/jobs/${jobId}/events`, { changed: (event) => changed(event, refresh), refresh, signal });
   follower.start();
   beginLog({ signal });
+  beginLyrics({ signal, player });
   return { refresh, follower };
 }
 

@@ -27,7 +27,8 @@ export function beginLog({ signal }) {
   const search = async () => {
     await read();
     lines.scrollTop = lines.scrollHeight;
-    announce(`${lines.querySelectorAll("p:not(.log-gap)").length} lines of the log`);
+    const count = lines.querySelectorAll("p:not(.log-gap)").length;
+    announce(`${count} line${count === 1 ? "" : "s"} of the log`);
     const url = new URL(location.href);
     if (field.value.trim()) url.searchParams.set("log", field.value.trim());
     else url.searchParams.delete("log");
