@@ -144,7 +144,7 @@ def _after(page: Page, place: str = "", key: str = "track_id") -> list[Clause]:
     """The condition that a track comes after the end of the page before."""
     if page.after is None:
         return []
-    value = Track._meta.fields[page.sort].db_value(page.after[0])  # type: ignore[attr-defined]
+    value = Track._meta.fields[page.sort].db_value(page.after[0])
     here = f"({place or sorted_by(Track, page.sort)}, {key})"
     return [(f"{here} {'<' if page.descending else '>'} (?, ?)", (value, page.after[1]))]
 
