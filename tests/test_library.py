@@ -135,11 +135,14 @@ def queries(rng: random.Random) -> list[TrackQuery]:
     return [TrackQuery(), TrackQuery(text=rng.choice(QUERIES)), TrackQuery(genre="AMBIENT"), *some]
 
 
-@given(st.randoms(use_true_random=False), st.sampled_from([1, 3, 4000]))
+@given(st.randoms(use_true_random=False), st.sampled_from([1, 3, 4000]), st.sampled_from([0, 2, 2000]))
 @settings(max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-def test_any_writes_leave_a_search_that_finds_what_a_plain_search_finds(rng: random.Random, walked: int) -> None:
+def test_any_writes_leave_a_search_that_finds_what_a_plain_search_finds(
+    rng: random.Random, walked: int, few: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finding, "WALKED", walked)
+        patch.setattr(finding, "FEW", few)
         Job.delete().execute()
         for step in range(40):
             change(rng, step)
