@@ -6,12 +6,14 @@ from pydantic import MISSING, BaseModel, ConfigDict, Field
 
 from web.schemas.types import (
     NOT_BLANK,
+    Bars,
     Candidate,
     Exact,
     FilePath,
     Flag,
     Format,
     Id,
+    Intro,
     JobSeed,
     JobStatus,
     JsonObject,
@@ -119,6 +121,9 @@ class TrackAgain(Body):
 class LoopFields(Body):
     """The fields of a loop that a client may always write."""
 
+    duration: LoopSeconds | None | MISSING = MISSING
+    bars: Bars | None | MISSING = MISSING
+    intro: Intro | MISSING = MISSING
     fade_in_out: Flag | MISSING = MISSING
     format: Format | MISSING = MISSING
     candidate: Candidate | None | MISSING = MISSING
@@ -139,7 +144,6 @@ class LoopOfTrack(LoopFields):
     """A loop to cut from the track in the path."""
 
     loop_id: Id | MISSING = MISSING
-    duration: LoopSeconds
 
 
 class NewLoop(LoopOfTrack):
@@ -152,7 +156,6 @@ class LoopPatch(LoopFields):
     """Changes of a loop."""
 
     track_id: Id | MISSING = MISSING
-    duration: LoopSeconds | MISSING = MISSING
 
 
 class Claim(Body):
