@@ -34,6 +34,7 @@ MOST_BARS = 512  # of a loop
 CANDIDATES = 5  # seams in the analysis of a loop, at most
 LARGEST_SEED = 2**32 - 1
 MOST_TAKES = 32  # of a job
+LONGEST_TITLE = 200  # characters of the title of a track
 ID_PATTERN = r"^(?:\.{0,2}[A-Za-z0-9_-]|\.{3})[A-Za-z0-9._-]*$"  # neither . nor .., which URLs swallow
 
 
@@ -200,6 +201,8 @@ class Track(Record):
 
     track_id = CharField(ID_LENGTH, primary_key=True, default=new_id)
     job = ForeignKeyField(Job, backref="tracks", on_delete="CASCADE", index=False)
+    title = CharField(LONGEST_TITLE, null=True, help_text="the name that a person chose")
+    starred = BooleanField(default=False)
     duration = FloatField(null=True, help_text="seconds")
     metadata = JsonField(default=dict, help_text="artist, album, genre, track_name, …")
     seed = BigIntegerField(null=True, help_text="0 to 4294967295; null if the generator takes no seed")
@@ -245,6 +248,13 @@ class Loop(Work):
             (("status", "priority", "loop_id"), False),
             (("created_at", "loop_id"), False),
         )
+
+    @property
+    def length(self) -> str:
+        """The length that was ordered, as 60 s or 8 bars."""
+        if self.bars is None:
+            return f"{self.duration:g} s"
+        return f"{self.bars} bar{'s' * (self.bars != 1)}"
 
 
 class Change(Model):

@@ -20,6 +20,8 @@ EXPECTED = {
     "analysis": "a JSON object",
     "candidate": "an integer from 1 to 5",
     "seed": "an integer from 0 to 4294967295",
+    "title": "a text of 1 to 200 characters that is not blank",
+    "starred": "true or false",
     "takes": "an integer from 1 to 32",
     "take": "an integer from 1 to 32",
     "provenance": "a JSON object",

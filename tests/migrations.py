@@ -48,6 +48,12 @@ def drop_take_columns() -> None:
     drop_columns("0004_takes", "track", ["provenance", "take", "seed"])
 
 
+def drop_title_columns() -> None:
+    """Give the bound database the schema that it had before the migration 0006_titles, and keep its rows."""
+    database.execute_sql("DROP INDEX track_starred")
+    drop_columns("0006_titles", "track", ["starred", "title"])
+
+
 def drop_columns(migration: str, table: str, columns: list[str]) -> None:
     """Undo a migration that has added these columns to a table, the last one first."""
     database.execute_sql(f"DELETE FROM schema_migration WHERE name = '{migration}'")

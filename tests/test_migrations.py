@@ -24,9 +24,9 @@ Migrate = Callable[..., list[str]]
 TITLE = """
 from database.altering import add_column
 def up(migrator, db):
-    add_column(db, "track", "title TEXT")
+    add_column(db, "track", "subtitle TEXT")
 """
-SILENT = TITLE.replace('"title TEXT"', '"secret TEXT", is_shown=False')
+SILENT = TITLE.replace('"subtitle TEXT"', '"secret TEXT", is_shown=False')
 FAILS = TITLE + '    db.execute_sql("UPDATE job SET prompt = 1 / 0, no_such_column = 2")\n'
 BROKEN = TITLE + "    raise KeyError('no such genre')\n"
 REBUILT = """
@@ -63,7 +63,7 @@ def migrate(ledger: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_an_added_column_is_an_event_when_it_changes(migrate: Migrate, track: Track, loop: Loop) -> None:
     before = read("SELECT count(*) FROM event")
     assert migrate(title=TITLE) == ["9002_title"] and read("SELECT count(*) FROM event") == before
-    database.execute_sql("UPDATE track SET title = 'Night train'")
+    database.execute_sql("UPDATE track SET subtitle = 'Night train'")
     [newest] = Event.select().order_by(Event.event_id.desc()).limit(1)
     assert (newest.entity, newest.change) == ("track", "updated")
     changed = TrackRepository().get_by_id("track-1")
@@ -89,8 +89,8 @@ def test_a_migration_that_fails_changes_nothing(migrate: Migrate, loop: Loop, sc
 
 def test_the_migrations_before_a_failed_one_stay(migrate: Migrate, loop: Loop) -> None:
     with pytest.raises(MigrationFailed, match="9003_wrong"):
-        migrate(title=TITLE, wrong=BROKEN.replace("title", "artist"))
-    assert "title" in columns("track") and "artist" not in columns("track")
+        migrate(title=TITLE, wrong=BROKEN.replace("subtitle", "artist"))
+    assert "subtitle" in columns("track") and "artist" not in columns("track")
     assert schema_state()[0] == ["9003_wrong"]
 
 

@@ -73,6 +73,8 @@ class Track(RecordOut):
 
     track_id: Id
     job_id: Id
+    title: str | None
+    starred: bool
     duration: float | None
     metadata: JsonObject
     seed: int | None

@@ -28,6 +28,7 @@ from web.schemas.types import (
     Take,
     Takes,
     Text,
+    Title,
     TrackSeconds,
     TrackSeed,
     Word,
@@ -77,6 +78,8 @@ class JobPatch(JobFields):
 class TrackFields(Body):
     """The fields of a track that a client may always write."""
 
+    title: Title | None | MISSING = MISSING
+    starred: Flag | MISSING = MISSING
     duration: TrackSeconds | None | MISSING = MISSING
     metadata: JsonObject | MISSING = MISSING
     seed: TrackSeed | None | MISSING = MISSING

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypeAliasType
 
-from models import CANDIDATES, ID_LENGTH, ID_PATTERN, LARGEST_SEED, MOST_BARS, MOST_TAKES
+from models import CANDIDATES, ID_LENGTH, ID_PATTERN, LARGEST_SEED, LONGEST_TITLE, MOST_BARS, MOST_TAKES
 
 METADATA_PATH = r'^[^"\\.\x00-\x1f]{1,64}(\.[^"\\.\x00-\x1f]{1,64}){0,7}$'
 MetadataFilter = dict[Annotated[str, Field(pattern=METADATA_PATH)], Annotated[str, Field(max_length=1000)]]
@@ -48,6 +48,9 @@ Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 # The validator treats U+0085 as blank; readers of JSON Schema do not.
 NOT_BLANK = Field(pattern=r"\S", json_schema_extra={"pattern": r"[^\s\u0085]"})
 Prompt = Annotated[str, Field(min_length=1, max_length=20_000), NOT_BLANK]
+Title = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_TITLE, description="the name that a person chose"), NOT_BLANK
+]
 Text = Annotated[str, Field(max_length=10_000)]
 FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
 Progress = Annotated[int, Field(ge=0, le=100), BeforeValidator(_integral)]
