@@ -41,7 +41,8 @@ class SQLite(Dialect):
 
     def flag(self, table: str, column: str, default: bool = False) -> str:
         """A boolean."""
-        return f"{column} INTEGER NOT NULL DEFAULT {int(default)} CONSTRAINT {table}_{column} CHECK ({column} IN (0, 1))"
+        rule = f"CONSTRAINT {table}_{column} CHECK ({column} IN (0, 1))"
+        return f"{column} INTEGER NOT NULL DEFAULT {int(default)} {rule}"
 
     def triggers(self) -> Iterator[str]:
         """All triggers."""

@@ -1,6 +1,7 @@
-"""Makes a loop of a track: python -m studio.looper SOURCE FOLDER --duration SECONDS|--bars N --format MP3|WAV [OPTIONS].
+"""Makes a loop of a track: python -m studio.looper SOURCE FOLDER LENGTH --format MP3|WAV [OPTIONS].
 
-The options: --fade, --no-intro, and the seam to cut at: --candidate N, or --start SECONDS --end SECONDS [--exact].
+LENGTH is --duration SECONDS or --bars N. The options: --fade, --no-intro, and the seam to cut at: --candidate N, or
+--start SECONDS --end SECONDS [--exact].
 
 Writes FOLDER/analysis.json, then FOLDER/NAME.mp3 or .wav, which appears only when it is complete. Prints its progress.
 It is a process of its own, so that a file that crashes the decoder crashes only this process. If the source cannot be
@@ -122,11 +123,7 @@ def progress_of(source: Source, options: argparse.Namespace) -> Progress:
 def export(
     pcm: Pcm, seam: Seam, frames: int, part: Path, options: argparse.Namespace, report: Report
 ) -> dict[str, Any]:
-    """Write the loop, so many frames of the source.
-
-    Returns frames, rate (Hz), channels and duration (seconds) of the file, and loop_start and loop_end, between which it
-    repeats, in frames and in seconds; None if it does not.
-    """
+    """Write the loop, so many frames of the source. Returns what facts() returns."""
     intro, fades = not options.no_intro, fade_frames(frames, pcm.rate) if options.fade else (0, 0)
     blocks = play(pcm, seam, frames, intro)
     done = 0
@@ -135,15 +132,27 @@ def export(
             sink.write(block)
             done += len(block)
             report(done / frames)
-    count, *places = (round(place * sink.rate / pcm.rate) for place in (frames, *(repeating(seam, frames, intro, fades) or ())))
-    repeat = dict(zip(("start", "end"), places or (None, None), strict=True))
+    return facts(sink, pcm.rate, frames, repeating(seam, frames, intro, fades))
+
+
+def facts(sink: Sink, rate: int, frames: int, repeat: tuple[int, int] | None) -> dict[str, Any]:
+    """The frames, rate (Hz), channels and duration (seconds) of the file, and the places between which it repeats.
+
+    These are loop_start and loop_end, in seconds and in frames; None if it does not repeat. The arguments frames and
+    repeat count the frames of the source, whose rate is `rate`.
+    """
+    count = round(frames * sink.rate / rate)
+    places = [None if place is None else round(place * sink.rate / rate) for place in repeat or (None, None)]
+    start, end = (None if place is None else place / sink.rate for place in places)
     return {
         "frames": count,
         "rate": sink.rate,
         "channels": sink.channels,
         "duration": count / sink.rate,
-        **{f"loop_{name}_frame": place for name, place in repeat.items()},
-        **{f"loop_{name}": None if place is None else place / sink.rate for name, place in repeat.items()},
+        "loop_start": start,
+        "loop_end": end,
+        "loop_start_frame": places[0],
+        "loop_end_frame": places[1],
     }
 
 

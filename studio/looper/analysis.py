@@ -89,15 +89,17 @@ def analyse(pcm: Pcm, length: Length, choice: Choice, report: Report) -> Analysi
     if choice.end is not None and choice.end > pcm.seconds:
         raise Unusable(f"the loop cannot end at {choice.end:g} seconds: the track has {pcm.seconds:.3f} seconds")
     features = extract(pcm, lambda share: report(EXTRACTED * share))
-    is_in_bars = isinstance(length, Bars)
-    there = bars_repetition(features, length) if is_in_bars else repetition(pcm, features, length)
+    if isinstance(length, Bars):
+        longest, there = math.inf, bars_repetition(features, length)
+    else:
+        longest, there = length, repetition(pcm, features, length)
     report(COMPARED)
     seams = best_seams(pcm, there.beat, there.repeats.pairs)
     if choice.candidate > len(seams):
         raise Unusable(
             f"there is no candidate {choice.candidate}: for a loop of {in_words(length)}, this track has {len(seams)}"
         )
-    seam = ordered_seam(pcm, there, choice, math.inf if is_in_bars else length) or seams[choice.candidate - 1]
+    seam = ordered_seam(pcm, there, choice, longest) or seams[choice.candidate - 1]
     return Analysis(seam, seams, SeamContext(pcm, features, there.beat, there.repeats.usual_cost), there.beats_per_bar)
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from studio.looper.repeats import Cuts, distances
 
 USUAL = 4  # beats in a bar
-# How many times as clear as four beats other beats in a bar must be. In 4/4, kick and snare alternate: so the music also
-# repeats a little after 6, 10 and 14 beats.
+# How many times as clear as four beats other beats in a bar must be. In 4/4, kick and snare alternate: so the music
+# also repeats a little after 6, 10 and 14 beats.
 MUCH_CLEARER = {3: 1.0, 5: 2.0, 7: 2.0}
 CLEAR = 0.1  # the least difference of the distances; below it, it may be chance
 NO_BEATS = "bars need beats, and this track has no clear beats: order seconds instead"

@@ -158,9 +158,7 @@ def best_of_lag(cuts: Cuts, lag: int, costs: NDArray[np.float64]) -> Iterator[Re
         costs[max(0, start - BAR) : start + BAR + 1] = np.inf
 
 
-def nearest_repeat(
-    cuts: Cuts, start: float, end: float, longest: float, lags: Collection[int] | None = None
-) -> Repeat:
+def nearest_repeat(cuts: Cuts, start: float, end: float, longest: float, lags: Collection[int] | None = None) -> Repeat:
     """The best pair of cuts near two times (seconds), no longer than longest; these times themselves if there is none.
 
     Nearer is better. The length changes by a quarter at most. lags: if set, only pairs that are so many cuts apart.
@@ -197,7 +195,7 @@ def lag_costs(cuts: Cuts, lag: int) -> NDArray[np.float64]:
     return costs + (OFF_BAR[lag % BAR] if cuts.bar == BAR else 0.0)
 
 
-def distances(cuts: Cuts, lag: int) -> NDArray[np.float64]:
+def distances(cuts: Cuts, lag: int) -> Array:
     """The squared distances of the sound after each cut from that `lag` cuts later, (cuts - lag,)."""
     cross = np.einsum("ij,ij->i", cuts.sound[lag:], cuts.sound[:-lag])
     return np.asarray(np.maximum(0, cuts.squares[lag:] + cuts.squares[:-lag] - 2 * cross))
