@@ -2,10 +2,23 @@
 
 from flask import Blueprint, Flask
 
-from web.api import audio, events, generators, health, jobs, leases, loops, metrics, references, stats, tracks
+from web.api import (
+    audio,
+    events,
+    generators,
+    health,
+    jobs,
+    leases,
+    loops,
+    metrics,
+    references,
+    seams,
+    stats,
+    tracks,
+)
 from web.operations import Operation
 
-PARTS = (jobs, references, leases, tracks, audio, loops, events, generators, stats, health, metrics)
+PARTS = (jobs, references, leases, tracks, audio, loops, seams, events, generators, stats, health, metrics)
 
 
 def operations() -> list[Operation]:
