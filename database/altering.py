@@ -17,7 +17,8 @@ from database.ledger.tables import Dialect
 # The triggers that fire for changes of certain columns: the one that writes events, and the one that sets updated_at.
 EVENTS = {False: "{}_updated", True: "{}_event"}  # by whether the database is PostgreSQL
 TOUCHED = "{}_touched"
-COPY = "moving_{}"  # the table of an archive with the rows of an unfinished move
+# The tables with copies of rows: of an unfinished move, in an archive; and of what was deleted and can still come back.
+COPIES = ("moving_{}", "discarded_{}")
 
 
 def dialect_of(db: Database) -> Dialect:
@@ -29,15 +30,14 @@ def add_column(db: Database, table: str, definition: str, is_shown: bool = True)
     """Add a column to job, track or loop. definition: the column as SQL; its name is the first word.
 
     A change of the column moves updated_at, and is an event if responses show the column (is_shown). Rows that exist
-    get the default. That is no event, and updated_at stays. An archive with an unfinished move has a copy of the
-    table; the copy gets the column too.
+    get the default. That is no event, and updated_at stays. Tables with copies of its rows get the column too.
     """
-    for name in (table, COPY.format(table)):
+    for name in (table, *(copy.format(table) for copy in COPIES)):
         if db.table_exists(name):
             db.execute_sql(f"ALTER TABLE {name} ADD COLUMN {definition}")
     column = definition.split()[0]
     for trigger in [TOUCHED, *([EVENTS[isinstance(db, PostgresqlDatabase)]] if is_shown else [])]:
-        _replace_trigger(db, table, trigger.format(table), lambda sql: _with_column(sql, column))
+        replace_trigger(db, table, trigger.format(table), lambda sql: _with_column(sql, column))
 
 
 def rebuild_table(db: Database, table: str, change: Callable[[str], str]) -> None:
@@ -85,7 +85,7 @@ def quietly(db: Database, table: str) -> Iterator[None]:
         db.execute_sql(statement)
 
 
-def _replace_trigger(db: Database, table: str, name: str, change: Callable[[str], str]) -> None:
+def replace_trigger(db: Database, table: str, name: str, change: Callable[[str], str]) -> None:
     """Make a trigger again with a changed definition."""
     if isinstance(db, PostgresqlDatabase):
         query = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname = %s"

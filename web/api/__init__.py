@@ -3,7 +3,10 @@
 from flask import Blueprint, Flask
 
 from web.api import (
+    actions,
+    archive,
     audio,
+    discards,
     events,
     generators,
     health,
@@ -18,7 +21,23 @@ from web.api import (
 )
 from web.operations import Operation
 
-PARTS = (jobs, references, leases, tracks, audio, loops, seams, events, generators, stats, health, metrics)
+PARTS = (
+    jobs,
+    references,
+    leases,
+    tracks,
+    audio,
+    archive,
+    discards,
+    actions,
+    loops,
+    seams,
+    events,
+    generators,
+    stats,
+    health,
+    metrics,
+)
 
 
 def operations() -> list[Operation]:

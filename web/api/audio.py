@@ -13,6 +13,7 @@ from web.answers import json_answer, record, require
 from web.candidates import preview_of
 from web.current import services
 from web.operations import IfMatch, Operations
+from web.titles import name_of
 from web.uploads import Upload
 from web.waiting import when_made
 
@@ -48,7 +49,7 @@ def put_track_audio(track_id: str, query: schemas.UploadQuery, upload: Upload, i
 
 @routes.route("GET", "/tracks/<id:track_id>/waveform.json", answers=PEAKS, problems=[404, 507])
 def get_track_waveform(track_id: str, query: schemas.WaveformQuery) -> Response:
-    """The waveform of a track, as the lowest and the highest sample of each point."""
+    """The waveform of a track, as the lowest and the highest sample of each point, and its loudness."""
     return _waveform(track_id, query.points, json_answer)
 
 
@@ -87,9 +88,9 @@ def _waveform(track_id: str, points: int, show: Callable[[dict[str, Any]], Respo
 
     def answer(shape: dict[str, Any]) -> Response:
         peaks = waveform.coarser(shape["peaks"], points)
-        return waveform.conditional(show({"duration": shape["duration"], "peaks": peaks}))
+        return waveform.conditional(show({**shape, "peaks": peaks}))
 
-    return when_made(lambda: services().track_files.peaks(track), answer)
+    return when_made(lambda: services().track_files.waveform(track), answer)
 
 
 def _picture(shape: dict[str, Any]) -> Response:
@@ -97,11 +98,5 @@ def _picture(shape: dict[str, Any]) -> Response:
 
 
 def _title(track: Track) -> str:
-    """The title of a track: its own name, else the prompt of its job, else the id of its job."""
-    names = [track.metadata.get(key) for key in ("track_name", "title")]
-    return next((name for name in names if isinstance(name, str) and name.strip()), None) or _prompt(track)
-
-
-def _prompt(track: Track) -> str:
     job = Job.select(Job.job_id, Job.prompt).where(Job.job_id == track.__data__["job"]).first()
-    return (job.prompt or job.job_id) if job else ""
+    return name_of(track, job)

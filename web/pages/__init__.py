@@ -3,7 +3,7 @@
 from flask import Blueprint, Flask
 
 from web.current import NAME
-from web.pages import forms, making, pages, protection, wording
+from web.pages import forms, listening, making, pages, protection, wording
 
 PARTS = (pages, forms)
 
@@ -18,5 +18,5 @@ def register(app: Flask) -> None:
         part.routes.add_to(blueprint)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["services"] = app.extensions[NAME]
-    app.jinja_env.filters.update(wording.FILTERS | making.FILTERS)
+    app.jinja_env.filters.update(wording.FILTERS | making.FILTERS | listening.FILTERS)
     app.register_blueprint(blueprint)

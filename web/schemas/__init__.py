@@ -3,6 +3,9 @@
 from web.schemas.answers import (
     Answer,
     Check,
+    Discard,
+    DiscardList,
+    Done,
     FieldError,
     Health,
     Job,
@@ -17,6 +20,7 @@ from web.schemas.answers import (
     Readiness,
     RecordOut,
     Reference,
+    Refused,
     ServerSentEvent,
     Stats,
     Track,
@@ -27,6 +31,7 @@ from web.schemas.answers import (
 from web.schemas.bodies import (
     Body,
     Claim,
+    JobActions,
     JobClaim,
     JobFields,
     JobPatch,
@@ -37,6 +42,7 @@ from web.schemas.bodies import (
     NewJob,
     NewLoop,
     NewTrack,
+    TrackActions,
     TrackAgain,
     TrackFields,
     TrackOfJob,
@@ -44,6 +50,7 @@ from web.schemas.bodies import (
 )
 from web.schemas.generators import Generator, GeneratorParameter, Generators, GeneratorSeconds
 from web.schemas.queries import (
+    ArchiveQuery,
     AudioQuery,
     Deletion,
     EventQuery,
@@ -65,11 +72,15 @@ from web.schemas.types import METADATA_PATH
 
 __all__ = [
     "Answer",
+    "ArchiveQuery",
     "AudioQuery",
     "Body",
     "Check",
     "Claim",
     "Deletion",
+    "Discard",
+    "DiscardList",
+    "Done",
     "EventQuery",
     "FieldError",
     "Generator",
@@ -78,6 +89,7 @@ __all__ = [
     "Generators",
     "Health",
     "Job",
+    "JobActions",
     "JobClaim",
     "JobFields",
     "JobGet",
@@ -108,9 +120,11 @@ __all__ = [
     "Readiness",
     "RecordOut",
     "Reference",
+    "Refused",
     "ServerSentEvent",
     "Stats",
     "Track",
+    "TrackActions",
     "TrackAgain",
     "TrackFields",
     "TrackGet",

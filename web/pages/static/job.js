@@ -11,26 +11,28 @@ const LOG_LINES = 200;
 const LOG_CHARACTERS = 40_000;
 const FINAL = /^(completed|failed|cancelled)$/i;
 
-const jobId = document.getElementById("job").dataset.job;
-const log = document.getElementById("log");
 const state = () => document.getElementById("job-state");
 
-let isGone = false;
+let jobId, log, isGone; // of the page that is shown
 
-/** Start to update the page. Returns the Follower. */
-export function beginJob() {
-  const refresh = coalesced(refreshOnce);
-  const follower = new Follower(`/api/jobs/${jobId}/events`, { changed: (event) => changed(event, refresh), refresh });
+/** Start to update the page, until the signal ends it. Returns the Follower. */
+export function begin({ signal }) {
+  [jobId, log, isGone] = [document.getElementById("job").dataset.job, document.getElementById("log"), false];
+  const refresh = coalesced(() => refreshOnce(signal));
+  const follower = new Follower(`/api/jobs/${jobId}/events`, { changed: (event) => changed(event, refresh), refresh, signal });
   follower.start();
   log.scrollTop = log.scrollHeight;
-  setInterval(followLog, LOG_EVERY);
+  const timer = setInterval(() => followLog(signal), LOG_EVERY);
+  signal.addEventListener("abort", () => clearInterval(timer));
   return { refresh, follower };
 }
 
-async function refreshOnce() {
-  if (isGone) return;
+async function refreshOnce(signal) {
+  if (isGone || signal.aborted) return;
   try {
-    merge(await readPage(location.pathname));
+    const fresh = await readPage(location.pathname, { signal });
+    signal.throwIfAborted();
+    merge(fresh);
     tellTimes();
   } catch (problem) {
     if (problem.status === 404) gone();
@@ -52,11 +54,12 @@ function changed({ entity, entity_id: id, change, data }, refresh) {
 
 const settled = debounced((refresh) => refresh().catch(() => {}), SETTLE);
 
-async function followLog() {
+async function followLog(signal) {
   const isFinal = FINAL.test(state()?.dataset.status ?? "cancelled");
   if (isGone || document.hidden || log.dataset.final === "true") return;
   try {
-    const text = await readText(`/api/jobs/${jobId}/log?tail=${LOG_LINES}`);
+    const text = await readText(`/api/jobs/${jobId}/log?tail=${LOG_LINES}`, { signal });
+    signal.throwIfAborted();
     log.dataset.final = String(isFinal);
     if (text) showLog(text.slice(-LOG_CHARACTERS));
   } catch {
