@@ -3,7 +3,7 @@
 from flask import Blueprint, Flask
 
 from web.current import NAME
-from web.pages import forms, making, pages, protection, takes, undo, wording
+from web.pages import forms, listening, making, pages, protection, takes, undo, wording
 
 PARTS = (pages, forms, undo)
 
@@ -18,5 +18,6 @@ def register(app: Flask) -> None:
         part.routes.add_to(blueprint)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["services"] = app.extensions[NAME]
-    app.jinja_env.filters.update(wording.FILTERS | making.FILTERS | takes.FILTERS | undo.FILTERS)
+    for module in (wording, making, listening, takes, undo):
+        app.jinja_env.filters.update(module.FILTERS)
     app.register_blueprint(blueprint)

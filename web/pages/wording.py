@@ -159,7 +159,7 @@ def findings(loop: Loop) -> list[str]:
     A script may have written any values; those that cannot be true are left out.
     """
     analysis: dict[str, Any] = loop.analysis
-    start, end, tempo, error = (_number(analysis.get(name)) for name in ("start", "end", "tempo", "beat_error_ms"))
+    start, end, tempo, error = (plausible(analysis.get(name)) for name in ("start", "end", "tempo", "beat_error_ms"))
     words = [_place(start, end)] if start is not None and end is not None else []
     words += _quality(analysis.get("quality"))
     words += [f"{tempo:.0f} bpm"] if tempo and tempo < MOST_BPM else []
@@ -167,7 +167,7 @@ def findings(loop: Loop) -> list[str]:
     return words + ([f"beat error {_milliseconds(error)}"] if error is not None and error <= MOST_MILLISECONDS else [])
 
 
-def _number(value: Any) -> float | None:
+def plausible(value: Any) -> float | None:
     """The value if it is a number from 0 to a million; else None."""
     return value if type(value) in (int, float) and 0 <= value <= MOST_SECONDS else None
 
@@ -178,7 +178,7 @@ def _milliseconds(number: float) -> str:
 
 
 def _beats(value: Any) -> list[str]:
-    beats = _number(value)
+    beats = plausible(value)
     return [f"{beats:.0f} beats"] if beats else []
 
 
@@ -200,7 +200,7 @@ def seams(loop: Loop) -> list[dict[str, Any]]:
 
     If the loop has another seam, because it was made with start and end, that is the first one, with number None.
     """
-    own = (_number(loop.analysis.get("start")), _number(loop.analysis.get("end")))
+    own = (plausible(loop.analysis.get("start")), plausible(loop.analysis.get("end")))
     listed = [
         {
             "number": number,

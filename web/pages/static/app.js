@@ -1,30 +1,47 @@
-// Starts the scripts of a page. Without them, every page can still be read and every form sent.
+// Starts the scripts of the page that is shown. Without them, every page can still be read and every form sent.
 
 import { closeDialog, openDialogs } from "./dialogs.js";
 import { sendForms } from "./forms.js";
-import { announce, begin } from "./merge.js";
+import { showNothing } from "./live.js";
+import { announce, begin, notify } from "./merge.js";
 import { followType } from "./new.js";
 import { definePlayers } from "./player.js";
-import { keepTimes } from "./times.js";
+import { startRouter, visit } from "./router.js";
+import { keepTimes, tellTimes } from "./times.js";
 
-document.documentElement.classList.add("js");
-begin();
-keepTimes();
-definePlayers();
-openDialogs((problem) => {
-  announce(problem.message);
-  page?.follower.lookNow();
-});
-followType();
-sendForms(done);
+const SCRIPTS = new Set(["job", "jobs", "track", "tracks"]); // the pages with a script of their own: {page}.js
+const main = document.getElementById("main");
 
-let page = null;
-let point = () => {};
-if (document.getElementById("jobs")) {
-  const list = await import("./list.js");
-  [page, point] = [list.beginList(), list.point];
-} else if (document.getElementById("job")) {
-  page = (await import("./job.js")).beginJob();
+let page = {}; // what begin() of the page returned
+let path; // of the page that is shown
+let end = new AbortController();
+
+/** Start the page that is in the document. Its script gets a signal that ends with the page. */
+async function arrive() {
+  const { signal } = (end = new AbortController());
+  const { page: name } = main.dataset;
+  path = location.pathname;
+  begin();
+  tellTimes();
+  const script = SCRIPTS.has(name) ? await import(`./${name}.js`) : null;
+  if (signal.aborted) return;
+  page = script?.begin({ signal }) ?? {};
+  if (!page.follower) showNothing();
+}
+
+function leave() {
+  end.abort();
+  page = {};
+}
+
+/** Show the page at another address of itself. Returns a promise, or null if the page cannot do this. */
+function show(url) {
+  return new URL(url).pathname === path && page.show ? page.show(url) : null;
+}
+
+function failed(problem) {
+  notify(problem.message);
+  page.follower?.lookNow();
 }
 
 /** After a form was accepted: show the result on this page, or open the page of the record. */
@@ -34,13 +51,13 @@ async function done(form, record) {
   closeDialog(form);
   closeLoopForm(form.closest("details.make-loop"));
   if (method === "DELETE") announce("Deleted");
-  if (isNewJob && !document.getElementById("jobs")) location.assign(`/jobs/${record.job_id}`);
-  else if (method === "DELETE" && (!page || location.pathname === api.replace("/api", ""))) location.assign("/");
-  else if (page) await page.refresh().catch(() => page.follower.lookNow());
-  else location.reload();
+  if (isNewJob && main.dataset.page !== "jobs") await visit(`/jobs/${record.job_id}`);
+  else if (method === "DELETE" && (!page.refresh || location.pathname === api.replace("/api", ""))) await visit("/");
+  else if (page.refresh) await page.refresh().catch(() => page.follower.lookNow());
+  else await visit(location.href, { replace: true });
   if (isNewJob) {
     announce("The job is in the queue");
-    point(record.job_id);
+    page.point?.(record.job_id);
   }
   if (body === "loop") announce("The loop is in the queue");
 }
@@ -51,3 +68,12 @@ function closeLoopForm(details) {
   details.removeAttribute("open");
   details.querySelector("summary").focus();
 }
+
+document.documentElement.classList.add("js");
+keepTimes();
+definePlayers();
+openDialogs(failed);
+followType();
+sendForms(done);
+startRouter({ leave, arrive, show, failed, canReturn: () => Boolean(page.refresh) });
+await arrive();

@@ -26,7 +26,7 @@ const attempts = new WeakMap(); // form -> the body that failed; it is sent agai
 export function sendForms(done) {
   document.addEventListener("submit", async (event) => {
     const form = event.target;
-    if (!form.dataset.api) return sendOnce(form, event);
+    if (!form.dataset.api) return; // the router sends it
     event.preventDefault();
     if (form.ariaBusy === "true") return;
     forget(form);
@@ -41,14 +41,6 @@ export function sendForms(done) {
       form.ariaBusy = "false";
     }
   });
-}
-
-/** A form without a REST address loads a page. A second click meanwhile does not send it again. */
-function sendOnce(form, event) {
-  if (event.defaultPrevented) return;
-  if (form.ariaBusy === "true") event.preventDefault();
-  form.ariaBusy = "true";
-  window.addEventListener("pagehide", () => (form.ariaBusy = "false"), { once: true });
 }
 
 function ask(form) {

@@ -15,22 +15,28 @@ export class Problem extends Error {
   }
 }
 
-/** Send a request. Returns the answer; a body is sent as JSON. Throws Problem. */
-export async function send(url, { method = "GET", body } = {}) {
-  const options = { method, signal: AbortSignal.timeout(PATIENCE) };
+/** Send a request. Returns the answer; a body is sent as JSON. Throws Problem, and the reason of the signal if it ends the request. */
+export async function send(url, { method = "GET", headers = {}, body, signal } = {}) {
+  const options = { method, headers, signal };
   if (body !== undefined) {
-    options.headers = { "Content-Type": "application/json" };
+    options.headers = { "Content-Type": "application/json", ...headers };
     options.body = JSON.stringify(body);
   }
-  let answer;
-  try {
-    answer = await fetch(url, options);
-  } catch {
-    throw new Problem("The service does not answer. Nothing was lost: try again in a moment.");
-  }
-  if (answer.status === 401 || (answer.redirected && new URL(answer.url).pathname === "/sign-in")) signIn();
+  const answer = await ask(url, options);
+  if (answer.status === 401 || isSignIn(answer)) signIn(location.pathname + location.search);
   if (!answer.ok) throw await problemOf(answer);
   return answer;
+}
+
+/** Call fetch() with a time limit. Throws Problem if there is no answer, and the reason of the signal if it ends the request. */
+export async function ask(url, { signal, ...options } = {}) {
+  const limit = AbortSignal.timeout(PATIENCE);
+  try {
+    return await fetch(url, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
+  } catch {
+    signal?.throwIfAborted();
+    throw new Problem("The service does not answer. Nothing was lost: try again in a moment.");
+  }
 }
 
 /** The JSON of a record. Throws Problem. */
@@ -40,14 +46,20 @@ export async function sendJson(url, options) {
 }
 
 /** A page of this service as a document. Throws Problem. */
-export async function readPage(url) {
-  const answer = await send(url);
-  return new DOMParser().parseFromString(await textOf(answer), "text/html");
+export async function readPage(url, options) {
+  return pageOf(await send(url, options));
+}
+
+/** The page in an answer as a document, without what is for browsers without JavaScript. Throws Problem. */
+export async function pageOf(answer) {
+  const page = new DOMParser().parseFromString(await textOf(answer), "text/html");
+  for (const part of page.querySelectorAll("noscript")) part.remove();
+  return page;
 }
 
 /** A text. Throws Problem. */
-export async function readText(url) {
-  return textOf(await send(url));
+export async function readText(url, options) {
+  return textOf(await send(url, options));
 }
 
 /** A random id. crypto.randomUUID() does not exist on pages loaded over plain HTTP. */
@@ -56,21 +68,28 @@ export function newId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-async function textOf(answer) {
-  try {
-    return await answer.text();
-  } catch {
-    throw new Problem("The service stopped in the middle of its answer.");
-  }
+/** True if the service redirected a request to its sign-in. */
+export function isSignIn(answer) {
+  return answer.redirected && new URL(answer.url).pathname === "/sign-in";
 }
 
-async function problemOf(answer) {
+/** Load the sign-in, which leads to an address afterwards. */
+export function signIn(address) {
+  location.assign(`/sign-in?next=${encodeURIComponent(address)}`);
+}
+
+/** The Problem in an answer that is not a success. */
+export async function problemOf(answer) {
   const isProblem = (answer.headers.get("Content-Type") ?? "").includes("problem+json");
   const problem = isProblem ? await answer.json().catch(() => ({})) : {};
   const detail = problem.detail ?? `The service answered ${answer.status} ${answer.statusText}.`;
   return new Problem(detail, answer.status, problem.errors ?? []);
 }
 
-function signIn() {
-  location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+async function textOf(answer) {
+  try {
+    return await answer.text();
+  } catch {
+    throw new Problem("The service stopped in the middle of its answer.");
+  }
 }

@@ -3,6 +3,7 @@
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
 import { announce, coalesced, debounced, merge, tick } from "./merge.js";
+import { record } from "./router.js";
 import { tellTimes } from "./times.js";
 
 const TYPING = 250; // milliseconds after the last key
@@ -11,34 +12,37 @@ const AHEAD = "600px";
 const FINAL = new Set(["completed", "failed", "cancelled"]);
 const REMEMBERED = 1000;
 
-const results = document.getElementById("results");
-const search = document.getElementById("search");
 const list = () => document.getElementById("jobs");
 const statuses = new Map(); // the last known status of each job
 
+let results, search; // of the page that is shown
 let reading = 0; // the number of the list that is loading; answers for earlier lists are dropped
 
-/** Start to update the list. Returns the Follower. */
-export function beginList() {
+/** Start to update the list, until the signal ends it. Returns the Follower, and what app.js may call. */
+export function beginList({ signal }) {
+  [results, search] = [document.getElementById("results"), document.getElementById("search")];
+  const more = document.getElementById("more");
   const refresh = coalesced(refreshOnce);
-  const follower = new Follower("/api/events", { changed: (event) => changed(event, refresh), refresh });
+  const follower = new Follower("/api/events", { changed: (event) => changed(event, refresh), refresh, signal });
   const go = (url, how) => narrow(url, how).catch((problem) => problem.offline && follower.lookNow());
-  document.addEventListener("click", (event) => followTab(event, go));
+  document.addEventListener("click", (event) => followTab(event, go), { signal });
   search.addEventListener("submit", (event) => (event.preventDefault(), go(addressOfForm(), "push")));
-  search.addEventListener("input", debounced(() => go(addressOfForm(), "replace"), TYPING));
-  window.addEventListener("popstate", () => go(location.href, null));
-  new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && readMore(), { rootMargin: AHEAD }).observe(
-    document.getElementById("more"),
-  );
-  document.getElementById("more").addEventListener("click", (event) => {
+  search.addEventListener("input", debounced(() => signal.aborted || go(addressOfForm(), "replace"), TYPING));
+  const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && readMore(), { rootMargin: AHEAD });
+  observer.observe(more);
+  more.addEventListener("click", (event) => {
     if (event.target.closest('[rel="next"]')) (event.preventDefault(), readMore());
   });
+  signal.addEventListener("abort", () => {
+    reading += 1;
+    observer.disconnect();
+  });
   follower.start();
-  return { refresh, follower };
+  return { refresh, follower, point, show: (url) => go(url, null) };
 }
 
 /** Show a job that was just created. */
-export function point(jobId) {
+function point(jobId) {
   const row = document.getElementById(`job-${jobId}`);
   row?.classList.add("new");
   row?.scrollIntoView({ block: "nearest" });
@@ -100,7 +104,7 @@ async function narrow(url, how) {
   try {
     const fresh = await readPage(url);
     if (number !== reading) return;
-    if (how) history[`${how}State`](null, "", url);
+    if (how) record(url, how);
     take(fresh);
   } finally {
     if (number === reading) results.ariaBusy = "false";

@@ -18,7 +18,10 @@ const words = document.getElementById("connection-words");
 const banner = document.getElementById("offline");
 const countdown = document.getElementById("offline-next");
 
-/** Calls changed(event) for each event of a stream, and refresh() (a promise) when the page may be out of date. */
+/**
+ * Calls changed(event) for each event of a stream, and refresh() (a promise) when the page may be out of date, until the
+ * signal ends it. The document gets each event, too: "record" with the event as its detail.
+ */
 export class Follower {
   #url;
   #changed;
@@ -28,23 +31,30 @@ export class Follower {
   #timers = new Set();
   #failures = 0;
   #refusedUntil = 0;
+  #signal;
 
-  constructor(url, { changed, refresh }) {
-    [this.#url, this.#changed, this.#refresh] = [url, changed, refresh];
+  constructor(url, { changed, refresh, signal }) {
+    [this.#url, this.#changed, this.#refresh, this.#signal] = [url, changed, refresh, signal];
   }
 
   start() {
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.#stop() : this.#resume()));
-    window.addEventListener("pagehide", () => this.#stop());
-    window.addEventListener("pageshow", (event) => event.persisted && this.#resume());
-    window.addEventListener("online", () => this.#lookNow());
-    document.getElementById("offline-now").addEventListener("click", () => this.#lookNow());
-    if (!document.hidden) this.#open();
+    const until = { signal: this.#signal };
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#stop() : this.#resume()), until);
+    window.addEventListener("pagehide", () => this.#stop(), until);
+    window.addEventListener("pageshow", (event) => event.persisted && this.#resume(), until);
+    window.addEventListener("online", () => this.#lookNow(), until);
+    document.getElementById("offline-now").addEventListener("click", () => this.#lookNow(), until);
+    this.#signal.addEventListener("abort", () => this.#stop());
+    if (!this.#rests) this.#open();
   }
 
   /** Check now whether the service answers. Call this after a request that got no answer. */
   lookNow() {
     this.#lookNow();
+  }
+
+  get #rests() {
+    return document.hidden || this.#signal.aborted;
   }
 
   #resume() {
@@ -61,6 +71,7 @@ export class Follower {
   }
 
   #after(milliseconds, act) {
+    if (this.#signal.aborted) return;
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       act();
@@ -91,11 +102,13 @@ export class Follower {
 
   #take(message) {
     this.#since = message.lastEventId || this.#since;
-    this.#changed(JSON.parse(message.data));
+    const event = JSON.parse(message.data);
+    this.#changed(event);
+    document.dispatchEvent(new CustomEvent("record", { detail: event }));
   }
 
   #lookNow() {
-    if (this.#source === null && !document.hidden) {
+    if (this.#source === null && !this.#rests) {
       this.#stop();
       this.#look();
     }
@@ -110,13 +123,14 @@ export class Follower {
       this.#offline();
       return;
     }
+    if (this.#signal.aborted) return;
     this.#failures = 0;
     banner.hidden = true;
     if (wasOffline) {
       this.#refusedUntil = 0; // the stream failed because the whole service did not answer
       await this.#catchUp();
     }
-    if (document.hidden || this.#source) return;
+    if (this.#rests || this.#source) return;
     if (Date.now() >= this.#refusedUntil) this.#open();
     else this.#poll();
   }
@@ -132,7 +146,7 @@ export class Follower {
     try {
       await this.#refresh();
     } catch (problem) {
-      if (!problem.offline) return true; // the service answers with a problem, which the page shows
+      if (!problem.offline || this.#signal.aborted) return true; // the service answers with a problem, which the page shows
       this.#stop();
       this.#after(0, () => this.#look());
       return false;
@@ -141,7 +155,7 @@ export class Follower {
   }
 
   #offline() {
-    if (document.hidden) return;
+    if (this.#rests) return;
     const wait = Math.min(LONGEST_WAIT, 1000 * 2 ** this.#failures);
     this.#failures += 1;
     banner.hidden = false;
@@ -158,6 +172,12 @@ export class Follower {
     countdown.textContent = `Trying again in ${seconds} s.`;
     this.#after(1000, () => this.#count(seconds - 1));
   }
+}
+
+/** Show no state: the page has no Follower. */
+export function showNothing() {
+  pill.hidden = true;
+  banner.hidden = true;
 }
 
 function show(state) {

@@ -1,10 +1,14 @@
 // Updates this page from a newly loaded one and keeps the parts that have not changed: a playing sound goes on,
 // and the focus stays. Only the server renders records.
 
+const NOTICE = 8_000; // milliseconds
 const shown = new Map(); // the server's text of each part that is replaced as a whole
+
+let notice;
 
 /** Store the parts of the page as the server sent them. */
 export function begin() {
+  shown.clear();
   for (const part of document.querySelectorAll('[data-live="swap"]')) shown.set(part.id, part.outerHTML);
 }
 
@@ -29,6 +33,15 @@ export function tick(element, { progress, message }) {
 /** Announce a text to screen readers. */
 export function announce(text) {
   document.getElementById("announcer").textContent = text;
+}
+
+/** Announce a text, and show it for a moment. */
+export function notify(text) {
+  const { classList } = document.getElementById("announcer");
+  announce(text);
+  classList.add("shown");
+  clearTimeout(notice);
+  notice = setTimeout(() => classList.remove("shown"), NOTICE);
 }
 
 /** Wrap a function: it runs once at a time, and once more for all calls during a run. Returns a promise of its end. */

@@ -1,0 +1,3 @@
+// The page with the list of jobs.
+
+export { beginList as begin } from "./list.js";
