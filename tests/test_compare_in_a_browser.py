@@ -49,12 +49,17 @@ TAP = """() => {
   AudioNode.prototype.connect = function (target, ...more) {
     const { context } = target;
     if (target instanceof AudioDestinationNode && context instanceof AudioContext) {
-      const [tap, both, clock] = [context.createScriptProcessor(2048, 2, 1), context.createChannelMerger(2), new ConstantSourceNode(context)];
+      const [tap, both] = [context.createScriptProcessor(2048, 2, 1), context.createChannelMerger(2)];
+      const clock = new ConstantSourceNode(context);
       clock.offset.setValueAtTime(0, 0);
       clock.offset.linearRampToValueAtTime(100, 100);
       clock.start();
-      tap.onaudioprocess = ({ inputBuffer: block }) => heard.push([block.getChannelData(1)[0], [...block.getChannelData(0)]]);
-      for (const [from, ...to] of [[this, both, 0, 0], [clock, both, 0, 1], [both, tap], [tap, target]]) connect.call(from, ...to);
+      tap.onaudioprocess = ({ inputBuffer: block }) => {
+        const [samples, [time]] = [block.getChannelData(0), block.getChannelData(1)];
+        heard.push([time, [...samples]]);
+      };
+      const wires = [[this, both, 0, 0], [clock, both, 0, 1], [both, tap], [tap, target]];
+      for (const [from, ...to] of wires) connect.call(from, ...to);
       window.rate = context.sampleRate;
     }
     return connect.call(this, target, ...more);
@@ -203,15 +208,15 @@ def test_the_last_take_of_a_comparison_plays_on_alone(takes: Server, window: Cal
     page.get_by_role("button", name="Compare Take 2").click()
     assert chosen(page) == ["A", None, None]
     expect(page.locator("#line-a")).to_have_attribute("data-state", "playing")
-    assert position(page) >= before and page.evaluate(
-        "import('/static/player.js').then(({player}) => player.compared.length)"
-    ) == 0
+    assert position(page) >= before
+    assert page.evaluate("import('/static/player.js').then(({player}) => player.compared.length)") == 0
 
 
 def test_too_many_takes_are_refused_with_a_sentence(takes: Server, window: Callable[..., Watched]) -> None:
     page = window().page
     page.goto(f"{takes.url}/jobs/song")
-    why_not = "([number, seconds]) => import('/static/compare.js').then(({whyNot}) => whyNot(Array(number).fill({seconds})))"
+    reason = "({whyNot}) => whyNot(Array(number).fill({seconds}))"
+    why_not = f"([number, seconds]) => import('/static/compare.js').then({reason})"
     assert page.evaluate(why_not, [8, 225]) is None
     assert page.evaluate(why_not, [9, 1]) == "At most 8 takes can be compared."
     assert "76 minutes of sound together" in page.evaluate(why_not, [2, 2250])

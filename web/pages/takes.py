@@ -100,10 +100,11 @@ def megabytes(size: int) -> str:
 
 
 def _missing(job: Job, tracks: Sequence[Track]) -> list[int]:
-    """The numbers of the takes that no track has. A track of a script without a number counts as the next take."""
-    present = {track.take for track in tracks if track.take is not None}
+    """The numbers of the takes that are still to be made. A track without a number counts as the next take."""
+    present = {track.take for track in tracks}
+    discarded = {number for number in range(1, job.takes + 1) if job.discarded_takes >> number - 1 & 1}
     unnumbered = sum(track.take is None for track in tracks)
-    return [number for number in range(1, job.takes + 1) if number not in present][unnumbered:]
+    return [number for number in range(1, job.takes + 1) if number not in present | discarded][unnumbered:]
 
 
 def _made_together(job: Job, missing: list[int]) -> list[int]:
