@@ -3,9 +3,9 @@
 from flask import Blueprint, Flask
 
 from web.current import NAME
-from web.pages import forms, listening, making, pages, protection, wording
+from web.pages import forms, listening, making, pages, protection, track_rows, tracks, wording
 
-PARTS = (pages, forms)
+PARTS = (pages, tracks, forms)
 
 
 def register(app: Flask) -> None:
@@ -18,5 +18,5 @@ def register(app: Flask) -> None:
         part.routes.add_to(blueprint)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["services"] = app.extensions[NAME]
-    app.jinja_env.filters.update(wording.FILTERS | making.FILTERS | listening.FILTERS)
+    app.jinja_env.filters.update(wording.FILTERS | making.FILTERS | listening.FILTERS | track_rows.FILTERS)
     app.register_blueprint(blueprint)
