@@ -1,4 +1,4 @@
-"""Job, Track, Loop, Event, Delivery and Worker: the records, and the statuses they may take.
+"""Job, Track, Loop, Event, Delivery, Discard and Worker: the records, and the statuses they may take.
 
 What a value may be, what a deletion takes along, `updated_at` and the events are the database's own business:
 database/migrations/ has the constraints and triggers, so that every writer is held to them.
@@ -183,6 +183,7 @@ class Job(Work):
         null=True, help_text="0 to 4294967295, of the first take; null until a worker claims the job"
     )
     takes = IntegerField(default=1, help_text="how many variants to make, 1-32")
+    discarded_takes = BigIntegerField(default=0, help_text="bit n - 1: take n was discarded, and is not made again")
     file_manifest = JsonField(default=dict, help_text="paths and URLs")
 
     class Meta:
@@ -283,6 +284,23 @@ class Delivery(Change):
     webhook_id = CharField(help_text="the same at every attempt")
     attempts = IntegerField(default=0)
     due_at = UtcField(index=True, help_text="not before then")
+
+
+class Discard(Model):
+    """Tracks that were deleted together, with their loops, and that can still come back."""
+
+    discard_id = CharField(ID_LENGTH, primary_key=True, default=new_id)
+    job_id = CharField(ID_LENGTH, null=True, help_text="null if the tracks are of several jobs")
+    state = CharField(default="waiting", help_text="waiting, undone, or expired: its files are being removed")
+    tracks = IntegerField(default=0)
+    loops = IntegerField(default=0)
+    bytes = BigIntegerField(default=0, help_text="of all files that go")
+    created_at = UtcField(default=utc_now)
+    expires_at = UtcField(help_text="not before then")
+
+    class Meta:
+        database = database
+        legacy_table_names = False
 
 
 class Worker(Model):

@@ -17,7 +17,8 @@ from database.ledger.tables import Dialect
 # The triggers that fire for changes of certain columns: the one that writes events, and the one that sets updated_at.
 EVENTS = {False: "{}_updated", True: "{}_event"}  # by whether the database is PostgreSQL
 TOUCHED = "{}_touched"
-COPY = "moving_{}"  # the table of an archive with the rows of an unfinished move
+# The tables with copies of rows: of an unfinished move, in an archive; and of what was deleted and can still come back.
+COPIES = ("moving_{}", "discarded_{}")
 
 
 def dialect_of(db: Database) -> Dialect:
@@ -29,10 +30,9 @@ def add_column(db: Database, table: str, definition: str, is_shown: bool = True)
     """Add a column to job, track or loop. definition: the column as SQL; its name is the first word.
 
     A change of the column moves updated_at, and is an event if responses show the column (is_shown). Rows that exist
-    get the default. That is no event, and updated_at stays. An archive with an unfinished move has a copy of the
-    table; the copy gets the column too.
+    get the default. That is no event, and updated_at stays. Tables with copies of its rows get the column too.
     """
-    for name in (table, COPY.format(table)):
+    for name in (table, *(copy.format(table) for copy in COPIES)):
         if db.table_exists(name):
             db.execute_sql(f"ALTER TABLE {name} ADD COLUMN {definition}")
     column = definition.split()[0]

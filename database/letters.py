@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import groupby
 
 WORD_LENGTH = 255
+WALL = "\U000f0000"  # a word of private use that stands between two fields, so that no phrase crosses them
 # Ranges of characters that are a word each: CJK and kana, then symbols and emoji.
 SINGLE = (
     "\u2600-\u2767\u2776-\u27bf\u2e80-\u2fdf\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -73,6 +74,11 @@ def words(text: str) -> list[str]:
     return [word[:WORD_LENGTH] for word in _separators.sub(" ", _single.sub(r" \1 ", text)).split(" ") if word]
 
 
+def folded_words(text: bytes | None) -> str | None:
+    """The folded words of a text (UTF-8) with spaces between them, to compare two texts; None for None."""
+    return None if text is None else " ".join(words(fold(text.decode("utf-8", "replace"))))
+
+
 def phrases(text: str) -> list[list[str]]:
     """The folded words of a text as phrases. A phrase is one word, or several single-character words that touch."""
     result: list[list[str]] = []
@@ -88,8 +94,28 @@ def has_words(prompt: bytes, text: str) -> bool:
 
     SQLite calls this for jobs that are not in the search index. prompt: UTF-8; invalid bytes are read as U+FFFD.
     """
-    in_prompt, in_text = words(fold(prompt.decode("utf-8", "replace"))), _phrases_once(text)
-    return bool(in_text) and all(_has_phrase(in_prompt, phrase) for phrase in in_text)
+    folded, in_text = fold(prompt.decode("utf-8", "replace")), _phrases_once(text)
+    return _may_have(folded, in_text) and _has_phrases(words(folded), in_text)
+
+
+def fields_have_words(fields: bytes, text: str) -> bool:
+    """True if the text matches these fields. A phrase must be in one field; another may be in another field.
+
+    SQLite calls this for tracks. fields: UTF-8, with the character U+001F between two fields.
+    """
+    folded, in_text = fold(fields.decode("utf-8", "replace")), _phrases_once(text)
+    if not _may_have(folded, in_text):
+        return False
+    return _has_phrases([word for field in folded.split("\x1f") for word in (*words(field), WALL)], in_text)
+
+
+def _may_have(folded: str, in_text: list[list[str]]) -> bool:
+    """False if a word of the text is not even a part of the folded text. It needs a tenth of the time of words()."""
+    return bool(in_text) and all(word in folded for phrase in in_text for word in phrase)
+
+
+def _has_phrases(in_prompt: list[str], in_text: list[list[str]]) -> bool:
+    return all(_has_phrase(in_prompt, phrase) for phrase in in_text)
 
 
 def _has_phrase(in_prompt: list[str], phrase: list[str]) -> bool:

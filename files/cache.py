@@ -17,6 +17,7 @@ log = logging.getLogger("ledger.storage")
 DERIVED = ".derived"
 SEAM = "seam"  # the suffix of the preview of a seam begins with it
 SEAM_SECONDS = 86_400.0
+OLD_SUFFIX = "json"  # waveforms of earlier versions of this service, which have no loudness
 
 
 def cached_file(root: Path, source: Path, suffix: str) -> Path:
@@ -32,7 +33,8 @@ def forget(root: Path, source: Path) -> None:
 
 
 def sweep(root: Path) -> None:
-    """Remove derived files whose source was deleted or changed, and previews of seams that are older than a day.
+    """Remove derived files whose source was deleted or changed, previews of seams that are older than a day, and
+    files that nobody reads any more.
 
     A source has a preview for each seam that somebody listened to, and few are heard again.
     """
@@ -63,9 +65,9 @@ def _current_version(source: str) -> str | None:
 
 
 def _is_outdated(path: Path, current: str | None) -> bool:
-    """True if a derived file is of another version of its source than the current one, or an old preview of a seam."""
+    """True if a derived file is of another version of its source than the current one, or need not be kept."""
     version, _, suffix = path.name.partition(".")
-    return version != current or (suffix.startswith(f"{SEAM}-") and _age(path) > SEAM_SECONDS)
+    return version != current or suffix == OLD_SUFFIX or (suffix.startswith(f"{SEAM}-") and _age(path) > SEAM_SECONDS)
 
 
 def _age(path: Path) -> float:

@@ -16,6 +16,7 @@ from files.removals import Key, announce_removal, forget_removal
 from files.storage import Storage
 from models import Loop, Track
 from records import filters
+from records.paths import names_in_use
 from repos import JobRepository, LoopRepository, TrackRepository
 
 log = logging.getLogger("ledger.storage")
@@ -50,6 +51,18 @@ def delete_job(storage: Storage, job_id: str, if_match: Versions, files: bool) -
     return deleted
 
 
+def delete_jobs(storage: Storage, job_ids: Sequence[str], files: bool) -> list[str]:
+    """Delete jobs as delete_job() does. Returns the ids of those that were there.
+
+    Without files, one transaction deletes all. With files, each job has its own, because each needs a note.
+    """
+    if files:
+        return [job_id for job_id in job_ids if delete_job(storage, job_id, None, files=True)]
+    deleted = JobRepository().delete_all(job_ids)
+    storage.remove(path for job_id in deleted for path in (storage.log(job_id), storage.reference(job_id)))
+    return deleted
+
+
 def delete_track(storage: Storage, track_id: str, if_match: Versions, files: bool) -> bool:
     """Delete a track and its loops, with files also the files in its folder and those it names in its job's folder."""
     find = partial(_of, Track.track_id == track_id, Loop.track == track_id) if files else None
@@ -64,20 +77,16 @@ def delete_loop(storage: Storage, loop_id: str, if_match: Versions, files: bool)
 
 def files_of_job(storage: Storage, job_id: str) -> set[Path]:
     """The files that delete_job() would remove if no other record names them."""
-    return _paths(storage, _of_job(job_id))
+    return paths_of(storage, _of_job(job_id))
 
 
 def named(storage: Storage, paths: Collection[Path]) -> set[Path]:
-    """The subset of the paths that a track or a loop names now."""
+    """The subset of the paths that a track or a loop names now, or will name again if its discard is undone."""
     matches: set[Path] = set()
     ordered = list(paths)
     for batch in (ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH)):
         names = {name: path for path in batch for name in storage.spellings(path)}
-        queries: list[Any] = [
-            Track.select(field).where(field.in_(list(names))) for field in (Track.file_path_wav, Track.file_path_mp3)
-        ]
-        queries.append(Loop.select(Loop.result_path).where(Loop.result_path.in_(list(names))))
-        matches |= {names[name] for query in queries for (name,) in query.tuples()}
+        matches |= {names[name] for name in names_in_use(list(names))}
     return matches
 
 
@@ -91,6 +100,33 @@ def remove_unnamed(storage: Storage, paths: Iterable[Path]) -> None:
     storage.remove(settled - named(storage, settled))
 
 
+def belongings_of(track_rows: Collection[Any], loop_rows: Collection[Any]) -> Belongings:
+    """The belongings of deleted tracks and loops.
+
+    track_rows: (track_id, job_id, file_path_wav, file_path_mp3). loop_rows: (loop_id, result_path).
+    """
+    names = {name for row in track_rows for name in row[2:]} | {path for _, path in loop_rows}
+    deleted = {("track", row[0]) for row in track_rows} | {("loop", row[0]) for row in loop_rows}
+    return Belongings(names - {None}, deleted, {("job", row[1]) for row in track_rows})
+
+
+def paths_of(storage: Storage, belongings: Belongings) -> set[Path]:
+    """The files of deleted records that are there.
+
+    Files in the folder of any other record are not among them, and nothing outside the storage folder is.
+    """
+    owners = {storage.folder(*key) for key in belongings.deleted | belongings.sharing}
+    paths = {path for name in belongings.names if (path := storage.owned(name, owners))}
+    return paths.union(*(storage.files(*key) for key in belongings.deleted))
+
+
+def remove_belongings(storage: Storage, belongings: Belongings, needed: Collection[Path] = ()) -> None:
+    """Remove the files that no record names, except those that are needed; then the empty folders."""
+    remove_unnamed(storage, paths_of(storage, belongings).difference(needed))
+    for key in belongings.deleted:
+        storage.remove_empty(*key)
+
+
 def _delete(storage: Storage, record: Key, find: Callable[[], Belongings] | None, delete: Callable[[], bool]) -> bool:
     return delete() if find is None else _delete_with_files(storage, record, find, delete)
 
@@ -101,7 +137,7 @@ def _delete_with_files(
     """When the database is away, nobody knows whether the record is deleted. Then the note stays for housekeeping."""
     with database.atomic():
         belongings = find()
-        note = announce_removal(storage, record, _paths(storage, belongings))
+        note = announce_removal(storage, record, paths_of(storage, belongings))
         try:
             deleted = delete()
         except LedgerError:
@@ -111,25 +147,12 @@ def _delete_with_files(
         forget_removal(note)
         return False
     try:
-        _remove(storage, belongings)
+        remove_belongings(storage, belongings)
         forget_removal(note)
     except AWAY as error:  # the record is deleted: that is the answer
         log.warning("the files of %s stay for an hour, as the database is away: %s", belongings.deleted, error)
         release_connection()
     return True
-
-
-def _remove(storage: Storage, belongings: Belongings) -> None:
-    remove_unnamed(storage, _paths(storage, belongings))
-    for key in belongings.deleted:
-        storage.remove_empty(*key)
-
-
-def _paths(storage: Storage, belongings: Belongings) -> set[Path]:
-    """Files in the folder of any other record stay, and so does all outside the storage folder."""
-    owners = {storage.folder(*key) for key in belongings.deleted | belongings.sharing}
-    paths = {path for name in belongings.names if (path := storage.owned(name, owners))}
-    return paths.union(*(storage.files(*key) for key in belongings.deleted))
 
 
 def _of_job(job_id: str) -> Belongings:
@@ -140,9 +163,7 @@ def _of_job(job_id: str) -> Belongings:
 def _of(tracks: Expression | None, loops: Expression) -> Belongings:
     track_rows = list(_track_rows(tracks)) if tracks is not None else []
     loop_rows: list[Any] = list(Loop.select(Loop.loop_id, Loop.result_path).where(loops).tuples())
-    names = {name for row in track_rows for name in row[2:]} | {path for _, path in loop_rows}
-    deleted = {("track", row[0]) for row in track_rows} | {("loop", row[0]) for row in loop_rows}
-    return Belongings(names - {None}, deleted, {("job", row[1]) for row in track_rows})
+    return belongings_of(track_rows, loop_rows)
 
 
 def _track_rows(where: Expression) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Derived files (MP3, waveform peaks, previews of seams): made from a sound file on first request, then cached.
+"""Derived files (MP3, waveform and loudness, previews of seams): made from a sound file on first request, then cached.
 
 Subprocesses make them, so the web process never loads numpy. AT_ONCE of them run at a time, and beside them
 as many that make previews: a page may ask for five previews at once, and an upload must not wait for them.
@@ -51,7 +51,7 @@ class Recipe:
 
 
 MP3 = Recipe("mp3", (SOUND, "mp3"))
-PEAKS = Recipe("json", (SOUND, "peaks"))
+WAVEFORM = Recipe("waveform.json", (SOUND, "waveform"))
 
 
 def seam_preview(start: float, end: float, crossfade: float, sha256: str) -> Recipe:

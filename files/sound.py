@@ -1,9 +1,10 @@
-"""Sound files: decodes, encodes and measures them, and computes their waveforms.
+"""Sound files: decodes, encodes and measures them, and computes their waveforms and loudness.
 
 `python -m files.sound VERB FILE [TARGET]`: `probe FILE` prints what the file contains, `wav` and `mp3 FILE TARGET`
-encode it, `peaks FILE TARGET` writes its waveform. This module runs as a subprocess of the web process, because the web
-process must not load numpy, and because a file that crashes a decoder then crashes only the subprocess. For a file that
-is not audio, the exit code is 3, and standard error has the reason. libsndfile (soundfile) reads and writes the files.
+encode it, `waveform FILE TARGET` writes its waveform and its loudness. This module runs as a subprocess of the web
+process, because the web process must not load numpy, and because a file that crashes a decoder then crashes only the
+subprocess. For a file that is not audio, the exit code is 3, and standard error has the reason. libsndfile (soundfile)
+reads and writes the files.
 Arrays have the shape (frames, channels).
 """
 
@@ -19,6 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from files.child import die_with_parent, use_remembered_cores
+from files.loudness import LoudnessMeter
 
 Block = NDArray[np.float32]
 Kind = Literal["WAV", "MP3"]
@@ -203,22 +205,25 @@ def probe(path: Path) -> dict[str, Any]:
         return {"duration": frames / source.rate, **shape, "kind": source.kind}
 
 
-def peaks(path: Path) -> dict[str, Any]:
-    """The waveform of a file: its duration in seconds, and its peaks.
+def waveform(path: Path) -> dict[str, Any]:
+    """The waveform of a file: its duration in seconds, its peaks, and its loudness in LUFS.
 
-    The peaks are up to POINTS pairs [lowest, highest] of samples from -1 to 1, over all channels. Raises Unusable.
+    The peaks are up to POINTS pairs [lowest, highest] of samples from -1 to 1, over all channels. The loudness is None
+    for silence, and for less than 400 ms. Raises Unusable.
     """
     with Source(path) as source:
+        meter = LoudnessMeter(source.rate, source.channels)
         lows, highs, frames = [], [], 0
         for block in source.blocks(PEAK_FRAMES * 256):
-            starts = np.arange(0, len(block), PEAK_FRAMES)
-            lows.append(np.minimum.reduceat(block.min(axis=1), starts))
-            highs.append(np.maximum.reduceat(block.max(axis=1), starts))
+            samples, starts = block.ravel(), np.arange(0, block.size, PEAK_FRAMES * source.channels)
+            lows.append(np.minimum.reduceat(samples, starts))
+            highs.append(np.maximum.reduceat(samples, starts))
+            meter.add(block)
             frames += len(block)
     low, high = np.concatenate(lows), np.concatenate(highs)
     starts = np.unique(np.linspace(0, len(low), min(POINTS, len(low)), endpoint=False).astype(int))
     pairs = np.stack([np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)], axis=1)
-    return {"duration": frames / source.rate, "peaks": np.round(pairs, 3).tolist()}
+    return {"duration": frames / source.rate, "loudness": meter.integrated(), "peaks": np.round(pairs, 3).tolist()}
 
 
 def main(verb: str, path: Path, target: Path | None = None) -> None:
@@ -228,10 +233,12 @@ def main(verb: str, path: Path, target: Path | None = None) -> None:
             print(json.dumps(probe(path)))
         elif target is not None and verb in ("wav", "mp3"):
             encode(path, target, "WAV" if verb == "wav" else "MP3")
-        elif target is not None and verb == "peaks":
-            target.write_text(json.dumps(peaks(path)))
+        elif target is not None and verb == "waveform":
+            target.write_text(json.dumps(waveform(path)))
         else:
-            sys.exit("usage: python -m files.sound probe FILE | wav FILE TARGET | mp3 FILE TARGET | peaks FILE TARGET")
+            sys.exit(
+                "usage: python -m files.sound probe FILE | wav FILE TARGET | mp3 FILE TARGET | waveform FILE TARGET"
+            )
     except Unusable as error:
         print(error, file=sys.stderr)
         sys.exit(UNUSABLE)

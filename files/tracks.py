@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from database import AWAY, release_connection
 from errors import LedgerError, NotFound
-from files.derived import MP3, PEAKS, Derivatives, Recipe
+from files.derived import MP3, WAVEFORM, Derivatives, Recipe
 from files.pending import announce
 from files.publishing import publish_file
 from files.refusals import storage_errors
@@ -39,14 +39,14 @@ class TrackFiles:
             raise NotFound("The track's file is gone.")
         return file, kind
 
-    def peaks(self, track: Track) -> dict[str, Any]:
-        """The waveform of a track, as files.sound.peaks() returns it. Raises what open() raises."""
-        path = self.derivatives.get(PEAKS, self._find(track, None)[0])
+    def waveform(self, track: Track) -> dict[str, Any]:
+        """What files.sound.waveform() returns for the sound of a track. Raises what open() raises."""
+        path = self.derivatives.get(WAVEFORM, self._find(track, None)[0])
         try:
-            waveform: dict[str, Any] = json.loads(path.read_text())
+            shape: dict[str, Any] = json.loads(path.read_text())
         except FileNotFoundError:
             raise NotFound("The track's file is gone.") from None
-        return waveform
+        return shape
 
     def open_derived(self, track: Track, recipe: Recipe) -> BinaryIO:
         """A file derived from the WAV or the MP3 of a track, whichever has the SHA-256 of the recipe, open to read.

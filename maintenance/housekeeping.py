@@ -9,6 +9,7 @@ from database import AWAY, database, is_postgresql
 from database.hints import skip_locked
 from errors import LedgerError
 from files.attempts import remove_attempt
+from files.discards import Expiry
 from files.leftovers import remove_leftovers
 from files.references import remove_forgotten
 from files.storage import Storage
@@ -55,7 +56,7 @@ class Housekeeping:
 
     def __init__(self, storage: Storage, stopping: threading.Event, delivery_limit: int | None = None) -> None:
         self.storage, self.stopping, self.delivery_limit = storage, stopping, delivery_limit
-        self.clock = WatchedClock()
+        self.clock, self.expiry = WatchedClock(), Expiry(storage)
         self._hourly_at = self._finish_at = time.monotonic()
         self._problem = ""  # why a move could not be finished
 
@@ -64,6 +65,7 @@ class Housekeeping:
         self.requeue()
         self.finish_move()
         self.forget_old()
+        self.expiry.run(of_archives)
         index_jobs(self.stopping)
         fold_tally()
         if self.delivery_limit is not None:

@@ -17,11 +17,11 @@ from peewee import SQL, Case, Cast, Expression, Value, fn
 from database import database, is_postgresql
 from database.hints import few_rows, skip_locked, wait_for_lock
 from database.refusals import rules_named
-from errors import Invalid, LedgerError, WrongStatus
+from errors import Invalid, LedgerError
 from models import EPOCH, MICROSECOND, Statuses, Work, microseconds, utc_now
 from records import queue, rows, writes
 from records.pages import Page, Plain, is_of_status
-from records.refusals import lease_lost, order_in_use, wrong_step
+from records.refusals import has_result, lease_lost, order_in_use, wrong_step
 from records.repository import Repository
 from records.tally import EXPIRIES, add_to_tally, tally
 from records.writes import Clause
@@ -134,27 +134,38 @@ class WorkRepository(Repository[W]):
 
     def cancel(self, record_id: str) -> W | None:
         """Cancel work. Leased work ends when its worker reads cancel_requested. Finished work is not changed."""
+        return self.cancel_all([record_id]).get(record_id)
+
+    def cancel_all(self, record_ids: Sequence[str]) -> dict[str, W]:
+        """The same as cancel() for several records, in one transaction. Returns those that exist, by id."""
         model = self.model
-        here = (self.key == record_id, model.status.not_in(self.statuses.final))
-        with self._locked(record_id):
+        here = (self.key.in_(record_ids), model.status.not_in(self.statuses.final))
+        with self._locked(*record_ids):
             ended = self._change_all(self._ended(self.statuses.cancelled), *here, model.lease_token.is_null())
-            if not ended:
+            if len(ended) < len(record_ids):
                 self._change_all({"cancel_requested": True}, *here, ~self._is_cancel_requested())
-            return self.get_by_id(record_id)
+            return self.get_by_ids(record_ids)
 
     def retry(self, record_id: str) -> W | None:
         """Put failed or cancelled work back into the queue; its attempts stay. Pending or running work is not changed.
 
         Returns None if it was deleted. Raises WrongStatus for completed work.
         """
+        record = self.retry_all([record_id]).get(record_id)
+        if record is not None and cast(Any, record).status == self.statuses.completed:
+            raise has_result(record)
+        return record
+
+    def retry_all(self, record_ids: Sequence[str]) -> dict[str, W]:
+        """The same as retry() for several records, in one transaction. Completed work is not changed, either.
+
+        Returns those that exist, by id.
+        """
         statuses = self.statuses
         again = {**self._queued(), "error": None, "cancel_requested": False, "finished_at": None}
-        with self._locked(record_id):
-            self._change_all(again, self.key == record_id, self.in_status(statuses.failed, statuses.cancelled))
-            record = self.get_by_id(record_id)
-        if record is not None and cast(Any, record).status == statuses.completed:
-            raise WrongStatus(f"{self.name} {record_id} is {statuses.completed}: ask for another instead")
-        return record
+        with self._locked(*record_ids):
+            self._change_all(again, self.key.in_(record_ids), self.in_status(statuses.failed, statuses.cancelled))
+            return self.get_by_ids(record_ids)
 
     def requeue_expired(self, now: datetime | None = None, steady_seconds: float | None = None) -> list[W]:
         """Put work with an expired lease back into the queue. Cancelled work, and work without attempts left, ends.
@@ -183,10 +194,10 @@ class WorkRepository(Repository[W]):
         return put_back
 
     @contextmanager
-    def _locked(self, record_id: str) -> Iterator[None]:
-        """A transaction in which no other connection changes the record."""
+    def _locked(self, *record_ids: str) -> Iterator[None]:
+        """A transaction in which no other connection changes the records."""
         with database.atomic():
-            list(wait_for_lock(self.model.select(self.key).where(self.key == record_id)))
+            list(wait_for_lock(self.model.select(self.key).where(self.key.in_(record_ids)).order_by(self.key)))
             yield
 
     def leased_tokens(self) -> list[str]:

@@ -20,6 +20,11 @@ def order_in_use(record: Any, fields: Collection[str]) -> WrongStatus:
     return _wrong_status(record, f"{names} can only be changed while it is {', '.join(others)} or {last}")
 
 
+def has_result(record: Any) -> WrongStatus:
+    """The error for a retry of completed work."""
+    return _wrong_status(record, "ask for another instead")
+
+
 def wrong_step(record: Any, changes: dict[str, Any]) -> WrongStatus:
     """The error for a status that cannot follow, or for the progress of work that has ended."""
     is_moved = "status" in changes and changes["status"] != record.status

@@ -9,13 +9,24 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 from peewee import SQL, Expression, Field, Tuple
 
 from database import database, is_postgresql
-from database.hints import leave_few_rows, unindexed
+from database.hints import leave_few_rows, unindexed, wait_for_lock
 from database.json_text import dump
 from database.refusals import rules_named
 from errors import Conflict, Invalid, LedgerError, Stale
 from models import Record, new_id, utc_now
 from records import rows, writes
-from records.pages import Key, Page, Plain, in_order, is_of_status, key_columns, keys_of, merged, plain_list
+from records.pages import (
+    Key,
+    Page,
+    Plain,
+    in_order,
+    is_of_status,
+    key_columns,
+    keys_of,
+    merged,
+    plain_list,
+    sorted_by,
+)
 from records.rows import Row
 from records.session import Session
 from records.tally import tally
@@ -45,6 +56,10 @@ class Repository(Generic[R]):
         model: Any = self.model
         select = _select_by_id(model, rows.columns(model), database.param)
         return cast("Row | None", database.execute_sql(select, (record_id,)).fetchone())
+
+    def get_by_ids(self, record_ids: Sequence[str]) -> dict[str, R]:
+        """Those of these records that exist, by id."""
+        return {row[rows.key(self.model)]: rows.record(self.model, row) for row in self.get_rows(record_ids)}
 
     def get_value(self, record_id: str, name: str) -> Any:
         """The value of one column of a record, as it is stored; None if there is no such record."""
@@ -103,6 +118,13 @@ class Repository(Generic[R]):
         if kept is not None:
             raise self._stale(record_id)
         return gone
+
+    def delete_all(self, record_ids: Sequence[str]) -> list[str]:
+        """Delete records and their children, in one transaction. Returns the ids of those that were there."""
+        here = self.key.in_(record_ids)
+        with database.atomic():
+            list(wait_for_lock(self.model.select(self.key).where(here).order_by(self.key)))
+            return [key for (key,) in self.model.delete().where(here).returning(self.key).tuples().execute()]
 
     def page(self, page: Page, *where: Expression) -> list[R]:
         """The records that meet every condition, in the order of page.sort and then of their ids."""
@@ -168,7 +190,8 @@ class Repository(Generic[R]):
     def _selected(self, page: Page, *where: Expression) -> Any:
         """The query of a page; keyset when page.after says where the one before ended."""
         field = self.model._meta.fields[page.sort]
-        sort = unindexed(field, 0) if leave_few_rows(where) else field
+        by = SQL(sorted_by(self.model, page.sort))
+        sort = unindexed(by, 0) if leave_few_rows(where) else by
         query = self._where(self.model.select(SQL(rows.columns(self.model))), where)
         if page.after is not None:
             here, there = Tuple(sort, self.key), Tuple(field.db_value(page.after[0]), page.after[1])

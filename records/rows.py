@@ -13,7 +13,12 @@ from database import is_postgresql
 from database.json_text import from_json, to_json
 from models import UtcField
 
-HIDDEN = ("lease_token", "lease_seconds", "fingerprint")  # columns that no response shows; they come last
+HIDDEN = (
+    "lease_token",
+    "lease_seconds",
+    "fingerprint",
+    "discarded_takes",
+)  # columns that no response shows; they come last
 
 Row = tuple[Any, ...]
 

@@ -73,13 +73,19 @@ class SongAttempt(Attempt):
         return self._complete(order, tracks)
 
     def _runs(self) -> list[list[int]]:
-        """The takes that are not recorded yet, by run: one take each, or in a batch all that follow one another."""
-        present = {track.take for track in self.tracks}
-        missing = [take for take in range(1, self.record.takes + 1) if take not in present]
+        """The takes that are to be made, by run: one take each, or in a batch all that follow one another."""
+        done = self._done()
+        missing = [take for take in range(1, self.record.takes + 1) if take not in done]
         if not self.recipe.batch:
             return [[take] for take in missing]
         following = groupby(enumerate(missing), lambda pair: pair[1] - pair[0])
         return [[take for _, take in pairs] for _, pairs in following]
+
+    def _done(self) -> set[int | None]:
+        """The takes that are recorded, or that were recorded and then discarded: nobody wants those again."""
+        bits = self.record.discarded_takes
+        discarded = {take for take in range(1, self.record.takes + 1) if bits >> take - 1 & 1}
+        return discarded | {track.take for track in self.tracks}
 
     def _make(self, order: Order, takes: list[int]) -> list[dict[str, Any]]:
         """Make these takes in one run, and publish their files. Returns the fields of their tracks. Raises Failed.
@@ -278,7 +284,7 @@ class SongAttempt(Attempt):
     def _report(self, status: str, percent: int, message: str) -> None:
         """Record the progress of the whole job: percent is that of this run. Only the last run may be exporting."""
         takes, first = self.record.takes, self.running[0]
-        done = len({track.take for track in self.tracks if track.take is not None})
+        done = len(self._done() - {None})
         overall = (100 * done + percent * len(self.running)) // takes
         if status == "exporting" and done + len(self.running) < takes:
             status = "generating_audio"

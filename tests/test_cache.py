@@ -59,7 +59,7 @@ def test_a_derived_file_that_cannot_be_removed_stays_and_the_log_says_why(
 
 
 def test_previews_of_seams_older_than_a_day_are_removed(storage: Storage) -> None:
-    suffixes = ["mp3", "json", *(seam_preview(start, 9.0, 0.03, "a" * 64).suffix for start in (1.0, 2.0))]
+    suffixes = ["mp3", "waveform.json", *(seam_preview(start, 9.0, 0.03, "a" * 64).suffix for start in (1.0, 2.0))]
     files = [storage.derived(storage.root / "song.wav", suffix) for suffix in suffixes]
     for file in files:
         (part := storage.part()).write_text("derived")
@@ -68,6 +68,15 @@ def test_previews_of_seams_older_than_a_day_are_removed(storage: Storage) -> Non
         os.utime(file, (time.time() - age,) * 2)
     cache.sweep(storage.root)
     assert [file.exists() for file in files] == [True, True, False, True]
+
+
+def test_a_waveform_without_loudness_of_an_earlier_version_is_removed(storage: Storage) -> None:
+    old, new = (storage.derived(storage.root / "song.wav", suffix) for suffix in ("json", "waveform.json"))
+    old.parent.mkdir(parents=True, exist_ok=True)
+    old.write_text("{}")
+    new.write_text("{}")
+    cache.sweep(storage.root)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_nothing_is_derived_from_a_file_that_is_gone(derivatives: Derivatives, storage: Storage) -> None:

@@ -60,9 +60,9 @@ def test_a_file_that_is_no_sound_says_so(client: FlaskClient, storage: Storage, 
 
 def test_a_waveform_has_as_many_points_as_are_asked_for(client: FlaskClient, storage: Storage, song: bytes) -> None:
     drawn = client.get("/api/tracks/track-1/waveform.json?points=10").json
-    assert drawn["duration"] == 1 and len(drawn["peaks"]) == 10
+    assert drawn["duration"] == 1 and len(drawn["peaks"]) == 10 and -25 < drawn["loudness"] < -10
     assert all(-1 <= low < 0 < high <= 1 for low, high in drawn["peaks"])
-    assert storage.derived(storage.root / "song.wav", "json").exists()
+    assert storage.derived(storage.root / "song.wav", "waveform.json").exists()
     assert client.get("/api/tracks/track-1/waveform.json?points=2001").status_code == 400
 
 
@@ -127,7 +127,7 @@ def test_two_records_that_name_one_file_share_what_is_derived_from_it(
     tracks.create(track_id="other", job_id="job-1", file_path_wav=str(storage.root / "song.wav"))
     for track_id in ("track-1", "other"):
         assert client.get(f"/api/tracks/{track_id}/waveform.json").status_code == 200
-    shared = storage.derived(storage.root / "song.wav", "json")
+    shared = storage.derived(storage.root / "song.wav", "waveform.json")
     assert [path for path in everything(storage.root / DERIVED) if path.is_file()] == [shared]
     client.delete("/api/tracks/track-1?files=true")
     assert shared.exists()

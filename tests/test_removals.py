@@ -54,7 +54,7 @@ def sweep(storage: Storage) -> None:
     assert not list((storage.root / REMOVALS).iterdir())
 
 
-@pytest.mark.parametrize("step", ["files.deletion._remove", "files.storage.Storage.remove"])
+@pytest.mark.parametrize("step", ["files.deletion.remove_belongings", "files.storage.Storage.remove"])
 @pytest.mark.parametrize("route", PATHS)
 def test_the_files_of_a_deletion_that_is_killed_go_later(
     client: FlaskClient,
@@ -92,7 +92,7 @@ def test_a_file_that_a_new_record_names_outlives_a_deletion_that_is_killed(
     client: FlaskClient, storage: Storage, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr("files.deletion._remove", die)
+        patched.setattr("files.deletion.remove_belongings", die)
         client.delete("/api/tracks/track-1?files=true")
     TrackRepository().create(track_id="new", job_id="job-1", file_path_wav=PATHS["tracks/track-1"])
     sweep(storage)

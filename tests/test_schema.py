@@ -11,7 +11,7 @@ from playhouse.schema_diff import diff_models
 
 from database import database, init_database, is_postgresql, schema_state
 from errors import SchemaTooNew
-from models import Delivery, Event, Job, Loop, Track, Worker
+from models import Delivery, Discard, Event, Job, Loop, Track, Worker
 from repos import JobRepository, LoopRepository, Page, TrackRepository
 from tests.conftest import matching_ids
 
@@ -30,7 +30,7 @@ def sql(statement: str, *values: Any) -> Any:
 
 
 def test_the_models_and_the_migrations_agree() -> None:
-    diff = diff_models(database.obj, [Job, Track, Loop, Event, Delivery, Worker])
+    diff = diff_models(database.obj, [Job, Track, Loop, Event, Delivery, Discard, Worker])
     ours = [("job", "rowid")] if not is_postgresql() else []
     assert (diff.create_tables, diff.add_columns, diff.add_indexes) == ([], [], [])
     assert diff.drop_columns == ours

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from files import sound
-from files.sound import Sink, Source, Unusable, encode, peaks, probe
+from files.sound import Sink, Source, Unusable, encode, probe, waveform
 from tests.conftest import ROOT
 from tests.sounds import RATE, noise, wav_bytes
 
@@ -73,7 +73,7 @@ def test_a_truncated_file_has_what_is_there(tmp_path: Path, kind_of_file: str) -
 )
 def test_what_is_no_sound_is_refused_in_a_sentence(tmp_path: Path, content: bytes, why: str) -> None:
     (tmp_path / "a.wav").write_bytes(content)
-    for verb in (probe, peaks):
+    for verb in (probe, waveform):
         with pytest.raises(Unusable, match=why):
             verb(tmp_path / "a.wav")
 
@@ -88,7 +88,7 @@ def test_peaks_are_the_extremes_of_each_stretch(tmp_path: Path) -> None:
     quiet = np.zeros((RATE * 4, 2), np.float32)
     quiet[RATE, 0], quiet[RATE * 3, 1] = 0.75, -0.5
     soundfile.write(tmp_path / "a.wav", quiet, RATE, subtype="FLOAT")
-    drawn = peaks(tmp_path / "a.wav")
+    drawn = waveform(tmp_path / "a.wav")
     lows, highs = np.array(drawn["peaks"]).T
     assert drawn["duration"] == 4 and len(lows) == 125 and highs.max() == 0.75 and lows.min() == -0.5
     assert highs.argmax() == 31 and lows.argmin() == 93

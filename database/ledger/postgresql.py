@@ -111,11 +111,21 @@ class PostgreSQL(Dialect):
 
         Because of the high COST, the planner prefers the index to computing the words of every prompt.
         """
-        lower = f"translate(lower(left(prompt, {SEARCHED})), '{VARIANTS}', '{PLAIN}')"
-        folded = f"normalize(regexp_replace(normalize({lower}, NFD), '[{ACCENTS}]', '', 'g'), NFC)"
-        spaced = f"regexp_replace(regexp_replace({folded}, '([{SINGLE}])', ' \\1 ', 'g'), '[{SEPARATORS}]+', ' ', 'g')"
         yield f"""CREATE FUNCTION job_words(prompt text) RETURNS tsvector LANGUAGE sql IMMUTABLE COST 10000 AS $$
-            SELECT coalesce(string_agg('''' || left(word, 255) || ''':' || least(place, 16383), ' '), '')::tsvector
-            FROM regexp_split_to_table({spaced}, ' +') WITH ORDINALITY AS part (word, place) WHERE word <> '' $$"""
+            {vector_of(f"left(prompt, {SEARCHED})")} $$"""
         yield "CREATE INDEX job_search ON job USING gin (job_words(prompt))"
         yield "CREATE INDEX job_metadata ON job USING gin (metadata jsonb_path_ops)"
+
+
+def vector_of(text: str) -> str:
+    """The query for the words of a text as a tsvector."""
+    vector = "coalesce(string_agg('''' || left(word, 255) || ''':' || least(place, 16383), ' '), '')::tsvector"
+    parts = f"regexp_split_to_table({spaced(text)}, ' +') WITH ORDINALITY AS part (word, place)"
+    return f"SELECT {vector}\n            FROM {parts} WHERE word <> ''"
+
+
+def spaced(text: str) -> str:
+    """The SQL of a text in lower case and without accents, with spaces between its words (database/letters.py)."""
+    lower = f"translate(lower({text}), '{VARIANTS}', '{PLAIN}')"
+    folded = f"normalize(regexp_replace(normalize({lower}, NFD), '[{ACCENTS}]', '', 'g'), NFC)"
+    return f"regexp_replace(regexp_replace({folded}, '([{SINGLE}])', ' \\1 ', 'g'), '[{SEPARATORS}]+', ' ', 'g')"

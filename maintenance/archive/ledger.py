@@ -34,7 +34,9 @@ MAY_LEAVE = f"""updated_at < ? AND lease_token IS NULL
         OR loop.lease_token IS NOT NULL))
     AND NOT EXISTS (SELECT 1 FROM event WHERE event.job_id = job.job_id AND event.created_at >= ?)"""
 MOMENTS = MAY_LEAVE.count("?")
-IS_EXEMPT = "1 = 0"  # the condition of jobs that always stay. A rule such as "it has a starred track" belongs here
+# The condition of jobs that stay: deleted tracks can still come back, and their files are in the folder of the job. A
+# rule such as "it has a starred track" belongs here.
+IS_EXEMPT = "EXISTS (SELECT 1 FROM discarded_track WHERE discarded_track.job_id = job.job_id)"
 
 
 @dataclass(frozen=True)

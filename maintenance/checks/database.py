@@ -10,10 +10,10 @@ from playhouse.schema_diff import diff_models
 from database import database, is_postgresql, schema_state
 from maintenance.checks.faults import Fault, Place
 from maintenance.checks.fresh import differences
-from models import Delivery, Event, Job, Loop, Track, Worker
+from models import Delivery, Discard, Event, Job, Loop, Track, Worker
 from records.indexing import index_batch, jobs_behind
 
-MODELS: list[Any] = [Job, Track, Loop, Event, Delivery, Worker]
+MODELS: list[Any] = [Job, Track, Loop, Event, Delivery, Discard, Worker]
 STATUS = {"job": "status", "track": "''", "loop": "status"}
 OF_RECORDS = "entity IN ('job', 'track', 'loop')"  # the other numbers of the tally count what has happened
 PARENTS = {"track": "job", "loop": "track"}

@@ -2,10 +2,24 @@
 
 from flask import Blueprint, Flask
 
-from web.api import audio, events, generators, health, jobs, leases, loops, metrics, references, stats, tracks
+from web.api import (
+    actions,
+    audio,
+    discards,
+    events,
+    generators,
+    health,
+    jobs,
+    leases,
+    loops,
+    metrics,
+    references,
+    stats,
+    tracks,
+)
 from web.operations import Operation
 
-PARTS = (jobs, references, leases, tracks, audio, loops, events, generators, stats, health, metrics)
+PARTS = (jobs, references, leases, tracks, audio, discards, actions, loops, events, generators, stats, health, metrics)
 
 
 def operations() -> list[Operation]:

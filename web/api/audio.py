@@ -48,7 +48,7 @@ def put_track_audio(track_id: str, query: schemas.UploadQuery, upload: Upload, i
 
 @routes.route("GET", "/tracks/<id:track_id>/waveform.json", answers=PEAKS, problems=[404, 507])
 def get_track_waveform(track_id: str, query: schemas.WaveformQuery) -> Response:
-    """The waveform of a track, as the lowest and the highest sample of each point."""
+    """The waveform of a track, as the lowest and the highest sample of each point, and its loudness."""
     return _waveform(track_id, query.points, json_answer)
 
 
@@ -87,9 +87,9 @@ def _waveform(track_id: str, points: int, show: Callable[[dict[str, Any]], Respo
 
     def answer(shape: dict[str, Any]) -> Response:
         peaks = waveform.coarser(shape["peaks"], points)
-        return waveform.conditional(show({"duration": shape["duration"], "peaks": peaks}))
+        return waveform.conditional(show({**shape, "peaks": peaks}))
 
-    return when_made(lambda: services().track_files.peaks(track), answer)
+    return when_made(lambda: services().track_files.waveform(track), answer)
 
 
 def _picture(shape: dict[str, Any]) -> Response:

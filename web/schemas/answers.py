@@ -125,6 +125,42 @@ class Reference(Answer):
     bytes: int = Field(description="the size of the WAV")
 
 
+class Discard(Answer):
+    """Tracks that were deleted together, with their loops, and that can still come back."""
+
+    discard_id: Id
+    job_id: Id | None = Field(description="null if the tracks are of several jobs")
+    state: Literal["waiting", "undone"]
+    tracks: int
+    loops: int
+    bytes: int = Field(description="of the files of these tracks and loops")
+    created_at: Utc
+    expires_at: Utc = Field(description="it can be undone until then, and a little longer")
+    urls: dict[str, str]
+
+
+class DiscardList(Answer):
+    """The discards of a job that can still be undone, newest first."""
+
+    items: list[Discard]
+
+
+class Refused(Answer):
+    """A record with which nothing was done, and why."""
+
+    id: Id
+    code: str
+    detail: str
+
+
+class Done(Answer):
+    """What was done with several records."""
+
+    done: list[Id]
+    refused: list[Refused]
+    discard: Discard | None = Field(description="with which the deletion of tracks can be undone")
+
+
 class Page(Answer):
     """A part of a list."""
 
@@ -163,9 +199,10 @@ class Stats(Answer):
 
 
 class Waveform(Answer):
-    """The outline of a sound."""
+    """The outline of a sound, and its loudness."""
 
     duration: float = Field(description="seconds")
+    loudness: float | None = Field(description="integrated, in LUFS (ITU-R BS.1770-4); null for silence")
     peaks: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
         description="lowest and highest sample of each stretch, -1 to 1"
     )

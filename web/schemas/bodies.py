@@ -1,6 +1,6 @@
 """The schemas of request bodies."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import MISSING, BaseModel, ConfigDict, Field
 
@@ -117,6 +117,24 @@ class TrackAgain(Body):
     parameters: JsonObject | MISSING = Field(
         MISSING, description="instead of those that the track was made with; null is the default of the generator"
     )
+
+
+Ids = Annotated[list[Id], Field(min_length=1, max_length=200)]
+
+
+class JobActions(Body):
+    """What to do with several jobs."""
+
+    action: Literal["cancel", "retry", "delete"]
+    ids: Ids
+    files: Flag = Field(False, description="delete: also delete their files")
+
+
+class TrackActions(Body):
+    """What to do with several tracks."""
+
+    action: Literal["star", "unstar", "delete"]
+    ids: Ids
 
 
 class LoopFields(Body):

@@ -1,0 +1,95 @@
+"""SQL about tracks as people look for them: how they are sorted, and the words by which they are found.
+
+The migration 0009_library_index and the queries use the same texts, because a database uses an index of an expression
+only for a query with the same expression. So change a text here only together with a new migration.
+"""
+
+from collections.abc import Iterator
+
+from database.ledger.postgresql import spaced, vector_of
+from database.ledger.tables import SEARCHED
+from database.letters import WALL
+
+NAME_LENGTH = 200  # characters of a name by which tracks are sorted
+SHORT = 250  # characters of a title, a name, an artist, an album or a genre that are searched
+NAMES = ("track_name", "title")  # in the metadata of a track: what it is called if it has no title of its own
+OWN = (*NAMES, "artist", "album")  # in the metadata of a track: what is searched
+NAMELESS = 0x10FFFF  # the character by which tracks without a name are sorted: the last of all
+BORDER = 31  # the character between two fields of a text that is searched: no phrase of words crosses it
+
+
+def text_of(metadata: str, key: str, on_postgresql: bool) -> str:
+    """The text at a key of a JSON column; NULL if the value is no text."""
+    if on_postgresql:
+        return f"CASE jsonb_typeof({metadata} -> '{key}') WHEN 'string' THEN {metadata} ->> '{key}' END"
+    return f"CASE json_type({metadata}, '$.{key}') WHEN 'text' THEN {metadata} ->> '$.{key}' END"
+
+
+def sorted_name(on_postgresql: bool, track: str = "") -> str:
+    """The name by which a track is sorted: its title, or a name of its metadata, with A-Z as a-z.
+
+    track: the table or alias with a dot, such as "track.".
+    """
+    names = [f"nullif(trim({text_of(f'{track}metadata', key, on_postgresql)}), '')" for key in NAMES]
+    last = f"{'chr' if on_postgresql else 'char'}({NAMELESS})"
+    name = f"substr(coalesce({track}title, {', '.join(names)}, {last}), 1, {NAME_LENGTH})"
+    return f'lower({name} COLLATE "C") COLLATE "C"' if on_postgresql else f"lower({name})"
+
+
+def sorted_duration(track: str = "") -> str:
+    """The seconds by which a track is sorted: 0 if its length is not known."""
+    return f"coalesce({track}duration, 0)"
+
+
+def track_text(track: str, on_postgresql: bool) -> str:
+    """All text by which a track is found: its title, its names, and the prompt and the lyrics of its job."""
+    border, own = _border(on_postgresql), own_text(track, on_postgresql)
+    job = f"(SELECT {job_text('job', on_postgresql)} FROM job WHERE job.job_id = {track}.job_id)"
+    return f"concat_ws({border}, {own}, {job})"
+
+
+def own_text(track: str, on_postgresql: bool) -> str:
+    """The title and the names of a track."""
+    names = [text_of(f"{track}.metadata", key, on_postgresql) for key in OWN]
+    cut = [f"substr({text}, 1, {SHORT})" for text in (f"{track}.title", *names)]
+    return f"concat_ws({_border(on_postgresql)}, {', '.join(cut)})"
+
+
+def job_text(job: str, on_postgresql: bool) -> str:
+    """The prompt and the lyrics of a job."""
+    texts = (f"{job}.prompt", text_of(f"{job}.metadata", "lyrics", on_postgresql))
+    return f"concat_ws({_border(on_postgresql)}, {', '.join(f'substr({text}, 1, {SEARCHED})' for text in texts)})"
+
+
+def folded_genre(track: str, on_postgresql: bool) -> str:
+    """The words of the genre of a track in lower case and without accents, with spaces between them."""
+    genre = genre_of(track, on_postgresql)
+    return f"library_fold({genre})" if on_postgresql else f"folded_words(CAST({genre} AS BLOB))"
+
+
+def genre_of(track: str, on_postgresql: bool) -> str:
+    """The genre of a track: its own, or that of its job."""
+    own, of_job = (
+        f"nullif(trim({text_of(f'{table}.metadata', 'genre', on_postgresql)}), '')" for table in (track, "job")
+    )
+    return f"substr(coalesce({own}, (SELECT {of_job} FROM job WHERE job.job_id = {track}.job_id)), 1, {SHORT})"
+
+
+def _border(on_postgresql: bool) -> str:
+    return f"{'chr' if on_postgresql else 'char'}({BORDER})"
+
+
+def indexes(on_postgresql: bool) -> Iterator[str]:
+    """The statements that create the indexes of tracks in the order of a list."""
+    yield f"CREATE INDEX track_duration ON track (({sorted_duration()}), track_id)"
+    yield f"CREATE INDEX track_name ON track (({sorted_name(on_postgresql)}), track_id)"
+    yield "CREATE INDEX track_seed ON track (seed, created_at, track_id) WHERE seed IS NOT NULL"
+
+
+def words(on_postgresql: bool) -> Iterator[str]:
+    """The statements that create what finds tracks by their words."""
+    if on_postgresql:
+        yield f"""CREATE FUNCTION library_words(text text) RETURNS tsvector LANGUAGE sql IMMUTABLE COST 10000 AS $$
+            {vector_of(f"replace(text, chr({BORDER}), ' {WALL} ')")} $$"""
+        yield f"""CREATE FUNCTION library_fold(text text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+            SELECT btrim({spaced("text")}) $$"""

@@ -1,0 +1,115 @@
+"""The library: jobs that have tracks a person looks for, each in the place of its first such track."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from database import database, is_postgresql
+from database.letters import fold, words
+from database.library import genre_of
+from models import MOST_TAKES, Job, Track
+from records import rows
+from records.pages import Page, in_order, sort_value, sorted_by
+from records.rows import Row
+from records.track_search import TrackQuery, after, joined, of_job, of_query
+from records.writes import placed
+
+MOST_TRACKS = MOST_TAKES + 1  # of a group that are read: the last one says that there are more
+NEWEST = 500  # tracks whose genres are counted
+
+
+@dataclass(frozen=True)
+class Group:
+    """A job, its tracks in the order of its takes (at most 33), and the matching track that gives it its place."""
+
+    job: Job
+    lead: Track
+    tracks: list[Track]
+
+    def place(self, sort: str) -> tuple[Any, str]:
+        """The value of Page.after for the groups that follow this one."""
+        return sort_value(Track, sort, rows.row(self.lead)), self.lead.track_id
+
+
+class Library:
+    """The tracks that a query describes, by job."""
+
+    def __init__(self, query: TrackQuery) -> None:
+        self.query = query
+
+    def groups(self, page: Page) -> list[Group]:
+        """One page of groups, in the order of their leading tracks. page.sort: created_at, duration or title.
+
+        A track leads if no other matching track of its job comes before it. Two statements read a page.
+        """
+        leads = self._leads(page)
+        tracks = tracks_of([row[rows.place(Track, "job")] for row, _ in leads])
+        return [_group(rows.record(Track, track), rows.record(Job, job), tracks) for track, job in leads]
+
+    def genres(self, limit: int = 8) -> list[str]:
+        """The genres of the newest 500 tracks, the most frequent first. Of several spellings, the most frequent."""
+        newest = f"SELECT * FROM track ORDER BY created_at DESC, track_id DESC LIMIT {NEWEST}"
+        query = f"SELECT {genre_of('track', is_postgresql())} FROM ({newest}) AS track"
+        texts = Counter(genre for (genre,) in database.execute_sql(query).fetchall() if genre)
+        spellings: dict[str, list[str]] = {}
+        for genre, _ in texts.most_common():
+            spellings.setdefault(" ".join(words(fold(genre))), []).append(genre)
+        spellings.pop("", None)
+        by_count = sorted(spellings.values(), key=lambda genres: -sum(texts[genre] for genre in genres))
+        return [genres[0] for genres in by_count[:limit]]
+
+    def count_starred(self, most: int = 1000) -> int:
+        """How many tracks have a star; at most `most`."""
+        query = placed("SELECT count(*) FROM (SELECT 1 FROM track WHERE starred LIMIT ?) AS starred")
+        return int(database.execute_sql(query, (most,)).fetchone()[0])
+
+    def _leads(self, page: Page) -> list[tuple[Row, Row]]:
+        """The leading tracks of a page, with their jobs."""
+        lead, values = self._lead_ids(page)
+        columns = [f"{table}.{name}" for table, model in (("track", Track), ("job", Job)) for name in names(model)]
+        joins = f"FROM ({lead}) AS lead CROSS JOIN track CROSS JOIN job"
+        where = f"WHERE track.track_id = lead.track_id AND {of_job('track')}"
+        way, width = "DESC" if page.descending else "ASC", len(rows.fields(Track))
+        order = f"ORDER BY lead.place {way}, lead.track_id {way}"
+        read = database.execute_sql(placed(f"SELECT {', '.join(columns)} {joins} {where} {order}"), values).fetchall()
+        return [(row[:width], row[width:]) for row in read]
+
+    def _lead_ids(self, page: Page) -> tuple[str, list[Any]]:
+        """The statement that reads the ids and the places of the leading tracks, and its values."""
+        here, there = (
+            f"({sorted_by(Track, page.sort, f'{table}.')}, {table}.track_id)" for table in ("track", "other")
+        )
+        before = f"{there} {'>' if page.descending else '<'} {here}"
+        same, values = joined([("other.job_id = track.job_id", ()), (before, ()), *of_query(self.query, "other")])
+        # COALESCE keeps PostgreSQL from making a join of it, which would read all tracks.
+        is_first = (f"NOT coalesce(EXISTS (SELECT 1 FROM track AS other WHERE {same}), false)", tuple(values))
+        where, values = joined([*of_query(self.query, "track"), *after(page), is_first])
+        place = sorted_by(Track, page.sort, "track.")
+        order = in_order(Track, page).replace(database.param, "?")
+        return f"SELECT track_id, {place} AS place FROM track WHERE {where} {order}", [*values, page.limit, page.offset]
+
+
+def names(model: Any) -> list[str]:
+    """The columns of a row of this model, each as an expression that may follow the name of a table and a dot."""
+    return rows.columns(model).split(", ")
+
+
+def _group(lead: Track, job: Job, tracks: dict[str, list[Track]]) -> Group:
+    own = tracks.get(job.job_id, [])
+    if lead.track_id not in [track.track_id for track in own]:
+        own = [*own[: MOST_TRACKS - 1], lead]
+    return Group(
+        job, lead, sorted(own, key=lambda track: (track.take or MOST_TAKES + 1, track.created_at, track.track_id))
+    )
+
+
+def tracks_of(job_ids: Sequence[str]) -> dict[str, list[Track]]:
+    """The first 33 tracks of these jobs by job id, oldest first, in one statement."""
+    oldest = f"WHERE job_id = ? ORDER BY created_at, track_id LIMIT {MOST_TRACKS}"
+    one = f"SELECT * FROM (SELECT {rows.columns(Track)} FROM track {oldest}) AS oldest"
+    tracks: dict[str, list[Track]] = {}
+    if job_ids:
+        for row in database.execute_sql(placed(" UNION ALL ".join([one] * len(job_ids))), list(job_ids)).fetchall():
+            tracks.setdefault(row[rows.place(Track, "job")], []).append(rows.record(Track, row))
+    return tracks
