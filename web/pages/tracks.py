@@ -1,17 +1,15 @@
 """The pages of tracks: the list, in which the takes of a job share a row, and the page of one track."""
 
-import base64
-import json
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import render_template, request, url_for
 
-from errors import Malformed
-from records.library import Group, Library, TrackQuery
+from records.library import Group, Library
+from records.track_search import TrackQuery
 from repos import JobRepository, LoopRepository, Page, TrackRepository
 from web import schemas
-from web.answers import require
+from web.answers import cursor_at, position, require
 from web.pages.routes import Routes
 from web.pages.track_rows import row_of
 from web.pages.wording import brief
@@ -38,14 +36,14 @@ SORTS = {
 def show_tracks() -> str:
     """The tracks: a row for each job, newest first, narrowed by words, star, generator, genre, seed and job."""
     filters = _filters()
-    query: schemas.TracksShown = validate_query(schemas.TracksShown, {**filters, **_cursor_of_request()})
+    query: schemas.TrackList = validate_query(schemas.TrackList, {**filters, **_cursor_of_request()})
     library = Library(_track_query(query))
     read = library.groups(_page(query))
     shows_lead = bool(set(filters) & {"q", "genre", "seed", "starred"}) or not query.sort.endswith("created_at")
     return render_template(
         "tracks.html",
         rows=[row_of(group, shows_lead) for group in read[:ROWS]],
-        next=_address({**filters, "cursor": _cursor(query.sort, library, read[ROWS - 1])}) if len(read) > ROWS else None,
+        next=_address({**filters, "cursor": _after(query.sort, read[ROWS - 1])}) if len(read) > ROWS else None,
         here=_address(filters),
         is_narrowed=bool(set(filters) - {"sort"}),
         query=query,
@@ -88,30 +86,18 @@ def _cursor_of_request() -> dict[str, str]:
     return {"cursor": cursor} if cursor else {}
 
 
-def _track_query(query: schemas.TracksShown) -> TrackQuery:
+def _track_query(query: schemas.TrackList) -> TrackQuery:
     return TrackQuery(query.q, query.genre, query.job_type, query.seed, query.starred, query.job_id)
 
 
-def _page(query: schemas.TracksShown) -> Page:
+def _page(query: schemas.TrackList) -> Page:
     """The page of a query with one more row. If there is one, the list goes on."""
-    return Page(query.sort.lstrip("-"), query.sort.startswith("-"), ROWS + 1, 0, _position(query))
+    return Page(query.sort.lstrip("-"), query.sort.startswith("-"), ROWS + 1, 0, position(query.cursor, query.sort))
 
 
-def _cursor(sort: str, library: Library, group: Group) -> str:
-    place = [sort, library.place(group.lead, sort.lstrip("-")), group.lead.track_id]
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
-
-
-def _position(query: schemas.TracksShown) -> tuple[Any, str] | None:
-    if query.cursor is None:
-        return None
-    try:
-        sort, value, key = json.loads(base64.urlsafe_b64decode(query.cursor + "=" * (-len(query.cursor) % 4)))
-        if sort == query.sort:
-            return value, key
-    except ValueError:
-        pass
-    raise Malformed("The query cannot be used: cursor is not a cursor of this list.", "cursor")
+def _after(sort: str, group: Group) -> str:
+    """The cursor of the page that follows a group."""
+    return cursor_at(sort, *group.place(sort.lstrip("-")))
 
 
 def _chips(filters: dict[str, str], library: Library) -> list[dict[str, Any]]:
