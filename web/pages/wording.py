@@ -9,6 +9,7 @@ from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track, utc_now
 from records.offers import why_not_made
 from web.candidates import AROUND, playable
 from web.current import live_workers, services
+from web.titles import own_name
 
 LABELS = {
     "pending": "Waiting",
@@ -128,8 +129,8 @@ def metadata_text(record: Job | Track, name: str) -> str | None:
 
 
 def title(track: Track, number: int) -> str:
-    """The name of a track: its track_name, its title, or its number."""
-    return brief(metadata_text(track, "track_name") or metadata_text(track, "title") or f"Track {number}", 120)
+    """The name of a track on the page of its job: its own name, or its number."""
+    return brief(own_name(track) or f"Track {number}", 120)
 
 
 def line_count(text: str) -> int:
