@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from models import JOB_STATUSES, Job, Track
 from records.library import Group
-from web.pages.making import take
 from web.pages.wording import brief, has_prompt, metadata_text
 from web.titles import name_of
 
@@ -57,14 +56,6 @@ def playable(track: Track) -> bool:
     return bool(track.file_path_wav or track.file_path_mp3)
 
 
-def second_line(track: Track, job: Job) -> str:
-    """The line below the name in the player: 'Take 3 of 8 · seed 71042'; the type of the job if there is neither."""
-    which = take(track, job)
-    parts = [which.capitalize()] if which else []
-    parts += [f"seed {track.seed}"] if track.seed is not None else []
-    return " · ".join(parts) or str(job.job_type)
-
-
 def _chosen(tracks: list[Track]) -> Track:
     """The first take with a star that can be played, else the first that can be played, else the first."""
     return max(tracks, key=lambda track: (playable(track), playable(track) and track.starred))
@@ -99,4 +90,4 @@ def _version(group: Group, face: Track) -> str:
     return f"{max(track.version for track in group.tracks)}-{len(group.tracks)}-{digest:x}"
 
 
-FILTERS = {function.__name__: function for function in (name_of, playable, second_line)}
+FILTERS = {function.__name__: function for function in (name_of, playable)}

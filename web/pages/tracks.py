@@ -5,6 +5,8 @@ from urllib.parse import urlencode
 
 from flask import render_template, request, url_for
 
+from models import Discard
+from records import discards
 from records.library import Group, Library
 from records.track_search import TrackQuery
 from repos import JobRepository, LoopRepository, Page, TrackRepository
@@ -50,6 +52,7 @@ def show_tracks() -> str:
         filters=filters,
         sorts=SORTS,
         chips=_chips(filters, library),
+        discard=_waiting_discard(request.args.get("discard", "").replace("\0", "")),
     )
 
 
@@ -73,6 +76,12 @@ def track_page(track_id: str, title: str | None = None, errors: dict[str, str] |
         loop_errors={},
         loops=loops.of_tracks([track_id]).get(track_id, [])[:LOOPS],
     )
+
+
+def _waiting_discard(discard_id: str) -> Discard | None:
+    """The discard of tracks that were deleted on this page, if they can still come back."""
+    discard = discards.get(discard_id) if discard_id else None
+    return discard if discard and discard.state == discards.WAITING else None
 
 
 def _filters() -> dict[str, str]:

@@ -1,8 +1,10 @@
-// Keeps the page of a job up to date: its progress, its log, its tracks and their loops.
+// Keeps the page of a job up to date: its progress, its log, its takes and their loops.
 
+import { followOffers } from "./discards.js";
 import { readPage, readText } from "./http.js";
 import { Follower } from "./live.js";
 import { announce, coalesced, debounced, merge, tick } from "./merge.js";
+import { chooseTakes, markTakes } from "./takes.js";
 import { tellTimes } from "./times.js";
 
 const LOG_EVERY = 2_000; // milliseconds
@@ -10,6 +12,7 @@ const SETTLE = 100;
 const LOG_LINES = 200;
 const LOG_CHARACTERS = 40_000;
 const FINAL = /^(completed|failed|cancelled)$/i;
+const STEP = /(\d+) ?\/ ?(\d+)(?: \[|\s*$)|\bstep (\d+) of (\d+)\b/i; // as in web/pages/takes.py
 
 const state = () => document.getElementById("job-state");
 
@@ -24,6 +27,8 @@ export function begin({ signal }) {
   log.scrollTop = log.scrollHeight;
   const timer = setInterval(() => followLog(signal), LOG_EVERY);
   signal.addEventListener("abort", () => clearInterval(timer));
+  chooseTakes(signal);
+  showOffers();
   return { refresh, follower };
 }
 
@@ -34,6 +39,8 @@ async function refreshOnce(signal) {
     signal.throwIfAborted();
     merge(fresh);
     tellTimes();
+    markTakes();
+    showOffers();
   } catch (problem) {
     if (problem.status === 404) gone();
     throw problem;
@@ -46,6 +53,7 @@ function changed({ entity, entity_id: id, change, data }, refresh) {
   const before = element?.dataset.status;
   if (entity !== "track" && change === "updated" && before === data.status) {
     tick(element, data);
+    if (entity === "job") tickTakes(data);
     return;
   }
   if (before && before !== data.status && FINAL.test(data.status)) announce(`${entity} ${data.status.toLowerCase()}`);
@@ -53,6 +61,21 @@ function changed({ entity, entity_id: id, change, data }, refresh) {
 }
 
 const settled = debounced((refresh) => refresh().catch(() => {}), SETTLE);
+
+/** Show the progress of the takes that are made now. The progress of the job counts all its takes. */
+function tickTakes({ progress, message }) {
+  const [step, of] = (STEP.exec(message ?? "") ?? []).slice(1).filter(Boolean);
+  state().querySelector(".message").hidden = Boolean(of); // the row of the take shows it
+  for (const row of document.querySelectorAll(".take-coming:has(progress)")) {
+    const { takes, done, together } = row.dataset;
+    tick(row, { progress: Math.max(0, Math.min(100, Math.floor((progress * takes - 100 * done) / together))) });
+    row.querySelector(".take-step").textContent = of ? `, step ${step} of ${of}` : "";
+  }
+}
+
+function showOffers() {
+  followOffers(document.getElementById("undo"), jobId);
+}
 
 async function followLog(signal) {
   const isFinal = FINAL.test(state()?.dataset.status ?? "cancelled");
@@ -77,6 +100,6 @@ function showLog(text) {
 function gone() {
   isGone = true;
   const words = Object.assign(document.createElement("p"), { className: "callout", role: "alert", textContent: "This job has been deleted." });
-  if (!document.querySelector("#job > .callout")) document.querySelector(".job-head").after(words);
+  if (!document.querySelector("#job > .callout")) document.querySelector("#job > h1").after(words);
   document.getElementById("job-actions").replaceChildren();
 }
