@@ -3,9 +3,12 @@
 from flask import Blueprint, Flask
 
 from web.current import NAME
-from web.pages import forms, listening, making, pages, protection, takes, undo, wording
+from web.pages import (
+    forms, listening, making, pages, protection, selection, takes, track_forms, track_rows, tracks, undo, wording,
+)  # fmt: skip
 
-PARTS = (pages, forms, undo)
+PARTS = (pages, tracks, forms, track_forms, selection, undo)
+FILTERS = (wording, making, listening, takes, track_rows, undo)
 
 
 def register(app: Flask) -> None:
@@ -18,6 +21,6 @@ def register(app: Flask) -> None:
         part.routes.add_to(blueprint)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["services"] = app.extensions[NAME]
-    for module in (wording, making, listening, takes, undo):
+    for module in FILTERS:
         app.jinja_env.filters.update(module.FILTERS)
     app.register_blueprint(blueprint)

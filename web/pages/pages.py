@@ -42,9 +42,12 @@ def show_jobs() -> str:
     query = _query(show)
     read, cursor = part(matching_jobs(query), query, *conditions(query))
     filters = {name: value for name, value in (("q", query.q), ("job_type", query.job_type)) if value}
+    listed = [rows.record(Job, row) for row in read]
     return render_template(
         "jobs.html",
-        jobs=[rows.record(Job, row) for row in read],
+        jobs=listed,
+        sounds=tracks.first_of_jobs([job.job_id for job in listed]),
+        here=_address(filters, show),
         next=cursor and _address(filters, show, cursor),
         show=show,
         query=query,

@@ -9,6 +9,7 @@ from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track, utc_now
 from records.offers import why_not_made
 from web.candidates import AROUND, playable
 from web.current import live_workers, services
+from web.titles import own_name
 
 LABELS = {
     "pending": "Waiting",
@@ -131,11 +132,6 @@ def title(track: Track, number: int) -> str:
     """The name of a track on the page of its job: its own name, or else its number."""
     kind = "Track" if track.take is None else "Take"
     return brief(own_name(track) or f"{kind} {number}", 120)
-
-
-def own_name(track: Track) -> str | None:
-    """The name that a person chose for a track, or else that of its metadata; None without one."""
-    return track.title or metadata_text(track, "track_name") or metadata_text(track, "title")
 
 
 def line_count(text: str) -> int:

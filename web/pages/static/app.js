@@ -6,7 +6,9 @@ import { showNothing } from "./live.js";
 import { announce, begin, notify } from "./merge.js";
 import { followType } from "./new.js";
 import { definePlayers } from "./player.js";
+import { beginRenaming } from "./rename.js";
 import { startRouter, visit } from "./router.js";
+import { sendStars } from "./stars.js";
 import { keepTimes, tellTimes } from "./times.js";
 
 const SCRIPTS = new Set(["job", "jobs", "track", "tracks"]); // the pages with a script of their own: {page}.js
@@ -75,5 +77,7 @@ definePlayers();
 openDialogs(failed);
 followType();
 sendForms(done);
+sendStars();
+beginRenaming();
 startRouter({ leave, arrive, show, failed, canReturn: () => Boolean(page.refresh) });
 await arrive();

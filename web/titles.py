@@ -1,0 +1,20 @@
+"""Names of tracks, as people read them on pages and in the names of downloads."""
+
+from models import Job, Track
+
+NAMES = ("track_name", "title")  # in the metadata, in this order
+
+
+def name_of(track: Track, job: Job | None) -> str:
+    """The name of a track: its title, a name in its metadata, the prompt of its job, or the id of its job.
+
+    It may be as long as a prompt. job: the job of the track; None if it was deleted meanwhile.
+    """
+    prompt = job.prompt if job and job.prompt and job.prompt.strip() else None
+    return own_name(track) or prompt or str(track.__data__["job"])
+
+
+def own_name(track: Track) -> str | None:
+    """The title of a track, or a name in its metadata; None if it has neither."""
+    names = [track.title, *(track.metadata.get(key) for key in NAMES)]
+    return next((name for name in names if isinstance(name, str) and name.strip()), None)
