@@ -17,6 +17,7 @@ const STEP = /(\d+) ?\/ ?(\d+)(?: \[|\s*$)|\bstep (\d+) of (\d+)\b/i; // as in w
 const state = () => document.getElementById("job-state");
 
 let jobId, log, isGone; // of the page that is shown
+let isByKeyboard = false; // the deletion that was sent last
 
 /** Start to update the page, until the signal ends it. Returns the Follower. */
 export function begin({ signal }) {
@@ -27,6 +28,7 @@ export function begin({ signal }) {
   log.scrollTop = log.scrollHeight;
   const timer = setInterval(() => followLog(signal), LOG_EVERY);
   signal.addEventListener("abort", () => clearInterval(timer));
+  document.addEventListener("submit", ({ target, submitter }) => (isByKeyboard = target.matches("[data-discarding]") && submitter.matches(":focus-visible")), { signal });
   chooseTakes(signal);
   showOffers();
   return { refresh, follower };
@@ -74,7 +76,8 @@ function tickTakes({ progress, message }) {
 }
 
 function showOffers() {
-  followOffers(document.getElementById("undo"), jobId);
+  followOffers(document.getElementById("undo"), jobId, isByKeyboard);
+  isByKeyboard = false;
 }
 
 async function followLog(signal) {
