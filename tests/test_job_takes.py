@@ -1,4 +1,4 @@
-"""The takes on the page of a job: numbers, takes to come, what they have in common, and deletion of those without a star."""
+"""The takes on the page of a job: numbers, takes to come, what they have in common, and deletion with undo."""
 
 import re
 from html import unescape
@@ -60,7 +60,7 @@ def test_takes_that_are_made_and_to_come_are_listed_by_number(client: FlaskClien
     assert (third, fourth) == (["3", "waits"], ["4", "waits"])
     page = client.get("/jobs/aria").text
     assert "Generating take 2 of 4" in page and 'data-done="1" data-together="1" data-takes="4"' in page
-    assert "1.81s/it" not in page.replace('hidden>take 2 of 4: 66%|███ | 21/32 [00:38&lt;00:20, 1.81s/it]', "")
+    assert "1.81s/it" not in page.replace("hidden>take 2 of 4: 66%|███ | 21/32 [00:38&lt;00:20, 1.81s/it]", "")
 
 
 def test_no_take_is_to_come_when_a_job_has_ended(client: FlaskClient, song: Job) -> None:
