@@ -13,6 +13,7 @@ from files.storage import Storage
 from models import Discard, Loop, Track
 from records import discards
 from records.discards import SECONDS, UNDONE
+from repos import JobRepository
 
 UNDONE_SECONDS = 3600.0  # so long, undo can be repeated after its answer was lost
 BATCH = 500
@@ -54,6 +55,9 @@ def remove_expired(storage: Storage, discard_id: str, needed_elsewhere: Needed) 
         paths = paths_of(storage, belongings)
         needed = needed_elsewhere(storage, paths) | waiting_references(storage) if paths else set[Path]()
         remove_belongings(storage, belongings, needed)
+        for _, job_id in belongings.sharing:
+            if JobRepository().get_value(job_id, "job_id") is None:  # it was deleted meanwhile
+                storage.remove_empty("job", job_id)
     discards.forget(discard_id)
 
 

@@ -84,9 +84,9 @@ def _call(app: WSGIApp, environ: Environ) -> Answer:
 
 
 def _left_to_front(answer: Answer) -> Answer:
-    """The answer; a small file is read at once."""
+    """The answer; a small file is read at once. An archive is not: one of its files may be gone."""
     body = answer.body
-    if not isinstance(body, Transfer) or body.left > SMALL_FILE:
+    if type(body) is not Transfer or body.left > SMALL_FILE:
         return answer
     try:
         return Answer(answer.status, answer.headers, body.read(SMALL_FILE))

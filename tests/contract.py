@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 
 from generators.catalogue import catalogue
-from models import Job
+from models import Discard, Job
+from records.discards import discard_tracks
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
 from web import api, openapi
@@ -34,8 +35,12 @@ def save_song(folder: Path) -> None:
 
 
 def fill() -> None:
-    """Leave one job in the database, with one track that has one loop."""
+    """Leave one job in the database, with one track that has one loop, and with a discard."""
+    Discard.delete().execute()
     Job.delete().execute()
     JobRepository().create(job_id=RECORDS["job_id"], prompt="ambient rain", metadata={"genre": "ambient"})
     TrackRepository().create(track_id=RECORDS["track_id"], job_id=RECORDS["job_id"], file_path_wav="song.wav")
     LoopRepository().create(loop_id=RECORDS["loop_id"], track_id=RECORDS["track_id"], duration=120)
+    TrackRepository().create(track_id="discarded", job_id=RECORDS["job_id"])
+    discard, _ = discard_tracks(["discarded"])
+    RECORDS["discard_id"] = discard and discard.discard_id

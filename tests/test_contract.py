@@ -56,7 +56,7 @@ include-operation-id = ["make_track_again"]  # its body is optional, but the che
 checks.negative_data_rejection.enabled = false
 
 [[operations]]
-include-operation-id = ["claim_job", "claim_loop"]
+include-operation-id = ["claim_job", "claim_loop", "change_jobs", "change_tracks"]
 checks.allow_header_conformance.enabled = false  # a job may be called claim: what else it takes is at that address too
 """
 CONTRACT = schemathesis.openapi.from_dict(DOCUMENT, config=schemathesis.Config.from_str(CONFIG)).exclude(

@@ -16,6 +16,8 @@ TAIL_BYTES = 1024 * 1024
 TEXT = "text/plain; charset=utf-8"
 TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 LAST_NONE = re.compile(r"\s*bytes\s*=\s*-0+\s*", re.IGNORECASE)
+LONGEST_NAME = 200  # bytes; file systems take 255
+RESERVED = re.compile("CON|PRN|AUX|NUL|CONIN[$]|CONOUT[$]|(COM|LPT)[0-9¹²³]", re.IGNORECASE)
 UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff/\\:*?"<>|]+')
 
 
@@ -81,11 +83,18 @@ def single_range(header: str, size: int) -> str | None:
     return f"bytes={start}-{stop - 1 if stop is not None else ''}"
 
 
-def disposition(title: str, kind: str) -> str:
-    """The Content-Disposition for a title in any script.
+def file_name(title: str) -> str:
+    """A file name without its ending for a title in any script, at most 100 characters and 200 bytes long.
 
-    Characters that file systems or headers refuse become spaces.
+    Characters that file systems or headers refuse become spaces. A name that Windows reserves gets an underscore.
     """
-    name = " ".join(UNSAFE.sub(" ", title).split()).strip(" .")[:100] or "track"
+    name = " ".join(UNSAFE.sub(" ", title).split()).strip(" .")[:100]
+    name = name.encode()[:LONGEST_NAME].decode(errors="ignore").rstrip(" .") or "track"
+    return f"_{name}" if RESERVED.fullmatch(name.partition(".")[0].rstrip()) else name
+
+
+def disposition(title: str, kind: str, how: str = "inline") -> str:
+    """The Content-Disposition for a title in any script. how: inline, or attachment for what no browser shows."""
+    name = file_name(title)
     plain = re.sub(r"[^ -~]+|['%;]", "_", name)
-    return f"inline; filename=\"{plain}.{kind}\"; filename*=UTF-8''{quote(name, safe='')}.{kind}"
+    return f"{how}; filename=\"{plain}.{kind}\"; filename*=UTF-8''{quote(name, safe='')}.{kind}"

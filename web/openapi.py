@@ -191,12 +191,12 @@ def _problem(status: int) -> dict[str, Any]:
 def _link(document: dict[str, Any]) -> None:
     """Add links to the responses that create or claim a record: the operations that take the id of this record."""
     operations = [(path, operation) for path, item in document["paths"].items() for operation in item.values()]
-    for record in ("job", "track", "loop"):
+    for record in ("job", "track", "loop", "discard"):
         key = f"{record}_id"
         followers = [operation for path, operation in operations if f"{{{key}}}" in path]
         for path, operation in operations:
             response = operation["responses"].get("200" if path == f"/api/{record}s/claim" else "201")
-            if response and path.endswith((f"/{record}s", f"/{record}s/claim")):
+            if response and path.endswith((f"/{record}s", f"/{record}s/claim", f"/{record}")):
                 is_claim = path.endswith("/claim")
                 response["links"] = {
                     follower["operationId"]: _follow(follower, key, is_claim) for follower in followers

@@ -4,6 +4,7 @@ from flask import Blueprint, Flask
 
 from web.api import (
     actions,
+    archive,
     audio,
     discards,
     events,
@@ -19,7 +20,22 @@ from web.api import (
 )
 from web.operations import Operation
 
-PARTS = (jobs, references, leases, tracks, audio, discards, actions, loops, events, generators, stats, health, metrics)
+PARTS = (
+    jobs,
+    references,
+    leases,
+    tracks,
+    audio,
+    archive,
+    discards,
+    actions,
+    loops,
+    events,
+    generators,
+    stats,
+    health,
+    metrics,
+)
 
 
 def operations() -> list[Operation]:

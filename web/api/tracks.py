@@ -7,7 +7,8 @@ from files import deletion
 from models import Track
 from records import filters
 from records.again import again_track
-from records.track_search import TrackQuery, TrackSearch
+from records.finding import TrackQuery
+from records.track_search import TrackSearch
 from repos import JobRepository, TrackRepository
 from web import schemas
 from web.again import with_reference

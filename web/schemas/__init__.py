@@ -50,6 +50,7 @@ from web.schemas.bodies import (
 )
 from web.schemas.generators import Generator, GeneratorParameter, Generators, GeneratorSeconds
 from web.schemas.queries import (
+    ArchiveQuery,
     AudioQuery,
     Deletion,
     EventQuery,
@@ -71,6 +72,7 @@ from web.schemas.types import METADATA_PATH
 
 __all__ = [
     "Answer",
+    "ArchiveQuery",
     "AudioQuery",
     "Body",
     "Check",

@@ -109,6 +109,17 @@ class AudioQuery(Query):
     format: Literal["wav", "mp3"] | SkipJsonSchema[None] = Field(None, description="WAV when there is one, else MP3")
 
 
+class ArchiveQuery(Query):
+    """Which tracks an archive has: all that meet every condition."""
+
+    track_id: list[Id] = Field([], max_length=200, description="may be given several times; also their order")
+    job_id: Id | SkipJsonSchema[None] = None
+    starred: Switch | SkipJsonSchema[None] = None
+    format: Literal["wav", "mp3"] | SkipJsonSchema[None] = Field(
+        None, description="which of two files; by default WAV. A track that has only the other one is there with it"
+    )
+
+
 class UploadQuery(Query):
     """Parameters of an upload."""
 

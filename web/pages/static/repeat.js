@@ -1,0 +1,123 @@
+// Repeats a loop by Web Audio: the last sample of its part is followed by the first one. An audio element leaves a gap.
+
+const MOST_SECONDS = 300; // of a file: as samples, five minutes of stereo take 115 MB
+const PATIENCE = 500; // milliseconds; where the browser forbids sounds, it gives no answer
+
+/** True if a sound has a part that repeats, and if it is short enough to have all its samples in memory. */
+export function canRepeat(sound) {
+  return Boolean(sound.repeat) && sound.seconds <= MOST_SECONDS;
+}
+
+/** A source that plays a buffer and repeats the part from start to end, in seconds. */
+export function repeatingSource(context, buffer, [start, end]) {
+  return new AudioBufferSourceNode(context, { buffer, loop: true, loopStart: start, loopEnd: end });
+}
+
+/** The sample rate of a WAV or MP3 file in Hz; undefined if it has no such header. Samples at another rate would not be those of the file. */
+export function rateOf(bytes) {
+  const view = new DataView(bytes);
+  if (view.byteLength < 28) return undefined;
+  if (view.getUint32(0) === 0x52494646) return view.getUint32(24, true); // "RIFF"
+  const hasTags = view.getUint32(0) >>> 8 === 0x494433; // "ID3"
+  const tags = hasTags ? 10 + [6, 7, 8, 9].reduce((size, place) => size * 128 + view.getUint8(place), 0) : 0;
+  if (view.byteLength < tags + 4 || view.getUint16(tags) < 0xffe0) return undefined;
+  const [version, rate] = [(view.getUint8(tags + 1) >> 3) & 3, (view.getUint8(tags + 2) >> 2) & 3];
+  return [44_100, 48_000, 32_000][rate] / [4, NaN, 2, 1][version] || undefined;
+}
+
+/** An engine, as in element.js, for sounds with a part that repeats. */
+export class RepeatEngine extends EventTarget {
+  paused = true;
+  #end = new AbortController();
+  #loaded; // a promise of the samples
+  #context = null;
+  #gain = null;
+  #volume = 1;
+  #buffer = null;
+  #source = null; // while it plays
+  #sound;
+  #at = 0; // the time in the sound at #since of the context
+  #since = 0;
+
+  get time() {
+    if (!this.#source) return this.#at;
+    const time = this.#at + Math.max(0, this.#context.currentTime - this.#since);
+    const [start, end] = this.#sound.repeat;
+    return time < end ? time : start + ((time - start) % (end - start));
+  }
+
+  get duration() {
+    return this.#buffer?.duration ?? this.#sound.seconds;
+  }
+
+  set volume(volume) {
+    this.#volume = volume;
+    if (this.#gain) this.#gain.gain.value = volume;
+  }
+
+  load(sound, at = 0) {
+    [this.#sound, this.#at] = [sound, at];
+    this.#loaded = this.#read();
+    this.#loaded.catch((problem) => this.#end.signal.aborted || this.#tell("error", problem));
+    return this.#loaded;
+  }
+
+  async play() {
+    this.paused = false;
+    if (!this.#buffer) this.#tell("state", "loading");
+    await this.#loaded;
+    const isForbidden = await Promise.race([this.#context.resume(), new Promise((done) => setTimeout(done, PATIENCE, true))]);
+    if (isForbidden) return this.pause();
+    if (!this.paused && !this.#source) this.#start();
+  }
+
+  pause() {
+    this.paused = true;
+    this.#stop();
+    this.#tell("state", "paused");
+  }
+
+  seek(seconds) {
+    const isPlaying = this.#source !== null;
+    this.#stop();
+    this.#at = Math.min(seconds, this.#sound.repeat[1] - 0.001); // beyond the part, nothing would repeat
+    if (isPlaying) this.#start();
+    this.#tell("time");
+  }
+
+  close() {
+    this.#end.abort();
+    this.#stop();
+    this.#context?.close();
+  }
+
+  async #read() {
+    const answer = await fetch(this.#sound.src, { signal: this.#end.signal });
+    if (!answer.ok) throw new Error(answer.statusText);
+    const bytes = await answer.arrayBuffer();
+    this.#end.signal.throwIfAborted();
+    this.#context = new AudioContext({ sampleRate: rateOf(bytes) });
+    this.#gain = new GainNode(this.#context, { gain: this.#volume });
+    this.#gain.connect(this.#context.destination);
+    this.#buffer = await this.#context.decodeAudioData(bytes);
+    this.#tell("time");
+  }
+
+  #start() {
+    this.#source = repeatingSource(this.#context, this.#buffer, this.#sound.repeat);
+    this.#source.connect(this.#gain);
+    this.#since = this.#context.currentTime;
+    this.#source.start(0, this.#at);
+    this.#tell("state", "playing");
+  }
+
+  #stop() {
+    this.#at = this.time;
+    this.#source?.stop();
+    this.#source = null;
+  }
+
+  #tell(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
