@@ -4,7 +4,19 @@ from flask import Blueprint, Flask
 
 from web.current import NAME
 from web.pages import (
-    forms, listening, log, lyrics, making, pages, protection, selection, takes, track_forms, track_rows, tracks, undo,
+    forms,
+    listening,
+    log,
+    lyrics,
+    making,
+    pages,
+    protection,
+    selection,
+    takes,
+    track_forms,
+    track_rows,
+    tracks,
+    undo,
     wording,
 )  # fmt: skip
 
