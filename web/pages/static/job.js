@@ -1,19 +1,23 @@
-// Keeps the page of a job up to date: its progress, its log, its tracks and their loops.
+// Keeps the page of a job up to date: its progress, its log, its takes and their loops.
 
+import { followOffers } from "./discards.js";
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
 import { beginLog } from "./log.js";
 import { beginLyrics } from "./lyrics.js";
 import { announce, coalesced, debounced, merge, tick } from "./merge.js";
 import { player } from "./player.js";
+import { chooseTakes, markTakes } from "./takes.js";
 import { tellTimes } from "./times.js";
 
 const SETTLE = 100; // milliseconds
 const FINAL = /^(completed|failed|cancelled)$/i;
+const STEP = /(\d+) ?\/ ?(\d+)(?: \[|\s*$)|\bstep (\d+) of (\d+)\b/i; // as in web/pages/takes.py
 
 const state = () => document.getElementById("job-state");
 
 let jobId, isGone; // of the page that is shown
+let isByKeyboard = false; // the deletion that was sent last
 
 /** Start to update the page, until the signal ends it. Returns the Follower. */
 export function begin({ signal }) {
@@ -23,6 +27,9 @@ export function begin({ signal }) {
   follower.start();
   beginLog({ signal });
   beginLyrics({ signal, player });
+  document.addEventListener("submit", ({ target, submitter }) => (isByKeyboard = target.matches("[data-discarding]") && submitter.matches(":focus-visible")), { signal });
+  chooseTakes(signal);
+  showOffers();
   return { refresh, follower };
 }
 
@@ -33,6 +40,8 @@ async function refreshOnce(signal) {
     signal.throwIfAborted();
     merge(fresh);
     tellTimes();
+    markTakes();
+    showOffers();
   } catch (problem) {
     if (problem.status === 404) gone();
     throw problem;
@@ -45,6 +54,7 @@ function changed({ entity, entity_id: id, change, data }, refresh) {
   const before = element?.dataset.status;
   if (entity !== "track" && change === "updated" && before === data.status) {
     tick(element, data);
+    if (entity === "job") tickTakes(data);
     return;
   }
   if (before && before !== data.status && FINAL.test(data.status)) announce(`${entity} ${data.status.toLowerCase()}`);
@@ -53,9 +63,25 @@ function changed({ entity, entity_id: id, change, data }, refresh) {
 
 const settled = debounced((refresh) => refresh().catch(() => {}), SETTLE);
 
+/** Show the progress of the takes that are made now. The progress of the job counts all its takes. */
+function tickTakes({ progress, message }) {
+  const [step, of] = (STEP.exec(message ?? "") ?? []).slice(1).filter(Boolean);
+  state().querySelector(".message").hidden = Boolean(of); // the row of the take shows it
+  for (const row of document.querySelectorAll(".take-coming:has(progress)")) {
+    const { takes, done, together } = row.dataset;
+    tick(row, { progress: Math.max(0, Math.min(100, Math.floor((progress * takes - 100 * done) / together))) });
+    row.querySelector(".take-step").textContent = of ? `, step ${step} of ${of}` : "";
+  }
+}
+
+function showOffers() {
+  followOffers(document.getElementById("undo"), jobId, isByKeyboard);
+  isByKeyboard = false;
+}
+
 function gone() {
   isGone = true;
   const words = Object.assign(document.createElement("p"), { className: "callout", role: "alert", textContent: "This job has been deleted." });
-  if (!document.querySelector("#job > .callout")) document.querySelector(".job-head").after(words);
+  if (!document.querySelector("#job > .callout")) document.querySelector("#job > h1").after(words);
   document.getElementById("job-actions").replaceChildren();
 }
