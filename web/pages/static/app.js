@@ -8,8 +8,10 @@ import { showNothing } from "./live.js";
 import { startMediaSession } from "./media.js";
 import { announce, begin, notify } from "./merge.js";
 import { followType } from "./new.js";
+import { beginRenaming } from "./rename.js";
 import { resume } from "./resume.js";
 import { startRouter, visit } from "./router.js";
+import { sendStars } from "./stars.js";
 import { keepTimes, tellTimes } from "./times.js";
 import { connectSounds } from "./waves.js";
 
@@ -83,5 +85,7 @@ for (const start of [connectSounds, startBar, startKeys, startMediaSession, resu
 openDialogs(failed);
 followType();
 sendForms(done);
+sendStars();
+beginRenaming();
 startRouter({ leave, arrive, show, failed, canReturn: () => Boolean(page.refresh) });
 await arrive();

@@ -74,8 +74,9 @@ function showStar({ key, title, starred }) {
 
 function choice(sound, number) {
   const isHeard = sound.key === player.current.key;
-  const label = `Hear ${sound.sub || sound.title}`;
-  return Object.assign(document.createElement("button"), { type: "button", value: number, textContent: number + 1, ariaLabel: label, ariaPressed: String(isHeard) });
+  const letter = String.fromCharCode(65 + number);
+  const label = `${letter}: hear ${sound.sub || sound.title}`;
+  return Object.assign(document.createElement("button"), { type: "button", value: number, textContent: letter, ariaLabel: label, ariaPressed: String(isHeard) });
 }
 
 function listQueue() {

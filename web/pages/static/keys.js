@@ -10,6 +10,7 @@ const ACTS = {
   j: () => player.next(),
   k: () => player.previous(),
   l: () => player.repeat(),
+  c: () => document.dispatchEvent(new Event("compare")), // the page of a job listens
   s: () => document.querySelector("#player-star:not([hidden])")?.requestSubmit(),
   ArrowLeft: () => player.seek(player.time - STEP),
   ArrowRight: () => player.seek(player.time + STEP),
