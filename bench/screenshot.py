@@ -142,11 +142,9 @@ def take(chromium: Any, url: str, file: Path, frame: tuple[int, int], scheme: st
     context = chromium.new_context(viewport=viewport, color_scheme=scheme, locale="en-GB", **phone)
     page = context.new_page()
     page.goto(url)
-    for wave in page.query_selector_all("sound-player[data-wave]"):
+    for wave in page.query_selector_all(".wave[data-seek]:has(> img)"):
+        wave.scroll_into_view_if_needed()
         wave.wait_for_selector("xpath=self::*[contains(@class, 'drawn')]", timeout=30_000)
-        wave.evaluate("player => player.audio.load()")
-        page.wait_for_function("audio => audio.readyState > 0", arg=wave.query_selector("audio"))
-        wave.evaluate("player => player.audio.currentTime = 17.3")
     page.wait_for_timeout(600)
     file.parent.mkdir(exist_ok=True)
     page.screenshot(path=file, full_page=whole)

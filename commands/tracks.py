@@ -6,7 +6,7 @@ from commands.records import Kind, add_command, delete_command, list_command, sh
 from files import deletion
 from repos import TrackRepository
 from web import schemas
-from web.api.tracks import conditions
+from web.api.tracks import conditions, matching_tracks
 
 EXAMPLE = "--job-id rain --duration 30.5 --file-path-wav songs/rain.wav --metadata artist=Ada"
 repo = TrackRepository()
@@ -15,7 +15,7 @@ KIND = Kind(
     repo=repo,
     query=schemas.TrackList,
     body=schemas.NewTrack,
-    select=lambda query: (repo, conditions(query)),
+    select=lambda query: (matching_tracks(query), conditions(query)),
     delete=deletion.delete_track,
     columns=("track_id", "job_id", "take", "duration", "created_at", "file_path_wav", "file_path_mp3"),
     columns_if_wide=("created_at", "file_path_mp3"),

@@ -37,7 +37,7 @@ def add_column(db: Database, table: str, definition: str, is_shown: bool = True)
             db.execute_sql(f"ALTER TABLE {name} ADD COLUMN {definition}")
     column = definition.split()[0]
     for trigger in [TOUCHED, *([EVENTS[isinstance(db, PostgresqlDatabase)]] if is_shown else [])]:
-        _replace_trigger(db, table, trigger.format(table), lambda sql: _with_column(sql, column))
+        replace_trigger(db, table, trigger.format(table), lambda sql: _with_column(sql, column))
 
 
 def rebuild_table(db: Database, table: str, change: Callable[[str], str]) -> None:
@@ -85,7 +85,7 @@ def quietly(db: Database, table: str) -> Iterator[None]:
         db.execute_sql(statement)
 
 
-def _replace_trigger(db: Database, table: str, name: str, change: Callable[[str], str]) -> None:
+def replace_trigger(db: Database, table: str, name: str, change: Callable[[str], str]) -> None:
     """Make a trigger again with a changed definition."""
     if isinstance(db, PostgresqlDatabase):
         query = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname = %s"

@@ -4,11 +4,7 @@ The migration 0009_library_index and the queries use the same texts, because a d
 only for a query with the same expression. So change a text here only together with a new migration.
 """
 
-from collections.abc import Iterator
-
-from database.ledger.postgresql import spaced, vector_of
 from database.ledger.tables import SEARCHED
-from database.letters import WALL
 
 NAME_LENGTH = 200  # characters of a name by which tracks are sorted
 SHORT = 250  # characters of a title, a name, an artist, an album or a genre that are searched
@@ -77,19 +73,3 @@ def genre_of(track: str, on_postgresql: bool) -> str:
 
 def _border(on_postgresql: bool) -> str:
     return f"{'chr' if on_postgresql else 'char'}({BORDER})"
-
-
-def indexes(on_postgresql: bool) -> Iterator[str]:
-    """The statements that create the indexes of tracks in the order of a list."""
-    yield f"CREATE INDEX track_duration ON track (({sorted_duration()}), track_id)"
-    yield f"CREATE INDEX track_name ON track (({sorted_name(on_postgresql)}), track_id)"
-    yield "CREATE INDEX track_seed ON track (seed, created_at, track_id) WHERE seed IS NOT NULL"
-
-
-def words(on_postgresql: bool) -> Iterator[str]:
-    """The statements that create what finds tracks by their words."""
-    if on_postgresql:
-        yield f"""CREATE FUNCTION library_words(text text) RETURNS tsvector LANGUAGE sql IMMUTABLE COST 10000 AS $$
-            {vector_of(f"replace(text, chr({BORDER}), ' {WALL} ')")} $$"""
-        yield f"""CREATE FUNCTION library_fold(text text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-            SELECT btrim({spaced("text")}) $$"""

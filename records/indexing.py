@@ -1,4 +1,4 @@
-"""Adds jobs to job_search, SQLite's index of the words of prompts and the values of metadata.
+"""Adds jobs to job_search, SQLite's index of the words of prompts and the values of metadata; and to library_search.
 
 Housekeeping adds them in batches, because adding one job alone takes ten times as long per job. Until then, a search
 reads these jobs one by one. One transaction adds a batch and moves the mark. So several processes may do this at the
@@ -14,6 +14,7 @@ from typing import Any
 from database import database
 from database.ledger.tables import SEARCHED
 from database.letters import fold, words
+from records.library_index import add_to_library
 
 BATCH = 200  # jobs
 BATCH_CHARACTERS = 200_000  # a batch with more ends early, so that other writers do not wait for long
@@ -22,7 +23,7 @@ TOKEN_BITS, TOKEN_START = 15, 0xF0000
 UNREAD = chr(TOKEN_START)  # the token of a job whose metadata is too long for the index
 
 COUNT_BEHIND = """SELECT max(coalesce((SELECT max(rowid) FROM job), 0) - job_rowid, 0)
-    + (SELECT count(*) FROM search_stale) FROM search_mark"""
+    + (SELECT count(*) FROM search_stale) + (SELECT count(*) FROM library_stale) FROM search_mark"""
 NEXT_WAITING = "SELECT rowid FROM job WHERE rowid > (SELECT job_rowid FROM search_mark) ORDER BY rowid LIMIT ?"
 PROMPT = f"CAST(substr(prompt, 1, {SEARCHED}) AS BLOB)"  # bytes, as it may be no valid UTF-8
 READ = f"""SELECT due.value, {PROMPT}, min(length(metadata), {SEARCHED} + 1)
@@ -34,13 +35,16 @@ FIELDS = f"""SELECT job.rowid, tree.id, tree.parent, tree.key, tree.type, tree.a
 
 
 def jobs_behind() -> int:
-    """The largest possible number of jobs that are not in the index, or have changed since. Only for SQLite."""
+    """The largest possible number of jobs that are not in an index, or have changed since. Only for SQLite."""
     (number,) = database.execute_sql(COUNT_BEHIND).fetchone()
     return int(number)
 
 
 def index_batch(limit: int = BATCH) -> None:
-    """Add the next jobs to the index, and correct jobs that have changed; at most `limit` of each. Only for SQLite."""
+    """Add the next jobs to the index, and correct jobs that have changed; at most `limit` of each. Only for SQLite.
+
+    It does the same for the index of tracks, where all jobs that need it count as changed.
+    """
     with database.atomic():
         stale = _column("SELECT job_rowid FROM search_stale ORDER BY job_rowid LIMIT ?", limit)
         due = json.dumps(stale + _column(NEXT_WAITING, limit))
@@ -51,6 +55,9 @@ def index_batch(limit: int = BATCH) -> None:
         _add([row for row in rows if row[2] is not None])  # the others are deleted
         if rows:
             database.execute_sql("UPDATE search_mark SET job_rowid = max(job_rowid, ?)", [rows[-1][0]])
+        changed = _column("SELECT job_rowid FROM library_stale ORDER BY job_rowid LIMIT ?", limit)
+        if changed:
+            add_to_library(changed, BATCH_CHARACTERS)
 
 
 def field_token(path: str, value: str | float) -> str:

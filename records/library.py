@@ -10,9 +10,9 @@ from database.letters import fold, words
 from database.library import genre_of
 from models import MOST_TAKES, Job, Track
 from records import rows
-from records.pages import Page, in_order, sort_value, sorted_by
+from records.finding import TrackQuery, find, of_job
+from records.pages import Page, sort_value
 from records.rows import Row
-from records.track_search import TrackQuery, after, joined, of_job, of_query
 from records.writes import placed
 
 MOST_TRACKS = MOST_TAKES + 1  # of a group that are read: the last one says that there are more
@@ -66,28 +66,16 @@ class Library:
 
     def _leads(self, page: Page) -> list[tuple[Row, Row]]:
         """The leading tracks of a page, with their jobs."""
-        lead, values = self._lead_ids(page)
         columns = [f"{table}.{name}" for table, model in (("track", Track), ("job", Job)) for name in names(model)]
-        joins = f"FROM ({lead}) AS lead CROSS JOIN track CROSS JOIN job"
-        where = f"WHERE track.track_id = lead.track_id AND {of_job('track')}"
         way, width = "DESC" if page.descending else "ASC", len(rows.fields(Track))
-        order = f"ORDER BY lead.place {way}, lead.track_id {way}"
-        read = database.execute_sql(placed(f"SELECT {', '.join(columns)} {joins} {where} {order}"), values).fetchall()
-        return [(row[:width], row[width:]) for row in read]
 
-    def _lead_ids(self, page: Page) -> tuple[str, list[Any]]:
-        """The statement that reads the ids and the places of the leading tracks, and its values."""
-        here, there = (
-            f"({sorted_by(Track, page.sort, f'{table}.')}, {table}.track_id)" for table in ("track", "other")
-        )
-        before = f"{there} {'>' if page.descending else '<'} {here}"
-        same, values = joined([("other.job_id = track.job_id", ()), (before, ()), *of_query(self.query, "other")])
-        # COALESCE keeps PostgreSQL from making a join of it, which would read all tracks.
-        is_first = (f"NOT coalesce(EXISTS (SELECT 1 FROM track AS other WHERE {same}), false)", tuple(values))
-        where, values = joined([*of_query(self.query, "track"), *after(page), is_first])
-        place = sorted_by(Track, page.sort, "track.")
-        order = in_order(Track, page).replace(database.param, "?")
-        return f"SELECT track_id, {place} AS place FROM track WHERE {where} {order}", [*values, page.limit, page.offset]
+        def read(ids: str, values: Sequence[Any]) -> list[Any]:
+            joins = f"FROM ({ids}) AS lead CROSS JOIN track CROSS JOIN job"
+            where = f"WHERE track.track_id = lead.id AND {of_job('track')} ORDER BY lead.place {way}, lead.id {way}"
+            query = placed(f"SELECT {', '.join(columns)} {joins} {where}")
+            return list(database.execute_sql(query, values).fetchall())
+
+        return [(row[:width], row[width:]) for row in find(self.query, page, [], by_job=True, read=read)]
 
 
 def names(model: Any) -> list[str]:

@@ -36,7 +36,7 @@ def listed(page: Page, service: Server) -> Locator:
 def hear(page: Page, candidate: Locator) -> float:
     """Play the seam of a candidate for a moment; the seconds of its sound."""
     candidate.get_by_role("button", name="Play the seam").click()
-    audio = candidate.locator("audio")
+    audio = page.locator("#player-audio")
     wait_for(lambda: audio.evaluate("audio => audio.currentTime") > 0.3, 30)
     return float(audio.evaluate("audio => audio.duration"))
 

@@ -132,7 +132,7 @@ def part(repo: Repository[Any], query: schemas.List, *where: Expression) -> tupl
 def _one_more(query: schemas.List) -> Page:
     """The page of a query with one more record. If that record exists, there is a next page."""
     sort = str(query.sort)  # type: ignore[attr-defined]
-    after = _position(query.cursor, sort)
+    after = position(query.cursor, sort)
     return Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after)
 
 
@@ -185,22 +185,37 @@ def _cursor(keys: list[Key], one_more: Page) -> str | None:
         return None
     record_id, _, value = keys[-2]
     sort = f"-{one_more.sort}" if one_more.descending else one_more.sort
+    return cursor_at(sort, value, record_id)
+
+
+def cursor_at(sort: str, value: Any, record_id: str) -> str:
+    """The cursor of the page that follows a record of a list. value: the value by which the list is sorted."""
     return base64.urlsafe_b64encode(json.dumps([sort, value, record_id]).encode()).decode().rstrip("=")
 
 
-def _position(cursor: str | None, sort: str) -> tuple[int, str] | None:
+def position(cursor: str | None, sort: str) -> tuple[Any, str] | None:
+    """(value, id): the record after which the page of a cursor begins; None without one. Raises Malformed."""
     if cursor is None:
         return None
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         cursor_sort, value, key = json.loads(text)
-        if cursor_sort == sort and type(value) is int and abs(value) < 2**63 and isinstance(key, str) and key.isascii():
-            return value, key.replace("\0", "")
+        if cursor_sort == sort and _is_place(sort.lstrip("-"), value) and isinstance(key, str) and key.isascii():
+            return value.replace("\0", "") if isinstance(value, str) else value, key.replace("\0", "")
     except (ValueError, TypeError, RecursionError):
         pass
     message = "is not a cursor of this list: take it from `next`, with the same sort"
     fields = [{"field": "cursor", "message": message}]
     raise Malformed(f"The query cannot be used: cursor {message}.", errors=fields)
+
+
+def _is_place(sort: str, value: Any) -> bool:
+    """True if a list may be sorted by such a value. Raises UnicodeEncodeError for a text that no database takes."""
+    if sort == "title":
+        return isinstance(value, str) and bool(value.encode())
+    if sort == "duration":
+        return type(value) in (int, float) and 0 <= value < 2**63
+    return type(value) is int and abs(value) < 2**63
 
 
 def _next_url(keys: list[Key], one_more: Page) -> str | None:

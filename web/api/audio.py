@@ -13,6 +13,7 @@ from web.answers import json_answer, record, require
 from web.candidates import preview_of
 from web.current import services
 from web.operations import IfMatch, Operations
+from web.titles import name_of
 from web.uploads import Upload
 from web.waiting import when_made
 
@@ -62,7 +63,7 @@ def get_track_waveform_image(track_id: str, query: schemas.WaveformQuery) -> Res
 def get_loop_audio(loop_id: str) -> Response:
     """The sound of a completed loop, whole or a Range of it."""
     loop = require(loops.get_by_id(loop_id))
-    title = f"{_title(require(tracks.get_by_id(loop.__data__['track'])))} (loop, {loop.duration:g} s)"
+    title = f"{_title(require(tracks.get_by_id(loop.__data__['track'])))} (loop, {loop.length})"
     file = services().storage.open(loop.result_path or "")
     if file is None:
         raise NotFound(f"There is no file of this loop: it is {loop.status}.")
@@ -97,11 +98,5 @@ def _picture(shape: dict[str, Any]) -> Response:
 
 
 def _title(track: Track) -> str:
-    """The title of a track: its own name, else the prompt of its job, else the id of its job."""
-    names = [track.metadata.get(key) for key in ("track_name", "title")]
-    return next((name for name in names if isinstance(name, str) and name.strip()), None) or _prompt(track)
-
-
-def _prompt(track: Track) -> str:
     job = Job.select(Job.job_id, Job.prompt).where(Job.job_id == track.__data__["job"]).first()
-    return (job.prompt or job.job_id) if job else ""
+    return name_of(track, job)

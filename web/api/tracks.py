@@ -7,6 +7,8 @@ from files import deletion
 from models import Track
 from records import filters
 from records.again import again_track
+from records.finding import TrackQuery
+from records.track_search import TrackSearch
 from repos import JobRepository, TrackRepository
 from web import schemas
 from web.again import with_reference
@@ -48,7 +50,7 @@ def create_track(body: schemas.NewTrack) -> Response:
 @routes.route("GET", "/tracks", answers={200: schemas.TrackPage})
 def list_tracks(query: schemas.TrackList) -> Response:
     """Tracks, newest first."""
-    return page(tracks, query, *conditions(query), expand=query.expand)
+    return page(matching_tracks(query), query, *conditions(query), expand=query.expand)
 
 
 @routes.route("GET", "/tracks/<id:track_id>", answers={200: schemas.Track, 304: None}, problems=[404])
@@ -83,9 +85,15 @@ def make_track_again(track_id: str, body: schemas.TrackAgain) -> Response:
     return record_job(with_reference(job.job_id, again_track(job, track, body.fields_set())))
 
 
+def matching_tracks(query: schemas.TrackList) -> TrackSearch:
+    """The repository for a list: the tracks that the query describes."""
+    return TrackSearch(
+        TrackQuery(query.q or None, query.genre, query.job_type, query.seed, query.starred, query.job_id)
+    )
+
+
 def conditions(query: schemas.TracksOfJob) -> list[Expression]:
-    """The conditions of a list of tracks."""
-    where = filters.created(Track, query.created_after, query.created_before)
-    if isinstance(query, schemas.TrackList) and query.job_id is not None:
-        where.insert(0, filters.equals(Track.job, query.job_id))
-    return where + filters.metadata_is(Track, query.metadata)
+    """The conditions of a list of tracks that are the same for the tracks of a job and for all tracks."""
+    return filters.created(Track, query.created_after, query.created_before) + filters.metadata_is(
+        Track, query.metadata
+    )

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from models import LARGEST_SEED
 from web.schemas.types import Format, Id, JobStatus, LoopStatus, MetadataFilter, Moment, Switch, Word, digits
 
 
@@ -53,7 +54,19 @@ class TracksOfJob(List):
 class TrackList(TracksOfJob):
     """Parameters of a list of tracks."""
 
+    q: Annotated[str, Field(max_length=1000)] | SkipJsonSchema[None] = Field(
+        None, description="words in the names of the track, or in the prompt or the lyrics of its job"
+    )
+    genre: Annotated[str, Field(max_length=100)] | SkipJsonSchema[None] = Field(
+        None, description="of the track, or else of its job; case and accents do not matter"
+    )
+    job_type: Word | SkipJsonSchema[None] = None
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED), BeforeValidator(digits)] | SkipJsonSchema[None] = None
+    starred: Switch | SkipJsonSchema[None] = None
     job_id: Id | SkipJsonSchema[None] = None
+    sort: Literal[
+        "-created_at", "created_at", "-updated_at", "updated_at", "-duration", "duration", "title", "-title"
+    ] = "-created_at"  # type: ignore[assignment]
 
 
 class TrackGet(Query):
@@ -82,6 +95,12 @@ class LogQuery(Query):
     tail: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(digits)] | SkipJsonSchema[None] = Field(
         None, description="the number of last lines to return"
     )
+    fold: Switch = Field(
+        False,
+        description="one line, the newest, for lines that differ only in numbers and bars; `! ` before errors",
+        json_schema_extra={"default": "false"},
+    )
+    q: str = Field("", max_length=1000, description="return only the lines with all of these words")
 
 
 class Deletion(Query):

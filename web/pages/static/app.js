@@ -1,13 +1,19 @@
 // Starts the scripts of the page that is shown. Without them, every page can still be read and every form sent.
 
+import { startBar } from "./bar.js";
 import { closeDialog, openDialogs } from "./dialogs.js";
 import { sendForms } from "./forms.js";
+import { startKeys } from "./keys.js";
 import { showNothing } from "./live.js";
+import { startMediaSession } from "./media.js";
 import { announce, begin, notify } from "./merge.js";
 import { followType } from "./new.js";
-import { definePlayers } from "./player.js";
+import { beginRenaming } from "./rename.js";
+import { resume } from "./resume.js";
 import { startRouter, visit } from "./router.js";
+import { sendStars } from "./stars.js";
 import { keepTimes, tellTimes } from "./times.js";
+import { connectSounds } from "./waves.js";
 
 const SCRIPTS = new Set(["job", "jobs", "track", "tracks"]); // the pages with a script of their own: {page}.js
 const main = document.getElementById("main");
@@ -21,6 +27,10 @@ async function arrive() {
   const { signal } = (end = new AbortController());
   const { page: name } = main.dataset;
   path = location.pathname;
+  for (const link of document.querySelectorAll(".places a")) {
+    const { place } = link.dataset;
+    link.ariaCurrent = name === `${place}s` ? "page" : name === place ? "true" : null;
+  }
   begin();
   tellTimes();
   const script = SCRIPTS.has(name) ? await import(`./${name}.js`) : null;
@@ -71,9 +81,11 @@ function closeLoopForm(details) {
 
 document.documentElement.classList.add("js");
 keepTimes();
-definePlayers();
+for (const start of [connectSounds, startBar, startKeys, startMediaSession, resume]) start();
 openDialogs(failed);
 followType();
 sendForms(done);
+sendStars();
+beginRenaming();
 startRouter({ leave, arrive, show, failed, canReturn: () => Boolean(page.refresh) });
 await arrive();

@@ -1,154 +1,242 @@
-// A player with a button, a waveform to seek in, and the time. Without JavaScript, the browser shows its own player.
+// The player: one sound at a time, which goes on while one moves between the pages.
 
+import { ElementEngine } from "./element.js";
 import { send } from "./http.js";
+import { Queue } from "./queue.js";
+import { RepeatEngine, canRepeat } from "./repeat.js";
 
-const ICONS = new URL("icons.svg", import.meta.url).pathname;
-const SVG = "http://www.w3.org/2000/svg";
-const STEP = 5; // seconds for one press of an arrow key
+const TICK = 50; // milliseconds between two events "time"
+const CALM_TICK = 500;
+const RESTART = 3; // "previous" starts a sound again that has played longer, in seconds
+const MOST_SKIPS = 10; // sounds that cannot be played, one after another
+const LONG = "This loop is long: the browser repeats it, which can leave a short gap.";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-class SoundPlayer extends HTMLElement {
-  connectedCallback() {
-    if (this.audio) return;
-    this.audio = this.querySelector("audio");
-    this.audio.controls = false;
-    this.querySelector("img")?.remove();
-    this.#build();
-    this.#listen();
-    this.#drawWave();
-    this.#show();
+/** Its events: "change" (another sound), "state" (playing, paused or loading, or another trouble) and "time". */
+class Player extends EventTarget {
+  current = null; // a sound, as soundOf() returns it
+  queue = new Queue();
+  state = "paused";
+  trouble = ""; // a sentence about the current sound
+  compared = []; // the sounds of a comparison
+  repeating = new Set(["loop"]); // kinds of sounds that repeat: track, loop, seam
+  #element = new ElementEngine();
+  #engine = this.#element;
+  #volume = 1;
+  #isBroken = false; // the current sound must be loaded again
+  #skips = 0;
+  #timer;
+
+  constructor() {
+    super();
+    this.#listen(this.#element);
+    document.addEventListener("record", ({ detail }) => detail.change === "deleted" && this.#deleted(detail));
   }
 
-  get seconds() {
-    return Number.isFinite(this.audio.duration) ? this.audio.duration : Number(this.dataset.seconds);
+  /** Seconds. */
+  get time() {
+    return this.#engine.time;
   }
 
-  #build() {
-    this.button = make("button", { type: "button", className: "play" });
-    this.wave = make("div", { className: "wave" });
-    this.seek = make("input", { type: "range", min: "0", step: "0.01", value: "0", ariaLabel: `Position in ${this.dataset.about}` });
-    this.time = make("span", { className: "time", ariaHidden: "true" });
-    this.trouble = make("p", { className: "form-error", role: "alert", hidden: true });
-    this.button.append(icon("play"), icon("pause"));
-    const track = make("div", { className: "seek" });
-    track.append(this.wave, this.seek);
-    this.append(this.button, track, this.time, this.trouble);
-    this.dataset.state = "paused";
+  /** Seconds. */
+  get duration() {
+    return this.#engine.duration;
   }
 
-  #listen() {
-    const { audio, seek } = this;
-    this.button.addEventListener("click", () => this.#toggle());
-    seek.addEventListener("input", () => this.#go(Number(seek.value)));
-    seek.addEventListener("keydown", (event) => this.#key(event));
-    for (const name of ["timeupdate", "durationchange", "seeked", "ended"]) audio.addEventListener(name, () => this.#show());
-    for (const [name, state] of [["playing", "playing"], ["waiting", "loading"], ["pause", "paused"], ["ended", "paused"]]) {
-      audio.addEventListener(name, () => this.#become(state));
-    }
-    audio.addEventListener("error", () => this.#fail());
+  get paused() {
+    return this.state === "paused";
   }
 
-  #toggle() {
-    if (!this.audio.paused) return this.audio.pause();
-    if (this.audio.error) this.audio.load();
-    this.trouble.hidden = true;
+  get isRepeating() {
+    return this.current !== null && this.repeating.has(kindOf(this.current));
+  }
+
+  /** From 0 to 1. */
+  get volume() {
+    return this.#volume;
+  }
+
+  set volume(volume) {
+    this.#volume = this.#engine.volume = volume;
+  }
+
+  /** Play a sound from a time on. After it comes what follows in the queue. */
+  play(sound, queue = new Queue({ sounds: [sound] }), at = 0) {
+    const place = this.compared.findIndex(({ key }) => key === sound.key);
+    if (place >= 0) return this.choose(place);
+    this.load(sound, queue, at);
+    return this.#begin();
+  }
+
+  /** Show a sound without playing it. */
+  load(sound, queue, at = 0) {
+    [this.queue, this.compared] = [queue, []];
+    const repeats = this.repeating.has(kindOf(sound));
+    this.#use(repeats && canRepeat(sound) ? new RepeatEngine() : this.#element, sound, at);
+    if (repeats && sound.repeat && !canRepeat(sound)) this.#say(LONG);
+  }
+
+  toggle() {
+    if (!this.current) return null;
+    if (!this.paused) return this.#engine.pause();
+    if (this.#isBroken) this.load(this.current, this.queue, this.time);
+    return this.#begin();
+  }
+
+  async next() {
+    const { current, queue } = this;
+    if (this.compared.length) return this.#turn(1);
+    const sound = current && (await queue.after(current).catch((problem) => this.#say(problem.message)));
+    return sound && current === this.current && this.play(sound, queue);
+  }
+
+  previous() {
+    if (this.compared.length) return this.#turn(-1);
+    const sound = this.time < RESTART && this.current && this.queue.beside(this.current, -1);
+    return sound ? this.play(sound, this.queue) : this.seek(0);
+  }
+
+  seek(seconds) {
+    this.#engine.seek(Math.min(Math.max(0, seconds), this.duration));
+  }
+
+  /** Turn the repetition of sounds of this kind on or off. */
+  repeat() {
+    const { current, time, paused, queue } = this;
+    if (!current || this.compared.length) return;
+    if (!this.repeating.delete(kindOf(current))) this.repeating.add(kindOf(current));
+    this.#engine.repeats = this.isRepeating;
+    if (canRepeat(current)) this.load(current, queue, time);
+    if (canRepeat(current) && !paused) this.#begin();
+    this.#tell("state");
+  }
+
+  /** Play several sounds at once, of which one is heard: choose() switches without a gap. Throws what the engine throws. */
+  async compare(sounds) {
+    const { Comparison } = await import("./compare.js");
+    const place = sounds.findIndex(({ key }) => key === this.current?.key);
+    const [engine, at] = [new Comparison(sounds), place < 0 ? 0 : this.time];
+    this.compared = sounds;
+    this.#use(engine, sounds[Math.max(0, place)], at);
+    return this.#begin();
+  }
+
+  /** Hear another one of the sounds that are compared, by its place. */
+  choose(place) {
+    if (!this.compared[place]) return;
+    this.#engine.choose(place);
+    this.current = this.compared[place];
+    this.#tell("change");
+  }
+
+  /** Take over what the list of the queue has now: new takes, and another name of the current sound. */
+  update() {
+    this.queue.update();
+    const now = this.current && this.queue.beside(this.current, 0);
+    if (!now || (now.title === this.current.title && now.sub === this.current.sub)) return;
+    this.current = now;
+    this.#tell("change");
+  }
+
+  /** Stop, and forget the sound. */
+  close() {
+    this.#engine.close();
+    [this.#engine, this.current, this.queue, this.compared] = [this.#element, null, new Queue(), []];
+    this.#become("paused");
+    this.#tell("change");
+  }
+
+  #use(engine, sound, at) {
+    if (engine !== this.#engine) this.#engine.close();
+    if (engine !== this.#element) this.#listen(engine);
+    [this.#engine, this.current, this.trouble, this.#isBroken] = [engine, sound, "", false];
+    [engine.volume, engine.repeats] = [this.#volume, this.isRepeating];
+    engine.load(sound, at).catch(() => {}); // the event "error" follows
+    this.#become("paused");
+    this.#tell("change");
+  }
+
+  async #begin() {
+    const engine = this.#engine;
     this.#become("loading");
-    this.audio.play().catch(() => this.#become("paused")); // the "error" event has the reason
+    try {
+      await engine.play();
+    } catch {
+      if (engine === this.#engine && engine.paused) this.#become("paused"); // forbidden, or the event "error" follows
+    }
+  }
+
+  #listen(engine) {
+    const on = (name, act) => engine.addEventListener(name, (event) => engine === this.#engine && this.current && act(event));
+    on("state", ({ detail }) => this.#become(detail));
+    on("time", () => this.#tell("time"));
+    on("ended", () => {
+      this.#become("paused");
+      this.next();
+    });
+    on("error", () => this.#failed());
   }
 
   #become(state) {
-    this.dataset.state = state;
-    this.button.ariaLabel = `${state === "paused" ? "Play" : "Pause"} ${this.dataset.about}`;
-    if (state === "playing" && !calm.matches) this.#glide();
+    this.state = state;
+    clearInterval(this.#timer);
+    if (state === "playing") {
+      this.#skips = 0;
+      this.#timer = setInterval(() => this.#tell("time"), calm.matches ? CALM_TICK : TICK);
+    }
+    this.#tell("state");
   }
 
-  /** Move the position smoothly while it plays: the event timeupdate comes only four times a second. */
-  #glide() {
-    if (this.dataset.state !== "playing" || !this.isConnected) return;
-    this.#show();
-    requestAnimationFrame(() => this.#glide());
-  }
-
-  #show() {
-    const { audio, seek, seconds } = this;
-    seek.max = String(seconds);
-    seek.value = String(audio.currentTime);
-    const text = `${clock(audio.currentTime)} of ${clock(seconds)}`;
-    if (seek.ariaValueText !== text) seek.ariaValueText = text;
-    this.time.textContent = audio.currentTime ? `${clock(audio.currentTime)} / ${clock(seconds)}` : clock(seconds);
-    this.style.setProperty("--played", `${seconds ? (100 * audio.currentTime) / seconds : 0}%`);
-    this.button.ariaLabel ||= `Play ${this.dataset.about}`;
-  }
-
-  #key(event) {
-    const moves = { ArrowRight: STEP, ArrowUp: STEP, ArrowLeft: -STEP, ArrowDown: -STEP, PageUp: 3 * STEP, PageDown: -3 * STEP };
-    if (event.key === " ") this.#toggle();
-    else if (event.key in moves) this.#go(this.audio.currentTime + moves[event.key] * Math.min(1, this.seconds / (20 * STEP)));
-    else return;
-    event.preventDefault();
-  }
-
-  /** Seek to a time; also before the sound is loaded. */
-  #go(seconds) {
-    const time = Math.min(Math.max(0, seconds), this.seconds);
-    const { audio } = this;
-    if (audio.readyState === 0) {
-      audio.preload = "metadata";
-      audio.addEventListener("loadedmetadata", () => (audio.currentTime = time), { once: true });
-      audio.load();
-    } else audio.currentTime = time;
-    this.#show();
-  }
-
-  #drawWave() {
-    const url = this.dataset.wave;
-    if (!url) return;
-    const image = new Image();
-    image.addEventListener("load", () => {
-      this.wave.style.maskImage = `url("${image.src}")`;
-      this.classList.add("drawn");
-    });
-    image.src = url;
-  }
-
-  async #fail() {
+  async #failed() {
+    const { current, time } = this;
     this.#become("paused");
-    const why = await send(this.audio.src).then(
-      () => "The browser cannot play it.",
-      (problem) => problem.message,
-    );
-    this.trouble.textContent = `This sound cannot be played. ${why}`;
-    this.trouble.hidden = false;
+    if (this.#engine instanceof RepeatEngine) {
+      this.#use(this.#element, current, time);
+      return this.#begin();
+    }
+    this.#isBroken = true;
+    const problem = await send(current.src, { headers: { Range: "bytes=0-0" } }).then(() => null, (why) => why);
+    if (current !== this.current) return null;
+    if (problem?.status === 404) return this.#skip(`${current.title} cannot be played. ${problem.message}`);
+    return this.#say(`This sound cannot be played. ${problem?.message ?? "The browser cannot play it."}`);
+  }
+
+  /** Go on to the next sound, and say why. */
+  async #skip(why) {
+    const { current, queue } = this;
+    const skips = this.#skips + 1;
+    const sound = skips > MOST_SKIPS ? null : await queue.after(current).catch(() => null);
+    if (current !== this.current) return;
+    queue.remove(current);
+    if (sound) this.play(sound, queue);
+    this.#skips = skips;
+    this.#say(why);
+  }
+
+  #deleted({ entity, entity_id: id }) {
+    const key = `${entity}:${id}`;
+    if (key !== this.current?.key) return this.queue.remove({ key });
+    const why = `${this.current.title} has been deleted.`;
+    return this.paused ? this.#say(why) : this.#skip(why);
+  }
+
+  #turn(step) {
+    const { compared, current } = this;
+    this.choose((compared.findIndex(({ key }) => key === current.key) + step + compared.length) % compared.length);
+  }
+
+  #say(sentence) {
+    this.trouble = sentence;
+    this.#tell("state");
+  }
+
+  #tell(name) {
+    this.dispatchEvent(new Event(name));
   }
 }
 
-function make(name, properties) {
-  return Object.assign(document.createElement(name), properties);
+function kindOf({ key }) {
+  return key.split(":")[0];
 }
 
-function icon(name) {
-  const [svg, use] = [document.createElementNS(SVG, "svg"), document.createElementNS(SVG, "use")];
-  svg.setAttribute("class", `icon icon-${name}`);
-  svg.setAttribute("aria-hidden", "true");
-  use.setAttribute("href", `${ICONS}#${name}`);
-  svg.append(use);
-  return svg;
-}
-
-function clock(seconds) {
-  const whole = Math.floor(seconds);
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, String(whole % 60).padStart(2, "0")];
-  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
-}
-
-/** Define the element. Only one sound plays at a time. */
-export function definePlayers() {
-  customElements.define("sound-player", SoundPlayer);
-  document.addEventListener(
-    "play",
-    (event) => {
-      for (const audio of document.querySelectorAll("audio")) if (audio !== event.target) audio.pause();
-    },
-    true,
-  );
-}
+export const player = new Player();

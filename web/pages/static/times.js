@@ -22,6 +22,13 @@ export function keepTimes() {
   document.addEventListener("visibilitychange", () => document.hidden || tellTimes());
 }
 
+/** Seconds as 0:30, 4:05 or 1:02:03. */
+export function clock(seconds) {
+  const whole = Math.floor(seconds);
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, String(whole % 60).padStart(2, "0")];
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+}
+
 function ago(seconds) {
   for (const [unit, length] of UNITS) {
     if (seconds >= length) return words.format(-Math.floor(seconds / length), unit);

@@ -1,0 +1,225 @@
+"""The router in a real Chromium: pages change in one document, and whatever it cannot show is left to the browser."""
+
+import re
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.conftest import Server, wait_for
+from tests.played import add_job, expect_sound, play, serve, state_of, time_of
+from tests.test_browser import CHROMIUM, Watched, chromium, window
+
+__all__ = ["chromium", "window"]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
+STAYED = "window.stayed === true"
+CLEAN = ("/", "/?show=completed", "/?q=none", "/jobs/song", "/new", "/jobs/song/delete")
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with 120 jobs, one of which has tracks."""
+    service = serve(tmp_path_factory.mktemp("router"))
+    for number in range(119):
+        add_job(service, f"job-{number:03}", [], prompt=f"number {number:03}")
+    add_job(service, "song", [60, 60])
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def page(window: Callable[..., Watched], listed: Server) -> Iterator[Page]:
+    """A window with the list of jobs, in one document until the end and without an error."""
+    seen = window()
+    open_list(seen.page, listed)
+    yield seen.page
+    assert seen.page.evaluate(STAYED)
+    seen.check(listed)
+
+
+def open_list(page: Page, service: Server) -> None:
+    """Load the list of jobs, and mark its document."""
+    page.goto(service.url)
+    expect(page.locator("html.js")).to_have_count(1)
+    page.evaluate("window.stayed = true")
+
+
+def scrolled(page: Page) -> int:
+    """How far the page is scrolled, in pixels."""
+    return int(page.evaluate("scrollY"))
+
+
+def test_back_and_forward_show_the_pages_where_they_were(page: Page, listed: Server) -> None:
+    rows = page.locator("#jobs > li")
+    wait_for(lambda: page.mouse.wheel(0, 20_000) or rows.count() == 120, 30)
+    link = page.get_by_role("link", name="number 031", exact=True)
+    link.scroll_into_view_if_needed()
+    before = scrolled(page)
+    assert before > 2000
+    link.click()
+    heading = page.get_by_role("heading", name="number 031")
+    expect(heading).to_be_focused()
+    assert scrolled(page) == 0 and page.title() == "number 031 · DiffRhythm Ledger"
+    expect(page.locator("#announcer")).to_have_text(page.title())
+    page.go_back()
+    expect(rows).to_have_count(120)
+    wait_for(lambda: abs(scrolled(page) - before) < 20, 10)
+    expect(link).to_be_focused()
+    assert page.url == f"{listed.url}/" and page.title() == "Jobs · DiffRhythm Ledger"
+    listed.call("PATCH", "/api/jobs/job-118", {"prompt": "renamed"})
+    listed.call("POST", "/api/jobs", {"job_id": "late", "prompt": "late", "job_type": "other"})
+    expect(page.locator("#job-late")).to_be_attached()  # the page that came back is alive
+    listed.call("DELETE", "/api/jobs/late")
+    page.go_forward()
+    expect(heading).to_be_focused()
+
+
+def test_the_place_in_the_navigation_is_that_of_the_page(page: Page) -> None:
+    jobs = page.locator(".places").get_by_role("link", name="Jobs")
+    expect(jobs).to_have_attribute("aria-current", "page")
+    page.get_by_role("link", name="song song").click()
+    expect(jobs).to_have_attribute("aria-current", "true")
+    jobs.click()
+    expect(jobs).to_have_attribute("aria-current", "page")
+    page.goto(f"{page.url}new") if page.url.endswith("/") else None
+    expect(jobs).not_to_have_attribute("aria-current", re.compile(".+"))
+    page.evaluate("window.stayed = true")
+
+
+def test_the_list_shows_its_filters_on_back_and_forward(page: Page, listed: Server) -> None:
+    page.get_by_role("link", name="Failed").click()
+    expect(page.get_by_text("No failed jobs")).to_be_visible()
+    page.get_by_role("link", name="Show all jobs").click()
+    page.get_by_role("link", name="song song").click()
+    expect(page.get_by_role("heading", name="song song")).to_be_focused()
+    page.go_back()
+    page.go_back()
+    expect(page.get_by_text("No failed jobs")).to_be_visible()
+    page.go_forward()
+    expect(page.locator("#jobs > li")).to_have_count(50)
+    page.go_forward()
+    expect(page.get_by_role("heading", name="song song")).to_be_visible()
+
+
+def test_the_later_of_two_clicks_wins(page: Page, listed: Server) -> None:
+    waiting: list[Route] = []
+    page.route("**/jobs/job-118", lambda route: waiting.append(route))
+    page.get_by_role("link", name="number 118", exact=True).click(no_wait_after=True)
+    wait_for(lambda: page.evaluate("1") and waiting, 10)
+    page.get_by_role("link", name="number 117", exact=True).click()
+    expect(page.get_by_role("heading", name="number 117")).to_be_focused()
+    waiting[0].continue_()
+    page.go_back()
+    expect(page.locator("#jobs > li")).not_to_have_count(0)
+    page.go_forward()
+    expect(page.get_by_role("heading", name="number 117")).to_be_visible()
+
+
+def test_every_page_can_be_loaded_afresh(window: Callable[..., Watched], listed: Server) -> None:
+    seen = window()
+    for path in CLEAN:
+        seen.page.goto(listed.url + path)
+        heading = seen.page.locator("h1").first.inner_text()
+        seen.page.goto(f"{listed.url}/jobs/job-001")
+        seen.page.evaluate("path => history.pushState(null, '', path)", path)
+        seen.page.reload()
+        assert seen.page.locator("h1").first.inner_text() == heading
+    seen.check(listed)
+
+
+def test_a_form_is_sent_while_the_sound_goes_on(page: Page, listed: Server) -> None:
+    page.get_by_role("link", name="song song").click()
+    play(page, "Track song-1")
+    before = time_of(page)
+    page.get_by_role("button", name="Make another").dblclick()
+    expect(page.locator("#job-state")).to_have_attribute("data-status", "pending")
+    again = page.url.rsplit("/", 1)[1]
+    assert again != "song" and time_of(page) > before and state_of(page) == "playing"
+    page.get_by_role("link", name="Delete…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page).to_have_url(f"{listed.url}/")
+    expect_sound(page, "Track song-1")
+    assert listed.call("GET", f"/api/jobs/{again}")[0] == 404
+
+
+def test_an_error_page_is_shown_and_the_sound_goes_on(window: Callable[..., Watched], listed: Server) -> None:
+    seen = window()
+    open_list(seen.page, listed)
+    seen.page.get_by_role("link", name="song song").click()
+    play(seen.page, "Track song-1")
+    seen.page.evaluate("document.querySelector('.crumb a').href = '/jobs/no-such-job'")
+    seen.page.locator(".crumb a").click()
+    expect(seen.page.get_by_text("404")).to_be_visible()
+    assert seen.page.evaluate(STAYED) and state_of(seen.page) == "playing"
+    seen.page.go_back()
+    expect(seen.page.get_by_role("heading", name="song song")).to_be_visible()
+
+
+def test_what_is_no_page_is_left_to_the_browser(window: Callable[..., Watched], listed: Server) -> None:
+    page = window().page
+    open_list(page, listed)
+    page.get_by_role("link", name="API").click()
+    expect(page).to_have_url(f"{listed.url}/docs/")
+    assert not page.evaluate(STAYED)
+    open_list(page, listed)
+    page.get_by_role("link", name="song song").click()
+    with page.expect_download() as download:
+        page.get_by_label("Download Track song-1 as WAV").click()
+    assert download.value.path().stat().st_size > 100_000 and page.evaluate(STAYED)
+    with page.context.expect_page() as other:
+        page.get_by_role("link", name="Jobs", exact=True).first.click(modifiers=["Control"])
+    expect(other.value).to_have_url(f"{listed.url}/")
+    page.get_by_role("link", name="the whole record").click()
+    expect(page).to_have_url(re.compile("/api/jobs/song"))
+
+
+def test_while_the_service_is_away_the_page_stays_and_says_so(
+    window: Callable[..., Watched], server: Callable[..., Server]
+) -> None:
+    service = server().start()
+    add_job(service, "song", [60])
+    add_job(service, "other", [])
+    page = window().page
+    open_list(page, service)
+    page.get_by_role("link", name="song song").click()
+    expect(page.get_by_role("heading", name="song song")).to_be_visible()
+    service.signal_all(signal.SIGKILL)
+    page.get_by_role("link", name="Jobs", exact=True).first.click()
+    expect(page.locator("#announcer.shown")).to_contain_text("does not answer")
+    page.go_back()  # to the list, of which the browser has a copy
+    expect(page.get_by_role("link", name="song other")).to_be_visible()
+    page.get_by_role("link", name="song other").click()
+    expect(page.locator("#announcer.shown")).to_contain_text("does not answer")
+    service.start()
+    page.get_by_role("link", name="song other").click()
+    expect(page.get_by_role("heading", name="song other")).to_be_visible(timeout=20_000)
+    assert page.evaluate(STAYED)
+
+
+def test_one_who_is_signed_out_signs_in_and_comes_back(
+    window: Callable[..., Watched], server: Callable[..., Server]
+) -> None:
+    service = server(API_TOKEN="open sesame").start()
+    page = window().page
+    page.goto(f"{service.url}/new")
+    page.get_by_label("Token").fill("open sesame")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="New job")).to_be_visible()
+    page.context.clear_cookies()
+    page.get_by_role("link", name="Jobs", exact=True).first.click()
+    expect(page).to_have_url(f"{service.url}/sign-in?next=%2F")
+    page.get_by_label("Token").fill("open sesame")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("No jobs yet")).to_be_visible()
+
+
+def test_without_javascript_the_browser_plays_the_sounds(window: Callable[..., Watched], listed: Server) -> None:
+    page = window(java_script_enabled=False).page
+    page.goto(listed.url)
+    page.get_by_role("link", name="song song").click()
+    assert page.locator("noscript audio, audio[controls]").count() == 2
+    expect(page.get_by_label("Track song-1", exact=True)).to_be_visible()
+    expect(page.locator("#player")).to_be_hidden()
+    page.get_by_role("link", name="Play Track song-1").click()
+    expect(page).to_have_url(re.compile(r"/api/tracks/song-1/audio"))

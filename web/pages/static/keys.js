@@ -1,0 +1,46 @@
+// The keys of the player. They are off in fields, with a modifier key, while a dialog is open, and when one turns them off.
+
+import { player } from "./player.js";
+
+const OFF = "keys-off"; // in localStorage
+const STEP = 5; // seconds
+const FIELDS = "input:not([type=range], [type=checkbox]), textarea, select, [contenteditable]";
+const ACTS = {
+  " ": () => player.toggle(),
+  j: () => player.next(),
+  k: () => player.previous(),
+  l: () => player.repeat(),
+  c: () => document.dispatchEvent(new Event("compare")), // the page of a job listens
+  s: () => document.querySelector("#player-star:not([hidden])")?.requestSubmit(),
+  ArrowLeft: () => player.seek(player.time - STEP),
+  ArrowRight: () => player.seek(player.time + STEP),
+  ...Object.fromEntries([...Array(9).keys()].map((place) => [String(place + 1), () => player.choose(place)])),
+};
+
+/** Start to listen to the keys. */
+export function startKeys() {
+  const dialog = document.getElementById("player-keys");
+  const isOn = document.getElementById("player-keys-on");
+  isOn.checked = localStorage.getItem(OFF) === null;
+  isOn.addEventListener("change", () => (isOn.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "true")));
+  window.addEventListener("keydown", (event) => {
+    if (!isOn.checked || isForOthers(event)) return;
+    if (event.key === "?") dialog.showModal();
+    else if (player.current) act(event);
+  });
+}
+
+function act(event) {
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (!Object.hasOwn(ACTS, key) || event.shiftKey) return;
+  event.preventDefault();
+  ACTS[key]();
+}
+
+/** True if the browser or the focused element has its own use for a key. */
+function isForOthers({ target, key, ctrlKey, metaKey, altKey, defaultPrevented, isComposing, repeat }) {
+  if (defaultPrevented || isComposing || ctrlKey || metaKey || altKey || document.querySelector("dialog[open]")) return true;
+  if (repeat && !key.startsWith("Arrow")) return true;
+  if (key === " ") return target.matches(`button, summary, [type=checkbox], ${FIELDS}`);
+  return target.matches(key.startsWith("Arrow") ? `[type=range], [tabindex="0"], ${FIELDS}` : FIELDS);
+}

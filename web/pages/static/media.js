@@ -1,0 +1,33 @@
+// Shows the sound on the lock screen and takes the keys of keyboards and headphones, by the Media Session of the browser.
+
+import { player } from "./player.js";
+
+const STEP = 10; // seconds
+const ART = new URL("mark.svg", import.meta.url).href;
+
+/** Start to tell the browser what plays. */
+export function startMediaSession() {
+  const { mediaSession: session } = navigator;
+  if (!session) return;
+  const acts = {
+    play: () => player.paused && player.toggle(),
+    pause: () => player.paused || player.toggle(),
+    stop: () => player.close(),
+    nexttrack: () => player.next(),
+    previoustrack: () => player.previous(),
+    seekto: ({ seekTime }) => player.seek(seekTime),
+    seekforward: ({ seekOffset }) => player.seek(player.time + (seekOffset ?? STEP)),
+    seekbackward: ({ seekOffset }) => player.seek(player.time - (seekOffset ?? STEP)),
+  };
+  for (const [name, act] of Object.entries(acts)) session.setActionHandler(name, act);
+  player.addEventListener("change", () => (session.metadata = metadataOf(player.current)));
+  player.addEventListener("state", () => {
+    session.playbackState = player.current ? (player.paused ? "paused" : "playing") : "none";
+    const { time, duration } = player;
+    if (duration) session.setPositionState({ duration, position: Math.min(time, duration) });
+  });
+}
+
+function metadataOf(sound) {
+  return sound && new MediaMetadata({ title: sound.title, artist: sound.sub, artwork: [{ src: ART, sizes: "any", type: "image/svg+xml" }] });
+}

@@ -1,0 +1,56 @@
+// Keeps the sound, its place and its queue for the time after a reload, and what one has chosen for the next visit.
+// Only one tab plays at a time.
+
+import { player } from "./player.js";
+import { Queue } from "./queue.js";
+
+const EVERY = 1_000; // milliseconds
+const SOUND = "player"; // in sessionStorage: it belongs to this tab
+const CHOICES = "player-choices"; // in localStorage
+const tabs = new BroadcastChannel("player");
+
+/** Go on where the sound was before a reload. If the browser does not let it play, it is paused there. */
+export function resume() {
+  const choices = read(localStorage, CHOICES);
+  player.volume = choices?.volume ?? 1;
+  if (choices) player.repeating = new Set(choices.repeating);
+  const kept = read(sessionStorage, SOUND);
+  if (kept) player[kept.isPaused ? "load" : "play"](kept.sound, new Queue(kept.queue), kept.time);
+  keep();
+}
+
+function keep() {
+  let last = 0;
+  const save = () => {
+    last = Date.now();
+    write(sessionStorage, SOUND, stateOf());
+    write(localStorage, CHOICES, { volume: player.volume, repeating: [...player.repeating] });
+  };
+  window.addEventListener("pagehide", save);
+  for (const name of ["change", "state"]) player.addEventListener(name, save);
+  player.addEventListener("time", () => Date.now() - last > EVERY && save());
+  player.addEventListener("state", () => player.state === "playing" && tabs.postMessage("plays"));
+  tabs.addEventListener("message", () => player.paused || player.toggle());
+}
+
+function stateOf() {
+  const { current: sound, time, paused: isPaused, queue } = player;
+  return sound && { sound, time, isPaused, queue: queue.near(sound) };
+}
+
+function read(storage, name) {
+  try {
+    return JSON.parse(storage.getItem(name));
+  } catch {
+    return null;
+  }
+}
+
+function write(storage, name, value) {
+  try {
+    if (value === null) storage.removeItem(name);
+    else storage.setItem(name, JSON.stringify(value));
+  } catch {
+    // The storage is full or forbidden: the sound starts anew after a reload.
+  }
+}
