@@ -1,9 +1,12 @@
 """TrackRepository: creates, reads and changes tracks."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
+from database import database, is_postgresql
 from models import Track
+from records import rows
 from records.repository import Repository, children_by_parent
 
 
@@ -23,3 +26,22 @@ class TrackRepository(Repository[Track]):
     def of_jobs(self, job_ids: Iterable[str]) -> dict[str, list[Track]]:
         """The tracks of several jobs by job id, oldest first, in one statement."""
         return children_by_parent(Track, "job", job_ids)
+
+    def first_of_jobs(self, job_ids: Sequence[str]) -> dict[str, Track]:
+        """The first track of each job that has a sound file, by job id, in one statement."""
+        if not job_ids:
+            return {}
+        read = database.execute_sql(_first_of_jobs(len(job_ids), is_postgresql()), job_ids).fetchall()
+        return {row[rows.place(Track, "job")]: rows.record(Track, row) for row in read}
+
+
+@cache
+def _first_of_jobs(count: int, on_postgresql: bool) -> str:
+    """The statement. It reads the tracks of each job in order, until one has a file."""
+    places = ", ".join(["%s" if on_postgresql else "?"] * count)
+    first = (
+        "SELECT track_id FROM track WHERE track.job_id = job.job_id "
+        "AND (file_path_wav IS NOT NULL OR file_path_mp3 IS NOT NULL) ORDER BY created_at, track_id LIMIT 1"
+    )
+    firsts = f"SELECT ({first}) FROM job WHERE job_id IN ({places})"
+    return f"SELECT {rows.columns(Track)} FROM track WHERE track_id IN ({firsts})"

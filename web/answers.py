@@ -132,7 +132,7 @@ def part(repo: Repository[Any], query: schemas.List, *where: Expression) -> tupl
 def _one_more(query: schemas.List) -> Page:
     """The page of a query with one more record. If that record exists, there is a next page."""
     sort = str(query.sort)  # type: ignore[attr-defined]
-    after = _position(query.cursor, sort)
+    after = position(query.cursor, sort)
     return Page(sort.lstrip("-"), sort.startswith("-"), query.limit + 1, query.offset, after)
 
 
@@ -185,10 +185,16 @@ def _cursor(keys: list[Key], one_more: Page) -> str | None:
         return None
     record_id, _, value = keys[-2]
     sort = f"-{one_more.sort}" if one_more.descending else one_more.sort
+    return cursor_at(sort, value, record_id)
+
+
+def cursor_at(sort: str, value: Any, record_id: str) -> str:
+    """The cursor of the page that follows a record of a list. value: the value by which the list is sorted."""
     return base64.urlsafe_b64encode(json.dumps([sort, value, record_id]).encode()).decode().rstrip("=")
 
 
-def _position(cursor: str | None, sort: str) -> tuple[Any, str] | None:
+def position(cursor: str | None, sort: str) -> tuple[Any, str] | None:
+    """(value, id): the record after which the page of a cursor begins; None without one. Raises Malformed."""
     if cursor is None:
         return None
     try:

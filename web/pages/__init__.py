@@ -3,9 +3,25 @@
 from flask import Blueprint, Flask
 
 from web.current import NAME
-from web.pages import forms, listening, making, pages, protection, wording
+from web.pages import (
+    forms,
+    listening,
+    log,
+    lyrics,
+    making,
+    pages,
+    protection,
+    selection,
+    takes,
+    track_forms,
+    track_rows,
+    tracks,
+    undo,
+    wording,
+)  # fmt: skip
 
-PARTS = (pages, forms)
+PARTS = (pages, log, tracks, forms, track_forms, selection, undo)
+FILTERS = (wording, making, listening, lyrics, takes, track_rows, undo)
 
 
 def register(app: Flask) -> None:
@@ -18,5 +34,6 @@ def register(app: Flask) -> None:
         part.routes.add_to(blueprint)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["services"] = app.extensions[NAME]
-    app.jinja_env.filters.update(wording.FILTERS | making.FILTERS | listening.FILTERS)
+    for module in FILTERS:
+        app.jinja_env.filters.update(module.FILTERS)
     app.register_blueprint(blueprint)

@@ -37,7 +37,7 @@ def make_job() -> ResponseReturnValue:
         orders.check_new(settings, fields)
         job = jobs.create(**fields)
     except Invalid as error:
-        return new_job_page(form, _by_field(error)), 422
+        return new_job_page(form, by_field(error)), 422
     return redirect(home_of(job), 303)
 
 
@@ -69,7 +69,7 @@ def make_loop(track_id: str) -> ResponseReturnValue:
     try:
         loops.create_once(track_id=track_id, **fields_of(schemas.LoopOfTrack, loop_of(form)))
     except Invalid as error:
-        return job_page(track.__data__["job"], track_id, _by_field(error)), 422
+        return job_page(track.__data__["job"], track_id, by_field(error)), 422
     return redirect(f"{home_of(track)}#track-{track_id}", 303)
 
 
@@ -97,14 +97,14 @@ def delete(kind: str, record_id: str) -> ResponseReturnValue:
 @routes.get("/sign-in")
 def show_sign_in() -> ResponseReturnValue:
     """The form that takes the token."""
-    return render_template("sign_in.html", next=_own_address(request.args.get("next", "")), refused=False)
+    return render_template("sign_in.html", next=own_address(request.args.get("next", "")), refused=False)
 
 
 @routes.post("/sign-in")
 def sign_in() -> ResponseReturnValue:
     """Set the sign-in cookie if the token is right."""
     form, token = read_form(STRANGER_BYTES), services().settings.api_token
-    following = _own_address(form.get("next", ""))
+    following = own_address(form.get("next", ""))
     if not hmac.compare_digest(form.get("token", "").strip().encode(), token.encode()):
         return render_template("sign_in.html", next=following, refused=True), 401
     answer = redirect(following, 303)
@@ -129,11 +129,16 @@ def sign_out() -> ResponseReturnValue:
 
 
 def read_form(limit: int = BODY_BYTES) -> dict[str, str]:
-    """The fields of a form. Raises UnsupportedMediaType, Malformed, and the errors of raw_body()."""
+    """The fields of a form; of several with one name, the last. Raises the errors of read_fields()."""
+    return dict(read_fields(limit))
+
+
+def read_fields(limit: int = BODY_BYTES) -> list[tuple[str, str]]:
+    """The names and values of all fields of a form. Raises UnsupportedMediaType, Malformed, and the errors of raw_body()."""
     if request.content_length and request.mimetype != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("Send the form as application/x-www-form-urlencoded.")
     try:
-        return dict(parse_qsl(raw_body(limit).decode(), keep_blank_values=True, max_num_fields=FIELDS))
+        return parse_qsl(raw_body(limit).decode(), keep_blank_values=True, max_num_fields=FIELDS)
     except ValueError:
         raise Malformed("The form cannot be read.") from None
 
@@ -144,13 +149,13 @@ def _record(fields: dict[str, Any]) -> ResponseReturnValue:
     return redirect(home_of(jobs.create(**fields)), 303)
 
 
-def _by_field(error: Invalid) -> dict[str, str]:
+def by_field(error: Invalid) -> dict[str, str]:
     """The messages by field of the form. A message that is not about a single field has the key ''."""
     messages = {problem["field"].removeprefix("metadata."): problem["message"] for problem in error.errors}
     return messages or {"": str(error)}
 
 
-def _own_address(address: str) -> str:
+def own_address(address: str) -> str:
     """The address if it is a path on this service; else the address of the list."""
     is_own = address.startswith("/") and not address.startswith("//") and address.isprintable() and "\\" not in address
     return address if is_own else url_for("pages.show_jobs")

@@ -72,6 +72,12 @@ def origin(track: Track) -> dict[str, str]:
     return {name: text for name, text in facts.items() if text}
 
 
+def is_measure(value: Any) -> bool:
+    """True for a number that seconds or megabytes can be: from 0 to a billion."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return is_number and 0 <= value < 1e9
+
+
 def command(track: Track) -> list[str]:
     """The words of the command line that made a track, as one types them into a shell; [] if there is none."""
     words = track.provenance.get("command")
@@ -103,8 +109,7 @@ def _json(value: Any) -> str:
 
 
 def _measure(value: Any, form: str) -> str:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return form.format(value) if is_number and 0 <= value < 1e9 else ""
+    return form.format(value) if is_measure(value) else ""
 
 
 FILTERS = {function.__name__: function for function in (command, manifest_notes, notes, origin, take)}

@@ -8,12 +8,14 @@ from flask import render_template, request, url_for
 from errors import NotFound
 from maintenance.backup import backup_warning
 from models import JOB_STATUSES, Job, Track
-from records import rows
+from records import discards, rows
 from repos import JobRepository, LoopRepository, Page, TrackRepository
-from web import downloads, schemas
+from web import schemas
 from web.answers import part, require
 from web.api.jobs import conditions, matching_jobs
 from web.current import services
+from web.pages import undo
+from web.pages.log import log_of
 from web.pages.new_job import new_job_page
 from web.pages.routes import Routes
 from web.reading import validate_query
@@ -31,7 +33,6 @@ SHOWN = {
 }
 ROWS = 50
 TRACKS = 50  # of a job on its page
-LOG_LINES, LOG_CHARACTERS = 200, 40_000
 
 
 @routes.get("/")
@@ -41,9 +42,12 @@ def show_jobs() -> str:
     query = _query(show)
     read, cursor = part(matching_jobs(query), query, *conditions(query))
     filters = {name: value for name, value in (("q", query.q), ("job_type", query.job_type)) if value}
+    listed = [rows.record(Job, row) for row in read]
     return render_template(
         "jobs.html",
-        jobs=[rows.record(Job, row) for row in read],
+        jobs=listed,
+        sounds=tracks.first_of_jobs([job.job_id for job in listed]),
+        here=_address(filters, show),
         next=cursor and _address(filters, show, cursor),
         show=show,
         query=query,
@@ -77,14 +81,19 @@ def show_deletion(kind: str, record_id: str) -> str:
 def job_page(job_id: str, failed: str | None = None, errors: dict[str, str] | None = None) -> str:
     """The page of a job; failed is the track whose form for a loop has these errors. Raises NotFound."""
     job = require(jobs.get_by_id(job_id))
-    listed = tracks.page(Page(limit=TRACKS + 1, descending=False), Track.job == job_id)
+    read = tracks.page(Page(limit=TRACKS + 1, descending=False), Track.job == job_id)
+    listed = read[:TRACKS]
+    sounds = [track for track in listed if track.file_path_wav or track.file_path_mp3]
     return render_template(
         "job.html",
         job=job,
-        tracks=listed[:TRACKS],
-        more=len(listed) > TRACKS,
+        tracks=listed,
+        more=len(read) > TRACKS,
         loops=loops.of_tracks([track.track_id for track in listed]),
-        log=_log(job_id),
+        best=next((track for track in sounds if track.starred), sounds[0] if sounds else None),
+        choice=undo.choice(job_id),
+        discards=discards.of_job(job_id),
+        log=log_of(job_id),
         failed=failed,
         errors=errors or {},
     )
@@ -96,12 +105,6 @@ def home_of(record: Any) -> str:
     if job_id is None:
         job_id = require(tracks.get_by_id(record.__data__["track"])).__data__["job"]
     return url_for("pages.show_job", job_id=job_id)
-
-
-def _log(job_id: str) -> str:
-    """The end of what the generator of a job has printed."""
-    answer = downloads.log(services().storage, job_id, LOG_LINES)
-    return answer.get_data().decode(errors="replace")[-LOG_CHARACTERS:]
 
 
 def _query(show: str | None) -> schemas.JobList:

@@ -129,8 +129,9 @@ def metadata_text(record: Job | Track, name: str) -> str | None:
 
 
 def title(track: Track, number: int) -> str:
-    """The name of a track on the page of its job: its own name, or its number."""
-    return brief(own_name(track) or f"Track {number}", 120)
+    """The name of a track on the page of its job: its own name, or else its number."""
+    kind = "Track" if track.take is None else "Take"
+    return brief(own_name(track) or f"{kind} {number}", 120)
 
 
 def line_count(text: str) -> int:
@@ -248,6 +249,6 @@ FILTERS = {
     function.__name__: function
     for function in (
         ago, brief, clock, details, digits, exact, findings, has_prompt, heading, is_final, is_outdated, iso, label,
-        line_count, metadata_text, seams, tags, title, tone, took, verdict, version, waits_for,
+        line_count, metadata_text, own_name, seams, tags, title, tone, took, verdict, version, waits_for,
     )
 }  # fmt: skip

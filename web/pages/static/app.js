@@ -8,8 +8,10 @@ import { showNothing } from "./live.js";
 import { startMediaSession } from "./media.js";
 import { announce, begin, notify } from "./merge.js";
 import { followType } from "./new.js";
+import { beginRenaming } from "./rename.js";
 import { resume } from "./resume.js";
 import { startRouter, visit } from "./router.js";
+import { sendStars } from "./stars.js";
 import { keepTimes, tellTimes } from "./times.js";
 import { connectSounds } from "./waves.js";
 
@@ -25,6 +27,10 @@ async function arrive() {
   const { signal } = (end = new AbortController());
   const { page: name } = main.dataset;
   path = location.pathname;
+  for (const link of document.querySelectorAll(".places a")) {
+    const { place } = link.dataset;
+    link.ariaCurrent = name === `${place}s` ? "page" : name === place ? "true" : null;
+  }
   begin();
   tellTimes();
   const script = SCRIPTS.has(name) ? await import(`./${name}.js`) : null;
@@ -79,5 +85,7 @@ for (const start of [connectSounds, startBar, startKeys, startMediaSession, resu
 openDialogs(failed);
 followType();
 sendForms(done);
+sendStars();
+beginRenaming();
 startRouter({ leave, arrive, show, failed, canReturn: () => Boolean(page.refresh) });
 await arrive();

@@ -1,76 +1,130 @@
-// Keeps the list of jobs up to date, filters it without loading the page, and loads older jobs on scrolling.
+// A list: up to date without a reload, narrowed as one types, and read on by scrolling. New rows wait behind a button while
+// one points at the list, works in it or has scrolled: nothing moves under the pointer.
 
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
 import { announce, coalesced, debounced, merge, tick } from "./merge.js";
+import { Pages, partOf } from "./pages.js";
 import { record } from "./router.js";
-import { tellTimes } from "./times.js";
 
 const TYPING = 250; // milliseconds after the last key
 const SETTLE = 150;
-const AHEAD = "600px";
+const AHEAD = 1_500; // pixels
 const FINAL = new Set(["completed", "failed", "cancelled"]);
 const REMEMBERED = 1000;
 
-const list = () => document.getElementById("jobs");
-const statuses = new Map(); // the last known status of each job
+const statuses = new Map(); // the last status of each job in an event
+const dirty = new Set(); // pages with rows that have changed
 
-let results, search; // of the page that is shown
+let name, pages, results, search, more, fresh; // of the page that is shown
 let reading = 0; // the number of the list that is loading; answers for earlier lists are dropped
 
-/** Start to update the list, until the signal ends it. Returns the Follower, and what app.js may call. */
-export function beginList({ signal }) {
-  [results, search] = [document.getElementById("results"), document.getElementById("search")];
-  const more = document.getElementById("more");
-  const refresh = coalesced(refreshOnce);
+/** Start to update a list ("jobs" or "tracks"), until the signal ends it. Returns the Follower, and what app.js may call. */
+export function beginList(which, { signal }) {
+  name = which;
+  [results, search, more, fresh] = ["results", "search", "more", "fresh"].map((id) => document.getElementById(id));
+  const list = document.getElementById(name);
+  if (list.children.length === 1) list.firstElementChild.dataset.url ??= location.href;
+  pages = new Pages(list, signal);
+  dirty.clear();
+  const refresh = coalesced(() => refreshOnce());
   const follower = new Follower("/api/events", { changed: (event) => changed(event, refresh), refresh, signal });
-  const go = (url, how) => narrow(url, how).catch((problem) => problem.offline && follower.lookNow());
+  const go = (url, how) => narrow(url, how).catch((problem) => (problem.offline ? follower.lookNow() : console.log(String(problem.stack))));
   document.addEventListener("click", (event) => followTab(event, go), { signal });
-  search.addEventListener("submit", (event) => (event.preventDefault(), go(addressOfForm(), "push")));
-  search.addEventListener("input", debounced(() => signal.aborted || go(addressOfForm(), "replace"), TYPING));
-  const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && readMore(), { rootMargin: AHEAD });
+  search.addEventListener("submit", (event) => (event.preventDefault(), go(addressOfForm(), "push")), { signal });
+  search.addEventListener("input", debounced(() => signal.aborted || go(addressOfForm(), "replace"), TYPING), { signal });
+  release(list, refresh, signal);
+  const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && readMore(), { rootMargin: `${AHEAD}px` });
   observer.observe(more);
-  more.addEventListener("click", (event) => {
-    if (event.target.closest('[rel="next"]')) (event.preventDefault(), readMore());
-  });
+  more.addEventListener("click", (event) => event.target.closest('[rel="next"]') && (event.preventDefault(), readMore()), { signal });
   signal.addEventListener("abort", () => {
     reading += 1;
     observer.disconnect();
   });
   follower.start();
-  return { refresh, follower, point, show: (url) => go(url, null) };
+  return { refresh, follower, point, show: (url) => go(url, null), refreshAll: () => refreshOnce({ isForced: true }) };
 }
 
 /** Show a job that was just created. */
-function point(jobId) {
+async function point(jobId) {
+  if (!document.getElementById(`job-${jobId}`)) await refreshOnce({ isForced: true }).catch(() => {});
   const row = document.getElementById(`job-${jobId}`);
   row?.classList.add("new");
   row?.scrollIntoView({ block: "nearest" });
 }
 
-async function refreshOnce() {
+/** Read the first page, and those that have changed; without a stream of events, all that are in the document. */
+async function refreshOnce({ isForced = false } = {}) {
   const number = reading;
-  const fresh = await readPage(location.href);
+  const due = new Set([pages.first, ...(dirty.size ? dirty : pages.loaded)].filter((page) => page.isConnected));
+  dirty.clear();
+  const read = await Promise.all([...due].map(async (page) => [page, partOf(await readPage(page.dataset.url))]));
   if (number !== reading) return;
-  const more = fresh.getElementById("more");
-  const shownIds = new Set([...list().children].map((row) => row.id));
-  const joins = [...fresh.querySelectorAll("#jobs > li")].some((row) => shownIds.has(row.id));
-  merge(fresh);
-  if (!joins && more) replaceMore(more);
-  tellTimes(results);
+  const parts = new Map(read.filter(([page]) => page.isConnected));
+  merge(read[0][1].fresh);
+  const isLast = pages.list.lastElementChild === pages.first;
+  const hold = !isForced && isInUse();
+  const waiting = pages.update(parts, { hold, wait: !isForced && (hold || scrollY > 0) });
+  if (isLast && pages.first === pages.list.lastElementChild) showMore(read[0][1].fresh);
+  showWaiting(waiting);
+  await pages.fill();
 }
 
-function changed({ entity, entity_id: id, change, data }, refresh) {
-  if (entity !== "job") return;
+/** True while the pointer or the focus is in the list. */
+function isInUse() {
+  return pages.list.matches(":hover") || pages.list.contains(document.activeElement);
+}
+
+/** Show the rows that wait when the list is no longer in use, or when the button is pressed. */
+function release(list, refresh, signal) {
+  const look = () => {
+    if (isInUse()) return;
+    const waits = !fresh.hidden && scrollY === 0;
+    if (waits || list.querySelector(".gone")) refresh().catch(() => {});
+  };
+  list.addEventListener("pointerleave", look, { signal });
+  list.addEventListener("focusout", () => setTimeout(look), { signal });
+  window.addEventListener("scroll", debounced(() => signal.aborted || look(), SETTLE), { signal });
+  window.addEventListener("pointermove", ({ target }) => target === fresh || delete fresh.dataset.unarmed, { signal });
+  fresh.addEventListener("click", () => {
+    scrollTo({ top: 0, behavior: "instant" });
+    refreshOnce({ isForced: true }).then(
+      () => list.querySelector(".row-title")?.focus(),
+      () => {},
+    );
+  }, { signal });
+}
+
+/** The button "3 new". While the pointer is where it appears, a click goes to what was there before. */
+function showWaiting(number) {
+  if (fresh.hidden && number) {
+    fresh.dataset.unarmed = "";
+    announce(`${number} new`);
+  }
+  fresh.hidden = !number;
+  fresh.textContent = `${number} new`;
+}
+
+function changed(event, refresh) {
+  const { entity, job_id: id, change, data } = event;
   const row = document.getElementById(`job-${id}`);
+  const isOfJob = entity === "job";
   const before = row?.dataset.status ?? statuses.get(id);
-  remember(id, data.status);
-  if (change === "updated" && before === data.status) {
+  if (isOfJob) remember(id, data.status);
+  if (entity === "loop" || (isOfJob && name === "tracks" && !row)) return;
+  if (isOfJob && change === "updated" && before === data.status) {
     if (row) tick(row, data);
     return;
   }
-  if (row && before !== data.status && FINAL.has(data.status)) announce(`${data.status}: ${row.querySelector(".row-title").textContent.slice(0, 80)}`);
+  if (isOfJob && row && name === "jobs" && before !== data.status && FINAL.has(data.status)) announce(`${data.status}: ${row.querySelector(".row-title").textContent.slice(0, 80)}`);
+  if (row && isInOrderOfTime()) dirty.add(row.parentElement);
+  else for (const page of row ? pages.loaded : [pages.first]) dirty.add(page);
   settled(refresh);
+}
+
+/** In another order, a change may move a row to another page. */
+function isInOrderOfTime() {
+  return (new URL(location.href).searchParams.get("sort") ?? "created_at").includes("created_at");
 }
 
 function remember(id, status) {
@@ -82,18 +136,21 @@ function remember(id, status) {
 const settled = debounced((refresh) => refresh().catch(() => {}), SETTLE);
 
 function followTab(event, go) {
-  const link = event.target.closest("#tabs a, #empty a:not([data-dialog]), #more a:not([rel])");
+  const link = event.target.closest("#tabs a, #chips a, #empty a:not([data-dialog]), #more a:not([rel])");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   go(link.href, "push");
 }
 
-/** The address of the list with the filters of the form, in the open tab. */
+/** The address of the list with the fields of the form, narrowed as now. */
 function addressOfForm() {
-  const url = new URL(search.action);
-  for (const [name, value] of new FormData(search)) if (value.trim()) url.searchParams.set(name, value.trim());
-  const show = new URL(location.href).searchParams.get("show");
-  if (show) url.searchParams.set("show", show);
+  const url = new URL(location.href);
+  url.searchParams.delete("cursor");
+  for (const { name: key, type, value } of search.elements) {
+    if (!key || type === "hidden") continue;
+    if (value.trim()) url.searchParams.set(key, value.trim());
+    else url.searchParams.delete(key);
+  }
   return url.href;
 }
 
@@ -102,56 +159,48 @@ async function narrow(url, how) {
   const number = ++reading;
   results.ariaBusy = "true";
   try {
-    const fresh = await readPage(url);
+    const part = partOf(await readPage(url));
     if (number !== reading) return;
     if (how) record(url, how);
-    take(fresh);
+    take(part);
   } finally {
     if (number === reading) results.ariaBusy = "false";
   }
 }
 
-function take(fresh) {
-  list().replaceWith(fresh.getElementById("jobs"));
-  replaceMore(fresh.getElementById("more"));
-  merge(fresh);
-  const { q, job_type: type } = search.elements;
-  const fields = fresh.getElementById("search").elements;
-  if (document.activeElement !== q) q.value = fields.q.value;
-  type.value = fields.job_type.value;
-  tellTimes(results);
-  const count = list().children.length;
-  announce(`${count}${document.querySelector('#more [rel="next"]') ? " or more" : ""} jobs`);
+function take(part) {
+  pages.start(part, location.href);
+  showMore(part.fresh);
+  showWaiting(0);
+  merge(part.fresh);
+  for (const field of part.fresh.querySelectorAll("#search [name]:not([type=hidden]), #selection [name=back]")) {
+    const here = document.querySelector(`#${field.form.id} [name="${field.name}"]`);
+    if (document.activeElement !== here) here.value = field.value;
+  }
+  announce(`${part.rows.length}${part.next ? " or more" : ""} ${name}`);
 }
 
-function replaceMore(more) {
-  document.getElementById("more").replaceChildren(...more.children);
+function showMore(part) {
+  more.replaceChildren(...part.getElementById("more").children);
 }
 
 /** Append the next part of the list. The link shows that it is loading; after an error it can be used again. */
 async function readMore() {
-  const link = document.querySelector('#more [rel="next"]');
+  const link = more.querySelector('[rel="next"]');
   if (!link || link.ariaBusy === "true") return;
   const number = reading;
   link.ariaBusy = "true";
   link.textContent = "Loading…";
   try {
-    const fresh = await readPage(link.href);
+    const part = partOf(await readPage(link.href));
     if (number !== reading) return;
-    list().append(...[...fresh.getElementById("jobs").children].filter((row) => !document.getElementById(row.id)));
-    const next = fresh.querySelector('#more [rel="next"]');
+    const next = part.fresh.querySelector('#more [rel="next"]');
+    pages.append(part, link.href);
     if (next) link.replaceWith(next);
     else link.remove();
-    tellTimes(results);
-    reobserve();
+    if (more.getBoundingClientRect().top < innerHeight + AHEAD) readMore(); // an observer reports only changes
   } catch {
-    link.textContent = "Older jobs could not be read. Try again";
+    link.textContent = "The rows that follow could not be read. Try again";
     link.ariaBusy = "false";
   }
-}
-
-/** Load more if the end of the list is still visible: an observer reports only changes. */
-function reobserve() {
-  const { top } = document.getElementById("more").getBoundingClientRect();
-  if (top < innerHeight + parseInt(AHEAD, 10)) readMore();
 }

@@ -14,7 +14,7 @@ export function begin() {
 
 /** Replace the parts that differ in a newly loaded document. */
 export function merge(fresh) {
-  const restore = focusKeeper();
+  const restore = keepFocus();
   for (const part of [...fresh.querySelectorAll("[data-live]")]) {
     const here = document.getElementById(part.id);
     if (here && fresh.contains(part)) (part.dataset.live === "swap" ? swap : mergeList)(here, part, fresh);
@@ -106,8 +106,8 @@ function removeStale(list, ids, goesOn) {
   for (const item of stale) item.remove();
 }
 
-/** A function that sets the focus again if the focused element was replaced. */
-function focusKeeper() {
+/** Returns a function that sets the focus again if the focused element was replaced. */
+export function keepFocus() {
   const active = document.activeElement;
   const home = active?.closest("[id]");
   if (!home || active === document.body) return () => {};

@@ -1,0 +1,160 @@
+// Selects rows of a list, and does something with all of them. The selection also has rows that are not in the document now.
+
+import { offerUndo } from "./discards.js";
+import { sendJson } from "./http.js";
+import { announce } from "./merge.js";
+import { showStar } from "./stars.js";
+
+const MOST = 200; // records in a request
+
+let form, chosen, last; // of the page that is shown; chosen: row id -> { value, number } of its box
+
+/** Start to select in a list, until the signal ends it. */
+export function beginSelection(page, { signal }) {
+  const results = document.getElementById("results");
+  const button = document.getElementById("select");
+  form = document.getElementById("selection");
+  [chosen, last] = [new Map(), null];
+  const until = { signal };
+  const listen = (target, name, act) => target.addEventListener(name, act, until);
+  listen(results, "click", (event) => event.target.form === form && toggle(event.target, event.shiftKey));
+  listen(results, "keydown", keyInList);
+  listen(form, "keydown", ({ key }) => key === "Escape" && clear());
+  listen(form, "submit", (event) => submit(event, page));
+  listen(document.getElementById("deselect"), "click", clear);
+  listen(document, "rows", restore);
+  listen(button, "click", () => {
+    button.ariaPressed = String(button.ariaPressed !== "true");
+    if (!chosen.size) results.classList.toggle("selecting");
+    else clear();
+  });
+  document.getElementById("deselect").hidden = false;
+  for (const box of boxes()) if (box.checked) note(box);
+  show();
+}
+
+function boxes() {
+  return [...document.querySelectorAll('#results input[form="selection"]')];
+}
+
+function note(box) {
+  const { id } = box.closest(".row");
+  if (box.checked) chosen.set(id, { value: box.value, number: Number(box.dataset.number) });
+  else chosen.delete(id);
+}
+
+function toggle(box, isRange) {
+  const all = boxes();
+  const [from, to] = [all.findIndex((each) => each.closest(".row").id === last), all.indexOf(box)];
+  const range = isRange && from >= 0 ? all.slice(Math.min(from, to), Math.max(from, to) + 1) : [box];
+  for (const each of range) {
+    each.checked = box.checked;
+    note(each);
+  }
+  last = box.closest(".row").id;
+  show();
+}
+
+function keyInList(event) {
+  const { key, target } = event;
+  const isBox = target.form === form;
+  if (target.matches("input:not([type=checkbox])")) return;
+  if (key === "Escape" && chosen.size) clear();
+  else if (key === "a" && (event.ctrlKey || event.metaKey)) selectAll();
+  else if (key === "Enter" && isBox && chosen.size) form.querySelector("button:not([hidden])").focus();
+  else return;
+  event.preventDefault();
+}
+
+function selectAll() {
+  for (const box of boxes()) {
+    box.checked = true;
+    note(box);
+  }
+  show();
+}
+
+function clear() {
+  const isInBar = form.contains(document.activeElement);
+  chosen.clear();
+  for (const box of boxes()) box.checked = false;
+  if (isInBar) boxes().find((box) => box.closest(".row").id === last)?.focus();
+  show();
+}
+
+/** After a change of the list: select its rows again. Takes that came meanwhile belong to the row. */
+function restore() {
+  for (const box of boxes()) {
+    box.checked = chosen.has(box.closest(".row").id);
+    if (box.checked) note(box);
+  }
+  show();
+}
+
+function show() {
+  const { size } = chosen;
+  const number = [...chosen.values()].reduce((sum, each) => sum + each.number, 0);
+  const words = `${size} selected${number > size ? `, ${number} tracks` : ""}`;
+  const place = document.getElementById("selected");
+  const isNew = place.textContent !== words;
+  place.textContent = words;
+  form.classList.toggle("shown", size > 0);
+  form.inert = !size;
+  const isSelecting = document.getElementById("select").ariaPressed === "true";
+  document.getElementById("results").classList.toggle("selecting", size > 0 || isSelecting);
+  if (isNew && size) announce(`${words}. Enter leads to what can be done`);
+}
+
+/** Do it by REST. Deleting jobs cannot be undone: the service asks on a page first. */
+async function submit(event, page) {
+  const [action, name] = [event.submitter.value, form.getAttribute("action").split("/")[1]];
+  if (name === "jobs" && action === "delete") return addFar();
+  event.preventDefault();
+  if (form.ariaBusy === "true") return;
+  form.ariaBusy = "true";
+  complain("");
+  try {
+    if (action === "download") download();
+    else await act(name, action, page);
+  } catch (problem) {
+    complain(problem.message);
+  } finally {
+    form.ariaBusy = "false";
+  }
+}
+
+async function act(name, action, page) {
+  const ids = [...chosen.values()].flatMap(({ value }) => value.split(" "));
+  if (ids.length > MOST) return complain(`At most ${MOST} ${name} at a time: these are ${ids.length}.`);
+  const { done, refused, discard } = await sendJson(`/api/${name}/actions`, { method: "POST", body: { action, ids } });
+  if (action.endsWith("star")) for (const id of done) showStar(id, action === "star");
+  clear();
+  if (discard) offerUndo(discard);
+  else announce(`${done.length} done`);
+  if (refused.length) complain(`${refused.length} of ${ids.length} refused: ${refused[0].detail}`);
+  await page.refreshAll();
+}
+
+function download() {
+  const query = new URLSearchParams([...chosen.keys()].map((id) => ["job_id", id.slice(4)]));
+  if (new URL(location.href).searchParams.get("starred") === "true") query.set("starred", "true");
+  Object.assign(document.createElement("a"), { href: `/api/tracks.zip?${query}`, download: "" }).click();
+}
+
+/** Add the selected rows that are not in the document to the form. */
+function addFar() {
+  for (const field of form.querySelectorAll("[data-far]")) field.remove();
+  for (const [id, { value }] of chosen) {
+    if (document.getElementById(id)) continue;
+    const field = Object.assign(document.createElement("input"), { type: "hidden", name: "id", value });
+    field.dataset.far = "";
+    form.append(field);
+  }
+}
+
+function complain(text) {
+  const place = form.querySelector(".form-error");
+  place.hidden = !text;
+  place.textContent = text;
+  form.classList.toggle("shown", Boolean(text) || chosen.size > 0);
+}

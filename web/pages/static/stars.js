@@ -1,0 +1,56 @@
+// Stars: sends them by REST, and shows the same star everywhere on the page.
+
+import { sendJson } from "./http.js";
+import { announce, notify } from "./merge.js";
+
+const sending = new Map(); // track id -> its last request; requests for one track are sent one after another
+
+/** Send the stars of the whole document by REST. */
+export function sendStars() {
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("[data-star-form]")) return;
+    event.preventDefault();
+    change(form.getAttribute("action").split("/")[2], form.elements.starred.value === "true");
+  });
+}
+
+/** Show the star of a track wherever it is on the page. */
+export function showStar(id, starred) {
+  for (const form of document.querySelectorAll(formsOf(id))) setStar(form, id, starred);
+  for (const sound of document.querySelectorAll(`[data-sound="track:${CSS.escape(id)}"]`)) sound.dataset.star = String(starred);
+  document.dispatchEvent(new CustomEvent("star", { detail: { id, starred } }));
+}
+
+/** Make a form the star of a track. */
+export function setStar(form, id, starred) {
+  form.setAttribute("action", `/tracks/${id}/star`);
+  form.elements.starred.value = String(!starred);
+  form.querySelector(".star").ariaPressed = String(starred);
+}
+
+/** The star changes at once, and changes back if the service refuses. */
+async function change(id, starred) {
+  showStar(id, starred);
+  const sent = (sending.get(id) ?? Promise.resolve()).catch(() => {}).then(() => patch(id, starred));
+  sending.set(id, sent);
+  try {
+    await sent;
+    announce(starred ? "Starred" : "Star removed");
+    return starred;
+  } catch (problem) {
+    if (sending.get(id) === sent) showStar(id, !starred);
+    notify(problem.status === 404 ? "This track has been deleted." : problem.message);
+    return !starred;
+  } finally {
+    if (sending.get(id) === sent) sending.delete(id);
+  }
+}
+
+function patch(id, starred) {
+  return sendJson(`/api/tracks/${id}`, { method: "PATCH", body: { starred } });
+}
+
+function formsOf(id) {
+  return `form[data-star-form][action="/tracks/${CSS.escape(id)}/star"]`;
+}
