@@ -145,7 +145,8 @@ def _fields(error: ValidationError) -> list[dict[str, str]]:
 
 def _path(place: tuple[int | str, ...]) -> str:
     """The dotted path of a field, without pydantic's names for types and keys: function-before[…], [key]."""
-    return ".".join(str(part) for part in place if not (isinstance(part, str) and part.endswith("]")))
+    names = (str(part) for part in place)
+    return ".".join(name for name in names if not name.endswith("]") and name != "constrained-str")
 
 
 def _message(problem: dict[str, Any]) -> str:

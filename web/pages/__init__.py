@@ -4,11 +4,24 @@ from flask import Blueprint, Flask
 
 from web.current import NAME
 from web.pages import (
-    forms, listening, making, pages, protection, selection, takes, track_forms, track_rows, tracks, undo, wording,
+    forms,
+    listening,
+    log,
+    lyrics,
+    making,
+    pages,
+    protection,
+    selection,
+    takes,
+    track_forms,
+    track_rows,
+    tracks,
+    undo,
+    wording,
 )  # fmt: skip
 
-PARTS = (pages, tracks, forms, track_forms, selection, undo)
-FILTERS = (wording, making, listening, takes, track_rows, undo)
+PARTS = (pages, log, tracks, forms, track_forms, selection, undo)
+FILTERS = (wording, making, listening, lyrics, takes, track_rows, undo)
 
 
 def register(app: Flask) -> None:

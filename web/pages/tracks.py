@@ -125,7 +125,8 @@ def _chips(filters: dict[str, str], library: Library) -> list[dict[str, Any]]:
 
 def _with(names: list[str], filters: dict[str, str], key: str) -> list[str]:
     """The names, and the one that the list is narrowed by."""
-    return names if filters.get(key, names and names[0]) in names else [*names, filters[key]]
+    value = filters.get(key)
+    return names if value is None or value in names else [*names, value]
 
 
 def _chip(filters: dict[str, str], key: str, value: str, name: str) -> dict[str, Any]:

@@ -18,6 +18,9 @@ export function startBar() {
   get("queue").addEventListener("beforetoggle", ({ newState }) => newState === "open" && listQueue());
   get("sounds").addEventListener("click", playListed);
   get("choices").addEventListener("click", ({ target }) => target.value && player.choose(Number(target.value)));
+  document.addEventListener("star", ({ detail: { id, starred } }) => {
+    for (const sound of [player.current, ...player.queue.sounds]) if (sound?.key === `track:${id}`) sound.starred = starred;
+  });
   player.addEventListener("change", change);
   player.addEventListener("state", showState);
   player.addEventListener("time", showTime);

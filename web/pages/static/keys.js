@@ -41,7 +41,6 @@ function act(event) {
 function isForOthers({ target, key, ctrlKey, metaKey, altKey, defaultPrevented, isComposing, repeat }) {
   if (defaultPrevented || isComposing || ctrlKey || metaKey || altKey || document.querySelector("dialog[open]")) return true;
   if (repeat && !key.startsWith("Arrow")) return true;
-  if (target.matches("[data-play][role=button]") && key === " ") return false;
   if (key === " ") return target.matches(`button, summary, [type=checkbox], ${FIELDS}`);
   return target.matches(key.startsWith("Arrow") ? `[type=range], [tabindex="0"], ${FIELDS}` : FIELDS);
 }

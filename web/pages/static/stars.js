@@ -15,12 +15,6 @@ export function sendStars() {
   });
 }
 
-/** Give a track a star, or take it away. Returns a promise of the state; null if the track is not on the page. */
-export async function toggleStar(id) {
-  const form = document.querySelector(formsOf(id));
-  return form && change(id, form.elements.starred.value === "true");
-}
-
 /** Show the star of a track wherever it is on the page. */
 export function showStar(id, starred) {
   for (const form of document.querySelectorAll(formsOf(id))) setStar(form, id, starred);
