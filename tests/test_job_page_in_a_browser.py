@@ -52,7 +52,7 @@ def add_take(service: Server, number: int) -> None:
 def opened(window: Callable[..., Watched], service: Server, **options: Any) -> Page:
     """The page of the job in a new browser, which follows the events."""
     page = window(**options).page
-    page.goto(f"{service.url}/jobs/song")
+    page.goto(f"{service.url}/jobs/song", wait_until="domcontentloaded")  # waveforms are made meanwhile
     if options.get("java_script_enabled", True):
         expect(page.locator("#connection[data-state=live]")).to_be_visible()
     return page
