@@ -51,7 +51,7 @@ def song(client: FlaskClient) -> Job:
 
 def test_the_page_says_what_made_a_track(client: FlaskClient, song: Job) -> None:
     page = unescape(client.get("/jobs/aria").text)
-    assert 'data-version="2">2</span>' in page and 'data-version="42">seed 42</span>' in page
+    assert 'data-version="2 Take 2">2</span>' in page and 'data-version="42">seed 42</span>' in page
     facts = dict(re.findall(r'<dt dir="auto">(\w[\w ]*)</dt><dd dir="auto">([^<]*)</dd>', page))
     expected = {"Generator": "opera", "Version": "a1b2c3d", "Took": "12.3 s", "GPU memory": "7,654 MB"}
     assert facts.items() >= {**expected, "Licence": "non-commercial", "steps": "50", "chunked": "true"}.items()

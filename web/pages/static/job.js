@@ -75,8 +75,10 @@ function tickTakes({ progress, message }) {
 }
 
 function showOffers() {
-  followOffers(document.getElementById("undo"), jobId, isByKeyboard);
+  const button = followOffers(document.getElementById("undo"), jobId);
+  if (!button || !isByKeyboard) return;
   isByKeyboard = false;
+  button.focus();
 }
 
 function gone() {

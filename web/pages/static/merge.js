@@ -85,6 +85,7 @@ function mergeList(list, freshList, fresh) {
   Object.assign(list.dataset, freshList.dataset);
   const items = [...freshList.children];
   const ids = new Set(items.map((item) => item.id));
+  for (const { name, value } of freshList.attributes) if (list.getAttribute(name) !== value) list.setAttribute(name, value);
   removeStale(list, ids, Boolean(fresh.querySelector('a[rel="next"]')));
   const old = new Map([...list.children].map((item) => [item.id, item]));
   let place = list.firstElementChild;
