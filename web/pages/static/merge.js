@@ -80,8 +80,9 @@ function swap(here, part) {
   here.replaceWith(part);
 }
 
-/** New and changed items come from the fresh list. The other elements stay. The order is that of the fresh list. */
+/** New and changed items, and the data of the list itself, come from the fresh list. The other elements stay. The order is that of the fresh list. */
 function mergeList(list, freshList, fresh) {
+  Object.assign(list.dataset, freshList.dataset);
   const items = [...freshList.children];
   const ids = new Set(items.map((item) => item.id));
   for (const { name, value } of freshList.attributes) if (list.getAttribute(name) !== value) list.setAttribute(name, value);

@@ -39,8 +39,8 @@ function mark() {
   playing = [];
   const key = player.current?.key;
   for (const element of document.querySelectorAll("[data-sound]")) put(element, "state", element.dataset.sound === key ? player.state : null);
-  for (const button of document.querySelectorAll("main [data-play]")) markButton(button, key);
-  for (const wave of document.querySelectorAll(".wave[data-seek]")) markWave(wave, key);
+  for (const button of document.querySelectorAll("main [data-sound] [data-play], main [data-sound][data-play]")) markButton(button, key);
+  for (const wave of document.querySelectorAll("[data-sound] .wave[data-seek]")) markWave(wave, key);
   paint();
 }
 
@@ -81,8 +81,8 @@ export function show(wave, time, duration) {
 
 function click(event) {
   const isPlain = !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
-  const button = event.target.closest("main [data-play]");
-  const wave = event.target.closest("main .wave[data-seek]");
+  const button = event.target.closest("main [data-sound] [data-play], main [data-sound][data-play]");
+  const wave = event.target.closest("main [data-sound] .wave[data-seek]");
   if (button && isPlain) {
     event.preventDefault();
     const element = button.closest("[data-sound]");
