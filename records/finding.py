@@ -179,8 +179,18 @@ def _after(page: Page, place: str = "", key: str = "track_id") -> list[Clause]:
     if page.after is None:
         return []
     value = Track._meta.fields[page.sort].db_value(page.after[0])
-    here = f"({place or sorted_by(Track, page.sort)}, {key})"
-    return [(f"{here} {'<' if page.descending else '>'} (?, ?)", (value, page.after[1]))]
+    return [
+        _compared(place or sorted_by(Track, page.sort), key, "<" if page.descending else ">", (value, page.after[1]))
+    ]
+
+
+def _compared(place: str, key: str, way: str, values: tuple[Any, Any]) -> Clause:
+    """The condition that a track stands before or after these values. way: <, >, <= or >=.
+
+    SQLite uses an index of an expression only for a single value, so an expression is compared alone, too.
+    """
+    pair = f"({place}, {key}) {way} (?, ?)"
+    return (f"{place} {way[0]}= ? AND {pair}", (values[0], *values)) if "(" in place else (pair, values)
 
 
 def _end(page: Page) -> list[Clause]:
@@ -189,7 +199,7 @@ def _end(page: Page) -> list[Clause]:
     place = sorted_by(Track, page.sort)
     query = placed(f"SELECT {place}, track_id FROM track WHERE {sql} ") + in_order(Track, page)
     last = database.execute_sql(query, [*values, 1, WALKED - 1]).fetchone()
-    return [] if last is None else [(f"({place}, track_id) {'>=' if page.descending else '<='} (?, ?)", tuple(last))]
+    return [] if last is None else [_compared(place, "track_id", ">=" if page.descending else "<=", tuple(last))]
 
 
 def of_job(track: str) -> str:

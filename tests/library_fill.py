@@ -11,9 +11,9 @@ JOBS = f"""INSERT INTO job (job_id, status, job_type, prompt, metadata, created_
     SELECT 'job-' || n, 'completed', CASE WHEN mod(n, 2) = 0 THEN 'synth' ELSE 'diffrhythm' END, {WORDS} || {OLD},
     {{json}}, 1000000 * CAST(n AS BIGINT), 1000000 * CAST(n AS BIGINT) FROM numbers"""
 TRACKS = """INSERT INTO track (track_id, job_id, title, starred, duration, seed, take, created_at, updated_at, metadata)
-    SELECT 'track-' || n, 'job-' || ((n + 3) / 4), CASE WHEN mod(n, 10) = 0 THEN 'Song ' || mod(CAST(n AS BIGINT) * 7919, {0}) END,
-    {starred}, 30 + mod(CAST(n AS BIGINT) * 7907, 240), mod(n, 50000), 1 + mod(n - 1, 4), 250000 * CAST(n AS BIGINT) + 1500000, 250000 * CAST(n AS BIGINT) + 1500000,
-    {json} FROM numbers"""
+    SELECT 'track-' || n, 'job-' || ((n + 3) / 4), CASE WHEN mod(n, 10) = 0 THEN 'Song ' || mod({n} * 7919, {0}) END,
+    {starred}, 30 + mod({n} * 7907, 240), mod(n, 50000), 1 + mod(n - 1, 4), {when}, {when}, {json} FROM numbers"""
+N = "CAST(n AS BIGINT)"
 
 
 def fill(tracks: int) -> None:
@@ -22,7 +22,7 @@ def fill(tracks: int) -> None:
     metadata = f"jsonb_build_object('genre', {GENRE})" if on_postgresql else f"json_object('genre', {GENRE})"
     starred = "mod(n, 400) = 5" if on_postgresql else "n % 400 = 5"
     for statement, count in ((JOBS, tracks // 4), (TRACKS, tracks)):
-        sql = (NUMBERS + statement).format(count, json=metadata, starred=starred)
+        sql = (NUMBERS + statement).format(count, json=metadata, starred=starred, n=N, when=f"250000 * {N} + 1500000")
         with database.atomic():
             database.execute_sql(sql.replace("%", "%%") if on_postgresql else sql)
     if on_postgresql:

@@ -94,6 +94,6 @@ def drop_columns(migration: str, table: str, columns: list[str]) -> None:
         [[text]] = read(query if is_postgresql() else "SELECT sql FROM sqlite_schema WHERE name = ?", name)
         database.execute_sql(f"DROP TRIGGER {name} {f'ON {table}' if is_postgresql() else ''}")
         database.execute_sql(text.replace(f"{', '.join(columns)}, ", "", 1))
-    for stored in (table, f"moving_{table}"):
+    for stored in (table, f"moving_{table}", f"discarded_{table}"):
         for column in columns if database.table_exists(stored) else ():
             database.execute_sql(f"ALTER TABLE {stored} DROP COLUMN {column}")

@@ -43,7 +43,7 @@ def run(piece: Piece, folder: Path, *options: str) -> subprocess.CompletedProces
 # --- bars
 
 
-@pytest.mark.parametrize("count", [1, 4, 8, 12])
+@pytest.mark.parametrize("count", [1, 4, 9, 12])
 @pytest.mark.parametrize("intro", [True, False])
 def test_a_loop_has_exactly_its_bars(count: int, intro: bool, tmp_path: Path) -> None:
     analysis, file = made(steady(), tmp_path, "--bars", str(count), *([] if intro else ["--no-intro"]))

@@ -119,7 +119,11 @@ def _chips(filters: dict[str, str], library: Library) -> list[dict[str, Any]]:
         {"star": True, "count": number, **_chip(filters, "starred", "true", "Starred")},
         *(_chip(filters, "job_type", name, name) for name in _with(jobs.types(TYPES), filters, "job_type")),
         *(_chip(filters, "genre", name, brief(name, 40)) for name in _with(library.genres(), filters, "genre")),
-        *(_chip(filters, name, filters[name], f"{name.removesuffix('_id')} {filters[name]}") for name in ("seed", "job_id") if name in filters),
+        *(
+            _chip(filters, name, filters[name], f"{name.removesuffix('_id')} {filters[name]}")
+            for name in ("seed", "job_id")
+            if name in filters
+        ),
     ]
 
 

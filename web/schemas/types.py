@@ -97,6 +97,7 @@ Intro = Annotated[
     WithJsonSchema(
         {
             "enum": [True, False, 0, 1],
+            "default": True,
             "description": "begin where the track begins; if false, begin inside the part that repeats",
         }
     ),

@@ -38,6 +38,7 @@ function change() {
   draw(wave, current.wave);
   get("choices").hidden = !compared.length;
   get("choices").replaceChildren(...compared.map(choice));
+  if (get("queue").matches(":popover-open")) listQueue();
   showStar(current);
   showState();
   showTime();

@@ -16,28 +16,31 @@ export function beginLog({ signal }) {
   const field = form.elements.log;
   const lines = document.getElementById("log");
   let reading = 0; // the number of the last request; answers to earlier ones are dropped
+  let ended = 0; // the number of the last request that has ended
 
+  /** Show the lines with the words of the field. False if another request came after this one. */
   const read = async () => {
     const number = ++reading;
     const url = new URL(`${form.action.split("#")[0]}/log`);
     if (field.value.trim()) url.searchParams.set("log", field.value.trim());
-    const fresh = (await readPage(url.href)).getElementById("log");
-    if (number === reading && !signal.aborted && fresh) show(lines, fresh);
+    const fresh = await readPage(url.href, { signal }).finally(() => (ended = Math.max(ended, number)));
+    if (number === reading) show(lines, fresh.getElementById("log"));
+    return number === reading;
   };
   const search = async () => {
-    await read();
+    if (!(await read())) return;
     lines.scrollTop = lines.scrollHeight;
     const count = lines.querySelectorAll("p:not(.log-gap)").length;
     announce(`${count} line${count === 1 ? "" : "s"} of the log`);
     const url = new URL(location.href);
     if (field.value.trim()) url.searchParams.set("log", field.value.trim());
     else url.searchParams.delete("log");
-    if (!signal.aborted) record(url.href, "replace");
+    record(url.href, "replace");
   };
   const now = () => search().catch(() => {}); // the page shows that the service does not answer
   field.addEventListener("input", debounced(now, TYPING));
   form.addEventListener("submit", (event) => (event.preventDefault(), now()));
-  const timer = setInterval(() => isRunning(lines) && read().catch(() => {}), EVERY);
+  const timer = setInterval(() => reading === ended && isRunning(lines) && read().catch(() => {}), EVERY);
   signal.addEventListener("abort", () => clearInterval(timer));
   lines.scrollTop = lines.scrollHeight;
 }
