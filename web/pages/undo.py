@@ -37,9 +37,8 @@ def choice(job_id: str) -> dict[str, int]:
 
     The bytes are counted only if "Delete all but starred" is possible.
     """
-    counted: Any = (
-        Track.select(Track.starred, fn.COUNT(Track.track_id)).where(Track.job == job_id).group_by(Track.starred)
-    )
+    columns = (Track.starred, fn.COUNT(Track.track_id))
+    counted: Any = Track.select(*columns).where(Track.job == job_id).group_by(Track.starred)
     counts: dict[bool, int] = dict(counted.tuples())
     starred, others = counts.get(True, 0), counts.get(False, 0)
     size = discarding.bytes_without_star(services().storage, job_id) if starred and others else 0

@@ -54,7 +54,7 @@ export class Mix {
   stop() {
     for (const source of this.#sources) {
       source.onended = null;
-      source.disconnect();
+      source.stop();
     }
     this.#sources = [];
   }
