@@ -142,11 +142,7 @@ def test_a_song_from_the_form_to_a_downloaded_loop(
     expect(page.get_by_text("No jobs yet")).to_be_visible()
     page.evaluate(OBSERVE)
     new_job(page, "quiet folk guitar", 20)
-<<<<<<< HEAD
-    row = page.locator("#jobs li")
-=======
     row = page.locator("#jobs .row")
->>>>>>> jobpage
     expect(row).to_have_attribute("data-status", "completed", timeout=60_000)
     assert page.evaluate("window.stayed") and len(page.evaluate("[...window.seen]")) >= 2
     row.locator(".row-title").click()
@@ -178,12 +174,7 @@ def listen(page: Page) -> None:
 
 def make_loop(page: Page) -> None:
     """Ask for a loop, see it come, play it and save it."""
-<<<<<<< HEAD
-    page.locator(".take-more > summary").first.click()
-    page.locator(".make-loop > summary").first.click()
-=======
     page.get_by_role("link", name="Make a loop").click()
->>>>>>> jobpage
     page.get_by_label("Seconds").fill("8")
     page.get_by_label("Format").select_option("WAV")
     page.get_by_role("button", name="Make the loop").click()
@@ -206,11 +197,7 @@ def test_a_running_job_is_cancelled_and_the_page_outlives_a_restart(
     page.goto(service.url)
     page.evaluate(OBSERVE)
     new_job(page, "a very long drone", 600)
-<<<<<<< HEAD
-    expect(page.locator("#jobs li")).to_have_attribute("data-status", "generating_audio", timeout=30_000)
-=======
     expect(page.locator("#jobs .row")).to_have_attribute("data-status", "generating_audio", timeout=30_000)
->>>>>>> jobpage
     service.signal_all(signal.SIGTERM)
     expect(page.get_by_text("The service does not answer.")).to_be_visible()
     service.start()
@@ -255,11 +242,7 @@ def test_hostile_prompts_are_text(filled: Server, window: Callable[..., Watched]
 
 
 def test_the_list_scrolls_on_and_is_narrowed_without_loading(filled: Server, window: Callable[..., Watched]) -> None:
-<<<<<<< HEAD
-    seen, rows = window(), "#jobs li"
-=======
     seen, rows = window(), "#jobs .row"
->>>>>>> jobpage
     page = seen.page
     page.goto(filled.url)
     page.evaluate("window.stayed = true")
@@ -305,12 +288,7 @@ def test_axe_finds_nothing_serious(
         page.goto(filled.url + path)
         assert violations(page) == [], path
     page.goto(filled.url + "/jobs/a")
-<<<<<<< HEAD
-    page.locator(".take-more > summary").first.click()
-    page.locator(".make-loop > summary").first.click()
-=======
     page.get_by_role("link", name="Make a loop").click()
->>>>>>> jobpage
     page.get_by_role("link", name="New job").first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert violations(page) == []
@@ -320,11 +298,7 @@ def test_everything_is_there_without_javascript(filled: Server, window: Callable
     page = window(java_script_enabled=False).page
     page.goto(filled.url)
     page.get_by_role("link", name="Older jobs").click()
-<<<<<<< HEAD
-    expect(page.locator("#jobs li")).to_have_count(50)
-=======
     expect(page.locator("#jobs .row")).to_have_count(50)
->>>>>>> jobpage
     page.get_by_role("link", name="New job").first.click()
     page.get_by_label("Prompt").fill("by hand")
     page.get_by_role("button", name="Make it").click()
@@ -334,11 +308,7 @@ def test_everything_is_there_without_javascript(filled: Server, window: Callable
     page.get_by_role("button", name="Delete").click()
     expect(page).to_have_url(filled.url + "/")
     page.goto(filled.url + "/jobs/a")
-<<<<<<< HEAD
-    page.locator(".take-more > summary").first.click()
-=======
     page.locator(".take-more > summary").click()
->>>>>>> jobpage
     expect(page.locator("audio[controls]")).to_be_visible()
 
 
