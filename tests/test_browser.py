@@ -142,7 +142,7 @@ def test_a_song_from_the_form_to_a_downloaded_loop(
     expect(page.get_by_text("No jobs yet")).to_be_visible()
     page.evaluate(OBSERVE)
     new_job(page, "quiet folk guitar", 20)
-    row = page.locator("#jobs > li")
+    row = page.locator("#jobs .row")
     expect(row).to_have_attribute("data-status", "completed", timeout=60_000)
     assert page.evaluate("window.stayed") and len(page.evaluate("[...window.seen]")) >= 2
     row.get_by_role("link").click()
@@ -197,7 +197,7 @@ def test_a_running_job_is_cancelled_and_the_page_outlives_a_restart(
     page.goto(service.url)
     page.evaluate(OBSERVE)
     new_job(page, "a very long drone", 600)
-    expect(page.locator("#jobs > li")).to_have_attribute("data-status", "generating_audio", timeout=30_000)
+    expect(page.locator("#jobs .row")).to_have_attribute("data-status", "generating_audio", timeout=30_000)
     service.signal_all(signal.SIGTERM)
     expect(page.get_by_text("The service does not answer.")).to_be_visible()
     service.start()
@@ -242,7 +242,7 @@ def test_hostile_prompts_are_text(filled: Server, window: Callable[..., Watched]
 
 
 def test_the_list_scrolls_on_and_is_narrowed_without_loading(filled: Server, window: Callable[..., Watched]) -> None:
-    seen, rows = window(), "#jobs > li"
+    seen, rows = window(), "#jobs .row"
     page = seen.page
     page.goto(filled.url)
     page.evaluate("window.stayed = true")
@@ -298,7 +298,7 @@ def test_everything_is_there_without_javascript(filled: Server, window: Callable
     page = window(java_script_enabled=False).page
     page.goto(filled.url)
     page.get_by_role("link", name="Older jobs").click()
-    expect(page.locator("#jobs > li")).to_have_count(50)
+    expect(page.locator("#jobs .row")).to_have_count(50)
     page.get_by_role("link", name="New job").first.click()
     page.get_by_label("Prompt").fill("by hand")
     page.get_by_role("button", name="Make it").click()

@@ -14,7 +14,9 @@ from tests.conftest import on_sqlite
 HOSTILE = ["<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>', "javascript:alert(1)", "{{ 7 * 7 }}", "x" * 200]
 
 
-def make(job_id: str, takes: int = 1, made: int | None = None, job: dict[str, Any] | None = None, **fields: Any) -> None:
+def make(
+    job_id: str, takes: int = 1, made: int | None = None, job: dict[str, Any] | None = None, **fields: Any
+) -> None:
     """A completed job with tracks that have a sound."""
     JobRepository().create(**{"job_id": job_id, "prompt": f"song {job_id}", "takes": takes, **(job or {})})
     for take in range(1, (takes if made is None else made) + 1):
@@ -36,7 +38,10 @@ def row(page: str, job_id: str) -> str:
 
 def chips(page: str) -> dict[str, str]:
     """The links that narrow the list, by their words."""
-    found = re.findall(r'<a class="chip" href="([^"]*)"[^>]*>(?:<svg.*?</svg>)?([^<]*?)\s*(?:<span class="count">([^<]*)</span>)?</a>', page)
+    found = re.findall(
+        r'<a class="chip" href="([^"]*)"[^>]*>(?:<svg.*?</svg>)?([^<]*?)\s*(?:<span class="count">([^<]*)</span>)?</a>',
+        page,
+    )
     return {f"{name} {count}".strip(): unescape(url) for url, name, count in found}
 
 
@@ -69,7 +74,8 @@ def test_a_row_without_a_sound_cannot_be_played(client: FlaskClient) -> None:
     ("query", "expected"),
     [
         ("q=tide", ["folk"]), ("starred=true", ["folk"]), ("genre=ambient", ["rain"]), ("job_type=synth", ["rain"]),
-        ("seed=7", ["rain"]), ("job_id=folk", ["folk"]), ("q=tide&job_type=synth", []), ("q=&genre=+", ["rain", "folk"]),
+        ("seed=7", ["rain"]), ("job_id=folk", ["folk"]), ("q=tide&job_type=synth", []),
+        ("q=&genre=+", ["rain", "folk"]),
         ("sort=duration", ["folk", "rain"]), ("sort=-duration", ["rain", "folk"]), ("sort=title", ["folk", "rain"]),
         ("sort=created_at", ["folk", "rain"]),
     ],
@@ -128,10 +134,12 @@ def test_a_page_of_the_list_needs_the_same_statements_for_any_number_of_rows(
 @on_sqlite
 @pytest.mark.parametrize(
     ("query", "field"),
-    [("seed=x", "seed"), ("starred=yes", "starred"), ("sort=priority", "sort"), ("cursor=x", "cursor"), ("job_type=ü", "job_type"),
-     ("job_id=..", "job_id"), (f"q={'x' * 1001}", "q")],
+    [("seed=x", "seed"), ("starred=yes", "starred"), ("sort=priority", "sort"), ("cursor=x", "cursor"),
+     ("job_type=ü", "job_type"), ("job_id=..", "job_id"), (f"q={'x' * 1001}", "q")],
 )  # fmt: skip
-def test_a_query_that_cannot_be_used_is_a_page_that_names_the_field(client: FlaskClient, query: str, field: str) -> None:
+def test_a_query_that_cannot_be_used_is_a_page_that_names_the_field(
+    client: FlaskClient, query: str, field: str
+) -> None:
     answer = client.get(f"/tracks?{query}")
     assert (answer.status_code, answer.mimetype) == (400, "text/html") and f"{field} " in answer.text
 
@@ -154,7 +162,9 @@ def test_an_empty_list_says_why(client: FlaskClient, path: str, words: str) -> N
 
 
 def test_the_page_of_a_track_shows_what_it_is(client: FlaskClient) -> None:
-    make("a", takes=4, made=2, title="Low tide", seed=71042, metadata={"artist": "Ada"}, provenance={"generator": "yue"})
+    make(
+        "a", takes=4, made=2, title="Low tide", seed=71042, metadata={"artist": "Ada"}, provenance={"generator": "yue"}
+    )
     LoopRepository().create(loop_id="l", track_id="a-2", duration=30)
     page = client.get("/tracks/a-2").text
     assert 'dir="auto">Low tide</h1>' in page and "<dd>2 of 4</dd>" in page
@@ -198,5 +208,3 @@ def test_the_list_of_jobs_plays_the_first_track_of_each_job_that_has_a_sound(cli
     page = client.get("/").text
     assert re.findall(r'data-sound="track:([^"]+)"', page) == ["a-2"]
     assert page.count("data-play") == 1 and page.count("waveform.svg") == 2  # data-wave and the picture
-
-

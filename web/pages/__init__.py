@@ -4,8 +4,19 @@ from flask import Blueprint, Flask
 
 from web.current import NAME
 from web.pages import (
-    forms, listening, making, pages, protection, selection, takes, track_forms, track_rows, tracks, undo, wording,
-)  # fmt: skip
+    forms,
+    listening,
+    making,
+    pages,
+    protection,
+    selection,
+    takes,
+    track_forms,
+    track_rows,
+    tracks,
+    undo,
+    wording,
+)
 
 PARTS = (pages, tracks, forms, track_forms, selection, undo)
 FILTERS = (wording, making, listening, takes, track_rows, undo)

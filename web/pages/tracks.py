@@ -7,8 +7,8 @@ from flask import render_template, request, url_for
 
 from models import Discard
 from records import discards
+from records.finding import TrackQuery
 from records.library import Group, Library
-from records.track_search import TrackQuery
 from repos import JobRepository, LoopRepository, Page, TrackRepository
 from web import schemas
 from web.answers import cursor_at, position, require
@@ -24,6 +24,7 @@ ROWS = 50
 LOOPS = 50  # of a track on its page
 TYPES = 8  # of jobs, as links
 MOST_STARRED = 1000
+OTHERS = (("seed", "seed"), ("job_id", "job"))  # parameters that have a link only while they narrow the list
 NAMES = ("q", "genre", "job_type", "seed", "starred", "job_id", "sort")  # the parameters that are kept in links
 SORTS = {
     "-created_at": "Newest first",
@@ -119,7 +120,11 @@ def _chips(filters: dict[str, str], library: Library) -> list[dict[str, Any]]:
         {"star": True, "count": number, **_chip(filters, "starred", "true", "Starred")},
         *(_chip(filters, "job_type", name, name) for name in _with(jobs.types(TYPES), filters, "job_type")),
         *(_chip(filters, "genre", name, brief(name, 40)) for name in _with(library.genres(), filters, "genre")),
-        *(_chip(filters, name, filters[name], f"{name.removesuffix('_id')} {filters[name]}") for name in ("seed", "job_id") if name in filters),
+        *(
+            _chip(filters, name, filters[name], f"{name.removesuffix('_id')} {filters[name]}")
+            for name in ("seed", "job_id")
+            if name in filters
+        ),
     ]
 
 
