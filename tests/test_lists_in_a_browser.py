@@ -15,8 +15,8 @@ __all__ = ["chromium", "window"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 SHIFTS = """() => {
   window.shift = 0;
-  new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.shift += entry.hadRecentInput ? 0 : entry.value)))
-    .observe({type: "layout-shift", buffered: true});
+  const add = (entry) => (window.shift += entry.hadRecentInput ? 0 : entry.value);
+  new PerformanceObserver((list) => list.getEntries().forEach(add)).observe({type: "layout-shift", buffered: true});
 }"""
 Windows = Callable[..., Watched]
 
