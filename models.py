@@ -30,6 +30,7 @@ __all__ = ["Event", "Job", "Loop", "Track", "init_database"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 ID_LENGTH = 64
+MOST_BARS = 512  # of a loop
 CANDIDATES = 5  # seams in the analysis of a loop, at most
 LARGEST_SEED = 2**32 - 1
 MOST_TAKES = 32  # of a job
@@ -227,7 +228,9 @@ class Loop(Work):
     loop_id = CharField(ID_LENGTH, primary_key=True, default=new_id)
     track = ForeignKeyField(Track, backref="loops", on_delete="CASCADE", index=False)
     status = CharField(default=LOOP_STATUSES.pending)
-    duration = FloatField(help_text="requested seconds")
+    duration = FloatField(null=True, help_text="requested seconds; those of the file if bars were requested")
+    bars = IntegerField(null=True, help_text="1-512, in place of duration")
+    intro = BooleanField(default=True, help_text="begin with the beginning of the track")
     fade_in_out = BooleanField(default=False)
     format = CharField(default="MP3", help_text="MP3 or WAV")
     candidate = IntegerField(null=True, help_text="1 (best) to 5; null if start and end are used")
@@ -246,6 +249,13 @@ class Loop(Work):
             (("status", "priority", "loop_id"), False),
             (("created_at", "loop_id"), False),
         )
+
+    @property
+    def length(self) -> str:
+        """The length that was ordered, as 60 s or 8 bars."""
+        if self.bars is None:
+            return f"{self.duration:g} s"
+        return f"{self.bars} bar{'s' * (self.bars != 1)}"
 
 
 class Change(Model):

@@ -5,6 +5,7 @@ from flask import Flask
 from commands.archive import archive, unarchive
 from commands.backup import backup, restore
 from commands.check import check
+from commands.discards import discards
 from commands.generators import generators
 from commands.jobs import jobs
 from commands.legacy import import_legacy
@@ -18,6 +19,7 @@ COMMANDS = (
     jobs,
     tracks,
     loops,
+    discards,
     generators,
     worker,
     backup,

@@ -1,4 +1,4 @@
-"""`flask jobs`: lists, shows, queues, cancels, retries, deletes and watches jobs."""
+"""`flask jobs`: lists, shows, queues, cancels, retries, deletes and watches jobs, and discards their tracks."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from commands.discards import discard
 from commands.failures import exit_with_sentence
 from commands.output import json_option, printable
 from commands.records import (
@@ -147,6 +148,7 @@ for command in (
     add,
     change_command(KIND, "cancel", "Cancel jobs. A job that is being made ends when its worker notices."),
     change_command(KIND, "retry", "Put jobs that failed or were cancelled back into the queue."),
+    discard,
     delete_command(KIND),
     watch_command(KIND),
 ):

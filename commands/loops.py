@@ -18,7 +18,10 @@ KIND = Kind(
     body=schemas.NewLoop,
     select=lambda query: (repo, conditions(query)),
     delete=deletion.delete_loop,
-    columns=("loop_id", "track_id", "status", "progress", "duration", "format", "analysis.quality", "created_at"),
+    columns=(
+        *("loop_id", "track_id", "status", "progress", "duration", "bars", "format"),
+        *("analysis.quality", "created_at"),
+    ),
     columns_if_wide=("track_id", "created_at"),
 )
 

@@ -263,6 +263,8 @@ def _option(name: str, field: dict[str, Any]) -> Callable[[Command], Command]:
         help_ = f"One of {', '.join(values)}. May be given several times."
         return click.option(flag, name, multiple=True, metavar="VALUE", help=help_)
     if set(map(str, values)) >= {"True", "False"} or values == ["true", "false"]:
+        if field.get("default") is True:
+            return click.option(flag.replace("--", "--no-", 1), name, flag_value="false", help=help_)
         return click.option(flag, name, is_flag=True, help=help_)
     help_ = f"One of {', '.join(map(str, values))}." if values else help_
     return click.option(flag, name, metavar="VALUE", help=help_)

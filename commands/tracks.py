@@ -1,12 +1,28 @@
-"""`flask tracks`: lists, shows, adds and deletes tracks."""
+"""`flask tracks`: lists, shows, adds, names, stars and deletes tracks."""
+
+from typing import Any
 
 import click
 
-from commands.records import Kind, add_command, delete_command, list_command, show_command
+from commands.failures import exit_with_sentence
+from commands.output import json_option
+from commands.records import (
+    Kind,
+    add_command,
+    delete_command,
+    for_each,
+    ids_argument,
+    list_command,
+    options_named,
+    print_created,
+    show_command,
+)
+from errors import NotFound
 from files import deletion
 from repos import TrackRepository
 from web import schemas
 from web.api.tracks import conditions, matching_tracks
+from web.texts import fields_of
 
 EXAMPLE = "--job-id rain --duration 30.5 --file-path-wav songs/rain.wav --metadata artist=Ada"
 repo = TrackRepository()
@@ -17,17 +33,68 @@ KIND = Kind(
     body=schemas.NewTrack,
     select=lambda query: (matching_tracks(query), conditions(query)),
     delete=deletion.delete_track,
-    columns=("track_id", "job_id", "take", "duration", "created_at", "file_path_wav", "file_path_mp3"),
-    columns_if_wide=("created_at", "file_path_mp3"),
+    columns=("track_id", "job_id", "take", "starred", "title", "duration", "created_at", "file_path_wav"),
+    columns_if_wide=("created_at", "file_path_wav"),
 )
 
 
 @click.group()
 def tracks() -> None:
-    """List, show, add and delete tracks.
+    """List, show, add, name, star and delete tracks.
 
     Example: flask tracks list --job-id rain
     """
+
+
+@tracks.command("star")
+@ids_argument
+@json_option
+@exit_with_sentence(needs_database=True)
+def star(ids: tuple[str, ...], as_json: bool) -> None:
+    """Give tracks a star.
+
+    Example: flask tracks star ID
+    """
+    _change(ids, {"starred": True}, as_json)
+
+
+@tracks.command("unstar")
+@ids_argument
+@json_option
+@exit_with_sentence(needs_database=True)
+def unstar(ids: tuple[str, ...], as_json: bool) -> None:
+    """Take the star of tracks away.
+
+    Example: flask tracks unstar ID
+    """
+    _change(ids, {"starred": False}, as_json)
+
+
+@tracks.command("title")
+@click.argument("track_id", metavar="ID")
+@click.argument("title", required=False)
+@json_option
+@exit_with_sentence(needs_database=True)
+def title(track_id: str, title: str | None, as_json: bool) -> None:
+    """Give a track a title; without a title, take it away.
+
+    Example: flask tracks title ID "Night train"
+    """
+    _change([track_id], {"title": title}, as_json)
+
+
+def _change(ids: Any, changes: dict[str, Any], as_json: bool) -> None:
+    """Change tracks, and print their ids."""
+    with options_named():
+        fields = fields_of(schemas.TrackPatch, changes)
+
+    def change_one(record_id: str) -> None:
+        row = repo.update_row(record_id, fields) if record_id.isascii() else None
+        if row is None:
+            raise NotFound("there is no such track")
+        print_created(KIND, [row], as_json)
+
+    for_each(ids, change_one)
 
 
 for command in (list_command(KIND), show_command(KIND), add_command(KIND, EXAMPLE), delete_command(KIND)):

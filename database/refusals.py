@@ -28,12 +28,17 @@ EXPECTED = {
     "start": "a number of seconds from 0 to a million",
     "end": "a number of seconds from 0 to a million",
     "exact": "true or false",
+    "bars": "an integer from 1 to 512",
+    "intro": "true or false",
     "job_type": "1 to 64 of A-Z a-z 0-9 . _ -",
     "max_attempts": "an integer of at least 1",
     "attempts": "an integer of at least 0",
 }
 # Rules about several fields: the field that is wrong, and what to do.
 TOGETHER = {
+    "loop_length": ("duration", "duration in seconds is required, or bars in its place"),
+    "loop_bars_alone": ("bars", "bars cannot be combined with duration: send one of them, and null for the other"),
+    "loop_intro_or_fades": ("intro", "a loop with fade_in_out does not repeat: intro must be true"),
     "loop_end": ("end", "end - start must be between 0.5 seconds and duration: correct them, or make duration longer"),
     "loop_start_of_end": ("start", "start is required with end"),
     "loop_end_of_start": ("end", "end is required with start"),

@@ -56,10 +56,18 @@ WAVEFORM = Recipe("waveform.json", (SOUND, "waveform"))
 
 def seam_preview(start: float, end: float, crossfade: float, sha256: str) -> Recipe:
     """A WAV with the sound around a seam; start, end and crossfade are seconds in the source with this SHA-256."""
-    seconds = {"start": start, "end": end, "crossfade": crossfade}
+    return _of_seam("wav", (), {"start": start, "end": end, "crossfade": crossfade}, sha256)
+
+
+def seam_outline(start: float, end: float, sha256: str) -> Recipe:
+    """JSON with the outline of the sound at both ends of a seam; see seam_preview()."""
+    return _of_seam("json", ("--outline",), {"start": start, "end": end, "crossfade": 0.0}, sha256)
+
+
+def _of_seam(kind: str, flags: tuple[str, ...], seconds: dict[str, float], sha256: str) -> Recipe:
     options = [f"--{name}={value!r}" for name, value in seconds.items()]
     suffix = "-".join([SEAM, *(f"{value:.6f}" for value in seconds.values()), sha256[:8]])
-    return Recipe(f"{suffix}.wav", ("studio.looper.preview", *options), sha256)
+    return Recipe(f"{suffix}.{kind}", ("studio.looper.preview", *flags, *options), sha256)
 
 
 class BeingMade(Exception):

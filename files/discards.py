@@ -12,7 +12,7 @@ from files.references import waiting_references
 from files.storage import Storage
 from models import Discard, Loop, Track
 from records import discards
-from records.discards import SECONDS, UNDONE
+from records.discards import SECONDS, UNDONE, WAITING
 from repos import JobRepository
 
 UNDONE_SECONDS = 3600.0  # so long, undo can be repeated after its answer was lost
@@ -45,19 +45,27 @@ def bytes_without_star(storage: Storage, job_id: str) -> int:
 
 
 def remove_expired(storage: Storage, discard_id: str, needed_elsewhere: Needed) -> None:
-    """End a discard: from now on it cannot be undone. Remove its files that no record names.
+    """End a discard: from now on it cannot be undone. The process that has ended it removes its files.
 
-    If this process is killed in between, the next call for the same discard does the rest. needed_elsewhere: as in
-    remove_leftovers(). Raises the LedgerError of needed_elsewhere; then the files stay for now.
+    Does nothing if it was undone, or if another process has ended it. needed_elsewhere: as in remove_leftovers().
+    Raises the LedgerError of needed_elsewhere; then the files stay for now, as after a kill: call finish() later.
     """
     if discards.expire(discard_id):
-        belongings = belongings_of(discards.tracks_of(discard_id), discards.loops_of(discard_id))
-        paths = paths_of(storage, belongings)
-        needed = needed_elsewhere(storage, paths) | waiting_references(storage) if paths else set[Path]()
-        remove_belongings(storage, belongings, needed)
-        for _, job_id in belongings.sharing:
-            if JobRepository().get_value(job_id, "job_id") is None:  # it was deleted meanwhile
-                storage.remove_empty("job", job_id)
+        finish(storage, discard_id, needed_elsewhere)
+
+
+def finish(storage: Storage, discard_id: str, needed_elsewhere: Needed) -> None:
+    """Remove the files of a discard that has ended, except those that a record names, and then its rows.
+
+    It is safe to repeat this, also in several processes at once.
+    """
+    belongings = belongings_of(discards.tracks_of(discard_id), discards.loops_of(discard_id))
+    paths = paths_of(storage, belongings)
+    needed = needed_elsewhere(storage, paths) | waiting_references(storage) if paths else set[Path]()
+    remove_belongings(storage, belongings, needed)
+    for _, job_id in belongings.sharing:
+        if JobRepository().get_value(job_id, "job_id") is None:  # it was deleted meanwhile
+            storage.remove_empty("job", job_id)
     discards.forget(discard_id)
 
 
@@ -79,7 +87,15 @@ class Expiry:
         for (discard_id, state), seen_at in self._seen_at.items():
             if now - seen_at >= (UNDONE_SECONDS if state == UNDONE else SECONDS):
                 with suppress(LedgerError):
-                    remove_expired(self.storage, discard_id, needed_elsewhere)
+                    self._end(discard_id, state, needed_elsewhere)
+
+    def _end(self, discard_id: str, state: str, needed_elsewhere: Needed) -> None:
+        if state == WAITING:
+            remove_expired(self.storage, discard_id, needed_elsewhere)
+        elif state == UNDONE:
+            discards.forget(discard_id)
+        else:  # the process that has ended it was killed, or needed_elsewhere has failed
+            finish(self.storage, discard_id, needed_elsewhere)
 
 
 def _without_star(job_id: str) -> Any:

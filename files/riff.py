@@ -1,6 +1,7 @@
-"""The chunks of a WAV: whether the lengths in the file are right."""
+"""The chunks of a WAV: whether the lengths in the file are right, and more chunks at its end."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 HEADER_BYTES = 8  # the name and the length of a chunk
@@ -29,6 +30,21 @@ def is_exact(path: Path) -> bool:
             length = _length(file.read(HEADER_BYTES))
             place = file.seek(length + length % 2, os.SEEK_CUR)
     return place == size
+
+
+def add_chunks(path: Path, chunks: Mapping[bytes, bytes]) -> None:
+    """Write chunks, content by name of four bytes, at the end of a plain WAV whose lengths are right.
+
+    Changes the file in place: for a file that nobody reads yet.
+    """
+    with path.open("r+b") as file:
+        file.seek(0, os.SEEK_END)
+        file.write(b"\0" * (file.tell() % 2))
+        for name, content in chunks.items():
+            file.write(name + len(content).to_bytes(4, "little") + content + b"\0" * (len(content) % 2))
+        length = file.tell() - HEADER_BYTES
+        file.seek(4)
+        file.write(length.to_bytes(4, "little"))
 
 
 def _length(header: bytes) -> int:

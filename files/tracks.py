@@ -59,6 +59,11 @@ class TrackFiles:
             raise NotFound("The track's file is gone.")
         return file
 
+    def read_derived(self, track: Track, recipe: Recipe) -> Any:
+        """The content of a derived JSON file. Raises what open_derived() raises."""
+        with self.open_derived(track, recipe) as file:
+            return json.load(file)
+
     def replace(self, track: Track, upload: Upload, kind: str | None, if_match: list[int] | None) -> Track | None:
         """Make an upload the only sound of a track. Returns the changed track, or None if it was deleted.
 

@@ -17,6 +17,7 @@ BRACKETS = re.compile(r"\s*\[([^\[\]]*)\]\s*")
 TIME = re.compile(r"\s*(\d{1,4}):(\d{1,2})(?:[.:,](\d{1,9})\d*)?\s*", re.ASCII)
 WORD_TIME = re.compile(r"<\d+:\d[\d.:,]*>|\[\d+:\d[\d.:,]*\]", re.ASCII)  # the time of a single word
 ABOUT_FILE = re.compile(r"(?:ar|ti|al|au|lr|by|re|ve|length|offset|tool)\s*:|#", re.I)  # LRC tags for artist, title ...
+OFFSET = re.compile(r"offset\s*:\s*([+-]?\d{1,7})", re.I | re.ASCII)  # the LRC tag: milliseconds
 HEADING = re.compile(r"\(([^()]{1,30})\)|([^:]{1,30}):")  # a tag that is not in square brackets
 PAUSE = ""  # among tags: a blank line
 
@@ -32,6 +33,10 @@ class Line(NamedTuple):
     opens_section: bool
     tags: tuple[str, ...] = ()
 
+    def moved(self, seconds: float) -> "Line":
+        """This line so many seconds later, but not before the beginning of the song."""
+        return self if self.seconds is None else self._replace(seconds=max(0.0, self.seconds + seconds))
+
 
 @dataclass
 class Lyrics:
@@ -45,6 +50,7 @@ class Lyrics:
     last_tags: list[str] = field(default_factory=list)
     headings: list[str] = field(default_factory=list)
     opens_section: bool = False  # whether the next line is the first of a section
+    offset: float = 0.0  # all lines start so many seconds before their times
 
     def add(self, raw: str) -> None:
         """Add one line of the text."""
@@ -57,6 +63,8 @@ class Lyrics:
         if heading := heading_of(words):
             self.headings.append(words)
             tags, words = [*tags, heading], ""
+        for offset in filter(None, map(OFFSET.fullmatch, tags)):
+            self.offset = int(offset[1]) / 1000
         if tags:
             self.add_tags([tag for tag in tags if tag and not ABOUT_FILE.match(tag)])
         if words:
@@ -76,10 +84,15 @@ class Lyrics:
 
 
 def read_lyrics(text: str) -> Lyrics:
-    """The lyrics of a text. Blank lines and tags such as [chorus] separate sections."""
+    """The lyrics of a text. Blank lines and tags such as [chorus] separate sections.
+
+    The LRC tag [offset:+500] lets all lines start half a second earlier.
+    """
     lyrics = Lyrics()
     for raw in text.removeprefix("\ufeff").splitlines():
         lyrics.add(raw)
+    if lyrics.offset:
+        lyrics.lines = [line.moved(-lyrics.offset) for line in lyrics.lines]
     return lyrics
 
 

@@ -105,14 +105,10 @@ def states() -> dict[str, str]:
 
 
 def expire(discard_id: str) -> bool:
-    """End the time in which a waiting discard can be undone. True if its files must be removed now.
-
-    Call forget() when they are removed: until then, any process removes them again.
-    """
+    """End a waiting discard. True if this call has ended it: then its files must be removed, and forget() called."""
     with database.atomic():
         waiting = Discard.update(state=EXPIRED).where(Discard.discard_id == discard_id, Discard.state == WAITING)
-        waiting.execute()
-        return Discard.select().where(Discard.discard_id == discard_id, Discard.state == EXPIRED).exists()
+        return bool(waiting.execute())
 
 
 def forget(discard_id: str) -> None:

@@ -12,11 +12,14 @@ from records.pages import Page, in_order, sorted_by
 from records.words import library_query, tsquery
 from records.writes import Clause, placed
 
-WALKED = 4000  # tracks that a page looks at one by one before it sorts all matching tracks
+FEW = 5000  # tracks that an index finds: sorting so many takes less time than walking the list
+WALKED = 3000  # tracks that a page looks at one by one before it sorts all matching tracks
 Read = Callable[[str, Sequence[Any]], list[Any]]
 # SQLite's index has the jobs of matching tracks, and perhaps more: another track of the job may have one of the words.
 IN_INDEX = """{0}.job_id IN (SELECT job_id FROM job WHERE rowid IN (SELECT rowid FROM library_search
     WHERE library_search MATCH ? UNION ALL SELECT job_rowid FROM library_stale))"""
+IN_ANY_ORDER = """SELECT 1 FROM library_search CROSS JOIN job ON job.rowid = library_search.rowid
+    CROSS JOIN track ON track.job_id = job.job_id WHERE library_search MATCH ?"""
 # Words that the job itself has are those of all its tracks.
 IS_SHARED = """(SELECT rowid FROM job WHERE job.job_id = {0}.job_id) IN (SELECT rowid FROM library_search
     WHERE library_search MATCH ? EXCEPT SELECT job_rowid FROM library_stale)"""
@@ -48,6 +51,31 @@ class TrackQuery:
         by_words = self._by_words() if self.text is not None or self.genre is not None else []
         return [*self._plain("track"), *job_type, *by_words]
 
+    def of_few(self) -> list[Clause]:
+        """All conditions, written so that the index that finds few tracks is used; [] if each index finds many."""
+        if self.job_id is not None:
+            return self.conditions()
+        probes: list[tuple[str, tuple[Any, ...], list[Clause]]] = []
+        if self.seed is not None:
+            probes.append(("SELECT 1 FROM track WHERE seed = ?", (self.seed,), self.conditions()))
+        if self.starred:
+            probes.append(("SELECT 1 FROM track WHERE starred", (), self.conditions()))
+        if self.job_type is not None:
+            probes.append(("SELECT 1 FROM job WHERE job_type = ?", (self.job_type,), self.indexed()))
+        if self.text is not None or self.genre is not None:
+            probes.append((*self._probe(), self.indexed()))
+        for sql, values, conditions in probes:
+            if database.execute_sql(placed(f"{sql} LIMIT 1 OFFSET {FEW}"), values).fetchone() is None:
+                return conditions
+        return []
+
+    def _probe(self) -> Clause:
+        """The query for the tracks that the index of words finds, without an order."""
+        if is_postgresql():
+            sql, values = joined(self._of_index())
+            return f"SELECT 1 FROM library_search WHERE {sql}", tuple(values)
+        return IN_ANY_ORDER, (library_query(self.text, self.genre),)
+
     def _plain(self, track: str) -> list[Clause]:
         clauses: list[Clause] = [
             (f"{track}.{name} = ?", (value,))
@@ -76,18 +104,22 @@ class TrackQuery:
     def _by_words(self) -> list[Clause]:
         """The conditions on words and genre that the index of tracks answers."""
         if is_postgresql():
-            wanted = [("words @@ ?::tsquery", self.text and tsquery(self.text)), ("genre = ?", self._folded_genre())]
-            sql, values = joined([(sql, (value,)) for sql, value in wanted if value is not None])
+            sql, values = joined(self._of_index())
             return [(f"track.track_id IN (SELECT track_id FROM library_search WHERE {sql})", tuple(values))]
         candidates = (IN_INDEX.format("track"), (library_query(self.text, self.genre),))
         text = [
-            (f"CASE WHEN {IS_SHARED.format('track')} THEN 1 ELSE {sql} END", (self._shared(), *values))
+            (
+                f"CASE WHEN {IS_SHARED.format('track')} THEN 1 ELSE {sql} END",
+                (library_query(self.text, self.genre, is_shared=True), *values),
+            )
             for sql, values in self._text("track")
         ]
         return [candidates, *self._genre("track"), *text]
 
-    def _shared(self) -> str:
-        return library_query(self.text, is_shared=True)
+    def _of_index(self) -> list[Clause]:
+        """The same for a row of PostgreSQL's index."""
+        has_words: list[Clause] = [] if self.text is None else [("words @@ ?::tsquery", (tsquery(self.text),))]
+        return has_words if self.genre is None else [*has_words, ("genre = ?", (self._folded_genre(),))]
 
     def _folded_genre(self) -> str | None:
         return None if self.genre is None else " ".join(words(fold(self.genre)))
@@ -98,14 +130,16 @@ def find(query: TrackQuery, page: Page, where: Sequence[Clause], by_job: bool, r
 
     read(sql, values) runs the rest of the statement; `sql` reads the id and the place of each track, in order.
     """
-    if not (where or query.conditions()):
+    if not query.conditions():
         return read(*_walk(query, page, where, by_job))
-    if query.job_id is None:
-        end = _end(page)
-        rows = read(*_walk(query, page, [*where, *end], by_job))
-        if len(rows) == page.limit or not end:
-            return rows
-    return read(*_sorted(query, page, where, by_job))
+    few = query.of_few()
+    if few:
+        return read(*_sorted([*few, *where], page, by_job))
+    end = _end(page)
+    rows = read(*_walk(query, page, [*where, *end], by_job))
+    if len(rows) == page.limit or not end:
+        return rows
+    return read(*_sorted([*query.indexed(), *where], page, by_job))
 
 
 def _walk(query: TrackQuery, page: Page, where: Sequence[Clause], by_job: bool) -> tuple[str, list[Any]]:
@@ -128,12 +162,12 @@ def _is_first(query: TrackQuery, page: Page) -> Clause:
     return f"NOT coalesce(EXISTS (SELECT 1 FROM track AS other WHERE {sql}), false)", tuple(values)
 
 
-def _sorted(query: TrackQuery, page: Page, where: Sequence[Clause], by_job: bool) -> tuple[str, list[Any]]:
-    """The statement that reads all matching tracks from indexes and sorts them."""
+def _sorted(where: Sequence[Clause], page: Page, by_job: bool) -> tuple[str, list[Any]]:
+    """The statement that reads all tracks that meet these conditions from an index, and sorts them."""
     way = "DESC" if page.descending else "ASC"
     place = sorted_by(Track, page.sort, "track.")
     nth = f"row_number() OVER (PARTITION BY job_id ORDER BY {place} {way}, track_id {way})" if by_job else "1"
-    sql, values = joined([*query.indexed(), *where])
+    sql, values = joined(where)
     matching = f"SELECT track_id AS id, {place} AS place, {nth} AS nth FROM track WHERE {sql}"
     then, more = joined([("nth = 1", ()), *_after(page, "place", "id")])
     chosen = f"SELECT id, place FROM matching WHERE {then} ORDER BY place {way}, id {way} LIMIT ? OFFSET ?"
@@ -144,18 +178,28 @@ def _after(page: Page, place: str = "", key: str = "track_id") -> list[Clause]:
     """The condition that a track comes after the end of the page before."""
     if page.after is None:
         return []
-    value = Track._meta.fields[page.sort].db_value(page.after[0])  # type: ignore[attr-defined]
-    here = f"({place or sorted_by(Track, page.sort)}, {key})"
-    return [(f"{here} {'<' if page.descending else '>'} (?, ?)", (value, page.after[1]))]
+    value = Track._meta.fields[page.sort].db_value(page.after[0])
+    return [
+        _compared(place or sorted_by(Track, page.sort), key, "<" if page.descending else ">", (value, page.after[1]))
+    ]
+
+
+def _compared(place: str, key: str, way: str, values: tuple[Any, Any]) -> Clause:
+    """The condition that a track stands before or after these values. way: <, >, <= or >=.
+
+    SQLite uses an index of an expression only for a single value, so an expression is compared alone, too.
+    """
+    pair = f"({place}, {key}) {way} (?, ?)"
+    return (f"{place} {way[0]}= ? AND {pair}", (values[0], *values)) if "(" in place else (pair, values)
 
 
 def _end(page: Page) -> list[Clause]:
-    """The condition that a track is one of the next 4000 of the list; [] if there are not so many."""
+    """The condition that a track is one of the next 3000 of the list; [] if there are not so many."""
     sql, values = joined(_after(page))
     place = sorted_by(Track, page.sort)
     query = placed(f"SELECT {place}, track_id FROM track WHERE {sql} ") + in_order(Track, page)
     last = database.execute_sql(query, [*values, 1, WALKED - 1]).fetchone()
-    return [] if last is None else [(f"({place}, track_id) {'>=' if page.descending else '<='} (?, ?)", tuple(last))]
+    return [] if last is None else [_compared(place, "track_id", ">=" if page.descending else "<=", tuple(last))]
 
 
 def of_job(track: str) -> str:

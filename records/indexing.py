@@ -1,4 +1,4 @@
-"""Adds jobs to job_search, SQLite's index of the words of prompts and the values of metadata; and to library_search.
+"""Adds jobs to SQLite's indexes: job_search has the words of prompts and the values of metadata.
 
 Housekeeping adds them in batches, because adding one job alone takes ten times as long per job. Until then, a search
 reads these jobs one by one. One transaction adds a batch and moves the mark. So several processes may do this at the

@@ -72,7 +72,8 @@ class Library:
         def read(ids: str, values: Sequence[Any]) -> list[Any]:
             joins = f"FROM ({ids}) AS lead CROSS JOIN track CROSS JOIN job"
             where = f"WHERE track.track_id = lead.id AND {of_job('track')} ORDER BY lead.place {way}, lead.id {way}"
-            return database.execute_sql(placed(f"SELECT {', '.join(columns)} {joins} {where}"), values).fetchall()
+            query = placed(f"SELECT {', '.join(columns)} {joins} {where}")
+            return list(database.execute_sql(query, values).fetchall())
 
         return [(row[:width], row[width:]) for row in find(self.query, page, [], by_job=True, read=read)]
 

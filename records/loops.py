@@ -16,7 +16,7 @@ class LoopRepository(WorkRepository[Loop]):
     """The repository of loops."""
 
     model = Loop
-    order_fields = frozenset({"candidate", "start", "end", "exact"})  # the fields that choose the seam
+    order_fields = frozenset({"candidate", "start", "end", "exact", "bars", "intro"})
 
     def create_row(self, fields: dict[str, Any]) -> tuple[Row, bool]:
         """The same as in Repository. Raises Invalid also for a seam after the end of the track.

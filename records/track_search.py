@@ -14,6 +14,8 @@ from records.rows import Row, columns
 from records.tracks import TrackRepository
 from records.writes import Clause, placed
 
+__all__ = ["TrackQuery", "TrackSearch"]
+
 
 class TrackSearch(TrackRepository):
     """The tracks that a query describes."""

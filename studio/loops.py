@@ -26,6 +26,14 @@ ANALYSIS = (
     "score",
     "quality",
     "beat_error_ms",
+    "beats_per_bar",
+    "duration",
+    "frames",
+    "rate",
+    "loop_start",
+    "loop_end",
+    "loop_start_frame",
+    "loop_end_frame",
     "candidates",
     "source_sha256",
 )
@@ -44,7 +52,7 @@ class LoopAttempt(Attempt):
 
     def __init__(self, settings: Settings, loop: Loop, shutdown: threading.Event) -> None:
         super().__init__(settings, loop, shutdown)
-        self.about = f"{loop.duration:g} seconds of track {self.record.track_id}"
+        self.about = f"{loop.length} of track {self.record.track_id}"
 
     def make(self) -> str:
         """Make the loop, publish it and record it.
@@ -54,7 +62,7 @@ class LoopAttempt(Attempt):
         track = TrackRepository().get_by_id(self.record.track_id)
         source, loop = self._source(track), self.work / "loop"
         loop.mkdir()
-        name = safe_name(f"loop-{self.record.duration:g}s")
+        name = safe_name(f"loop-{self.record.length.replace(' ', '')}")
         command = [sys.executable, "-m", "studio.looper", str(source), str(loop), "--name", name, *self._options()]
         cut_from = digest(source)
         looper = Command(command, ROOT, LOOPER_SECONDS, says_why=True)
@@ -67,9 +75,12 @@ class LoopAttempt(Attempt):
     def _options(self) -> list[str]:
         """The options of the looper that say what was ordered."""
         loop = self.record
-        options = ["--duration", repr(loop.duration), "--format", loop.format]
+        length = ["--duration", repr(loop.duration)] if loop.bars is None else ["--bars", str(loop.bars)]
+        options = [*length, "--format", loop.format]
         if loop.fade_in_out:
             options.append("--fade")
+        if not loop.intro:
+            options.append("--no-intro")
         if loop.candidate is not None:
             options += ["--candidate", str(loop.candidate)]
         if loop.start is not None:
@@ -89,7 +100,9 @@ class LoopAttempt(Attempt):
 
     def _complete(self, file: Path, analysis: dict[str, object]) -> str:
         path = self.storage.relative(file)
+        seconds = {} if self.record.bars is None else {"duration": analysis["duration"]}
         fields = {
+            **seconds,
             "result_path": path,
             "result_url": f"/api/loops/{self.record.loop_id}/audio",
             "analysis": {name: analysis[name] for name in ANALYSIS},

@@ -24,14 +24,19 @@ from maintenance.workplace import PREFIX
 from models import Job
 from settings import Settings
 
-STEPS = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.utime"}
+SQL = "ledger.sql"  # an event that a caller raises after each statement
+STEPS = {SQL, "open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.utime"}
 
 
-def in_fork(action: Callable[[], object], steps: int = 1_000_000) -> bool:
-    """Run an action in a fork, which is killed before this step. True if it ended before."""
+def in_fork(action: Callable[[], object], steps: int = 1_000_000, prepare: Callable[[], object] = lambda: None) -> bool:
+    """Run an action in a fork, which is killed before this step. True if it ended before.
+
+    prepare() runs before the first step.
+    """
     pid = os.fork()
     if pid == 0:
         left = [steps]
+        prepare()
 
         def count_down(event: str, arguments: object) -> None:
             left[0] -= event in STEPS

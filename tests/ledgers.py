@@ -43,7 +43,8 @@ def live() -> None:
         jobs.create(job_id=name, prompt=f"{name} rain", metadata={"genre": name, "bpm": 120.5}, priority=-1, takes=2)
         made = {"seed": 2**32 - 1, "take": 2, "provenance": {"generator": "synth", "seconds": 4.25}}
         tracks.create(track_id=f"{name}-1", job_id=name, duration=30.5, **made)
-        loops.create(loop_id=f"{name}-1-a", track_id=f"{name}-1", duration=12, start=1.5, end=9.25, exact=True)
+        length: dict[str, Any] = {"bars": 8, "intro": False} if name == "waiting" else {"duration": 12}
+        loops.create(loop_id=f"{name}-1-a", track_id=f"{name}-1", start=1.5, end=9.25, exact=True, **length)
     jobs.update("leased", priority=5)
     jobs.claim("worker-1")
     jobs.update("done", status="completed", file_manifest={"wav": "tracks/done-1/a.wav"})

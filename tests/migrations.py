@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from database import MIGRATIONS, database, is_postgresql
+from database.library_index import with_replaced
 
 TABLES = ("job", "track", "loop", "event", "tally", "schema_migration")
 PARTS = {  # of the schema: every table, index and trigger
@@ -50,18 +51,49 @@ def drop_take_columns() -> None:
 
 def drop_title_columns() -> None:
     """Give the bound database the schema that it had before the migration 0006_titles, and keep its rows."""
+    drop_library()
     database.execute_sql("DROP INDEX track_starred")
     drop_columns("0006_titles", "track", ["starred", "title"])
 
 
+def drop_library() -> None:
+    """Give the bound database the schema that it had before the migration 0009_library_index."""
+    database.execute_sql("DELETE FROM schema_migration WHERE name = '0009_library_index'")
+    parts = read(PARTS[is_postgresql()])
+    for kind, name, sql in parts:
+        if kind == "trigger" and "library" in name:
+            table = "job" if name.startswith("job") else "track"
+            database.execute_sql(f"DROP TRIGGER {name}{f' ON {table}' if is_postgresql() else ''}")
+        elif name in ("track_duration", "track_name", "track_seed"):
+            database.execute_sql(f"DROP INDEX {name}")
+        elif name == "job_replaced":
+            database.execute_sql("DROP TRIGGER job_replaced")
+            database.execute_sql(without_library(sql))
+    database.execute_sql("DROP TABLE library_search")
+    if not is_postgresql():
+        database.execute_sql("DROP TABLE library_stale")
+        return
+    for function in ("library_words", "library_fold", "track_library", "track_library_deleted", "job_library"):
+        database.execute_sql(f"DROP FUNCTION {function}")
+
+
+def without_library(trigger: str) -> str:
+    """The trigger job_replaced as it was before the migration."""
+    added = with_replaced("BEGIN ").removeprefix("BEGIN ")
+    assert added in trigger
+    return trigger.replace(added, "", 1)
+
+
 def drop_columns(migration: str, table: str, columns: list[str]) -> None:
-    """Undo a migration that has added these columns to a table, the last one first."""
+    """Undo a migration that has added these columns to a table, the last one first; and that of the library."""
+    if database.table_exists("library_search"):
+        drop_library()
     database.execute_sql(f"DELETE FROM schema_migration WHERE name = '{migration}'")
     for name in (f"{table}_event" if is_postgresql() else f"{table}_updated", f"{table}_touched"):
         query = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = ?"
         [[text]] = read(query if is_postgresql() else "SELECT sql FROM sqlite_schema WHERE name = ?", name)
         database.execute_sql(f"DROP TRIGGER {name} {f'ON {table}' if is_postgresql() else ''}")
         database.execute_sql(text.replace(f"{', '.join(columns)}, ", "", 1))
-    for stored in (table, f"moving_{table}"):
+    for stored in (table, f"moving_{table}", f"discarded_{table}"):
         for column in columns if database.table_exists(stored) else ():
             database.execute_sql(f"ALTER TABLE {stored} DROP COLUMN {column}")

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.conftest import Server, wait_for
 from tests.sounds import wav_bytes
 
+LONG = 120  # seconds
 AUDIO = "document.getElementById('player-audio')"
 # What happens to the audio element is written down in window.happened.
 WATCH = """() => {
@@ -37,16 +38,19 @@ def add_job(service: Server, job_id: str, seconds: Iterable[float], **fields: An
     service.call("PATCH", f"/api/jobs/{job_id}", {"status": "completed"})
 
 
-def add_track(service: Server, job_id: str, track_id: str, seconds: float, audio: bytes | None = None) -> None:
-    """Record a track with a WAV file of noise."""
+def add_track(service: Server, job_id: str, track_id: str, seconds: float) -> None:
+    """Record a track with a file of noise: a WAV, or an MP3 if it is long."""
     track = {"track_id": track_id, "duration": seconds, "metadata": {"track_name": f"Track {track_id}"}}
     assert service.call("POST", f"/api/jobs/{job_id}/tracks", track)[0] == 201
-    upload(service, track_id, audio or wav_bytes(seconds))
+    upload(
+        service, track_id, wav_bytes(seconds, "WAV" if seconds < LONG else "MP3"), "wav" if seconds < LONG else "mp3"
+    )
 
 
-def upload(service: Server, track_id: str, audio: bytes) -> None:
-    """Store the WAV file of a track."""
-    url, headers = f"{service.url}/api/tracks/{track_id}/audio?format=wav", {"Content-Type": "audio/wav"}
+def upload(service: Server, track_id: str, audio: bytes, kind: str) -> None:
+    """Store the file of a track: wav or mp3."""
+    url = f"{service.url}/api/tracks/{track_id}/audio?format={kind}"
+    headers = {"Content-Type": "audio/wav" if kind == "wav" else "audio/mpeg"}
     with urlopen(Request(url, audio, headers, method="PUT"), timeout=30) as answer:
         assert answer.status in (200, 201)
 

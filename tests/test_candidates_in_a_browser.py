@@ -28,7 +28,7 @@ def looped(server: Callable[..., Server]) -> Iterator[Server]:
 
 def listed(page: Page, service: Server) -> Locator:
     """The other candidates of the first loop, on the page of the job."""
-    page.goto(f"{service.url}/jobs/song")
+    page.goto(f"{service.url}/jobs/song", wait_until="domcontentloaded")  # pictures of seams are made meanwhile
     page.locator("#loop-first .candidates > summary").click()
     return page.locator("#loop-first .candidate", has=page.get_by_role("button", name="Make this loop"))
 

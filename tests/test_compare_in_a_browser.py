@@ -219,4 +219,4 @@ def test_too_many_takes_are_refused_with_a_sentence(takes: Server, window: Calla
     why_not = f"([number, seconds]) => import('/static/compare.js').then({reason})"
     assert page.evaluate(why_not, [8, 225]) is None
     assert page.evaluate(why_not, [9, 1]) == "At most 8 takes can be compared."
-    assert "76 minutes of sound together" in page.evaluate(why_not, [2, 2250])
+    assert "76 minutes of sound together" in page.evaluate(why_not, [2, 2251])

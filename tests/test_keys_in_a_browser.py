@@ -75,8 +75,8 @@ def test_keys_are_left_to_fields_dialogs_and_modifiers(page: Page) -> None:
     page.keyboard.press("Control+j")
     page.keyboard.press("Alt+k")
     page.get_by_text("Make a loop").first.click()
-    page.get_by_label("Seconds").press("1")
-    page.get_by_label("Format").press("j")
+    page.get_by_label("Seconds").first.press("1")
+    page.get_by_label("Format").first.press("j")
     page.get_by_role("link", name="New job").first.click()
     page.get_by_role("dialog").get_by_label("Prompt").press_sequentially("jkl s?")
     page.get_by_role("dialog").get_by_role("heading").first.click()
@@ -84,7 +84,7 @@ def test_keys_are_left_to_fields_dialogs_and_modifiers(page: Page) -> None:
     page.keyboard.press("Escape")
     page.get_by_text("Make a loop").first.focus()
     page.keyboard.press("Space")  # opens and closes the form
-    expect(page.get_by_label("Seconds")).to_be_hidden()
+    expect(page.get_by_label("Seconds").first).to_be_hidden()
     assert state_of(page) == "playing" and page.evaluate(f"{AUDIO}.loop") is False
     expect_sound(page, "Track takes-1")
 

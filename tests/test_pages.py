@@ -141,7 +141,7 @@ def test_the_page_of_a_job_shows_its_tracks_loops_and_log(
     page = client.get("/jobs/job-1").text
     assert "Night Train" in page and 'src="/api/tracks/track-1/audio"' in page and "waveform.svg" in page
     assert "good seam" in page and "96 bpm" in page and 'href="/api/loops/loop-1/audio" download' in page
-    assert "step 1\nstep &lt;2&gt; \ufffd" in page and "Ambient" in page
+    assert "<p>step 1</p>\n<p>step &lt;2&gt; \ufffd</p>" in page and "Ambient" in page
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,9 @@ def test_records_are_added_with_the_fields_of_rest(client: FlaskClient) -> None:
     track = run(tracks, "add", "--job-id", "rain", "--duration", "30.5", "--metadata", "artist=A=B").stdout.strip()
     assert client.get(f"/api/tracks/{track}").json["metadata"] == {"artist": "A=B"}  # type: ignore[index]
     [loop] = lines(run(loops, "add", "--track-id", track, "--duration", "9", "--fade-in-out", "--json"))
-    assert (loop["duration"], loop["fade_in_out"], loop["format"]) == (9.0, True, "MP3")
+    assert (loop["duration"], loop["fade_in_out"], loop["format"], loop["intro"]) == (9.0, True, "MP3", True)
+    [eight] = lines(run(loops, "add", "--track-id", track, "--bars", "8", "--no-intro", "--json"))
+    assert (eight["duration"], eight["bars"], eight["intro"]) == (None, 8, False)
 
 
 def test_a_job_and_a_track_are_added_with_seed_and_takes(client: FlaskClient) -> None:

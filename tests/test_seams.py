@@ -159,7 +159,7 @@ def test_an_order_that_is_sent_again_is_the_same_though_the_track_is_shorter_now
 def test_the_loops_of_an_older_database_use_the_best_seam(ledger: Settings, loop: Loop) -> None:
     before, events = read("SELECT updated_at, duration, status FROM loop"), Event.select().count()
     drop_seam_columns()
-    assert init_database(ledger) == ["0003_seams"]
+    assert init_database(ledger) == ["0003_seams", "0009_library_index"]
     assert read("SELECT updated_at, duration, status FROM loop") == before and Event.select().count() == events
     assert read('SELECT candidate, start, "end", exact FROM loop') == [[None, None, None, False]]
     with pytest.raises(Invalid, match="candidate"):

@@ -187,7 +187,7 @@ def test_a_leased_job_keeps_its_seed_and_its_worker_may_not_change_it(job: Job) 
 def test_old_jobs_have_one_take_and_old_tracks_no_provenance(ledger: Settings, loop: Loop) -> None:
     before, events = read("SELECT updated_at FROM job"), Event.select().count()
     drop_take_columns()
-    assert init_database(ledger) == ["0004_takes"]
+    assert init_database(ledger) == ["0004_takes", "0009_library_index"]
     assert read("SELECT updated_at FROM job") == before and Event.select().count() == events
     assert read("SELECT seed, takes FROM job") == [[None, 1]]
     changed = tracks.get_by_id("track-1")

@@ -48,7 +48,7 @@ def test_a_new_title_or_star_is_an_event_and_a_new_version(track: Track, change:
 def test_old_tracks_have_no_title_and_no_star(ledger: Settings, track: Track) -> None:
     before, events = read("SELECT updated_at FROM track"), Event.select().count()
     drop_title_columns()
-    assert init_database(ledger) == ["0006_titles"]
+    assert init_database(ledger) == ["0006_titles", "0009_library_index"]
     assert read("SELECT updated_at FROM track") == before and Event.select().count() == events
     assert read("SELECT title, starred FROM track") == [[None, 0]]
     assert tracks.update("track-1", starred=True, title="Rain") is not None

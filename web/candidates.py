@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from errors import NotFound, WrongStatus
-from files.derived import Recipe, seam_preview
+from files.derived import Recipe, seam_outline, seam_preview
 from models import CANDIDATES, LOOP_STATUSES, Loop
 
 AROUND = 3.0  # seconds of a preview before and after the cut; the longest crossfade
@@ -52,15 +52,40 @@ def playable(loop: Loop) -> dict[int, Candidate]:
 
 def preview_of(loop: Loop, number: int) -> Recipe:
     """How the sound around the seam of a candidate is made. Raises WrongStatus, NotFound."""
-    if loop.status != LOOP_STATUSES.completed:
-        raise WrongStatus(f"This loop is {loop.status}: only a completed loop has candidates.")
+    seam = candidate_of(loop, number)
+    return seam_preview(seam.start, seam.end, seam.crossfade, loop.analysis["source_sha256"])
+
+
+def outline_of(loop: Loop, seam: Candidate) -> Recipe:
+    """How the outline of the sound at a seam of a loop is made."""
+    return seam_outline(seam.start, seam.end, loop.analysis["source_sha256"])
+
+
+def seam_of(loop: Loop) -> Candidate:
+    """The seam of a completed loop. Raises WrongStatus, NotFound."""
+    require_completed(loop, "a seam")
+    seam = _candidate(loop.analysis)
+    if seam is None or not SHA256.fullmatch(str(loop.analysis.get("source_sha256"))):
+        raise NotFound("The analysis of this loop has no seam: make the loop again.")
+    return seam
+
+
+def candidate_of(loop: Loop, number: int) -> Candidate:
+    """A candidate of a completed loop. Raises WrongStatus, NotFound."""
+    require_completed(loop, "candidates")
     candidates = playable(loop)
     if not candidates:
         raise NotFound("The analysis of this loop has no candidates: make the loop again.")
     seam = candidates.get(number)
     if seam is None:
         raise NotFound(f"This loop has no candidate {number}: it has {', '.join(map(str, candidates))}.")
-    return seam_preview(seam.start, seam.end, seam.crossfade, loop.analysis["source_sha256"])
+    return seam
+
+
+def require_completed(loop: Loop, what: str) -> None:
+    """Raise WrongStatus if a loop is not completed; what: what it would have then."""
+    if loop.status != LOOP_STATUSES.completed:
+        raise WrongStatus(f"This loop is {loop.status}: only a completed loop has {what}.")
 
 
 def _candidate(value: object) -> Candidate | None:

@@ -11,6 +11,8 @@ from werkzeug.http import parse_range_header
 
 from files.storage import Storage
 from files.transfer import Transfer
+from web.log_files import fold_log, search_log
+from web.log_lines import as_text
 
 TAIL_BYTES = 1024 * 1024
 TEXT = "text/plain; charset=utf-8"
@@ -35,6 +37,16 @@ def log(storage: Storage, job_id: str, tail: int | None) -> Response:
         file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
         lines = file.read(TAIL_BYTES).splitlines(keepends=True)
     return Response(b"".join(lines[-tail:]), content_type=TEXT)
+
+
+def log_lines(storage: Storage, job_id: str, words: list[str], is_folded: bool, tail: int | None) -> Response:
+    """A response with the lines of a log that have these words, folded or as they were printed; the last ones."""
+    file = storage.open(storage.log(job_id))
+    if file is None:
+        return Response(b"", content_type=TEXT)
+    with file:
+        log = search_log(file, words, is_folded) if words else fold_log(file)
+    return Response(as_text([*log.errors, *log.lines][-tail if tail else 0 :]), content_type=TEXT)
 
 
 def sound(file: BinaryIO, kind: str, title: str) -> Response:

@@ -39,9 +39,10 @@ class SQLite(Dialect):
         is_whole = f"instr({column}, char(0)) = 0"
         return f"{column} = '{{}}' OR json_valid({column}) AND ltrim({column}, ' \t\n\r') GLOB '{{*' AND {is_whole}"
 
-    def flag(self, table: str, column: str) -> str:
-        """A boolean, by default false."""
-        return f"{column} INTEGER NOT NULL DEFAULT 0 CONSTRAINT {table}_{column} CHECK ({column} IN (0, 1))"
+    def flag(self, table: str, column: str, default: bool = False) -> str:
+        """A boolean."""
+        rule = f"CONSTRAINT {table}_{column} CHECK ({column} IN (0, 1))"
+        return f"{column} INTEGER NOT NULL DEFAULT {int(default)} {rule}"
 
     def triggers(self) -> Iterator[str]:
         """All triggers."""

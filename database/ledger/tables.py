@@ -101,9 +101,9 @@ class Dialect:
         rule = f"CONSTRAINT {table}_{column} CHECK ({self.is_object(column)})"
         return f"{column} {self.json} NOT NULL DEFAULT '{{}}' {rule}"
 
-    def flag(self, table: str, column: str) -> str:
-        """A boolean, by default false."""
-        return f"{column} BOOLEAN NOT NULL DEFAULT FALSE"
+    def flag(self, table: str, column: str, default: bool = False) -> str:
+        """A boolean."""
+        return f"{column} BOOLEAN NOT NULL DEFAULT {str(default).upper()}"
 
     def moment(self, table: str, column: str, default: str = "") -> str:
         """Microseconds since 1970."""

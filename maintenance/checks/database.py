@@ -26,6 +26,17 @@ UNINDEXED = """SELECT job.rowid, job.job_id FROM job WHERE job.rowid <= (SELECT 
     AND NOT EXISTS (SELECT 1 FROM job WHERE job.rowid = id)"""
 
 
+# The same for the index of tracks.
+UNLISTED = """SELECT job.rowid, job.job_id FROM job WHERE job.rowid NOT IN (SELECT job_rowid FROM library_stale)
+    AND EXISTS (SELECT 1 FROM track WHERE track.job_id = job.job_id)
+    AND NOT EXISTS (SELECT 1 FROM library_search_docsize WHERE id = job.rowid)
+    UNION ALL SELECT id, 'a deleted job' FROM library_search_docsize WHERE id NOT IN
+    (SELECT job_rowid FROM library_stale) AND NOT EXISTS (SELECT 1 FROM job WHERE job.rowid = id)"""
+# Tracks that PostgreSQL's index does not have, and tracks that it should not have.
+UNWORDED = """SELECT coalesce(track.track_id, library_search.track_id) FROM track FULL JOIN library_search
+    ON track.track_id = library_search.track_id WHERE track.track_id IS NULL OR library_search.track_id IS NULL"""
+
+
 def damaged_database(place: Place) -> Iterator[Fault]:
     """A damaged SQLite file. PostgreSQL looks after its own files."""
     if is_postgresql():
@@ -84,9 +95,14 @@ def wrong_tally(place: Place) -> Iterator[Fault]:
 
 
 def incomplete_search(place: Place) -> Iterator[Fault]:
-    """Jobs that a search does not find although housekeeping believes that they are in SQLite's index."""
-    for _, name in [] if is_postgresql() else database.execute_sql(UNINDEXED).fetchall():
-        yield Fault("incomplete_search", f"job {name}", "`flask check --fix` puts it into the search index")
+    """Jobs and tracks that a search does not find although housekeeping believes that they are in the index."""
+    advice = "`flask check --fix` puts it into the search index"
+    if is_postgresql():
+        for (name,) in database.execute_sql(UNWORDED).fetchall():
+            yield Fault("incomplete_search", f"track {name}", advice)
+        return
+    names = [name for query in (UNINDEXED, UNLISTED) for _, name in database.execute_sql(query).fetchall()]
+    yield from (Fault("incomplete_search", f"job {name}", advice) for name in dict.fromkeys(names))
 
 
 def rebuild_tally() -> None:
@@ -104,11 +120,17 @@ def rebuild_tally() -> None:
 
 
 def complete_search() -> None:
-    """Put the jobs that are missing in the index into it, and take deleted jobs out."""
+    """Put the jobs and tracks that are missing in an index into it, and take deleted ones out."""
+    if is_postgresql():
+        with database.atomic():
+            database.execute_sql(f"DELETE FROM library_search WHERE track_id IN ({UNWORDED})")
+            database.execute_sql(f"UPDATE track SET title = title WHERE track_id IN ({UNWORDED})")
+        return
     with database.atomic():
-        rowids = [rowid for rowid, _ in database.execute_sql(UNINDEXED).fetchall()]
-        for rowid in rowids:
-            database.execute_sql("INSERT OR IGNORE INTO search_stale (job_rowid) VALUES (?)", [rowid])
+        for query, stale in ((UNINDEXED, "search_stale"), (UNLISTED, "library_stale")):
+            rowids = [rowid for rowid, _ in database.execute_sql(query).fetchall()]
+            for rowid in rowids:
+                database.execute_sql(f"INSERT OR IGNORE INTO {stale} (job_rowid) VALUES (?)", [rowid])
     while jobs_behind():
         index_batch()
 

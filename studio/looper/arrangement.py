@@ -1,4 +1,7 @@
-"""Plays a loop to an exact length: the beginning of the recording, then seam and body, repeated."""
+"""Plays a loop to an exact length: the beginning of the recording, then seam and body, repeated.
+
+From the frame of the file that is the start of the seam, the file repeats itself after every round.
+"""
 
 from collections.abc import Iterator
 from itertools import chain, repeat
@@ -15,19 +18,36 @@ FADE_IN, FADE_OUT = 2.0, 5.0  # seconds, for long loops
 FADE_IN_SHARE, FADE_OUT_SHARE = 0.1, 0.25  # shares of the length, for short loops
 
 
-def play(pcm: Pcm, seam: Seam, frames: int) -> Iterator[Audio]:
+def play(pcm: Pcm, seam: Seam, frames: int, intro: bool = True) -> Iterator[Audio]:
     """The loop as blocks, (frames, channels), with exactly this number of frames in total.
 
-    It begins with the beginning of the recording; if the seam would come too late, with the part that repeats.
+    It begins with the beginning of the recording; without intro, or if the seam would come too late, with the part that
+    repeats.
     """
     joint = crossfaded(*sides(pcm, seam), pcm.rate)
-    opening = stretch(pcm, 0 if seam.end < frames else seam.start, seam.end - seam.crossfade)
+    opening = stretch(pcm, beginning(seam, frames, intro), seam.end - seam.crossfade)
     rounds = chain.from_iterable(one_round(pcm, seam, joint) for _ in repeat(None))
     for block in chain(opening, rounds):
         yield block[:frames]
         frames -= len(block)
         if frames <= 0:
             return
+
+
+def beginning(seam: Seam, frames: int, intro: bool) -> int:
+    """The frame of the recording with which a loop of this number of frames begins."""
+    return 0 if intro and seam.end < frames else seam.start
+
+
+def repeating(seam: Seam, frames: int, intro: bool, fades: tuple[int, int] = (0, 0)) -> tuple[int, int] | None:
+    """The frames of the file, (first, after the last), between which it repeats: as many whole rounds as there are.
+
+    fades: the frames of the fade-in and of the fade-out. None if there is no whole round between them.
+    """
+    rising, falling = fades
+    first = max(seam.start - beginning(seam, frames, intro), rising)
+    rounds = (frames - falling - first) // seam.lag
+    return (first, first + rounds * seam.lag) if rounds > 0 else None
 
 
 def one_round(pcm: Pcm, seam: Seam, joint: Audio) -> Iterator[Audio]:
@@ -43,8 +63,7 @@ def stretch(pcm: Pcm, start: int, stop: int) -> Iterator[Audio]:
 
 def fade(blocks: Iterator[Audio], frames: int, rate: int) -> Iterator[Audio]:
     """The blocks of a loop with a fade at both ends; frames is the length of the loop."""
-    rising = max(1, min(round(FADE_IN * rate), round(FADE_IN_SHARE * frames)))
-    falling = max(1, min(round(FADE_OUT * rate), round(FADE_OUT_SHARE * frames)))
+    rising, falling = fade_frames(frames, rate)
     done = 0
     for block in blocks:
         if done < rising or done + len(block) > frames - falling:
@@ -53,6 +72,12 @@ def fade(blocks: Iterator[Audio], frames: int, rate: int) -> Iterator[Audio]:
             block = block * gains[:, None]
         done += len(block)
         yield block
+
+
+def fade_frames(frames: int, rate: int) -> tuple[int, int]:
+    """The frames of the fade-in and of the fade-out of a loop; frames is the length of the loop."""
+    rising = max(1, min(round(FADE_IN * rate), round(FADE_IN_SHARE * frames)))
+    return rising, max(1, min(round(FADE_OUT * rate), round(FADE_OUT_SHARE * frames)))
 
 
 def swell(share: NDArray[Any]) -> NDArray[Any]:

@@ -1,5 +1,7 @@
 """Writes the sound around a seam: python -m studio.looper.preview SOURCE TARGET --start S --end S --crossfade S.
 
+With --outline, it writes the outline of the sound at both ends as JSON in place of the sound: studio/looper/outline.py.
+
 The WAV has up to three seconds of the source before the cut, the crossfade, and up to three seconds after the cut,
 exactly as in a loop with this seam. It is a process of its own, like the looper. From a WAV that is not compressed, it
 reads only the frames that it needs. It decodes any other source up to the last of these frames. For a source that
@@ -7,12 +9,15 @@ cannot be decoded or ends too early, the exit code is 3, and standard error has 
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from files.sound import UNUSABLE, Sink, Source, Unusable, become_subprocess
+from studio.looper.outline import AROUND as OUTLINED
+from studio.looper.outline import outline, stretches
 from studio.looper.pcm import BLOCK, FULL_SCALE, Audio, sixteen_bits
 from studio.looper.seams import crossfaded
 
@@ -26,15 +31,27 @@ def main() -> None:
     parser.add_argument("target", type=Path)
     for name in ("start", "end", "crossfade"):
         parser.add_argument(f"--{name}", type=float, required=True, help="seconds in the source")
+    parser.add_argument("--outline", action="store_true", help="write the outline of the sound")
     options = parser.parse_args()
     try:
         with Source(options.source) as source:
+            if options.outline:
+                write_outline(source, options.target, options.start, options.end)
+                return
             sound = around_seam(source, options.start, options.end, options.crossfade)
             with Sink(options.target, source.rate, source.channels, "WAV") as sink:
                 sink.write(sound)
     except Unusable as error:
         print(error, file=sys.stderr)
         sys.exit(UNUSABLE)
+
+
+def write_outline(source: Source, target: Path, start: float, end: float) -> None:
+    """Write the outline of the sound around start and end (seconds). Raises Unusable if the source ends before end."""
+    leaving, entering = read(source, stretches(source.rate, start, end))
+    if len(leaving) < min(round(OUTLINED * source.rate), round(end * source.rate)):
+        raise Unusable(f"{source.name} ends before the seam at {end:g} seconds")
+    target.write_text(json.dumps(outline(start, end, leaving, entering, source.rate)))
 
 
 def around_seam(source: Source, start: float, end: float, crossfade: float) -> Audio:

@@ -1,6 +1,6 @@
 """Finds where music repeats: pairs of times between which a listener should hear no difference."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -60,13 +60,14 @@ class Repeats:
 class Cuts:
     """Where a recording may be cut: times in seconds, whether there is room around them and whether they lie in the
     body, (cuts,); the sound from one cut to the next, (cuts, 240), scaled so that squared distances lie between 0 and
-    about 1; cuts in a bar, or 1."""
+    about 1; cuts in a bar, or 1; beats from one cut to the next."""
 
     times: NDArray[Any]
     roomy: NDArray[np.bool_]
     in_body: NDArray[np.bool_]
     sound: Array
     bar: int
+    step: int = 1
 
     @property
     def body_seconds(self) -> float:
@@ -90,7 +91,7 @@ def find_cuts(features: Features, pulse: Pulse) -> Cuts:
     times = pulse.times[::step]
     bar = BAR // step if pulse.rhythmic and BAR % step == 0 else 1
     has_room = roomy(times, features.duration)
-    return Cuts(times, has_room, body(features, times) & has_room, sub_beats(features, times), bar)
+    return Cuts(times, has_room, body(features, times) & has_room, sub_beats(features, times), bar, step)
 
 
 def roomy(times: NDArray[Any], seconds: float) -> NDArray[np.bool_]:
@@ -125,14 +126,15 @@ def sub_beats(features: Features, times: NDArray[Any]) -> Array:
     return np.asarray(means.reshape(len(times), -1), np.float32)
 
 
-def find_repeats(cuts: Cuts, shortest: float, longest: float) -> Repeats:
+def find_repeats(cuts: Cuts, shortest: float, longest: float, lags: Collection[int] | None = None) -> Repeats:
     """The best pairs with lengths between shortest and longest (seconds), at most PAIRS; none if no length fits.
 
-    First come the pairs whose cost is near the best, the longest first; then the others, the best first.
+    First come the pairs whose cost is near the best, the longest first; then the others, the best first. lags: if set,
+    only pairs that are so many cuts apart.
     """
     pairs: list[Repeat] = []
     usual: list[float] = []
-    for lag in range(1, len(cuts.times)):
+    for lag in range(1, len(cuts.times)) if lags is None else lags:
         lengths = cuts.times[lag:] - cuts.times[:-lag]
         fits = (lengths >= shortest) & (lengths <= longest) & cuts.in_body[lag:] & cuts.in_body[:-lag]
         if fits.any():
@@ -156,14 +158,15 @@ def best_of_lag(cuts: Cuts, lag: int, costs: NDArray[np.float64]) -> Iterator[Re
         costs[max(0, start - BAR) : start + BAR + 1] = np.inf
 
 
-def nearest_repeat(cuts: Cuts, start: float, end: float, longest: float) -> Repeat:
+def nearest_repeat(cuts: Cuts, start: float, end: float, longest: float, lags: Collection[int] | None = None) -> Repeat:
     """The best pair of cuts near two times (seconds), no longer than longest; these times themselves if there is none.
 
-    Nearer is better. The length changes by a quarter at most.
+    Nearer is better. The length changes by a quarter at most. lags: if set, only pairs that are so many cuts apart.
     """
     near = [np.flatnonzero(cuts.roomy & (np.abs(cuts.times - time) <= NEAR_SECONDS)) for time in (start, end)]
     pairs = [Repeat(start, end, UNREPEATED)]
-    for lag in {int(last - first) for first in near[0] for last in near[1] if last > first}:
+    near_lags = {int(last - first) for first in near[0] for last in near[1] if last > first}
+    for lag in near_lags if lags is None else near_lags.intersection(lags):
         costs = lag_costs(cuts, lag)
         firsts = np.intersect1d(near[0], near[1] - lag)
         pairs += [Repeat(float(cuts.times[i]), float(cuts.times[i + lag]), float(costs[i])) for i in firsts]
@@ -188,10 +191,14 @@ def cost_at(cuts: Cuts, pulse: Pulse, start: float, end: float) -> float:
 
 def lag_costs(cuts: Cuts, lag: int) -> NDArray[np.float64]:
     """The costs of all pairs that are `lag` cuts apart, (cuts - lag,)."""
-    here, there = cuts.sound[:-lag], cuts.sound[lag:]
-    cross = np.einsum("ij,ij->i", there, here)
-    costs = context_costs(np.maximum(0, cuts.squares[lag:] + cuts.squares[:-lag] - 2 * cross), cuts.context)
+    costs = context_costs(distances(cuts, lag), cuts.context)
     return costs + (OFF_BAR[lag % BAR] if cuts.bar == BAR else 0.0)
+
+
+def distances(cuts: Cuts, lag: int) -> Array:
+    """The squared distances of the sound after each cut from that `lag` cuts later, (cuts - lag,)."""
+    cross = np.einsum("ij,ij->i", cuts.sound[lag:], cuts.sound[:-lag])
+    return np.asarray(np.maximum(0, cuts.squares[lag:] + cuts.squares[:-lag] - 2 * cross))
 
 
 def context_costs(squared: Array, context: int) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from web.api import (
     loops,
     metrics,
     references,
+    seams,
     stats,
     tracks,
 )
@@ -30,6 +31,7 @@ PARTS = (
     discards,
     actions,
     loops,
+    seams,
     events,
     generators,
     stats,

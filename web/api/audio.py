@@ -63,7 +63,7 @@ def get_track_waveform_image(track_id: str, query: schemas.WaveformQuery) -> Res
 def get_loop_audio(loop_id: str) -> Response:
     """The sound of a completed loop, whole or a Range of it."""
     loop = require(loops.get_by_id(loop_id))
-    title = f"{_title(require(tracks.get_by_id(loop.__data__['track'])))} (loop, {loop.duration:g} s)"
+    title = f"{_title(require(tracks.get_by_id(loop.__data__['track'])))} (loop, {loop.length})"
     file = services().storage.open(loop.result_path or "")
     if file is None:
         raise NotFound(f"There is no file of this loop: it is {loop.status}.")

@@ -62,8 +62,14 @@ def delete_job(job_id: str, query: schemas.Deletion, if_match: IfMatch) -> Respo
 
 @routes.route("GET", "/jobs/<id:job_id>/log", answers={200: TEXT, 206: TEXT}, problems=[404, 416])
 def get_job_log(job_id: str, query: schemas.LogQuery) -> Response:
-    """The output of the job's generator so far: the whole text, a Range of bytes, or the last lines."""
+    """The output of the job's generator so far: the whole text, a Range of bytes, the last lines, or for people.
+
+    For people: fold=true makes one line of repeated progress, and marks errors. q keeps the lines with all its words.
+    """
     require_one(jobs, job_id)
+    words = query.q.split()
+    if query.fold or words:
+        return downloads.log_lines(services().storage, job_id, words, query.fold, query.tail)
     return downloads.log(services().storage, job_id, query.tail)
 
 

@@ -7,9 +7,7 @@ from files import deletion
 from models import Track
 from records import filters
 from records.again import again_track
-from records.finding import TrackQuery
-from records.track_search import TrackSearch
-from repos import JobRepository, TrackRepository
+from repos import JobRepository, TrackQuery, TrackRepository, TrackSearch
 from web import schemas
 from web.again import with_reference
 from web.answers import created, deleted, of_row, one, page, require, require_one

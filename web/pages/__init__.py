@@ -6,6 +6,8 @@ from web.current import NAME
 from web.pages import (
     forms,
     listening,
+    log,
+    lyrics,
     making,
     pages,
     protection,
@@ -18,8 +20,8 @@ from web.pages import (
     wording,
 )
 
-PARTS = (pages, tracks, forms, track_forms, selection, undo)
-FILTERS = (wording, making, listening, takes, track_rows, undo)
+PARTS = (pages, log, tracks, forms, track_forms, selection, undo)
+FILTERS = (wording, making, listening, lyrics, takes, track_rows, undo)
 
 
 def register(app: Flask) -> None:

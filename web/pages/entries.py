@@ -6,7 +6,7 @@ from typing import Any
 from errors import Invalid
 from generators.parameters import Parameter, read_number
 from generators.recipe import Recipe
-from models import CANDIDATES
+from models import CANDIDATES, MOST_BARS
 
 WORDS = (
     "genre",
@@ -42,12 +42,27 @@ def parameters_of(filled: Form, parameters: Mapping[str, Parameter]) -> dict[str
 def loop_of(form: Form) -> dict[str, Any]:
     """The body for the form of a loop. Raises Invalid."""
     fade, candidate = form.get("fade_in_out") == "true", form.get("candidate")
-    body = {"duration": seconds(form, "duration"), "fade_in_out": fade, "format": form.get("format", "")}
+    body = {**loop_length(form), "fade_in_out": fade, "format": form.get("format", "")}
+    if "intro" in form:
+        body["intro"] = form["intro"] == "true"
     if candidate is None:
         return body
     if candidate not in NUMBERS:
         raise Invalid(f"candidate must be an integer from 1 to {CANDIDATES}", "candidate")
     return {**body, "candidate": int(candidate)}
+
+
+def loop_length(form: Form) -> dict[str, Any]:
+    """The seconds or the bars of a loop; seconds are left out if there are only bars. Raises Invalid."""
+    filled = {name: form[name] for name in ("duration", "bars") if form.get(name, "").strip()}
+    if "bars" not in filled:
+        return {"duration": seconds(form, "duration")}
+    if "duration" in filled:
+        raise Invalid("expected seconds or bars, not both", "bars")
+    bars = read_number(filled["bars"].strip())
+    if not isinstance(bars, int) or not 1 <= bars <= MOST_BARS:
+        raise Invalid(f"expected a whole number from 1 to {MOST_BARS}", "bars")
+    return {"bars": bars}
 
 
 def seconds(form: Form, name: str) -> float:

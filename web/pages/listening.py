@@ -3,6 +3,8 @@
 from models import Loop, Track
 from web.pages.wording import plausible
 
+RATES = range(8_000, 96_001)  # Hz; browsers take these
+
 
 def sound_url(track: Track) -> str:
     """The URL of the audio of a track: its MP3 file if it has one, else its WAV file."""
@@ -10,9 +12,14 @@ def sound_url(track: Track) -> str:
 
 
 def repeat(loop: Loop) -> str:
-    """The part of the file of a loop that repeats without a gap, as 'start,end' in seconds; '' if no part does."""
-    start, end = (plausible(loop.analysis.get(name)) for name in ("loop_start", "loop_end"))
-    return f"{start},{end}" if start is not None and end is not None and start < end else ""
+    """The part of the file of a loop that repeats without a gap; '' if no part does.
+
+    It is 'start,end' in seconds, or 'start,end,rate' with the sample rate in Hz. A script may have written any values.
+    """
+    start, end, rate = (plausible(loop.analysis.get(name)) for name in ("loop_start", "loop_end", "rate"))
+    if start is None or end is None or start >= end:
+        return ""
+    return f"{start},{end},{rate}" if rate in RATES else f"{start},{end}"
 
 
 FILTERS = {function.__name__: function for function in (repeat, sound_url)}

@@ -10,11 +10,12 @@ from maintenance.backup import backup_warning
 from models import JOB_STATUSES, Job, Track
 from records import discards, rows
 from repos import JobRepository, LoopRepository, Page, TrackRepository
-from web import downloads, schemas
+from web import schemas
 from web.answers import part, require
 from web.api.jobs import conditions, matching_jobs
 from web.current import services
 from web.pages import undo
+from web.pages.log import log_of
 from web.pages.new_job import new_job_page
 from web.pages.routes import Routes
 from web.reading import validate_query
@@ -32,7 +33,6 @@ SHOWN = {
 }
 ROWS = 50
 TRACKS = 50  # of a job on its page
-LOG_LINES, LOG_CHARACTERS = 200, 40_000
 
 
 @routes.get("/")
@@ -93,7 +93,7 @@ def job_page(job_id: str, failed: str | None = None, errors: dict[str, str] | No
         best=next((track for track in sounds if track.starred), sounds[0] if sounds else None),
         choice=undo.choice(job_id),
         discards=discards.of_job(job_id),
-        log=_log(job_id),
+        log=log_of(job_id),
         failed=failed,
         errors=errors or {},
     )
@@ -105,12 +105,6 @@ def home_of(record: Any) -> str:
     if job_id is None:
         job_id = require(tracks.get_by_id(record.__data__["track"])).__data__["job"]
     return url_for("pages.show_job", job_id=job_id)
-
-
-def _log(job_id: str) -> str:
-    """The end of what the generator of a job has printed."""
-    answer = downloads.log(services().storage, job_id, LOG_LINES)
-    return answer.get_data().decode(errors="replace")[-LOG_CHARACTERS:]
 
 
 def _query(show: str | None) -> schemas.JobList:

@@ -31,8 +31,10 @@ class Coming:
 
 
 def numbered(tracks: Sequence[Track]) -> list[tuple[int, Track]]:
-    """The tracks with the numbers that people see: the take of a track, or else its place in the list."""
-    return [(track.take or place, track) for place, track in enumerate(tracks, 1)]
+    """The tracks with the numbers that people see: their takes if each has its own, else their places in the list."""
+    takes = [track.take for track in tracks if track.take is not None]
+    numbers = takes if len(set(takes)) == len(tracks) else range(1, len(tracks) + 1)
+    return list(zip(numbers, tracks, strict=True))
 
 
 def coming(job: Job, tracks: Sequence[Track]) -> list[Coming]:

@@ -1,5 +1,8 @@
 """Deletes all takes of a job without a star, and brings them back: for browsers without JavaScript."""
 
+from datetime import timedelta
+from typing import Any
+
 from flask import redirect, url_for
 from flask.typing import ResponseReturnValue
 from peewee import fn
@@ -34,7 +37,9 @@ def choice(job_id: str) -> dict[str, int]:
 
     The bytes are counted only if "Delete all but starred" is possible.
     """
-    counted = Track.select(Track.starred, fn.COUNT(Track.track_id)).where(Track.job == job_id).group_by(Track.starred)
+    counted: Any = (
+        Track.select(Track.starred, fn.COUNT(Track.track_id)).where(Track.job == job_id).group_by(Track.starred)
+    )
     counts: dict[bool, int] = dict(counted.tuples())
     starred, others = counts.get(True, 0), counts.get(False, 0)
     size = discarding.bytes_without_star(services().storage, job_id) if starred and others else 0
@@ -43,7 +48,8 @@ def choice(job_id: str) -> dict[str, int]:
 
 def seconds_left(discard: Discard) -> float:
     """The seconds in which a discard can still be undone."""
-    return max(0.0, round((discard.expires_at - utc_now()).total_seconds(), 1))
+    left: timedelta = discard.expires_at - utc_now()
+    return max(0.0, round(left.total_seconds(), 1))
 
 
 FILTERS = {"seconds_left": seconds_left}

@@ -54,7 +54,9 @@ class Loop(WorkOut):
     loop_id: Id
     track_id: Id
     status: LoopStatus
-    duration: float
+    duration: float | None
+    bars: int | None
+    intro: bool
     fade_in_out: bool
     format: Format
     candidate: int | None

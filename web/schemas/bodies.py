@@ -6,12 +6,14 @@ from pydantic import MISSING, BaseModel, ConfigDict, Field
 
 from web.schemas.types import (
     NOT_BLANK,
+    Bars,
     Candidate,
     Exact,
     FilePath,
     Flag,
     Format,
     Id,
+    Intro,
     JobSeed,
     JobStatus,
     JsonObject,
@@ -140,6 +142,9 @@ class TrackActions(Body):
 class LoopFields(Body):
     """The fields of a loop that a client may always write."""
 
+    duration: LoopSeconds | None | MISSING = MISSING
+    bars: Bars | None | MISSING = MISSING
+    intro: Intro | MISSING = MISSING
     fade_in_out: Flag | MISSING = MISSING
     format: Format | MISSING = MISSING
     candidate: Candidate | None | MISSING = MISSING
@@ -160,7 +165,6 @@ class LoopOfTrack(LoopFields):
     """A loop to cut from the track in the path."""
 
     loop_id: Id | MISSING = MISSING
-    duration: LoopSeconds
 
 
 class NewLoop(LoopOfTrack):
@@ -173,7 +177,6 @@ class LoopPatch(LoopFields):
     """Changes of a loop."""
 
     track_id: Id | MISSING = MISSING
-    duration: LoopSeconds | MISSING = MISSING
 
 
 class Claim(Body):

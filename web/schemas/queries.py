@@ -95,6 +95,12 @@ class LogQuery(Query):
     tail: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(digits)] | SkipJsonSchema[None] = Field(
         None, description="the number of last lines to return"
     )
+    fold: Switch = Field(
+        False,
+        description="one line, the newest, for lines that differ only in numbers and bars; `! ` before errors",
+        json_schema_extra={"default": "false"},
+    )
+    q: str = Field("", max_length=1000, description="return only the lines with all of these words")
 
 
 class Deletion(Query):

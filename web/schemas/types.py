@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypeAliasType
 
-from models import CANDIDATES, ID_LENGTH, ID_PATTERN, LARGEST_SEED, LONGEST_TITLE, MOST_TAKES
+from models import CANDIDATES, ID_LENGTH, ID_PATTERN, LARGEST_SEED, LONGEST_TITLE, MOST_BARS, MOST_TAKES
 
 METADATA_PATH = r'^[^"\\.\x00-\x1f]{1,64}(\.[^"\\.\x00-\x1f]{1,64}){0,7}$'
 MetadataFilter = dict[Annotated[str, Field(pattern=METADATA_PATH)], Annotated[str, Field(max_length=1000)]]
@@ -85,8 +85,23 @@ SeamStart = Annotated[
 SeamEnd = Annotated[
     float, Field(ge=0, le=1_000_000, description="seconds in the track where the loop ends; needs start")
 ]
+Bars = Annotated[
+    int,
+    Field(ge=1, le=MOST_BARS, description="the length in bars, in place of duration"),
+    BeforeValidator(_integral),
+]
 Flag = Annotated[bool, BeforeValidator(_zero_or_one), WithJsonSchema({"enum": [True, False, 0, 1]})]
 Exact = Annotated[Flag, WithJsonSchema({"enum": [True, False, 0, 1], "description": "cut exactly at start and end"})]
+Intro = Annotated[
+    Flag,
+    WithJsonSchema(
+        {
+            "enum": [True, False, 0, 1],
+            "default": True,
+            "description": "begin where the track begins; if false, begin inside the part that repeats",
+        }
+    ),
+]
 Format = Literal["MP3", "WAV"]
 Integer = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 JsonValue = TypeAliasType("JsonValue", "str | Integer | float | bool | None | list[JsonValue] | dict[str, JsonValue]")

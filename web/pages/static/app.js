@@ -27,6 +27,10 @@ async function arrive() {
   const { signal } = (end = new AbortController());
   const { page: name } = main.dataset;
   path = location.pathname;
+  for (const link of document.querySelectorAll(".places a")) {
+    const { place } = link.dataset;
+    link.ariaCurrent = name === `${place}s` ? "page" : name === place ? "true" : null;
+  }
   begin();
   tellTimes();
   const script = SCRIPTS.has(name) ? await import(`./${name}.js`) : null;

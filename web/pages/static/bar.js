@@ -18,6 +18,9 @@ export function startBar() {
   get("queue").addEventListener("beforetoggle", ({ newState }) => newState === "open" && listQueue());
   get("sounds").addEventListener("click", playListed);
   get("choices").addEventListener("click", ({ target }) => target.value && player.choose(Number(target.value)));
+  document.addEventListener("star", ({ detail: { id, starred } }) => {
+    for (const sound of [player.current, ...player.queue.sounds]) if (sound?.key === `track:${id}`) sound.starred = starred;
+  });
   player.addEventListener("change", change);
   player.addEventListener("state", showState);
   player.addEventListener("time", showTime);
@@ -35,6 +38,7 @@ function change() {
   draw(wave, current.wave);
   get("choices").hidden = !compared.length;
   get("choices").replaceChildren(...compared.map(choice));
+  if (get("queue").matches(":popover-open")) listQueue();
   showStar(current);
   showState();
   showTime();
@@ -71,8 +75,9 @@ function showStar({ key, title, starred }) {
 
 function choice(sound, number) {
   const isHeard = sound.key === player.current.key;
-  const label = `Hear ${sound.sub || sound.title}`;
-  return Object.assign(document.createElement("button"), { type: "button", value: number, textContent: number + 1, ariaLabel: label, ariaPressed: String(isHeard) });
+  const letter = String.fromCharCode(65 + number);
+  const label = `${letter}: hear ${sound.sub || sound.title}`;
+  return Object.assign(document.createElement("button"), { type: "button", value: number, textContent: letter, ariaLabel: label, ariaPressed: String(isHeard) });
 }
 
 function listQueue() {

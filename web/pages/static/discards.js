@@ -31,12 +31,13 @@ export function offerUndo({ discard_id: id, job_id: job, tracks, created_at: fro
   count();
 }
 
-/** Offer what the page of a job lists in an element, and take back the other offers of this job. */
+/** Offer what the page of a job lists in an element, and take back the other offers of this job. Returns the newest button. */
 export function followOffers(element, job) {
   const forms = [...element.querySelectorAll("[data-discard]")];
   for (const { dataset } of forms) offerUndo({ discard_id: dataset.discard, job_id: job, tracks: Number(dataset.tracks) }, Number(dataset.seconds));
   const listed = new Set(forms.map((form) => form.dataset.discard));
   for (const [id, offer] of offers) if (offer.job === job && !listed.has(id)) close(id);
+  return forms.length ? place?.querySelector(".toast:last-child > button") : null;
 }
 
 async function undo(id, tracks, button) {

@@ -16,8 +16,9 @@ const BODIES = {
   },
   loop(form) {
     const fields = new FormData(form);
-    const body = { duration: Number(fields.get("duration")), fade_in_out: fields.has("fade_in_out"), format: fields.get("format") };
-    return fields.has("candidate") ? { ...body, candidate: Number(fields.get("candidate")) } : body;
+    const body = { fade_in_out: fields.has("fade_in_out"), intro: !fields.has("intro"), format: fields.get("format") };
+    for (const name of ["duration", "bars", "candidate"]) if (fields.get(name)) body[name] = Number(fields.get(name));
+    return body;
   },
 };
 const attempts = new WeakMap(); // form -> the body that failed; it is sent again with the same id

@@ -1,32 +1,33 @@
 // Keeps the page of a job up to date: its progress, its log, its takes and their loops.
 
 import { followOffers } from "./discards.js";
-import { readPage, readText } from "./http.js";
+import { readPage } from "./http.js";
 import { Follower } from "./live.js";
+import { beginLog } from "./log.js";
+import { beginLyrics } from "./lyrics.js";
 import { announce, coalesced, debounced, merge, tick } from "./merge.js";
+import { player } from "./player.js";
 import { chooseTakes, markTakes } from "./takes.js";
 import { tellTimes } from "./times.js";
 
-const LOG_EVERY = 2_000; // milliseconds
-const SETTLE = 100;
-const LOG_LINES = 200;
-const LOG_CHARACTERS = 40_000;
+const SETTLE = 100; // milliseconds
 const FINAL = /^(completed|failed|cancelled)$/i;
 const STEP = /(\d+) ?\/ ?(\d+)(?: \[|\s*$)|\bstep (\d+) of (\d+)\b/i; // as in web/pages/takes.py
 
 const state = () => document.getElementById("job-state");
 
-let jobId, log, isGone; // of the page that is shown
+let jobId, isGone; // of the page that is shown
+let isByKeyboard = false; // the deletion that was sent last
 
 /** Start to update the page, until the signal ends it. Returns the Follower. */
 export function begin({ signal }) {
-  [jobId, log, isGone] = [document.getElementById("job").dataset.job, document.getElementById("log"), false];
+  [jobId, isGone] = [document.getElementById("job").dataset.job, false];
   const refresh = coalesced(() => refreshOnce(signal));
   const follower = new Follower(`/api/jobs/${jobId}/events`, { changed: (event) => changed(event, refresh), refresh, signal });
   follower.start();
-  log.scrollTop = log.scrollHeight;
-  const timer = setInterval(() => followLog(signal), LOG_EVERY);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  beginLog({ signal });
+  beginLyrics({ signal, player });
+  document.addEventListener("submit", ({ target, submitter }) => (isByKeyboard = target.matches("[data-discarding]") && submitter.matches(":focus-visible")), { signal });
   chooseTakes(signal);
   showOffers();
   return { refresh, follower };
@@ -74,27 +75,10 @@ function tickTakes({ progress, message }) {
 }
 
 function showOffers() {
-  followOffers(document.getElementById("undo"), jobId);
-}
-
-async function followLog(signal) {
-  const isFinal = FINAL.test(state()?.dataset.status ?? "cancelled");
-  if (isGone || document.hidden || log.dataset.final === "true") return;
-  try {
-    const text = await readText(`/api/jobs/${jobId}/log?tail=${LOG_LINES}`, { signal });
-    signal.throwIfAborted();
-    log.dataset.final = String(isFinal);
-    if (text) showLog(text.slice(-LOG_CHARACTERS));
-  } catch {
-    // Nothing to do here: the page shows that the service does not answer.
-  }
-}
-
-function showLog(text) {
-  if (log.textContent === text) return;
-  const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  log.textContent = text;
-  if (isAtEnd) log.scrollTop = log.scrollHeight;
+  const button = followOffers(document.getElementById("undo"), jobId);
+  if (!button || !isByKeyboard) return;
+  isByKeyboard = false;
+  button.focus();
 }
 
 function gone() {

@@ -10,6 +10,7 @@ const ACTS = {
   j: () => player.next(),
   k: () => player.previous(),
   l: () => player.repeat(),
+  c: () => document.dispatchEvent(new Event("compare")), // the page of a job listens
   s: () => document.querySelector("#player-star:not([hidden])")?.requestSubmit(),
   ArrowLeft: () => player.seek(player.time - STEP),
   ArrowRight: () => player.seek(player.time + STEP),
@@ -40,7 +41,6 @@ function act(event) {
 function isForOthers({ target, key, ctrlKey, metaKey, altKey, defaultPrevented, isComposing, repeat }) {
   if (defaultPrevented || isComposing || ctrlKey || metaKey || altKey || document.querySelector("dialog[open]")) return true;
   if (repeat && !key.startsWith("Arrow")) return true;
-  if (target.matches("[data-play][role=button]") && key === " ") return false;
   if (key === " ") return target.matches(`button, summary, [type=checkbox], ${FIELDS}`);
   return target.matches(key.startsWith("Arrow") ? `[type=range], [tabindex="0"], ${FIELDS}` : FIELDS);
 }

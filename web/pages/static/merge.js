@@ -84,6 +84,7 @@ function swap(here, part) {
 function mergeList(list, freshList, fresh) {
   const items = [...freshList.children];
   const ids = new Set(items.map((item) => item.id));
+  for (const { name, value } of freshList.attributes) if (list.getAttribute(name) !== value) list.setAttribute(name, value);
   removeStale(list, ids, Boolean(fresh.querySelector('a[rel="next"]')));
   const old = new Map([...list.children].map((item) => [item.id, item]));
   let place = list.firstElementChild;

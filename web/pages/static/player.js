@@ -7,21 +7,21 @@ import { RepeatEngine, canRepeat } from "./repeat.js";
 
 const TICK = 50; // milliseconds between two events "time"
 const CALM_TICK = 500;
-const RESTART = 3; // "previous" restarts a sound that has played longer, in seconds
+const RESTART = 3; // "previous" starts a sound again that has played longer, in seconds
 const MOST_SKIPS = 10; // sounds that cannot be played, one after another
 const LONG = "This loop is long: the browser repeats it, which can leave a short gap.";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Its events: "change" (another sound), "state" (playing, paused, loading, or another trouble), and "time". */
+/** Its events: "change" (another sound), "state" (playing, paused or loading, or another trouble) and "time". */
 class Player extends EventTarget {
   current = null; // a sound, as soundOf() returns it
   queue = new Queue();
   state = "paused";
   trouble = ""; // a sentence about the current sound
   compared = []; // the sounds of a comparison
+  repeating = new Set(["loop"]); // kinds of sounds that repeat: track, loop, seam
   #element = new ElementEngine();
-  #engine = null;
-  #repeating = new Set(["loop"]); // kinds of sounds: track, loop, seam
+  #engine = this.#element;
   #volume = 1;
   #isBroken = false; // the current sound must be loaded again
   #skips = 0;
@@ -35,12 +35,12 @@ class Player extends EventTarget {
 
   /** Seconds. */
   get time() {
-    return this.#engine?.time ?? 0;
+    return this.#engine.time;
   }
 
   /** Seconds. */
   get duration() {
-    return this.#engine?.duration || this.current?.seconds || 0;
+    return this.#engine.duration;
   }
 
   get paused() {
@@ -48,16 +48,7 @@ class Player extends EventTarget {
   }
 
   get isRepeating() {
-    return this.current !== null && this.#repeating.has(kindOf(this.current));
-  }
-
-  /** The kinds of sounds that repeat. */
-  get repeating() {
-    return [...this.#repeating];
-  }
-
-  set repeating(kinds) {
-    this.#repeating = new Set(kinds);
+    return this.current !== null && this.repeating.has(kindOf(this.current));
   }
 
   /** From 0 to 1. */
@@ -66,25 +57,23 @@ class Player extends EventTarget {
   }
 
   set volume(volume) {
-    this.#volume = volume;
-    if (this.#engine) this.#engine.volume = volume;
+    this.#volume = this.#engine.volume = volume;
   }
 
-  /** Play a sound from a time on. After it comes what follows in the queue; without one, nothing. */
+  /** Play a sound from a time on. After it comes what follows in the queue. */
   play(sound, queue = new Queue({ sounds: [sound] }), at = 0) {
-    const number = this.compared.findIndex(({ key }) => key === sound.key);
-    if (number >= 0) return this.choose(number);
+    const place = this.compared.findIndex(({ key }) => key === sound.key);
+    if (place >= 0) return this.choose(place);
     this.load(sound, queue, at);
     return this.#begin();
   }
 
   /** Show a sound without playing it. */
   load(sound, queue, at = 0) {
-    this.queue = queue;
-    this.compared = [];
-    const isGapless = this.#repeating.has(kindOf(sound)) && canRepeat(sound);
-    this.#use(isGapless ? new RepeatEngine() : this.#element, sound, at);
-    if (sound.repeat && this.isRepeating && !canRepeat(sound)) this.#say(LONG);
+    [this.queue, this.compared] = [queue, []];
+    const repeats = this.repeating.has(kindOf(sound));
+    this.#use(repeats && canRepeat(sound) ? new RepeatEngine() : this.#element, sound, at);
+    if (repeats && sound.repeat && !canRepeat(sound)) this.#say(LONG);
   }
 
   toggle() {
@@ -95,10 +84,10 @@ class Player extends EventTarget {
   }
 
   async next() {
+    const { current, queue } = this;
     if (this.compared.length) return this.#turn(1);
-    const before = this.current;
-    const sound = before && (await this.queue.after(before).catch((problem) => this.#say(problem.message)));
-    if (sound && before === this.current) this.play(sound, this.queue);
+    const sound = current && (await queue.after(current).catch((problem) => this.#say(problem.message)));
+    return sound && current === this.current && this.play(sound, queue);
   }
 
   previous() {
@@ -108,54 +97,60 @@ class Player extends EventTarget {
   }
 
   seek(seconds) {
-    this.#engine?.seek(Math.min(Math.max(0, seconds), this.duration));
+    this.#engine.seek(Math.min(Math.max(0, seconds), this.duration));
   }
 
   /** Turn the repetition of sounds of this kind on or off. */
   repeat() {
     const { current, time, paused, queue } = this;
     if (!current || this.compared.length) return;
-    if (!this.#repeating.delete(kindOf(current))) this.#repeating.add(kindOf(current));
+    if (!this.repeating.delete(kindOf(current))) this.repeating.add(kindOf(current));
     this.#engine.repeats = this.isRepeating;
     if (canRepeat(current)) this.load(current, queue, time);
     if (canRepeat(current) && !paused) this.#begin();
     this.#tell("state");
   }
 
-  /** Play several sounds at once, of which one is heard: choose() switches without a gap. */
+  /** Play several sounds at once, of which one is heard: choose() switches without a gap. Throws what the engine throws. */
   async compare(sounds) {
     const { Comparison } = await import("./compare.js");
-    const at = sounds.some(({ key }) => key === this.current?.key) ? this.time : 0;
-    const first = Math.max(0, sounds.findIndex(({ key }) => key === this.current?.key));
+    const place = sounds.findIndex(({ key }) => key === this.current?.key);
+    const [engine, at] = [new Comparison(sounds), place < 0 ? 0 : this.time];
     this.compared = sounds;
-    this.#use(new Comparison(sounds), sounds[first], at);
+    this.#use(engine, sounds[Math.max(0, place)], at);
     return this.#begin();
   }
 
   /** Hear another one of the sounds that are compared, by its place. */
-  choose(number) {
-    if (!this.compared[number]) return;
-    this.#engine.choose(number);
-    this.current = this.compared[number];
+  choose(place) {
+    if (!this.compared[place]) return;
+    this.#engine.choose(place);
+    this.current = this.compared[place];
+    this.#tell("change");
+  }
+
+  /** Take over what the list of the queue has now: new takes, and another name of the current sound. */
+  update() {
+    this.queue.update();
+    const now = this.current && this.queue.beside(this.current, 0);
+    if (!now || (now.title === this.current.title && now.sub === this.current.sub)) return;
+    this.current = now;
     this.#tell("change");
   }
 
   /** Stop, and forget the sound. */
   close() {
-    this.#engine?.close();
-    [this.#engine, this.current, this.queue, this.compared] = [null, null, new Queue(), []];
+    this.#engine.close();
+    [this.#engine, this.current, this.queue, this.compared] = [this.#element, null, new Queue(), []];
     this.#become("paused");
     this.#tell("change");
   }
 
   #use(engine, sound, at) {
-    if (engine !== this.#engine) {
-      this.#engine?.close();
-      if (engine !== this.#element) this.#listen(engine);
-    }
+    if (engine !== this.#engine) this.#engine.close();
+    if (engine !== this.#element) this.#listen(engine);
     [this.#engine, this.current, this.trouble, this.#isBroken] = [engine, sound, "", false];
-    engine.volume = this.#volume;
-    engine.repeats = this.isRepeating;
+    [engine.volume, engine.repeats] = [this.#volume, this.isRepeating];
     engine.load(sound, at).catch(() => {}); // the event "error" follows
     this.#become("paused");
     this.#tell("change");
@@ -167,12 +162,12 @@ class Player extends EventTarget {
     try {
       await engine.play();
     } catch {
-      if (engine === this.#engine && engine.paused) this.#become("paused"); // the browser forbids it, or the event "error" follows
+      if (engine === this.#engine && engine.paused) this.#become("paused"); // forbidden, or the event "error" follows
     }
   }
 
   #listen(engine) {
-    const on = (name, act) => engine.addEventListener(name, (event) => engine === this.#engine && act(event));
+    const on = (name, act) => engine.addEventListener(name, (event) => engine === this.#engine && this.current && act(event));
     on("state", ({ detail }) => this.#become(detail));
     on("time", () => this.#tell("time"));
     on("ended", () => {
@@ -193,27 +188,27 @@ class Player extends EventTarget {
   }
 
   async #failed() {
-    const { current, time, queue } = this;
+    const { current, time } = this;
     this.#become("paused");
     if (this.#engine instanceof RepeatEngine) {
       this.#use(this.#element, current, time);
       return this.#begin();
     }
     this.#isBroken = true;
-    const problem = await send(current.src, { headers: { Range: "bytes=0-0" } }).then(() => null, (problem) => problem);
-    if (current !== this.current) return;
+    const problem = await send(current.src, { headers: { Range: "bytes=0-0" } }).then(() => null, (why) => why);
+    if (current !== this.current) return null;
     if (problem?.status === 404) return this.#skip(`${current.title} cannot be played. ${problem.message}`);
-    this.#say(`This sound cannot be played. ${problem?.message ?? "The browser cannot play it."}`);
+    return this.#say(`This sound cannot be played. ${problem?.message ?? "The browser cannot play it."}`);
   }
 
   /** Go on to the next sound, and say why. */
   async #skip(why) {
-    const before = this.current;
-    const sound = this.#skips < MOST_SKIPS ? await this.queue.after(before).catch(() => null) : null;
-    if (before !== this.current) return;
-    this.queue.remove(before);
+    const { current, queue } = this;
     const skips = this.#skips + 1;
-    if (sound) this.play(sound, this.queue);
+    const sound = skips > MOST_SKIPS ? null : await queue.after(current).catch(() => null);
+    if (current !== this.current) return;
+    queue.remove(current);
+    if (sound) this.play(sound, queue);
     this.#skips = skips;
     this.#say(why);
   }
@@ -222,14 +217,12 @@ class Player extends EventTarget {
     const key = `${entity}:${id}`;
     if (key !== this.current?.key) return this.queue.remove({ key });
     const why = `${this.current.title} has been deleted.`;
-    if (this.paused) this.#say(why);
-    else this.#skip(why);
+    return this.paused ? this.#say(why) : this.#skip(why);
   }
 
   #turn(step) {
-    const { length } = this.compared;
-    const place = this.compared.findIndex(({ key }) => key === this.current.key);
-    this.choose((place + step + length) % length);
+    const { compared, current } = this;
+    this.choose((compared.findIndex(({ key }) => key === current.key) + step + compared.length) % compared.length);
   }
 
   #say(sentence) {

@@ -30,12 +30,9 @@ export class Queue {
     return new Queue({ sounds, name: list.dataset.queue, page: location.href, next: nextOf(list) });
   }
 
-  /** Take over what the list of this queue has now: new sounds, and new names. True if there is a new sound. */
-  update(root = document, page = location.href) {
-    const list = page === this.page && root.querySelector(`[data-queue="${CSS.escape(this.name)}"]`);
-    if (!list) return false;
-    this.next = nextOf(list);
-    return this.#join(soundsIn(list));
+  /** Take over what the list of this queue has now. */
+  update() {
+    if (location.href === this.page) this.#join(document);
   }
 
   /** The sound before (-1) or after (1) another one; null at the end. */
@@ -43,15 +40,13 @@ export class Queue {
     return this.sounds[this.#place(key) + step] ?? null;
   }
 
-  /** The sound after another one. At the end of the queue, this reads whether the list has become longer. */
+  /** The sound after another one. At the end of the queue, this reads the list again, and then its next part. */
   async after(sound) {
-    const next = this.beside(sound, 1);
-    if (next || !this.page) return next;
-    this.update(await readPage(this.page), this.page);
-    for (let { next: url } = this; url && !this.beside(sound, 1); url = this.next) {
-      const list = (await readPage(url)).querySelector(`[data-queue="${CSS.escape(this.name)}"]`);
-      this.next = list && nextOf(list);
-      if (list) this.#join(soundsIn(list));
+    const { page, next } = this;
+    if (page && !this.beside(sound, 1)) this.#join(await readPage(page));
+    for (let url = next ?? this.next; url && !this.beside(sound, 1); url = this.next) {
+      this.next = null;
+      this.#join(await readPage(url));
     }
     return this.beside(sound, 1);
   }
@@ -66,17 +61,19 @@ export class Queue {
     return { ...this, sounds: this.sounds.slice(first, first + MOST) };
   }
 
-  /** Put the new ones of these sounds behind those that they follow in the list. */
-  #join(sounds) {
-    const before = this.sounds.length;
-    let place = 0;
+  /** Put the new sounds of a page behind those that they follow in its list; those of the next page come last. */
+  #join(root) {
+    const list = root.querySelector(`[data-queue="${CSS.escape(this.name)}"]`);
+    if (!list) return;
+    this.next = nextOf(list);
+    const sounds = soundsIn(list);
+    let place = sounds.some(({ key }) => this.#place(key) >= 0) ? 0 : this.sounds.length;
     for (const sound of sounds) {
       const here = this.#place(sound.key);
       if (here < 0) this.sounds.splice(place, 0, sound);
       else this.sounds[here] = sound;
       place = (here < 0 ? place : here) + 1;
     }
-    return this.sounds.length > before;
   }
 
   #place(key) {

@@ -8,21 +8,9 @@ export function canRepeat(sound) {
   return Boolean(sound.repeat) && sound.seconds <= MOST_SECONDS;
 }
 
-/** A source that plays a buffer and repeats the part from start to end, in seconds. */
+/** A source that plays a buffer and repeats its part from start to end, in seconds. */
 export function repeatingSource(context, buffer, [start, end]) {
   return new AudioBufferSourceNode(context, { buffer, loop: true, loopStart: start, loopEnd: end });
-}
-
-/** The sample rate of a WAV or MP3 file in Hz; undefined if it has no such header. Samples at another rate would not be those of the file. */
-export function rateOf(bytes) {
-  const view = new DataView(bytes);
-  if (view.byteLength < 28) return undefined;
-  if (view.getUint32(0) === 0x52494646) return view.getUint32(24, true); // "RIFF"
-  const hasTags = view.getUint32(0) >>> 8 === 0x494433; // "ID3"
-  const tags = hasTags ? 10 + [6, 7, 8, 9].reduce((size, place) => size * 128 + view.getUint8(place), 0) : 0;
-  if (view.byteLength < tags + 4 || view.getUint16(tags) < 0xffe0) return undefined;
-  const [version, rate] = [(view.getUint8(tags + 1) >> 3) & 3, (view.getUint8(tags + 2) >> 2) & 3];
-  return [44_100, 48_000, 32_000][rate] / [4, NaN, 2, 1][version] || undefined;
 }
 
 /** An engine, as in element.js, for sounds with a part that repeats. */
@@ -96,7 +84,7 @@ export class RepeatEngine extends EventTarget {
     if (!answer.ok) throw new Error(answer.statusText);
     const bytes = await answer.arrayBuffer();
     this.#end.signal.throwIfAborted();
-    this.#context = new AudioContext({ sampleRate: rateOf(bytes) });
+    this.#context = new AudioContext({ sampleRate: this.#sound.repeat[2] }) // at another rate, samples would lie between those of the file;
     this.#gain = new GainNode(this.#context, { gain: this.#volume });
     this.#gain.connect(this.#context.destination);
     this.#buffer = await this.#context.decodeAudioData(bytes);

@@ -13,7 +13,7 @@ const tabs = new BroadcastChannel("player");
 export function resume() {
   const choices = read(localStorage, CHOICES);
   player.volume = choices?.volume ?? 1;
-  if (choices) player.repeating = choices.repeating;
+  if (choices) player.repeating = new Set(choices.repeating);
   const kept = read(sessionStorage, SOUND);
   if (kept) player[kept.isPaused ? "load" : "play"](kept.sound, new Queue(kept.queue), kept.time);
   keep();
@@ -24,7 +24,7 @@ function keep() {
   const save = () => {
     last = Date.now();
     write(sessionStorage, SOUND, stateOf());
-    write(localStorage, CHOICES, { volume: player.volume, repeating: player.repeating });
+    write(localStorage, CHOICES, { volume: player.volume, repeating: [...player.repeating] });
   };
   window.addEventListener("pagehide", save);
   for (const name of ["change", "state"]) player.addEventListener(name, save);

@@ -1,5 +1,5 @@
-// Shows other pages of this service in the same document, so that a sound goes on. Whatever cannot be shown in this way
-// is left to the browser: other hosts, downloads, the API and its documentation, and the sign-in.
+// Shows other pages of this service in the same document, so that a sound goes on. What is no page (a download, the API,
+// the sign-in, another host) is left to the browser.
 
 import { ask, isSignIn, pageOf, problemOf, signIn } from "./http.js";
 import { announce } from "./merge.js";
@@ -9,17 +9,18 @@ const KEPT = 5; // pages that "back" shows at once, with the rows that were load
 const SETTLE = 100; // milliseconds after the last scrolling
 const main = document.getElementById("main");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const kept = new Map(); // the number of an entry of the history -> its page as it was when it was left
+const kept = new Map(); // the number of an entry of the history -> its page as it was left
 
-let app; // the functions that app.js gave to startRouter()
-let entry = 0; // the number of the history entry whose page is shown
+let app; // the functions of app.js
+let entry; // the number of the history entry whose page is shown
 let address = location.href; // of the page that is shown
-let loading = null; // the AbortController of the page that is loading
+let loading; // the AbortController of the page that is loading
 let scrolled;
 
 /**
- * Start to follow links and to send forms. The functions of the app: leave() ends the page, arrive() starts the new one,
- * show(url) lets a page show another address of itself (a promise, or null if it cannot), failed(problem) shows a problem.
+ * Start to follow links and to send forms. leave() ends the page, arrive() starts the new one, show(url) lets a page show
+ * another address of itself (a promise, or null if it cannot), failed(problem) shows a problem, canReturn() says whether
+ * the page can start again with a copy of its content.
  */
 export function startRouter(functions) {
   app = functions;
@@ -28,24 +29,24 @@ export function startRouter(functions) {
   entry = state?.entry ?? history.length;
   if (state?.top) scrollTo(0, state.top);
   remember();
-  window.addEventListener("click", follow);
-  window.addEventListener("submit", submit);
-  window.addEventListener("popstate", travel);
-  window.addEventListener("pagehide", remember);
-  window.addEventListener("scroll", () => {
+  addEventListener("click", follow);
+  addEventListener("submit", submit);
+  addEventListener("popstate", travel);
+  addEventListener("pagehide", remember);
+  addEventListener("scroll", () => {
     clearTimeout(scrolled);
     scrolled = setTimeout(remember, SETTLE);
   });
 }
 
-/** Show a page of this service. The promise ends when it is shown, or when it cannot be shown. */
+/** Show a page of this service. Returns a promise that ends when it is shown, or when it cannot be shown. */
 export function visit(url, { replace = false } = {}) {
   const target = new URL(url, location.href);
   if (!isPage(target)) return location.assign(target);
   return go(target, { how: replace || target.href === address ? "replace" : "push" });
 }
 
-/** Give a page that shows another list of itself the address of that list. How is "push" or "replace". */
+/** Change the address for a page that shows another list of itself. How is "push" or "replace". */
 export function record(url, how) {
   clearTimeout(scrolled);
   if (how === "push") {
@@ -57,19 +58,14 @@ export function record(url, how) {
   address = location.href;
 }
 
-function isPage(url) {
-  return url.origin === location.origin && !NOT_PAGES.test(url.pathname);
-}
-
 /** Keep the position in the page with its entry of the history. */
 function remember() {
   if (location.href === address) history.replaceState({ entry, top: scrollY }, "");
 }
 
 function follow(event) {
-  const link = event.target.closest("a[href]");
-  const isPlain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
-  if (!link || !isPlain || event.defaultPrevented || link.matches("[download], [target], [data-native]")) return;
+  const link = event.target.closest("a[href]:not([download], [target], [data-native])");
+  if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   const url = new URL(link.href);
   if (!isPage(url) || (url.hash && withoutHash(url.href) === withoutHash(address))) return;
   event.preventDefault();
@@ -79,19 +75,14 @@ function follow(event) {
 /** Send a form and show the page that follows. A second click meanwhile does not send it again. */
 async function submit(event) {
   const { target: form, submitter } = event;
-  if (event.defaultPrevented || form.getAttribute("method") === "dialog") return;
-  const isBusy = form.ariaBusy === "true";
-  const url = new URL(submitter?.getAttribute("formaction") ?? form.getAttribute("action") ?? "", location.href);
-  form.ariaBusy = "true";
-  if (form.matches("[data-native], [target]") || !isPage(url)) {
-    window.addEventListener("pagehide", () => (form.ariaBusy = "false"), { once: true });
-    if (isBusy) event.preventDefault();
-    return;
-  }
+  const attribute = (name) => submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name) ?? "";
+  const url = new URL(attribute("action"), location.href);
+  if (event.defaultPrevented || attribute("method") === "dialog" || !isPage(url) || form.matches("[data-native]")) return;
   event.preventDefault();
-  if (isBusy) return;
+  if (form.ariaBusy === "true") return;
+  form.ariaBusy = "true";
   const body = new URLSearchParams(new FormData(form, submitter));
-  if ((submitter?.getAttribute("formmethod") ?? form.getAttribute("method"))?.toLowerCase() === "post") await go(url, { body });
+  if (attribute("method") === "post") await go(url, { body });
   else await visit(Object.assign(url, { search: body }));
   form.ariaBusy = "false";
 }
@@ -100,93 +91,79 @@ async function submit(event) {
 async function travel({ state }) {
   clearTimeout(scrolled);
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  const number = state?.entry ?? entry + 1;
-  if (withoutHash(location.href) === withoutHash(address)) return settle(number, state);
+  const [before, number, top] = [entry, state?.entry ?? entry + 1, state?.top ?? 0];
+  const settle = () => {
+    [entry, address] = [number, location.href];
+    if (top || !jump()) scrollTo(0, top);
+  };
+  if (withoutHash(location.href) === withoutHash(address)) return settle();
   const shown = app.show(location.href);
-  if (shown) return shown.then(() => settle(number, state), app.failed);
-  const before = entry;
+  if (shown) return shown.then(settle);
   keep();
   app.leave(); // its address is no longer that of the window
   entry = number;
-  const then = { how: "travel", top: state?.top ?? 0 };
-  const page = kept.get(number);
-  if (page) await arrive(page, then);
-  else if (!(await go(new URL(location.href), then))) {
-    app.arrive();
-    history.go(before - number);
-  }
+  if (kept.has(number)) return arrive(kept.get(number), { top });
+  if (await go(new URL(location.href), { how: "travel", top })) return null;
+  app.arrive();
+  return history.go(before - number);
 }
 
-function settle(number, state) {
-  [entry, address] = [number, location.href];
-  if (!jump() || state?.top) scrollTo(0, state?.top ?? 0);
-}
-
-/** Load a page and show it. True if it is shown, or if another one is loading instead of it. */
+/** Load a page and show it. False if it cannot be shown. */
 async function go(url, { how, body, top = 0 }) {
   loading?.abort();
-  const here = (loading = new AbortController());
+  const { signal } = (loading = new AbortController());
   main.ariaBusy = "true";
   try {
-    const page = await read(url, body, here.signal);
-    if (!page) return true;
-    here.signal.throwIfAborted();
-    const then = how ?? (page.url === withoutHash(address) ? "replace" : "push");
-    await arrive(page, { how: body && !page.redirected ? null : then, top });
+    const page = await read(url, body, signal);
+    signal.throwIfAborted();
+    if (page) await arrive(page, { how: how ?? page.how, top });
     return true;
   } catch (problem) {
-    if (here.signal.aborted) return true;
-    app.failed(problem);
-    return false;
+    if (!signal.aborted) app.failed(problem);
+    return signal.aborted;
   } finally {
-    if (loading === here) [loading, main.ariaBusy] = [null, "false"];
+    if (signal === loading.signal) main.ariaBusy = "false";
   }
 }
 
-/** Read a page. Returns null if the browser loads it instead. Throws Problem. */
+/** Read a page. Returns undefined if the browser loads it instead. Throws Problem. */
 async function read(url, body, signal) {
-  const answer = await ask(url, body ? { method: "POST", body, signal } : { signal });
-  const isHtml = (answer.headers.get("Content-Type") ?? "").startsWith("text/html");
-  if (isSignIn(answer) || answer.status === 401) return signIn(body ? withoutOrigin(address) : withoutOrigin(url.href));
+  const answer = await ask(url, { method: body ? "POST" : "GET", body, signal });
+  if (isSignIn(answer) || answer.status === 401) return signIn((body ? address : url.href).slice(location.origin.length));
+  const isHtml = answer.headers.get("Content-Type")?.startsWith("text/html");
   if (!isHtml && !answer.ok) throw await problemOf(answer);
-  const fresh = isHtml ? await pageOf(answer) : null;
-  const part = fresh?.querySelector("main[data-page]");
-  if (!part || !isPage(new URL(answer.url))) return location.assign(answer.url);
-  return { ...pageIn(fresh, part), url: answer.url, hash: url.hash, redirected: answer.redirected };
-}
-
-function pageIn(root, part) {
-  const current = [...root.querySelectorAll(".places [aria-current]")].map((link) => [link.getAttribute("href"), link.ariaCurrent]);
-  return { title: root.title, name: part.dataset.page, nodes: [...part.childNodes], current };
+  const fresh = isHtml && (await pageOf(answer));
+  const content = fresh && fresh.querySelector("main[data-page]");
+  if (!content || !isPage(new URL(answer.url))) return location.assign(answer.url);
+  const next = answer.url === withoutHash(address) ? "replace" : "push";
+  return { title: fresh.title, content, url: answer.url + url.hash, how: body && !answer.redirected ? null : next };
 }
 
 /** Keep the page that is left. Its copy has no listeners: the page starts anew with it. */
 function keep() {
   if (!app.canReturn() || location.href !== address) return;
-  const copy = main.cloneNode(true);
-  for (const busy of copy.querySelectorAll("[aria-busy]")) busy.ariaBusy = "false";
-  kept.set(entry, { ...pageIn(document, copy), focused: document.activeElement.closest("main a")?.getAttribute("href") });
+  const content = main.cloneNode(true);
+  for (const busy of content.querySelectorAll("[aria-busy]")) busy.ariaBusy = "false";
+  kept.set(entry, { title: document.title, content, link: document.activeElement.closest("main a")?.getAttribute("href") });
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
 }
 
 /** Show a page: its address, its content, the position in it, and the focus. */
-async function arrive(page, { how, top }) {
+async function arrive({ title, content, url, link }, { how, top }) {
   if (how === "push") keep();
   app.leave();
-  if (how === "push" || how === "replace") record(page.url + page.hash, how);
+  if (how === "push" || how === "replace") record(url, how);
   else address = location.href;
   kept.delete(entry);
   await changed(() => {
-    document.title = page.title;
-    main.dataset.page = page.name;
-    main.replaceChildren(...page.nodes);
-    const current = new Map(page.current);
-    for (const link of document.querySelectorAll(".places a")) link.ariaCurrent = current.get(link.getAttribute("href")) ?? null;
+    document.title = title;
+    main.dataset.page = content.dataset.page;
+    main.replaceChildren(...content.childNodes);
     app.arrive();
     if (top || !jump()) scrollTo(0, top);
-    focusOn(page.focused);
+    focus(link);
   });
-  announce(page.title);
+  announce(title);
 }
 
 /** Change the document, with a View Transition if the browser has one. */
@@ -197,24 +174,24 @@ function changed(act) {
   return transition.updateCallbackDone;
 }
 
-function focusOn(href) {
-  const again = href && main.querySelector(`a[href="${CSS.escape(href)}"]`);
-  const place = again || main.querySelector("[autofocus]") || main.querySelector("h1") || main;
-  if (place.matches("h1")) place.tabIndex = -1;
+function focus(link) {
+  const heading = main.querySelector("h1") ?? main;
+  heading.tabIndex = -1;
+  const place = (link && main.querySelector(`a[href="${CSS.escape(link)}"]`)) || main.querySelector("[autofocus]") || heading;
   place.focus({ preventScroll: true });
 }
 
-/** Show the element that the address names. False if it names none. */
+/** Show the element that the address names. Returns it; null if there is none. */
 function jump() {
   const target = document.getElementById(location.hash.slice(1));
   target?.scrollIntoView();
-  return Boolean(target);
+  return target;
+}
+
+function isPage(url) {
+  return url.origin === location.origin && !NOT_PAGES.test(url.pathname);
 }
 
 function withoutHash(url) {
   return url.split("#")[0];
-}
-
-function withoutOrigin(url) {
-  return url.slice(location.origin.length);
 }

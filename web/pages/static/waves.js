@@ -35,7 +35,7 @@ function drawImage(image) {
 
 /** Mark the elements of the sound that plays, and take over what the page has now. */
 function mark() {
-  player.queue.update();
+  player.update();
   playing = [];
   const key = player.current?.key;
   for (const element of document.querySelectorAll("[data-sound]")) put(element, "state", element.dataset.sound === key ? player.state : null);
@@ -55,11 +55,8 @@ function markButton(button, key) {
 
 function markWave(wave, key) {
   const { sound, seconds } = wave.closest("[data-sound]").dataset;
-  if (wave.dataset.seek === "keys" && !wave.querySelector("input")) {
-    wave.append(Object.assign(document.createElement("input"), { type: "range", min: 0, max: seconds, step: 0.01, value: 0, ariaLabel: `Position in ${wave.dataset.about}` }));
-  }
   if (sound === key) playing.push(wave);
-  else if (wave.style.getPropertyValue("--played")) show(wave, 0, Number(seconds));
+  else show(wave, 0, Number(seconds));
 }
 
 function put(element, name, value) {
@@ -98,9 +95,13 @@ function click(event) {
   }
 }
 
-/** Arrow keys move a slider by seconds. */
+/** The space key presses a play button, and arrow keys move a slider by seconds. */
 function step(event) {
   const { target, key } = event;
+  if (key === " " && target.matches("main [data-play]")) {
+    event.preventDefault();
+    target.click();
+  }
   if (!(key in KEYS) || !target.matches(".wave > input")) return;
   event.preventDefault();
   const seconds = Number(target.value) + KEYS[key] * Math.min(STEP, target.max / 20);

@@ -1,0 +1,74 @@
+"""The plans of the library: pages walk an index in the order of the list, or sort few tracks that an index finds."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from database import database, is_postgresql
+from records import finding
+from records.library import Library
+from records.track_search import TrackQuery, TrackSearch
+from repos import Page
+from tests.library_fill import fill
+
+pytestmark = pytest.mark.usefixtures("ledger")
+INDEXES = {"created_at": "track_created_at", "duration": "track_duration", "title": "track_name"}
+FEW = [TrackQuery("rare"), TrackQuery(genre="polka"), TrackQuery(seed=7), TrackQuery(job_id="job-5", starred=True)]
+
+
+def plans(run: Callable[[], Any]) -> str:
+    """The plans of the statements of a call, as JSON. PostgreSQL scans small tables, unless it is not allowed."""
+    events: list[Any] = []
+    database.query_hooks.append(events.append)
+    run()
+    database.query_hooks.remove(events.append)
+    if is_postgresql():
+        database.execute_sql("SET enable_seqscan = off")
+    explain = "EXPLAIN (FORMAT JSON) " if is_postgresql() else "EXPLAIN QUERY PLAN "
+    return json.dumps([database.execute_sql(explain + event.sql, event.params).fetchall() for event in events])
+
+
+def scans(plan: str) -> bool:
+    """True if a plan reads a whole table."""
+    return '"Seq Scan", "Parallel' in plan or '"SCAN track"' in plan or '"SCAN job"' in plan
+
+
+@pytest.mark.parametrize("sort", INDEXES)
+def test_a_page_of_many_matches_walks_the_index_of_its_order(sort: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "FEW", 20)
+    fill(400)
+    last = Library(TrackQuery()).groups(Page(sort, limit=3))[-1]
+    for query in (TrackQuery(), TrackQuery("folk"), TrackQuery(genre="folk"), TrackQuery(job_type="synth")):
+        for page in (Page(sort, limit=3), Page(sort, limit=3, after=last.place(sort))):
+            for run in (Library(query).groups, TrackSearch(query).page_rows):
+                plan = plans(lambda run=run, page=page: run(page))  # type: ignore[misc]
+                assert INDEXES[sort] in plan and not scans(plan), plan
+
+
+@pytest.mark.parametrize("query", FEW)
+def test_a_page_of_few_matches_reads_no_other_tracks(query: TrackQuery) -> None:
+    fill(400)
+    for run in (Library(query).groups, TrackSearch(query).page_rows):
+        plan = plans(lambda run=run: run(Page("title")))  # type: ignore[misc]
+        assert not scans(plan) and not any(index in plan for index in INDEXES.values()), plan
+
+
+@pytest.mark.soak
+def test_a_search_among_a_hundred_thousand_tracks_needs_at_most_a_tenth_of_a_second() -> None:
+    fill(100_000)
+    texts = ("folk piano", "fol", "w7 guitar", "w777", "rare", "old", "nothing", "song 7")
+    queries = [*map(TrackQuery, texts), TrackQuery(), TrackQuery(genre="ambient"), TrackQuery(starred=True)]
+    clock = time.perf_counter if is_postgresql() else time.process_time
+    for query in queries:
+        for sort in INDEXES:
+            took = []
+            for _ in range(3):
+                begun = clock()
+                Library(query).groups(Page(sort, limit=51))
+                Library(query).genres()
+                Library(query).count_starred()
+                took.append(clock() - begun)
+            assert min(took) < 0.1, (query, sort, took)

@@ -1,0 +1,63 @@
+// Keeps the log of a job up to date while the job runs, and searches it as one types.
+
+import { readPage } from "./http.js";
+import { announce, debounced } from "./merge.js";
+import { record } from "./router.js";
+
+const EVERY = 2_000; // milliseconds
+const TYPING = 250;
+const NEAR_END = 40; // pixels
+const FINAL = /^(completed|failed|cancelled)$/i;
+
+/** Start to follow the log, until the signal ends it. */
+export function beginLog({ signal }) {
+  const form = document.getElementById("log-search");
+  if (!form) return;
+  const field = form.elements.log;
+  const lines = document.getElementById("log");
+  let reading = 0; // the number of the last request; answers to earlier ones are dropped
+  let ended = 0; // the number of the last request that has ended
+
+  /** Show the lines with the words of the field. False if another request came after this one. */
+  const read = async () => {
+    const number = ++reading;
+    const url = new URL(`${form.action.split("#")[0]}/log`);
+    if (field.value.trim()) url.searchParams.set("log", field.value.trim());
+    const fresh = await readPage(url.href, { signal }).finally(() => (ended = Math.max(ended, number)));
+    if (number === reading) show(lines, fresh.getElementById("log"));
+    return number === reading;
+  };
+  const search = async () => {
+    if (!(await read())) return;
+    lines.scrollTop = lines.scrollHeight;
+    const count = lines.querySelectorAll("p:not(.log-gap)").length;
+    announce(`${count} line${count === 1 ? "" : "s"} of the log`);
+    const url = new URL(location.href);
+    if (field.value.trim()) url.searchParams.set("log", field.value.trim());
+    else url.searchParams.delete("log");
+    record(url.href, "replace");
+  };
+  const now = () => search().catch(() => {}); // the page shows that the service does not answer
+  field.addEventListener("input", debounced(now, TYPING));
+  form.addEventListener("submit", (event) => (event.preventDefault(), now()));
+  const timer = setInterval(() => reading === ended && isRunning(lines) && read().catch(() => {}), EVERY);
+  signal.addEventListener("abort", () => clearInterval(timer));
+  lines.scrollTop = lines.scrollHeight;
+}
+
+/** False when the log has its last lines, and when nobody sees it. */
+function isRunning(lines) {
+  const isFinal = FINAL.test(document.getElementById("job-state")?.dataset.status ?? "cancelled");
+  return !document.hidden && !(isFinal && lines.dataset.final === "true");
+}
+
+/** Show other lines. The end stays in view if it is; text that the reader selects stays as it is. */
+function show(lines, fresh) {
+  const selection = getSelection();
+  const isSelecting = !selection.isCollapsed && lines.contains(selection.anchorNode);
+  if (isSelecting || lines.isEqualNode(fresh)) return;
+  const isAtEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < NEAR_END;
+  lines.replaceChildren(...fresh.childNodes);
+  lines.dataset.final = fresh.dataset.final;
+  if (isAtEnd) lines.scrollTop = lines.scrollHeight;
+}

@@ -1,0 +1,53 @@
+// Lets the lyrics of a job follow its tracks: marks the line that is sung, and plays from a line.
+
+const LEFT_ALONE = 5_000; // milliseconds after the reader has scrolled the lyrics
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** Start to follow the player, until the signal ends it. */
+export function beginLyrics({ signal, player }) {
+  const main = document.getElementById("main");
+  const heard = () => player.current?.key.startsWith("track:") && main.querySelector(`[data-sound="${player.current.key}"]`);
+  let lines = []; // of the list in the page; the list may be replaced
+  let sung = null;
+  let scrolled = -Infinity; // when the reader has scrolled it
+
+  const follow = () => {
+    if (!lines[0]?.isConnected) lines = [...main.querySelectorAll("[data-lyrics] > [data-time]")];
+    if (!lines.length) return;
+    const { time } = player;
+    const line = heard() ? (lines.findLast((line) => Number(line.dataset.time) <= time) ?? null) : null;
+    if (line === sung) return;
+    sung?.removeAttribute("aria-current");
+    line?.setAttribute("aria-current", "true");
+    sung = line;
+    if (line && performance.now() - scrolled > LEFT_ALONE) center(line);
+  };
+  const playFrom = async (event) => {
+    const line = event.target.closest("[data-lyrics] a")?.closest("[data-time]");
+    if (!line || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    scrolled = -Infinity;
+    const at = Number(line.dataset.time);
+    if (heard()) {
+      player.seek(at);
+      if (player.paused) player.toggle();
+      return;
+    }
+    const { Queue, soundOf } = await import("./queue.js");
+    const element = main.querySelector('[data-sound^="track:"]');
+    if (element) player.play(soundOf(element), Queue.of(element), at);
+  };
+  for (const name of ["time", "change"]) player.addEventListener(name, follow, { signal });
+  for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+    main.addEventListener(name, ({ target }) => target.closest?.(".lyrics-box") && (scrolled = performance.now()), { signal, passive: true });
+  }
+  main.addEventListener("click", playFrom, { signal });
+  follow();
+}
+
+/** Scroll a line into the middle of its box. The page stays where it is. */
+function center(line) {
+  const box = line.closest(".lyrics-box");
+  const top = line.offsetTop - (box.clientHeight - line.offsetHeight) / 2;
+  box.scrollTo({ top, behavior: calm.matches ? "auto" : "smooth" });
+}
