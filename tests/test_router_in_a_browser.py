@@ -51,7 +51,7 @@ def scrolled(page: Page) -> int:
 
 
 def test_back_and_forward_show_the_pages_where_they_were(page: Page, listed: Server) -> None:
-    rows = page.locator("#jobs li")
+    rows = page.locator("#jobs .row")
     wait_for(lambda: page.mouse.wheel(0, 20_000) or rows.count() == 120, 30)
     link = page.get_by_role("link", name="number 031", exact=True)
     link.scroll_into_view_if_needed()
@@ -97,7 +97,7 @@ def test_the_list_shows_its_filters_on_back_and_forward(page: Page, listed: Serv
     page.go_back()
     expect(page.get_by_text("No failed jobs")).to_be_visible()
     page.go_forward()
-    expect(page.locator("#jobs li")).to_have_count(50)
+    expect(page.locator("#jobs .row")).to_have_count(50)
     page.go_forward()
     expect(page.get_by_role("heading", name="song song")).to_be_visible()
 
@@ -111,7 +111,7 @@ def test_the_later_of_two_clicks_wins(page: Page, listed: Server) -> None:
     expect(page.get_by_role("heading", name="number 115")).to_be_focused()
     waiting[0].continue_()
     page.go_back()
-    expect(page.locator("#jobs li")).not_to_have_count(0)
+    expect(page.locator("#jobs .row")).not_to_have_count(0)
     page.go_forward()
     expect(page.get_by_role("heading", name="number 115")).to_be_visible()
 

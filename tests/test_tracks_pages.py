@@ -74,7 +74,8 @@ def test_a_row_without_a_sound_cannot_be_played(client: FlaskClient) -> None:
     ("query", "expected"),
     [
         ("q=tide", ["folk"]), ("starred=true", ["folk"]), ("genre=ambient", ["rain"]), ("job_type=synth", ["rain"]),
-        ("seed=7", ["rain"]), ("job_id=folk", ["folk"]), ("q=tide&job_type=synth", []), ("q=&genre=+", ["rain", "folk"]),
+        ("seed=7", ["rain"]), ("job_id=folk", ["folk"]), ("q=tide&job_type=synth", []),
+        ("q=&genre=+", ["rain", "folk"]),
         ("sort=duration", ["folk", "rain"]), ("sort=-duration", ["rain", "folk"]), ("sort=title", ["folk", "rain"]),
         ("sort=created_at", ["folk", "rain"]),
     ],
@@ -133,8 +134,8 @@ def test_a_page_of_the_list_needs_the_same_statements_for_any_number_of_rows(
 @on_sqlite
 @pytest.mark.parametrize(
     ("query", "field"),
-    [("seed=x", "seed"), ("starred=yes", "starred"), ("sort=priority", "sort"), ("cursor=x", "cursor"), ("job_type=ü", "job_type"),
-     ("job_id=..", "job_id"), (f"q={'x' * 1001}", "q")],
+    [("seed=x", "seed"), ("starred=yes", "starred"), ("sort=priority", "sort"), ("cursor=x", "cursor"),
+     ("job_type=ü", "job_type"), ("job_id=..", "job_id"), (f"q={'x' * 1001}", "q")],
 )  # fmt: skip
 def test_a_query_that_cannot_be_used_is_a_page_that_names_the_field(
     client: FlaskClient, query: str, field: str

@@ -18,7 +18,7 @@ from web.pages import (
     tracks,
     undo,
     wording,
-)  # fmt: skip
+)
 
 PARTS = (pages, log, tracks, forms, track_forms, selection, undo)
 FILTERS = (wording, making, listening, lyrics, takes, track_rows, undo)

@@ -134,7 +134,7 @@ def read_form(limit: int = BODY_BYTES) -> dict[str, str]:
 
 
 def read_fields(limit: int = BODY_BYTES) -> list[tuple[str, str]]:
-    """The names and values of all fields of a form. Raises UnsupportedMediaType, Malformed, and the errors of raw_body()."""
+    """The names and values of a form. Raises UnsupportedMediaType, Malformed, and the errors of raw_body()."""
     if request.content_length and request.mimetype != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("Send the form as application/x-www-form-urlencoded.")
     try:

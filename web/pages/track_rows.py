@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from models import JOB_STATUSES, Job, Track
 from records.library import Group
-from web.pages.wording import brief, has_prompt, metadata_text
+from web.pages.wording import brief, metadata_text
 from web.titles import name_of
 
 NAME, WORDS = 120, 80  # characters of a name, and of the words below it
@@ -79,8 +79,8 @@ def _to_come(job: Job, takes: list[Take]) -> list[Take]:
 def _words(face: Track, job: Job, name: str) -> list[str]:
     """The genre, and the prompt if the name is another text; else the mood."""
     genre, mood = (metadata_text(face, key) or metadata_text(job, key) for key in ("genre", "mood"))
-    prompt = job.prompt if has_prompt(job) and brief(job.prompt, NAME) != name else mood
-    return [brief(text, WORDS) for text in (genre, prompt) if text]
+    prompt = brief(job.prompt or "", NAME)
+    return [brief(text, WORDS) for text in (genre, prompt if prompt.strip() and prompt != name else mood) if text]
 
 
 def _version(group: Group, face: Track) -> str:

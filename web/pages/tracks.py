@@ -7,8 +7,8 @@ from flask import render_template, request, url_for
 
 from models import Discard
 from records import discards
+from records.finding import TrackQuery
 from records.library import Group, Library
-from records.track_search import TrackQuery
 from repos import JobRepository, LoopRepository, Page, TrackRepository
 from web import schemas
 from web.answers import cursor_at, position, require
@@ -24,6 +24,7 @@ ROWS = 50
 LOOPS = 50  # of a track on its page
 TYPES = 8  # of jobs, as links
 MOST_STARRED = 1000
+OTHERS = (("seed", "seed"), ("job_id", "job"))  # parameters that have a link only while they narrow the list
 NAMES = ("q", "genre", "job_type", "seed", "starred", "job_id", "sort")  # the parameters that are kept in links
 SORTS = {
     "-created_at": "Newest first",

@@ -29,7 +29,7 @@ export function beginList(which, { signal }) {
   dirty.clear();
   const refresh = coalesced(() => refreshOnce());
   const follower = new Follower("/api/events", { changed: (event) => changed(event, refresh), refresh, signal });
-  const go = (url, how) => narrow(url, how).catch((problem) => (problem.offline ? follower.lookNow() : console.log(String(problem.stack))));
+  const go = (url, how) => narrow(url, how).catch((problem) => problem.offline && follower.lookNow());
   document.addEventListener("click", (event) => followTab(event, go), { signal });
   search.addEventListener("submit", (event) => (event.preventDefault(), go(addressOfForm(), "push")), { signal });
   search.addEventListener("input", debounced(() => signal.aborted || go(addressOfForm(), "replace"), TYPING), { signal });

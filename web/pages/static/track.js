@@ -2,7 +2,9 @@
 
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
+import { beginLyrics } from "./lyrics.js";
 import { coalesced, debounced, merge, tick } from "./merge.js";
+import { player } from "./player.js";
 import { tellTimes } from "./times.js";
 
 const SETTLE = 100; // milliseconds
@@ -28,6 +30,7 @@ export function begin({ signal }) {
   };
   const follower = new Follower(`/api/jobs/${job}/events`, { changed, refresh, signal });
   follower.start();
+  beginLyrics({ signal, player });
   return { follower, refresh };
 }
 
