@@ -46,7 +46,7 @@ def add_take(service: Server, number: int) -> None:
     """Record a take with a sound of five seconds."""
     fields = {"track_id": f"take-{number}", "take": number, "seed": 40 + number, "provenance": MADE}
     assert service.call("POST", "/api/jobs/song/tracks", fields)[0] == 201
-    upload(service, f"take-{number}", wav_bytes(5.0))
+    upload(service, f"take-{number}", wav_bytes(5.0), "wav")
 
 
 def opened(window: Callable[..., Watched], service: Server, **options: Any) -> Page:
