@@ -101,7 +101,7 @@ def test_a_take_that_is_made_while_one_listens_joins_the_queue(page: Page, playe
     page.get_by_role("button", name="Next").click()
     expect_sound(page, "Track growing-2")
     page.get_by_role("link", name="Jobs", exact=True).first.click()
-    expect(page.get_by_role("searchbox")).to_be_visible()
+    expect(page.get_by_role("searchbox", name="Words of the prompt")).to_be_visible()
     add_track(played, "growing", "growing-3", 30)  # on a page that is not shown
     page.keyboard.press("j")
     expect_sound(page, "Track growing-3")
