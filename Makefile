@@ -45,7 +45,7 @@ bench-front: setup-dev ## what a normal client feels beside 2,500 slow and waiti
 bench-growth: setup-dev ## compare the speed with 1,000 and 250,000 jobs, on both databases
 	$(BIN)/python bench/growth.py
 
-screenshot: setup-dev ## take docs/dashboard.png with the Chromium of this machine
+screenshot: setup-dev ## take the pictures in docs/ with the Chromium of this machine
 	$(BIN)/python bench/screenshot.py
 
 bench-loops: setup-dev ## compare the looper with PyMusicLooper

@@ -1,4 +1,4 @@
-"""Takes the pictures of the dashboard: make screenshot. With --all FOLDER, every page in each size and colour scheme.
+"""Takes the pictures of the pages in docs/: make screenshot. With --all FOLDER, every page in each size and scheme.
 
 Starts the service on a temporary folder, with a worker, real synth songs and loops, and records in every status.
 """
@@ -46,15 +46,26 @@ SONG = {
         "language": "en",
         "tempo": 96,
         "duration": 48,
-        "track_name": "Night Train",
         "lyrics": "[00:04.00]The platform hums, the night train waits\n[00:11.00]A paper moon above the freight\n"
         "[00:18.00]I counted every harbour light\n[00:25.00]And folded them into the night",
     },
 }
+TAKES, MADE = 8, 5  # of the song; it is shown while the sixth is made
+# prompt, genre, takes, number of the take with a star, seconds
+TRACKS = [
+    ("One-drop drums and a warm organ", "Reggae", 1, 1, 24),
+    ("Brushed drums at midnight, upright bass, smoky saxophone", "Jazz", 2, 2, 32),
+    ("Golden hour, slap bass, bright horns", "City pop", 1, None, 28),
+    ("Спокойная ночь, без ударных", "Ambient", 1, None, 20),
+    ("Taiko for a final battle", "Cinematic", 4, 2, 26),
+    ("Low tide, rain, soft piano", "Ambient", 1, None, 30),
+    ("Arctic research station, theremin auroras", "Electronic", 3, 1, 36),
+]
+PICTURES = {"dashboard": "/", "library": "/tracks", "takes": "/jobs/night-train"}
 
 
 def main() -> None:
-    """Write docs/dashboard.png, or with --all every picture."""
+    """Write the pictures in docs/, or with --all every picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", type=Path, metavar="FOLDER", help="every page, 1440 and 390 px, light and dark")
     options = parser.parse_args()
@@ -67,20 +78,36 @@ def main() -> None:
             if options.all:
                 take_all(chromium, url, options.all)
             else:
-                take(chromium, url + "/", ROOT / "docs" / "dashboard.png", (1280, 800), "light")
+                for name, path in PICTURES.items():
+                    take(chromium, url, path, ROOT / "docs" / f"{name}.png", (1280, 860), "light")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def fill(folder: Path, url: str) -> None:
     """Make real songs and loops, and records like those of a week of use."""
-    call(url, "POST", "/api/jobs", SONG)
     remember(folder)
-    wait(lambda: call(url, "GET", "/api/jobs/night-train")["status"] == "completed")
-    track = call(url, "GET", "/api/jobs/night-train/tracks")["items"][0]["track_id"]
-    for seconds, fade, kind in ((120, True, "MP3"), (30, False, "WAV")):
-        call(url, "POST", f"/api/tracks/{track}/loops", {"duration": seconds, "fade_in_out": fade, "format": kind})
+    for number, (prompt, genre, takes, starred, seconds) in enumerate(TRACKS):
+        song = {"job_id": f"song-{number}", "job_type": "synth", "takes": takes, "seed": 71000 + 40 * number}
+        metadata = {"genre": genre, "duration": seconds}
+        call(url, "POST", "/api/jobs", {**song, "prompt": prompt, "metadata": metadata})
+        wait(lambda song=song: call(url, "GET", f"/api/jobs/{song['job_id']}")["status"] == "completed")
+        if starred:
+            star(url, song["job_id"], starred)
+    call(url, "POST", "/api/jobs", {**SONG, "takes": TAKES, "seed": 71040})
+    wait(lambda: len(call(url, "GET", "/api/jobs/night-train/tracks")["items"]) >= MADE)
+    track = star(url, "night-train", 3)
+    call(url, "PATCH", f"/api/tracks/{track}", {"title": "Night train leaving the coast"})
+    call(url, "POST", f"/api/tracks/{track}/loops", {"bars": 8, "format": "WAV", "intro": False})
     wait(lambda: all(loop["status"] in ("COMPLETED", "FAILED") for loop in call(url, "GET", "/api/loops")["items"]))
+
+
+def star(url: str, job_id: str, take: int) -> str:
+    """Star a take of a job. Returns the id of its track."""
+    tracks = call(url, "GET", f"/api/jobs/{job_id}/tracks")["items"]
+    [track_id] = [track["track_id"] for track in tracks if track["take"] == take]
+    call(url, "PATCH", f"/api/tracks/{track_id}", {"starred": True})
+    return str(track_id)
 
 
 def remember(folder: Path) -> None:
@@ -107,7 +134,12 @@ def remember(folder: Path) -> None:
 
 
 def under_way(url: str) -> None:
-    """Add pending jobs, and two jobs leased to a worker that never ends."""
+    """Add pending jobs, and jobs leased to a worker that never ends: two songs, and the next take of the first one."""
+    song = call(url, "POST", "/api/jobs/claim", {"worker": "studio-1", "lease_seconds": 3600, "job_types": ["synth"]})
+    done = len(call(url, "GET", "/api/jobs/night-train/tracks")["items"])
+    message = f"take {done + 1} of {TAKES}: step 21 of 32"
+    now = {"status": "generating_audio", "progress": (100 * done + 64) // TAKES, "message": message}
+    call(url, "PATCH", f"/api/jobs/{song['job_id']}", now, song["lease_token"])
     house = ("Upbeat 128 bpm house with a rolling bass line", "House", "Energetic")
     arctic = ("Arctic research station, theremin auroras", "Electronic", "Ethereal")
     running = [
@@ -125,26 +157,36 @@ def under_way(url: str) -> None:
 
 
 def take_all(chromium: Any, url: str, folder: Path) -> None:
-    """Take the list, a job, the form, its dialog and an empty list, in each size and colour scheme."""
+    """Take the lists, a job, a track, the form and an empty list, in each size and colour scheme."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {"list": "/", "job": "/jobs/night-train", "new": "/new", "none": "/?q=zither"}
+    track = call(url, "GET", "/api/jobs/night-train/tracks")["items"][0]["track_id"]
+    pages = {**PICTURES, "track": f"/tracks/{track}", "new": "/new", "none": "/?q=zither"}
     for size, frame in SIZES.items():
         for scheme in ("light", "dark"):
             for name, path in pages.items():
-                take(chromium, url + path, folder / f"{name}-{size}-{scheme}.png", frame, scheme, whole=True)
+                take(chromium, url, path, folder / f"{name}-{size}-{scheme}.png", frame, scheme, whole=True)
 
 
-def take(chromium: Any, url: str, file: Path, frame: tuple[int, int], scheme: str, whole: bool = False) -> None:
-    """Take one picture of a page when it has stopped changing."""
+def take(
+    chromium: Any, url: str, path: str, file: Path, frame: tuple[int, int], scheme: str, whole: bool = False
+) -> None:
+    """Take one picture of a page. The third take of the song plays, if the page shows it."""
+    tracks = call(url, "GET", "/api/jobs/night-train/tracks")["items"]
+    [third] = [track["track_id"] for track in tracks if track["take"] == 3]
     width, height = frame
     phone = {"is_mobile": True, "has_touch": True, "device_scale_factor": 2} if width < 600 else {}
     viewport = {"width": width, "height": height}
     context = chromium.new_context(viewport=viewport, color_scheme=scheme, locale="en-GB", **phone)
     page = context.new_page()
-    page.goto(url)
+    page.goto(url + path)
     for wave in page.query_selector_all(".wave[data-seek]:has(> img)"):
         wave.scroll_into_view_if_needed()
         wave.wait_for_selector("xpath=self::*[contains(@class, 'drawn')]", timeout=30_000)
+    page.evaluate("scrollTo(0, 0)")
+    button = page.query_selector(f"a[data-play][data-sound='track:{third}'], [data-sound='track:{third}'] a[data-play]")
+    if button:
+        button.click()
+        page.wait_for_function("() => document.getElementById('player-audio').currentTime > 17")
     page.wait_for_timeout(600)
     file.parent.mkdir(exist_ok=True)
     page.screenshot(path=file, full_page=whole)
@@ -200,7 +242,7 @@ def call(url: str, method: str, path: str, body: Any = None, lease: str = "") ->
         return json.loads(answer.read() or "null")
 
 
-def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
+def wait(condition: Callable[[], bool], seconds: float = 400) -> None:
     """Wait until a condition is true. Raises TimeoutError."""
     until = time.monotonic() + seconds
     while not condition():
