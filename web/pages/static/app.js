@@ -22,6 +22,7 @@ let end = new AbortController();
 
 /** Start the page that is in the document. Its script gets a signal that ends with the page. */
 async function arrive() {
+  leave(); // two pages may arrive one after another
   const { signal } = (end = new AbortController());
   const { page: name } = main.dataset;
   path = location.pathname;
