@@ -170,7 +170,7 @@ def take_all(chromium: Any, url: str, folder: Path) -> None:
 def take(
     chromium: Any, url: str, path: str, file: Path, frame: tuple[int, int], scheme: str, whole: bool = False
 ) -> None:
-    """Take one picture of a page when it has stopped changing. The third take of the song plays if the page shows it."""
+    """Take one picture of a page. The third take of the song plays, if the page shows it."""
     tracks = call(url, "GET", "/api/jobs/night-train/tracks")["items"]
     [third] = [track["track_id"] for track in tracks if track["take"] == 3]
     width, height = frame
@@ -242,7 +242,7 @@ def call(url: str, method: str, path: str, body: Any = None, lease: str = "") ->
         return json.loads(answer.read() or "null")
 
 
-def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
+def wait(condition: Callable[[], bool], seconds: float = 400) -> None:
     """Wait until a condition is true. Raises TimeoutError."""
     until = time.monotonic() + seconds
     while not condition():

@@ -21,7 +21,14 @@ WATCH = """() => {
   window.audio = document.getElementById("player-audio");
   for (const name of ["pause", "waiting", "playing", "ended", "error", "emptied", "stalled"])
     window.audio.addEventListener(name, () => window.happened.push(name));
+  let last = 0;
+  setInterval(() => {
+    if (window.audio.currentTime < last) window.happened.push("back");
+    last = window.audio.currentTime;
+  }, 50);
 }"""
+# True if the browser has read the whole file: it no longer waits for the service.
+IS_READ = f"{AUDIO}.buffered.length > 0 && {AUDIO}.buffered.end(0) > {AUDIO}.duration - 1"
 
 
 def serve(folder: Path, **environment: str) -> Server:

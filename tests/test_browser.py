@@ -28,6 +28,8 @@ OBSERVE = """() => {
   new MutationObserver(look).observe(document.body, {subtree: true, childList: true, attributes: true});
 }"""
 
+expect.set_options(timeout=15_000)  # as for pages: the machine may be busy
+
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 
 
@@ -246,7 +248,14 @@ def test_the_list_scrolls_on_and_is_narrowed_without_loading(filled: Server, win
     page = seen.page
     page.goto(filled.url)
     page.evaluate("window.stayed = true")
-    wait_for(lambda: page.mouse.wheel(0, 20_000) or page.locator(rows).count() == 124, 30)
+    ids: set[str] = set()
+
+    def read_on() -> bool:
+        page.mouse.wheel(0, 1_000)
+        ids.update(page.locator(rows).evaluate_all("rows => rows.map((row) => row.id)"))
+        return len(ids) == 124  # not at once: pages of the list that are far away are emptied
+
+    wait_for(read_on, 60)
     page.get_by_role("searchbox").fill("song 11")
     expect(page.locator(rows)).to_have_count(11)  # 11 and 110 to 119
     page.get_by_role("link", name="Failed").click()

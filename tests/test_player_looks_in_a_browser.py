@@ -75,7 +75,7 @@ def test_nothing_jumps_when_the_bar_appears(
     page.locator('[data-sound="loop:loop"] [data-play]').click()
     expect(page.locator("#player-title")).to_contain_text("loop of")
     page.get_by_role("link", name="Jobs", exact=True).first.click()
-    expect(page.get_by_role("searchbox")).to_be_visible()
+    expect(page.get_by_role("searchbox", name="Words of the prompt")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", name="Indie folk")).to_be_visible()
     assert page.evaluate("window.shift") < 0.05

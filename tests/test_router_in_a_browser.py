@@ -51,9 +51,8 @@ def scrolled(page: Page) -> int:
 
 
 def test_back_and_forward_show_the_pages_where_they_were(page: Page, listed: Server) -> None:
-    rows = page.locator("#jobs .row")
-    wait_for(lambda: page.mouse.wheel(0, 20_000) or rows.count() == 120, 30)
     link = page.get_by_role("link", name="number 031", exact=True)
+    wait_for(lambda: page.mouse.wheel(0, 1_000) or link.count(), 60)
     link.scroll_into_view_if_needed()
     before = scrolled(page)
     assert before > 2000
@@ -63,7 +62,6 @@ def test_back_and_forward_show_the_pages_where_they_were(page: Page, listed: Ser
     assert scrolled(page) == 0 and page.title() == "number 031 · DiffRhythm Ledger"
     expect(page.locator("#announcer")).to_have_text(page.title())
     page.go_back()
-    expect(rows).to_have_count(120)
     wait_for(lambda: abs(scrolled(page) - before) < 20, 10)
     expect(link).to_be_focused()
     assert page.url == f"{listed.url}/" and page.title() == "Jobs · DiffRhythm Ledger"

@@ -9,7 +9,7 @@ from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track, utc_now
 from records.offers import why_not_made
 from web.candidates import AROUND, playable
 from web.current import live_workers, services
-from web.titles import own_name
+from web.titles import name_of_its_own
 
 LABELS = {
     "pending": "Waiting",
@@ -128,10 +128,10 @@ def metadata_text(record: Job | Track, name: str) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
-def title(track: Track, number: int) -> str:
-    """The name of a track on the page of its job: its own name, or else its number."""
+def title(track: Track, job: Job, number: int) -> str:
+    """The name of a track on the page of its job: its name if that is not the name of the job, or else its number."""
     kind = "Track" if track.take is None else "Take"
-    return brief(own_name(track) or f"{kind} {number}", 120)
+    return brief(name_of_its_own(track, job) or f"{kind} {number}", 120)
 
 
 def line_count(text: str) -> int:
@@ -249,6 +249,6 @@ FILTERS = {
     function.__name__: function
     for function in (
         ago, brief, clock, details, digits, exact, findings, has_prompt, heading, is_final, is_outdated, iso, label,
-        line_count, metadata_text, own_name, seams, tags, title, tone, took, verdict, version, waits_for,
+        line_count, metadata_text, name_of_its_own, seams, tags, title, tone, took, verdict, version, waits_for,
     )
 }  # fmt: skip

@@ -1,14 +1,12 @@
 // Starts the scripts of the page that is shown. Without them, every page can still be read and every form sent.
 
 import { startBar } from "./bar.js";
-import { closeDialog, openDialogs } from "./dialogs.js";
-import { sendForms } from "./forms.js";
+import { get, isPlain } from "./elements.js";
 import { startKeys } from "./keys.js";
+import { load } from "./http.js";
 import { showNothing } from "./live.js";
-import { startMediaSession } from "./media.js";
 import { announce, begin, notify } from "./merge.js";
-import { followType } from "./new.js";
-import { beginRenaming } from "./rename.js";
+import { player } from "./player.js";
 import { resume } from "./resume.js";
 import { startRouter, visit } from "./router.js";
 import { sendStars } from "./stars.js";
@@ -16,7 +14,7 @@ import { keepTimes, tellTimes } from "./times.js";
 import { connectSounds } from "./waves.js";
 
 const SCRIPTS = new Set(["job", "jobs", "track", "tracks"]); // the pages with a script of their own: {page}.js
-const main = document.getElementById("main");
+const main = get("main");
 
 let page = {}; // what begin() of the page returned
 let path; // of the page that is shown
@@ -33,6 +31,7 @@ async function arrive() {
   }
   begin();
   tellTimes();
+  if (main.querySelector("form[data-api]")) load("forms").catch(() => {}); // it is loaded again when it is used
   const script = SCRIPTS.has(name) ? await import(`./${name}.js`) : null;
   if (signal.aborted) return;
   page = script?.begin({ signal }) ?? {};
@@ -49,6 +48,37 @@ function show(url) {
   return new URL(url).pathname === path && page.show ? page.show(url) : null;
 }
 
+/** Links that open a dialog, close it, or let one change a name. Without JavaScript, they open a page. */
+function follow(event) {
+  const link = event.target.closest("a[data-dialog], a[data-close], a[data-rename]");
+  if (!link || !isPlain(event)) return;
+  const dialog = link.closest("dialog");
+  if (link.matches("[data-close]") ? !dialog : link.matches("[data-dialog]") && link.pathname === location.pathname) return;
+  event.preventDefault();
+  if (link.matches("[data-close]")) return dialog.close();
+  const opened = link.matches("[data-dialog]")
+    ? load("dialogs").then(({ openDialog }) => openDialog(link.pathname))
+    : load("rename").then(({ rename }) => rename(link));
+  opened.catch(failed);
+}
+
+/** Send a form that has a REST address. The router sends the others. */
+async function send(event) {
+  const form = event.target;
+  if (!form.dataset.api) return;
+  event.preventDefault();
+  try {
+    const { sendForm } = await import("./forms.js");
+    await sendForm(form, done);
+  } catch (problem) {
+    failed(problem);
+  }
+}
+
+function showFields({ target }) {
+  if (target.matches('[data-body="job"] [name="job_type"]')) load("new").then((form) => form.showFields(target.form), failed);
+}
+
 function failed(problem) {
   notify(problem.message);
   page.follower?.lookNow();
@@ -58,7 +88,7 @@ function failed(problem) {
 async function done(form, record) {
   const { api, method, body } = form.dataset;
   const isNewJob = body === "job";
-  closeDialog(form);
+  if (form.closest("dialog")) (await load("dialogs")).closeDialog(form);
   closeLoopForm(form.closest("details.make-loop"));
   if (method === "DELETE") announce("Deleted");
   if (isNewJob && main.dataset.page !== "jobs") await visit(`/jobs/${record.job_id}`);
@@ -81,11 +111,8 @@ function closeLoopForm(details) {
 
 document.documentElement.classList.add("js");
 keepTimes();
-for (const start of [connectSounds, startBar, startKeys, startMediaSession, resume]) start();
-openDialogs(failed);
-followType();
-sendForms(done);
-sendStars();
-beginRenaming();
+player.addEventListener("change", () => load("media").catch(() => {}), { once: true });
+for (const start of [connectSounds, startBar, startKeys, sendStars, resume]) start();
+for (const [name, act] of Object.entries({ click: follow, submit: send, change: showFields })) document.addEventListener(name, act);
 startRouter({ leave, arrive, show, failed, canReturn: () => Boolean(page.refresh) });
 await arrive();

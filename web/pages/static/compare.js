@@ -1,7 +1,8 @@
 // A/B: plays several takes at the same time, and one of them is heard. All start at the same moment, so that a switch
 // changes only gains. The louder takes are turned down to the loudness of the quietest one.
 
-import { problemOf, sendJson } from "./http.js";
+import { DecodedEngine } from "./decoded.js";
+import { sendJson } from "./http.js";
 import { notify } from "./merge.js";
 
 const MOST_TAKES = 8;
@@ -70,79 +71,29 @@ export class Mix {
   }
 }
 
-/** An engine, as in element.js, for several sounds. The longest one decides the duration. Throws Error. */
-export class Comparison extends EventTarget {
-  repeats = false;
+/** The engine for several sounds. The longest one decides the duration. Throws Error. */
+export class Comparison extends DecodedEngine {
   #sounds;
-  #context = new AudioContext();
-  #volume = new GainNode(this.#context);
-  #ending = new AbortController();
   #chosen = 0;
-  #loaded;
   #mix = null;
-  #at = 0; // seconds in the sounds at #since of the context
-  #since = null; // while they play
-  #wants = false; // to play
 
   constructor(sounds) {
     super();
     const reason = whyNot(sounds);
     if (reason) throw new Error(reason);
     this.#sounds = sounds;
-    this.#volume.connect(this.#context.destination);
-  }
-
-  get time() {
-    const passed = this.#since === null ? 0 : this.#context.currentTime - this.#since;
-    return Math.min(this.#at + Math.max(0, passed), this.duration);
   }
 
   get duration() {
-    return Math.max(...(this.#mix?.buffers.map(({ duration }) => duration) ?? this.#sounds.map(({ seconds }) => seconds)));
+    return Math.max(...(this.#mix?.buffers ?? this.#sounds).map(({ duration, seconds }) => duration ?? seconds));
   }
 
-  get paused() {
-    return !this.#wants;
+  get last() {
+    return this.duration;
   }
 
-  set volume(volume) {
-    this.#volume.gain.value = volume;
-  }
-
-  /** Load all sounds. Sound: the one that is heard first. */
-  load(sound, at = 0) {
-    this.#chosen = Math.max(0, this.#sounds.findIndex(({ key }) => key === sound.key));
-    this.#at = at;
-    this.#loaded = this.#read();
-    this.#loaded.catch((problem) => this.#ending.signal.aborted || this.#tell("error", problem));
-    return this.#loaded;
-  }
-
-  async play() {
-    this.#wants = true;
-    if (!this.#mix) this.#tell("state", "loading");
-    const resumed = this.#context.resume(); // at once, because the browser wants that in the event of a click
-    await this.#loaded.catch(() => {});
-    await resumed;
-    if (!this.#mix || !this.#wants || this.#since !== null) return;
-    if (this.#at >= this.duration) this.#at = 0;
-    this.#begin();
-    this.#tell("state", "playing");
-  }
-
-  pause() {
-    this.#wants = false;
-    this.#end();
-    this.#context.suspend();
-    this.#tell("state", "paused");
-  }
-
-  seek(seconds) {
-    const isPlaying = this.#since !== null;
-    this.#end();
-    this.#at = Math.min(seconds, this.duration);
-    if (isPlaying) this.#begin();
-    this.#tell("time");
+  placeOf(seconds) {
+    return Math.min(seconds, this.duration);
   }
 
   /** Hear another sound, by its place in the list, at the same moment. */
@@ -151,53 +102,24 @@ export class Comparison extends EventTarget {
     this.#mix?.choose(place);
   }
 
-  close() {
-    this.#wants = false;
-    this.#ending.abort();
-    this.#end();
-    this.#context.close();
-  }
-
-  async #read() {
+  /** Read all sounds. Sound: the one that is heard first. */
+  async read({ key }) {
+    this.#chosen = Math.max(0, this.#sounds.findIndex((sound) => sound.key === key));
     const [buffers, loudnesses] = await Promise.all([
-      Promise.all(this.#sounds.map((sound) => this.#decode(sound))),
+      Promise.all(this.#sounds.map((sound) => this.decode(sound))),
       Promise.all(this.#sounds.map(loudnessOf)),
     ]);
-    this.#ending.signal.throwIfAborted();
     const unmeasured = this.#sounds.filter((_, place) => loudnesses[place] === null);
     if (unmeasured.length) notify(`Without a measured loudness, played as it is: ${unmeasured.map(({ sub, title }) => sub || title).join("; ")}.`);
-    this.#mix = new Mix(this.#context, buffers, equalGains(loudnesses), this.#chosen, this.#volume);
-    this.#tell("time");
+    this.#mix = new Mix(this.context, buffers, equalGains(loudnesses), this.#chosen, this.output);
   }
 
-  async #decode({ src }) {
-    const answer = await fetch(src, { signal: this.#ending.signal });
-    if (!answer.ok) throw await problemOf(answer);
-    return this.#context.decodeAudioData(await answer.arrayBuffer());
+  start(from) {
+    return this.#mix.start(from, () => this.finish());
   }
 
-  #begin() {
-    this.#since = this.#mix.start(this.#at, () => this.#finish());
-  }
-
-  #end() {
-    this.#at = this.time;
-    this.#since = null;
+  stop() {
     this.#mix?.stop();
-  }
-
-  #finish() {
-    this.#end();
-    if (this.repeats) {
-      this.#at = 0;
-      return this.#begin();
-    }
-    this.#wants = false;
-    this.#tell("ended");
-  }
-
-  #tell(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }
 

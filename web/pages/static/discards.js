@@ -1,5 +1,6 @@
 // Shows above the player that tracks were deleted, with a button that brings them back while that is possible.
 
+import { create, focusOn, get } from "./elements.js";
 import { sendJson } from "./http.js";
 import { notify } from "./merge.js";
 
@@ -9,17 +10,10 @@ let place;
 /** Offer to undo a discard, as REST returns it, for these seconds. The offer stays when another page is shown. */
 export function offerUndo({ discard_id: id, job_id: job, tracks, created_at: from, expires_at: to }, seconds = (new Date(to) - new Date(from)) / 1000) {
   if (offers.has(id) || !(seconds > 0)) return;
-  const [toast, words, button, left] = ["div", "span", "button", "span"].map((name) => document.createElement(name));
-  toast.className = "toast";
-  words.textContent = countOf(tracks, "deleted.");
-  button.type = "button";
-  button.className = "button small";
-  left.className = "toast-left";
-  left.ariaHidden = "true";
-  button.append("Undo ", left);
-  button.addEventListener("click", () => undo(id, tracks, button));
-  toast.append(words, button);
-  if (!place) document.body.append((place = Object.assign(document.createElement("div"), { className: "toasts", role: "status" })));
+  const left = create("span", { className: "toast-left", ariaHidden: "true" });
+  const button = create("button", { type: "button", className: "button small", onclick: () => undo(id, tracks, button) }, "Undo ", left);
+  const toast = create("div", { className: "toast" }, create("span", {}, countOf(tracks, "deleted.")), button);
+  if (!place) document.body.append((place = create("div", { className: "toasts", role: "status" })));
   place.append(toast);
   const end = performance.now() + 1000 * seconds;
   const count = () => {
@@ -61,10 +55,7 @@ function close(id) {
   offers.delete(id);
   const hadFocus = toast.contains(document.activeElement);
   toast.remove();
-  if (!hadFocus) return;
-  const title = document.querySelector("#main h1") ?? document.getElementById("main");
-  title.tabIndex = -1;
-  title.focus({ preventScroll: true });
+  if (hadFocus) focusOn(document.querySelector("#main h1") ?? get("main"));
 }
 
 function countOf(tracks, words) {

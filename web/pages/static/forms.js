@@ -1,5 +1,6 @@
 // Sends forms by REST instead of loading a page, and shows the message of each refused field.
 
+import { tell, whileBusy } from "./elements.js";
 import { newId, sendJson } from "./http.js";
 import { announce } from "./merge.js";
 
@@ -23,23 +24,16 @@ const BODIES = {
 };
 const attempts = new WeakMap(); // form -> the body that failed; it is sent again with the same id
 
-/** Send the forms that have a REST address. Calls done(form, record) after a success. */
-export function sendForms(done) {
-  document.addEventListener("submit", async (event) => {
-    const form = event.target;
-    if (!form.dataset.api) return; // the router sends it
-    event.preventDefault();
-    if (form.ariaBusy === "true") return;
+/** Send a form. Calls done(form, record) after a success, and shows a refusal in the form. */
+export function sendForm(form, done) {
+  return whileBusy(form, async () => {
     forget(form);
-    form.ariaBusy = "true";
     try {
       const record = await ask(form);
       attempts.delete(form);
       done(form, record);
     } catch (problem) {
-      tell(form, problem);
-    } finally {
-      form.ariaBusy = "false";
+      show(form, problem);
     }
   });
 }
@@ -83,25 +77,21 @@ function forget(form) {
   for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
 }
 
-function tell(form, problem) {
-  const others = problem.errors.filter((error) => !tellField(form, error)).map((error) => `${error.field} ${error.message}`);
+function show(form, problem) {
+  const others = problem.errors.filter((error) => !showAtField(form, error)).map((error) => `${error.field} ${error.message}`);
   if (!problem.errors.length) others.push(problem.message);
   const place = form.querySelector(".form-error");
-  if (others.length && place) {
-    place.textContent = others.join("; ");
-    place.hidden = false;
-  }
+  if (others.length && place) tell(place, others.join("; "));
   form.querySelector("[aria-invalid]")?.focus();
   announce(problem.message);
 }
 
 /** Show a message at the field with this name. True if the form has such a field. */
-function tellField(form, { field, message }) {
+function showAtField(form, { field, message }) {
   const name = field.replace(/^metadata\./, "");
   const place = form.querySelector(`[data-error="${CSS.escape(name)}"]`);
   if (!place) return false;
-  place.textContent = message;
-  place.hidden = false;
+  tell(place, message);
   form.querySelector(`[name="${CSS.escape(name)}"]:not([type="hidden"])`)?.setAttribute("aria-invalid", "true");
   return true;
 }

@@ -1,6 +1,7 @@
 // Sends requests to this service, and reads its answers.
 
 const PATIENCE = 20_000; // milliseconds
+const SILENCE = "The service does not answer. Nothing was lost: try again in a moment.";
 
 /** A refused request. Its status is 0 if the service did not answer. */
 export class Problem extends Error {
@@ -35,7 +36,7 @@ export async function ask(url, { signal, ...options } = {}) {
     return await fetch(url, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
   } catch {
     signal?.throwIfAborted();
-    throw new Problem("The service does not answer. Nothing was lost: try again in a moment.");
+    throw new Problem(SILENCE);
   }
 }
 
@@ -52,14 +53,19 @@ export async function readPage(url, options) {
 
 /** The page in an answer as a document, without what is for browsers without JavaScript. Throws Problem. */
 export async function pageOf(answer) {
-  const page = new DOMParser().parseFromString(await textOf(answer), "text/html");
+  const text = await answer.text().catch(() => {
+    throw new Problem("The service stopped in the middle of its answer.");
+  });
+  const page = new DOMParser().parseFromString(text, "text/html");
   for (const part of page.querySelectorAll("noscript")) part.remove();
   return page;
 }
 
-/** A text. Throws Problem. */
-export async function readText(url, options) {
-  return textOf(await send(url, options));
+/** Load a module when it is used for the first time. Throws Problem. */
+export function load(name) {
+  return import(`./${name}.js`).catch(() => {
+    throw new Problem(SILENCE);
+  });
 }
 
 /** A random id. crypto.randomUUID() does not exist on pages loaded over plain HTTP. */
@@ -84,12 +90,4 @@ export async function problemOf(answer) {
   const problem = isProblem ? await answer.json().catch(() => ({})) : {};
   const detail = problem.detail ?? `The service answered ${answer.status} ${answer.statusText}.`;
   return new Problem(detail, answer.status, problem.errors ?? []);
-}
-
-async function textOf(answer) {
-  try {
-    return await answer.text();
-  } catch {
-    throw new Problem("The service stopped in the middle of its answer.");
-  }
 }

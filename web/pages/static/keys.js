@@ -1,5 +1,6 @@
 // The keys of the player. They are off in fields, with a modifier key, while a dialog is open, and when one turns them off.
 
+import { get } from "./elements.js";
 import { player } from "./player.js";
 
 const OFF = "keys-off"; // in localStorage
@@ -19,8 +20,8 @@ const ACTS = {
 
 /** Start to listen to the keys. */
 export function startKeys() {
-  const dialog = document.getElementById("player-keys");
-  const isOn = document.getElementById("player-keys-on");
+  const dialog = get("player-keys");
+  const isOn = get("player-keys-on");
   isOn.checked = localStorage.getItem(OFF) === null;
   isOn.addEventListener("change", () => (isOn.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "true")));
   window.addEventListener("keydown", (event) => {

@@ -1,6 +1,7 @@
 // A list: up to date without a reload, narrowed as one types, and read on by scrolling. New rows wait behind a button while
 // one points at the list, works in it or has scrolled: nothing moves under the pointer.
 
+import { get, isPlain } from "./elements.js";
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
 import { announce, coalesced, debounced, merge, tick } from "./merge.js";
@@ -22,8 +23,8 @@ let reading = 0; // the number of the list that is loading; answers for earlier 
 /** Start to update a list ("jobs" or "tracks"), until the signal ends it. Returns the Follower, and what app.js may call. */
 export function beginList(which, { signal }) {
   name = which;
-  [results, search, more, fresh] = ["results", "search", "more", "fresh"].map((id) => document.getElementById(id));
-  const list = document.getElementById(name);
+  [results, search, more, fresh] = ["results", "search", "more", "fresh"].map((id) => get(id));
+  const list = get(name);
   if (list.children.length === 1) list.firstElementChild.dataset.url ??= location.href;
   pages = new Pages(list, signal);
   dirty.clear();
@@ -47,8 +48,8 @@ export function beginList(which, { signal }) {
 
 /** Show a job that was just created. */
 async function point(jobId) {
-  if (!document.getElementById(`job-${jobId}`)) await refreshOnce({ isForced: true }).catch(() => {});
-  const row = document.getElementById(`job-${jobId}`);
+  if (!get(`job-${jobId}`)) await refreshOnce({ isForced: true }).catch(() => {});
+  const row = get(`job-${jobId}`);
   row?.classList.add("new");
   row?.scrollIntoView({ block: "nearest" });
 }
@@ -107,7 +108,7 @@ function showWaiting(number) {
 
 function changed(event, refresh) {
   const { entity, job_id: id, change, data } = event;
-  const row = document.getElementById(`job-${id}`);
+  const row = get(`job-${id}`);
   const isOfJob = entity === "job";
   const before = row?.dataset.status ?? statuses.get(id);
   if (isOfJob) remember(id, data.status);
@@ -137,7 +138,7 @@ const settled = debounced((refresh) => refresh().catch(() => {}), SETTLE);
 
 function followTab(event, go) {
   const link = event.target.closest("#tabs a, #chips a, #empty a:not([data-dialog]), #more a:not([rel])");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (!link || !isPlain(event)) return;
   event.preventDefault();
   go(link.href, "push");
 }

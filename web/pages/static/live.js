@@ -1,6 +1,8 @@
 // Keeps a page up to date: by an event stream if there is one, else by a request every two seconds.
 // The stream is closed while the page is hidden, because a browser opens only six connections to one host.
 
+import { get } from "./elements.js";
+
 const NAMES = ["job", "track", "loop"].flatMap((entity) => ["created", "updated", "deleted"].map((change) => `${entity}.${change}`));
 const POLL = 2_000; // milliseconds, as in the next constants
 const RECONNECT = 300;
@@ -13,10 +15,10 @@ const WORDS = {
   offline: ["Offline", "The service does not answer"],
 };
 
-const pill = document.getElementById("connection");
-const words = document.getElementById("connection-words");
-const banner = document.getElementById("offline");
-const countdown = document.getElementById("offline-next");
+const pill = get("connection");
+const words = get("connection-words");
+const banner = get("offline");
+const countdown = get("offline-next");
 
 /**
  * Calls changed(event) for each event of a stream, and refresh() (a promise) when the page may be out of date, until the
@@ -43,7 +45,7 @@ export class Follower {
     window.addEventListener("pagehide", () => this.#stop(), until);
     window.addEventListener("pageshow", (event) => event.persisted && this.#resume(), until);
     window.addEventListener("online", () => this.#lookNow(), until);
-    document.getElementById("offline-now").addEventListener("click", () => this.#lookNow(), until);
+    get("offline-now").addEventListener("click", () => this.#lookNow(), until);
     this.#signal.addEventListener("abort", () => this.#stop());
     if (!this.#rests) this.#open();
   }

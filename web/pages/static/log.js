@@ -1,5 +1,6 @@
 // Keeps the log of a job up to date while the job runs, and searches it as one types.
 
+import { get } from "./elements.js";
 import { readPage } from "./http.js";
 import { announce, debounced } from "./merge.js";
 import { record } from "./router.js";
@@ -11,10 +12,10 @@ const FINAL = /^(completed|failed|cancelled)$/i;
 
 /** Start to follow the log, until the signal ends it. */
 export function beginLog({ signal }) {
-  const form = document.getElementById("log-search");
+  const form = get("log-search");
   if (!form) return;
   const field = form.elements.log;
-  const lines = document.getElementById("log");
+  const lines = get("log");
   let reading = 0; // the number of the last request; answers to earlier ones are dropped
   let ended = 0; // the number of the last request that has ended
 
@@ -47,7 +48,7 @@ export function beginLog({ signal }) {
 
 /** False when the log has its last lines, and when nobody sees it. */
 function isRunning(lines) {
-  const isFinal = FINAL.test(document.getElementById("job-state")?.dataset.status ?? "cancelled");
+  const isFinal = FINAL.test(get("job-state")?.dataset.status ?? "cancelled");
   return !document.hidden && !(isFinal && lines.dataset.final === "true");
 }
 

@@ -1,5 +1,8 @@
 // Lets the lyrics of a job follow its tracks: marks the line that is sung, and plays from a line.
 
+import { isPlain } from "./elements.js";
+import { Queue, soundOf } from "./queue.js";
+
 const LEFT_ALONE = 5_000; // milliseconds after the reader has scrolled the lyrics
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -22,9 +25,9 @@ export function beginLyrics({ signal, player }) {
     sung = line;
     if (line && performance.now() - scrolled > LEFT_ALONE) center(line);
   };
-  const playFrom = async (event) => {
+  const playFrom = (event) => {
     const line = event.target.closest("[data-lyrics] a")?.closest("[data-time]");
-    if (!line || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (!line || !isPlain(event)) return;
     event.preventDefault();
     scrolled = -Infinity;
     const at = Number(line.dataset.time);
@@ -33,7 +36,6 @@ export function beginLyrics({ signal, player }) {
       if (player.paused) player.toggle();
       return;
     }
-    const { Queue, soundOf } = await import("./queue.js");
     const element = main.querySelector('[data-sound^="track:"]');
     if (element) player.play(soundOf(element), Queue.of(element), at);
   };

@@ -5,10 +5,10 @@ import { player } from "./player.js";
 const STEP = 10; // seconds
 const ART = new URL("mark.svg", import.meta.url).href;
 
-/** Start to tell the browser what plays. */
-export function startMediaSession() {
-  const { mediaSession: session } = navigator;
-  if (!session) return;
+if (navigator.mediaSession) start(navigator.mediaSession);
+
+/** Tell the browser what plays. */
+function start(session) {
   const acts = {
     play: () => player.paused && player.toggle(),
     pause: () => player.paused || player.toggle(),
@@ -20,12 +20,14 @@ export function startMediaSession() {
     seekbackward: ({ seekOffset }) => player.seek(player.time - (seekOffset ?? STEP)),
   };
   for (const [name, act] of Object.entries(acts)) session.setActionHandler(name, act);
-  player.addEventListener("change", () => (session.metadata = metadataOf(player.current)));
-  player.addEventListener("state", () => {
+  const tell = () => {
+    session.metadata = metadataOf(player.current);
     session.playbackState = player.current ? (player.paused ? "paused" : "playing") : "none";
     const { time, duration } = player;
     if (duration) session.setPositionState({ duration, position: Math.min(time, duration) });
-  });
+  };
+  for (const name of ["change", "state"]) player.addEventListener(name, tell);
+  tell();
 }
 
 function metadataOf(sound) {

@@ -1,6 +1,8 @@
 // Updates this page from a newly loaded one and keeps the parts that have not changed: a playing sound goes on,
 // and the focus stays. Only the server renders records.
 
+import { get } from "./elements.js";
+
 const NOTICE = 8_000; // milliseconds
 const shown = new Map(); // the server's text of each part that is replaced as a whole
 
@@ -16,7 +18,7 @@ export function begin() {
 export function merge(fresh) {
   const restore = keepFocus();
   for (const part of [...fresh.querySelectorAll("[data-live]")]) {
-    const here = document.getElementById(part.id);
+    const here = get(part.id);
     if (here && fresh.contains(part)) (part.dataset.live === "swap" ? swap : mergeList)(here, part, fresh);
   }
   restore();
@@ -32,12 +34,12 @@ export function tick(element, { progress, message }) {
 
 /** Announce a text to screen readers. */
 export function announce(text) {
-  document.getElementById("announcer").textContent = text;
+  get("announcer").textContent = text;
 }
 
 /** Announce a text, and show it for a moment. */
 export function notify(text) {
-  const { classList } = document.getElementById("announcer");
+  const { classList } = get("announcer");
   announce(text);
   classList.add("shown");
   clearTimeout(notice);
@@ -116,7 +118,7 @@ export function keepFocus() {
   const path = active.id ? null : [...home.querySelectorAll(active.tagName)].indexOf(active);
   return () => {
     if (active.isConnected) return;
-    const again = document.getElementById(home.id);
+    const again = get(home.id);
     (path === null ? again : again?.querySelectorAll(active.tagName)[path])?.focus();
   };
 }

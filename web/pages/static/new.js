@@ -5,14 +5,8 @@ import { announce } from "./merge.js";
 
 const typed = new WeakMap(); // form -> what was typed into the fields of all types, by name
 
-/** Show the fields of a type when it is chosen. */
-export function followType() {
-  document.addEventListener("change", ({ target }) => {
-    if (target.matches('[data-body="job"] [name="job_type"]')) showFields(target.form);
-  });
-}
-
-async function showFields(form) {
+/** Show the fields of the type that is chosen. */
+export async function showFields(form) {
   const { job_type: type } = form.elements;
   const chosen = type.value;
   form.ariaBusy = "true";

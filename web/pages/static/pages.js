@@ -1,6 +1,7 @@
 // The rows of a list, in pages. Pages far from the window are emptied: they keep their height, and are read again when one
 // scrolls back. So a list of any length needs the memory of a few pages. The state is in the document, as the router keeps it.
 
+import { create, get } from "./elements.js";
 import { readPage } from "./http.js";
 import { keepFocus } from "./merge.js";
 import { tellTimes } from "./times.js";
@@ -46,7 +47,7 @@ export class Pages {
 
   /** Append a page. Rows that are in the list already are left out. */
   append(part, url) {
-    this.#add(part.rows.filter((row) => !document.getElementById(row.id)), url);
+    this.#add(part.rows.filter((row) => !get(row.id)), url);
     this.changed();
   }
 
@@ -59,7 +60,7 @@ export class Pages {
     const present = new Map(filled.flatMap(([, { rows }]) => rows).map((row) => [row.id, row]));
     const restore = keepFocus();
     this.#steady(() => {
-      for (const row of present.values()) replace(document.getElementById(row.id), row);
+      for (const row of present.values()) replace(get(row.id), row);
       for (const [page, part] of filled) for (const row of stale(page, part, present)) hold ? row.classList.add("gone") : fold(row);
       if (!wait) for (const [page, part] of filled) this.#arrange(page, part, present);
     });
@@ -78,14 +79,13 @@ export class Pages {
     tellTimes(this.list);
     for (const link of this.list.querySelectorAll("a[rel]")) link.parentElement.remove();
     const gap = this.loaded.at(-1)?.nextElementSibling;
-    if (gap) gap.append(linkTo(gap.dataset.url)); // here the player reads on
+    if (gap) gap.append(create("li", { hidden: true }, create("a", { rel: "next", href: gap.dataset.url }))); // here the player reads on
     document.dispatchEvent(new Event("rows"));
   }
 
   #add(rows, url, before = null) {
-    const page = document.createElement("ol");
+    const page = create("ol", {}, ...rows);
     page.dataset.url = url;
-    page.append(...rows);
     this.list.insertBefore(page, before);
     this.#observer.observe(page);
     return page;
@@ -124,7 +124,7 @@ export class Pages {
     const following = page.nextElementSibling;
     const firsts = following ? firstIds(following) : [];
     const end = part.rows.findIndex((row) => firsts.includes(row.id));
-    const rows = (end < 0 ? part.rows : part.rows.slice(0, end)).filter((row) => !document.getElementById(row.id));
+    const rows = (end < 0 ? part.rows : part.rows.slice(0, end)).filter((row) => !get(row.id));
     this.#steady(() => {
       page.classList.remove("gap");
       page.style.height = "";
@@ -137,7 +137,7 @@ export class Pages {
 
   /** Put the rows of a page into their order, new ones too. */
   #arrange(page, { rows, next }, present) {
-    const isNew = rows.length > 0 && next && page === this.first && !rows.some((row) => page.contains(document.getElementById(row.id)));
+    const isNew = rows.length > 0 && next && page === this.first && !rows.some((row) => page.contains(get(row.id)));
     if (isNew && page.children.length) {
       this.#add(rows, page.dataset.url, page); // so many rows are new that the page comes after them
       page.dataset.url = next;
@@ -146,7 +146,7 @@ export class Pages {
     let place = page.firstElementChild;
     for (const row of rows) {
       while (place && !present.has(place.id)) place = place.nextElementSibling;
-      const here = document.getElementById(row.id) ?? row;
+      const here = get(row.id) ?? row;
       if (here === place) place = place.nextElementSibling;
       else page.insertBefore(here, place);
     }
@@ -163,14 +163,14 @@ export class Pages {
       (scrollY > 0 && rows.find((row) => row.getBoundingClientRect().bottom > 0));
     const top = anchor && anchor.getBoundingClientRect().top;
     act();
-    const here = anchor && document.getElementById(anchor.id);
+    const here = anchor && get(anchor.id);
     if (here) scrollBy({ top: here.getBoundingClientRect().top - top, behavior: "instant" });
   }
 }
 
 /** The number of rows of a part that are not in the list. Of an emptied page, only the first rows are known. */
 function newRows(page, rows) {
-  if (!isGap(page)) return rows.filter((row) => !document.getElementById(row.id)).length;
+  if (!isGap(page)) return rows.filter((row) => !get(row.id)).length;
   const firsts = firstIds(page);
   return Math.max(0, rows.findIndex((row) => firsts.includes(row.id)));
 }
@@ -218,10 +218,4 @@ function fold(row) {
   const shut = { height: 0, minHeight: 0, paddingBlock: 0, opacity: 0 };
   const change = row.animate([{ height: `${row.offsetHeight}px` }, shut], FOLD);
   change.finished.catch(() => {}).then(() => row.remove());
-}
-
-function linkTo(url) {
-  const item = Object.assign(document.createElement("li"), { hidden: true });
-  item.append(Object.assign(document.createElement("a"), { rel: "next", href: url }));
-  return item;
 }

@@ -3,12 +3,12 @@
 import { ElementEngine } from "./element.js";
 import { send } from "./http.js";
 import { Queue } from "./queue.js";
-import { RepeatEngine, canRepeat } from "./repeat.js";
 
 const TICK = 50; // milliseconds between two events "time"
 const CALM_TICK = 500;
 const RESTART = 3; // "previous" starts a sound again that has played longer, in seconds
 const MOST_SKIPS = 10; // sounds that cannot be played, one after another
+const MOST_SECONDS = 300; // of a file that is kept in memory: as samples, five minutes of stereo take 115 MB
 const LONG = "This loop is long: the browser repeats it, which can leave a short gap.";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -26,6 +26,7 @@ class Player extends EventTarget {
   #isBroken = false; // the current sound must be loaded again
   #skips = 0;
   #timer;
+  #wanted; // the sound that was loaded last
 
   constructor() {
     super();
@@ -61,25 +62,27 @@ class Player extends EventTarget {
   }
 
   /** Play a sound from a time on. After it comes what follows in the queue. */
-  play(sound, queue = new Queue({ sounds: [sound] }), at = 0) {
+  async play(sound, queue = new Queue({ sounds: [sound] }), at = 0) {
     const place = this.compared.findIndex(({ key }) => key === sound.key);
     if (place >= 0) return this.choose(place);
-    this.load(sound, queue, at);
-    return this.#begin();
+    await this.load(sound, queue, at);
+    return sound === this.#wanted && this.#begin();
   }
 
   /** Show a sound without playing it. */
-  load(sound, queue, at = 0) {
-    [this.queue, this.compared] = [queue, []];
-    const repeats = this.repeating.has(kindOf(sound));
-    this.#use(repeats && canRepeat(sound) ? new RepeatEngine() : this.#element, sound, at);
-    if (repeats && sound.repeat && !canRepeat(sound)) this.#say(LONG);
+  async load(sound, queue, at = 0) {
+    [this.queue, this.compared, this.#wanted] = [queue, [], sound];
+    const hasPart = this.repeating.has(kindOf(sound)) && sound.repeat;
+    const engine = hasPart && canRepeat(sound) ? new (await import("./repeat.js")).RepeatEngine() : this.#element;
+    if (sound !== this.#wanted) return;
+    this.#use(engine, sound, at);
+    if (hasPart && !canRepeat(sound)) this.#say(LONG);
   }
 
-  toggle() {
+  async toggle() {
     if (!this.current) return null;
     if (!this.paused) return this.#engine.pause();
-    if (this.#isBroken) this.load(this.current, this.queue, this.time);
+    if (this.#isBroken) await this.load(this.current, this.queue, this.time);
     return this.#begin();
   }
 
@@ -101,12 +104,12 @@ class Player extends EventTarget {
   }
 
   /** Turn the repetition of sounds of this kind on or off. */
-  repeat() {
+  async repeat() {
     const { current, time, paused, queue } = this;
     if (!current || this.compared.length) return;
     if (!this.repeating.delete(kindOf(current))) this.repeating.add(kindOf(current));
     this.#engine.repeats = this.isRepeating;
-    if (canRepeat(current)) this.load(current, queue, time);
+    if (canRepeat(current)) await this.load(current, queue, time);
     if (canRepeat(current) && !paused) this.#begin();
     this.#tell("state");
   }
@@ -141,7 +144,7 @@ class Player extends EventTarget {
   /** Stop, and forget the sound. */
   close() {
     this.#engine.close();
-    [this.#engine, this.current, this.queue, this.compared] = [this.#element, null, new Queue(), []];
+    [this.#engine, this.current, this.#wanted, this.queue, this.compared] = [this.#element, null, null, new Queue(), []];
     this.#become("paused");
     this.#tell("change");
   }
@@ -149,7 +152,7 @@ class Player extends EventTarget {
   #use(engine, sound, at) {
     if (engine !== this.#engine) this.#engine.close();
     if (engine !== this.#element) this.#listen(engine);
-    [this.#engine, this.current, this.trouble, this.#isBroken] = [engine, sound, "", false];
+    [this.#engine, this.current, this.#wanted, this.trouble, this.#isBroken] = [engine, sound, sound, "", false];
     [engine.volume, engine.repeats] = [this.#volume, this.isRepeating];
     engine.load(sound, at).catch(() => {}); // the event "error" follows
     this.#become("paused");
@@ -190,7 +193,7 @@ class Player extends EventTarget {
   async #failed() {
     const { current, time } = this;
     this.#become("paused");
-    if (this.#engine instanceof RepeatEngine) {
+    if (this.#engine !== this.#element && !this.compared.length) {
       this.#use(this.#element, current, time);
       return this.#begin();
     }
@@ -233,6 +236,11 @@ class Player extends EventTarget {
   #tell(name) {
     this.dispatchEvent(new Event(name));
   }
+}
+
+/** True if a sound has a part that repeats, and if it is short enough to have all its samples in memory. */
+function canRepeat({ repeat, seconds }) {
+  return Boolean(repeat) && seconds <= MOST_SECONDS;
 }
 
 function kindOf({ key }) {

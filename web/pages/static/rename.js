@@ -1,28 +1,18 @@
 // Changes the title of a track in the place of its name: Enter saves, Esc cancels.
 
+import { create, get, tell } from "./elements.js";
 import { send, sendJson } from "./http.js";
-import { announce, notify } from "./merge.js";
+import { announce } from "./merge.js";
 
-/** Open a field in the place of a name when its pencil is pressed. */
-export function beginRenaming() {
-  document.addEventListener("click", (event) => {
-    const link = event.target.closest("a[data-rename]");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    open(link).catch((problem) => notify(problem.message));
-  });
-}
-
-async function open(link) {
+/** Open a field in the place of the name that a link leads to. Throws Problem. */
+export async function rename(link) {
   const url = `/api/tracks/${link.dataset.rename}`;
-  const place = document.getElementById(link.dataset.place);
+  const place = get(link.dataset.place);
   const track = await read(url);
-  const form = document.createElement("form");
-  const field = Object.assign(document.createElement("input"), { value: track.title ?? place.textContent, maxLength: 200, ariaLabel: "Title" });
-  const error = Object.assign(document.createElement("p"), { className: "field-error", role: "alert", hidden: true });
-  form.className = "lib-rename";
+  const field = create("input", { value: track.title ?? place.textContent, maxLength: 200, ariaLabel: "Title" });
+  const error = create("p", { className: "field-error", role: "alert", hidden: true });
+  const form = create("form", { className: "lib-rename" }, field, error);
   form.dataset.editing = "";
-  form.append(field, error);
   place.hidden = link.hidden = true;
   place.after(form);
   field.select();
@@ -43,8 +33,7 @@ async function open(link) {
       announce("Renamed");
       document.dispatchEvent(new Event("renamed"));
     } catch (problem) {
-      error.textContent = problem.errors?.[0]?.message ?? problem.message;
-      error.hidden = false;
+      tell(error, problem.errors?.[0]?.message ?? problem.message);
       field.ariaInvalid = "true";
     }
   });

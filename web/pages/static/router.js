@@ -1,13 +1,14 @@
 // Shows other pages of this service in the same document, so that a sound goes on. What is no page (a download, the API,
 // the sign-in, another host) is left to the browser.
 
+import { focusOn, get, isPlain } from "./elements.js";
 import { ask, isSignIn, pageOf, problemOf, signIn } from "./http.js";
 import { announce } from "./merge.js";
 
 const NOT_PAGES = /^\/(api|docs|static|rest|openapi\.json|healthz|readyz|metrics|sign-in)(\/|$)/;
 const KEPT = 5; // pages that "back" shows at once, with the rows that were loaded by scrolling
 const SETTLE = 100; // milliseconds after the last scrolling
-const main = document.getElementById("main");
+const main = get("main");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const kept = new Map(); // the number of an entry of the history -> its page as it was left
 
@@ -65,7 +66,7 @@ function remember() {
 
 function follow(event) {
   const link = event.target.closest("a[href]:not([download], [target], [data-native])");
-  if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (!link || event.defaultPrevented || event.button || !isPlain(event)) return;
   const url = new URL(link.href);
   if (!isPage(url) || (url.hash && withoutHash(url.href) === withoutHash(address))) return;
   event.preventDefault();
@@ -183,7 +184,7 @@ function focus(link) {
 
 /** Show the element that the address names. Returns it; null if there is none. */
 function jump() {
-  const target = document.getElementById(location.hash.slice(1));
+  const target = get(location.hash.slice(1));
   target?.scrollIntoView();
   return target;
 }

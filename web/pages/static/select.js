@@ -1,7 +1,7 @@
 // Selects rows of a list, and does something with all of them. The selection also has rows that are not in the document now.
 
-import { offerUndo } from "./discards.js";
-import { sendJson } from "./http.js";
+import { create, get, tell, whileBusy } from "./elements.js";
+import { load, sendJson } from "./http.js";
 import { announce } from "./merge.js";
 import { showStar } from "./stars.js";
 
@@ -11,9 +11,9 @@ let form, chosen, last; // of the page that is shown; chosen: row id -> { value,
 
 /** Start to select in a list, until the signal ends it. */
 export function beginSelection(page, { signal }) {
-  const results = document.getElementById("results");
-  const button = document.getElementById("select");
-  form = document.getElementById("selection");
+  const results = get("results");
+  const button = get("select");
+  form = get("selection");
   [chosen, last] = [new Map(), null];
   const until = { signal };
   const listen = (target, name, act) => target.addEventListener(name, act, until);
@@ -21,14 +21,14 @@ export function beginSelection(page, { signal }) {
   listen(results, "keydown", keyInList);
   listen(form, "keydown", ({ key }) => key === "Escape" && clear());
   listen(form, "submit", (event) => submit(event, page));
-  listen(document.getElementById("deselect"), "click", clear);
+  listen(get("deselect"), "click", clear);
   listen(document, "rows", restore);
   listen(button, "click", () => {
     button.ariaPressed = String(button.ariaPressed !== "true");
     if (!chosen.size) results.classList.toggle("selecting");
     else clear();
   });
-  document.getElementById("deselect").hidden = false;
+  get("deselect").hidden = false;
   for (const box of boxes()) if (box.checked) note(box);
   show();
 }
@@ -37,21 +37,28 @@ function boxes() {
   return [...document.querySelectorAll('#results input[form="selection"]')];
 }
 
+function rowOf(box) {
+  return box.closest(".row").id;
+}
+
 function note(box) {
-  const { id } = box.closest(".row");
-  if (box.checked) chosen.set(id, { value: box.value, number: Number(box.dataset.number) });
-  else chosen.delete(id);
+  if (box.checked) chosen.set(rowOf(box), { value: box.value, number: Number(box.dataset.number) });
+  else chosen.delete(rowOf(box));
 }
 
 function toggle(box, isRange) {
   const all = boxes();
-  const [from, to] = [all.findIndex((each) => each.closest(".row").id === last), all.indexOf(box)];
+  const [from, to] = [all.findIndex((each) => rowOf(each) === last), all.indexOf(box)];
   const range = isRange && from >= 0 ? all.slice(Math.min(from, to), Math.max(from, to) + 1) : [box];
-  for (const each of range) {
-    each.checked = box.checked;
-    note(each);
+  last = rowOf(box);
+  check(range, box.checked);
+}
+
+function check(some, checked) {
+  for (const box of some) {
+    box.checked = checked;
+    note(box);
   }
-  last = box.closest(".row").id;
   show();
 }
 
@@ -67,25 +74,21 @@ function keyInList(event) {
 }
 
 function selectAll() {
-  for (const box of boxes()) {
-    box.checked = true;
-    note(box);
-  }
-  show();
+  check(boxes(), true);
 }
 
 function clear() {
   const isInBar = form.contains(document.activeElement);
   chosen.clear();
   for (const box of boxes()) box.checked = false;
-  if (isInBar) boxes().find((box) => box.closest(".row").id === last)?.focus();
+  if (isInBar) boxes().find((box) => rowOf(box) === last)?.focus();
   show();
 }
 
 /** After a change of the list: select its rows again. Takes that came meanwhile belong to the row. */
 function restore() {
   for (const box of boxes()) {
-    box.checked = chosen.has(box.closest(".row").id);
+    box.checked = chosen.has(rowOf(box));
     if (box.checked) note(box);
   }
   show();
@@ -95,32 +98,25 @@ function show() {
   const { size } = chosen;
   const number = [...chosen.values()].reduce((sum, each) => sum + each.number, 0);
   const words = `${size} selected${number > size ? `, ${number} tracks` : ""}`;
-  const place = document.getElementById("selected");
+  const place = get("selected");
   const isNew = place.textContent !== words;
   place.textContent = words;
   form.classList.toggle("shown", size > 0);
   form.inert = !size;
-  const isSelecting = document.getElementById("select").ariaPressed === "true";
-  document.getElementById("results").classList.toggle("selecting", size > 0 || isSelecting);
+  const isSelecting = get("select").ariaPressed === "true";
+  get("results").classList.toggle("selecting", size > 0 || isSelecting);
   if (isNew && size) announce(`${words}. Enter leads to what can be done`);
 }
 
 /** Do it by REST. Deleting jobs cannot be undone: the service asks on a page first. */
-async function submit(event, page) {
+function submit(event, page) {
   const [action, name] = [event.submitter.value, form.getAttribute("action").split("/")[1]];
   if (name === "jobs" && action === "delete") return addFar();
   event.preventDefault();
-  if (form.ariaBusy === "true") return;
-  form.ariaBusy = "true";
-  complain("");
-  try {
-    if (action === "download") download();
-    else await act(name, action, page);
-  } catch (problem) {
-    complain(problem.message);
-  } finally {
-    form.ariaBusy = "false";
-  }
+  whileBusy(form, async () => {
+    complain("");
+    await (action === "download" ? download() : act(name, action, page));
+  }).catch((problem) => complain(problem.message));
 }
 
 async function act(name, action, page) {
@@ -129,7 +125,7 @@ async function act(name, action, page) {
   const { done, refused, discard } = await sendJson(`/api/${name}/actions`, { method: "POST", body: { action, ids } });
   if (action.endsWith("star")) for (const id of done) showStar(id, action === "star");
   clear();
-  if (discard) offerUndo(discard);
+  if (discard) (await load("discards")).offerUndo(discard);
   else announce(`${done.length} done`);
   if (refused.length) complain(`${refused.length} of ${ids.length} refused: ${refused[0].detail}`);
   await page.refreshAll();
@@ -138,23 +134,21 @@ async function act(name, action, page) {
 function download() {
   const query = new URLSearchParams([...chosen.keys()].map((id) => ["job_id", id.slice(4)]));
   if (new URL(location.href).searchParams.get("starred") === "true") query.set("starred", "true");
-  Object.assign(document.createElement("a"), { href: `/api/tracks.zip?${query}`, download: "" }).click();
+  create("a", { href: `/api/tracks.zip?${query}`, download: "" }).click();
 }
 
 /** Add the selected rows that are not in the document to the form. */
 function addFar() {
   for (const field of form.querySelectorAll("[data-far]")) field.remove();
   for (const [id, { value }] of chosen) {
-    if (document.getElementById(id)) continue;
-    const field = Object.assign(document.createElement("input"), { type: "hidden", name: "id", value });
+    if (get(id)) continue;
+    const field = create("input", { type: "hidden", name: "id", value });
     field.dataset.far = "";
     form.append(field);
   }
 }
 
 function complain(text) {
-  const place = form.querySelector(".form-error");
-  place.hidden = !text;
-  place.textContent = text;
+  tell(form.querySelector(".form-error"), text);
   form.classList.toggle("shown", Boolean(text) || chosen.size > 0);
 }

@@ -22,11 +22,13 @@ export function showStar(id, starred) {
   document.dispatchEvent(new CustomEvent("star", { detail: { id, starred } }));
 }
 
-/** Make a form the star of a track. */
-export function setStar(form, id, starred) {
+/** Make a form the star of a track. Its name stays if there is no title. */
+export function setStar(form, id, starred, title) {
   form.setAttribute("action", `/tracks/${id}/star`);
   form.elements.starred.value = String(!starred);
-  form.querySelector(".star").ariaPressed = String(starred);
+  const button = form.querySelector(".star");
+  button.ariaPressed = starred;
+  if (title) button.ariaLabel = `Star ${title}`;
 }
 
 /** The star changes at once, and changes back if the service refuses. */

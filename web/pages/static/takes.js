@@ -1,6 +1,5 @@
 // Chooses the takes of a job that are compared: the number of a chosen take becomes a letter.
 
-import { whyNot } from "./compare.js";
 import { notify } from "./merge.js";
 import { player } from "./player.js";
 import { Queue, soundOf } from "./queue.js";
@@ -40,8 +39,9 @@ function follow() {
   markTakes();
 }
 
-function toggle(number) {
+async function toggle(number) {
   if (!number) return;
+  const { whyNot } = await import("./compare.js");
   const key = keyOf(number);
   const keys = chosen.includes(key) ? chosen.filter((other) => other !== key) : [...chosen, key];
   const sounds = keys.map(lineOf).filter(Boolean).map(soundOf);
@@ -54,9 +54,9 @@ function toggle(number) {
   markTakes();
 }
 
-function playAlone(line) {
+async function playAlone(line) {
   const { paused, time } = player;
-  player.load(soundOf(line), Queue.of(line), time);
+  await player.load(soundOf(line), Queue.of(line), time);
   if (!paused) player.toggle();
 }
 

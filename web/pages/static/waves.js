@@ -1,5 +1,6 @@
 // Connects what can be played on a page with the player: buttons, waveforms, and which of them belong to the sound that plays.
 
+import { isPlain } from "./elements.js";
 import { player } from "./player.js";
 import { Queue, soundOf } from "./queue.js";
 import { clock } from "./times.js";
@@ -80,10 +81,9 @@ export function show(wave, time, duration) {
 }
 
 function click(event) {
-  const isPlain = !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
   const button = event.target.closest("main [data-sound] [data-play], main [data-sound][data-play]");
   const wave = event.target.closest("main [data-sound] .wave[data-seek]");
-  if (button && isPlain) {
+  if (button && isPlain(event)) {
     event.preventDefault();
     const element = button.closest("[data-sound]");
     if (element.dataset.sound === player.current?.key) player.toggle();

@@ -1,0 +1,116 @@
+// What the engines by Web Audio have in common: their samples are in memory, and start at an exact moment.
+
+import { problemOf } from "./http.js";
+
+const PATIENCE = 500; // milliseconds; where the browser forbids sounds, it gives no answer
+
+/**
+ * An engine, as in element.js. A subclass has read(sound), a promise of the samples; start(from), which returns when they
+ * begin by the context; stop(); placeOf(seconds), the place in the sound after so much time; and last, the last place.
+ */
+export class DecodedEngine extends EventTarget {
+  paused = true;
+  repeats = false;
+  sound = null;
+  context = null;
+  output = null; // for the sources
+  #volume = 1;
+  #ending = new AbortController();
+  #loaded; // a promise
+  #isLoaded = false;
+  #at = 0; // the place in the sound at #since of the context
+  #since = null; // while it plays
+
+  get time() {
+    return this.#since === null ? this.#at : this.placeOf(this.#at + Math.max(0, this.context.currentTime - this.#since));
+  }
+
+  set volume(volume) {
+    this.#volume = volume;
+    if (this.output) this.output.gain.value = volume;
+  }
+
+  load(sound, at = 0) {
+    [this.sound, this.#at] = [sound, at];
+    this.#loaded = this.#load(sound);
+    this.#loaded.catch((problem) => this.#ending.signal.aborted || this.#tell("error", problem));
+    return this.#loaded;
+  }
+
+  async play() {
+    this.paused = false;
+    if (!this.#isLoaded) this.#tell("state", "loading");
+    const resumed = this.context?.resume(); // at once, because the browser wants that in the event of a click
+    await this.#loaded;
+    const isForbidden = await Promise.race([resumed, new Promise((done) => setTimeout(done, PATIENCE, true))]);
+    if (isForbidden) return this.pause();
+    if (this.paused || this.#since !== null) return;
+    if (this.#at >= this.duration) this.#at = 0;
+    this.#start();
+  }
+
+  pause() {
+    this.paused = true;
+    this.#stop();
+    this.context?.suspend();
+    this.#tell("state", "paused");
+  }
+
+  seek(seconds) {
+    const isPlaying = this.#since !== null;
+    this.#stop();
+    this.#at = Math.min(seconds, this.last);
+    if (isPlaying) this.#start();
+    this.#tell("time");
+  }
+
+  close() {
+    this.paused = true;
+    this.#ending.abort();
+    this.#stop();
+    this.context?.close();
+  }
+
+  /** The samples of a file. */
+  async decode({ src }) {
+    const answer = await fetch(src, { signal: this.#ending.signal });
+    if (!answer.ok) throw await problemOf(answer);
+    return this.context.decodeAudioData(await answer.arrayBuffer());
+  }
+
+  /** Call this when the sound has come to its end. */
+  finish() {
+    this.#stop();
+    if (this.repeats) {
+      this.#at = 0;
+      return this.#start();
+    }
+    this.paused = true;
+    this.#tell("ended");
+  }
+
+  async #load(sound) {
+    this.context = new AudioContext({ sampleRate: sound.repeat?.[2] }); // at another rate, samples lie between those of the file
+    this.output = new GainNode(this.context, { gain: this.#volume });
+    this.output.connect(this.context.destination);
+    await this.read(sound);
+    this.#ending.signal.throwIfAborted();
+    this.#isLoaded = true;
+    this.#tell("time");
+  }
+
+  #start() {
+    this.#since = this.start(this.#at);
+    this.#tell("state", "playing");
+  }
+
+  #stop() {
+    this.#at = this.time;
+    this.#since = null;
+    this.stop();
+  }
+
+  #tell(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}

@@ -1,0 +1,44 @@
+// Small helpers for the elements of a page and what one does with them.
+
+/** The element with an id. */
+export const get = (id) => document.getElementById(id);
+
+/** A new element with these properties and this content. */
+export function create(tag, properties, ...content) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...content);
+  return element;
+}
+
+/** True if a click has no modifier key: with one, the browser opens a tab or a window. */
+export function isPlain({ ctrlKey, metaKey, shiftKey, altKey }) {
+  return !(ctrlKey || metaKey || shiftKey || altKey);
+}
+
+/** Set a property if it differs: screen readers and observers would take note of it. */
+export function put(target, name, value) {
+  if (target[name] !== value) target[name] = value;
+}
+
+/** Show a text in a place for messages; without a text, hide the place. */
+export function tell(place, text) {
+  put(place, "textContent", text);
+  place.hidden = !text;
+}
+
+/** Mark a form as busy while an act runs. While it is busy, nothing happens. */
+export async function whileBusy(form, act) {
+  if (form.ariaBusy === "true") return;
+  form.ariaBusy = "true";
+  try {
+    await act();
+  } finally {
+    form.ariaBusy = "false";
+  }
+}
+
+/** Give the focus to an element that is no field and no link. */
+export function focusOn(element) {
+  element.tabIndex = -1;
+  element.focus({ preventScroll: true });
+}
