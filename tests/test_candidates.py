@@ -193,13 +193,11 @@ def test_a_loop_shows_its_candidates_and_which_it_has(client: FlaskClient, cut: 
     page = shown(client, **{**cut.analysis, "start": 5.0, "end": 15.0})
     [first, second] = re.findall(r'<li class="candidate">(.*?)</li>', page, re.S)
     assert "0:05.0–0:15.0</span><span>10.0 s</span><span>20 beats</span><span>good seam" in first
-    assert "<span>0:05.0–0:15.0</span><span>good seam</span>" in page.partition('class="candidate"')[0]
-    assert (
-        page.count("In this loop") == 1
-        and "In this loop" in first
-        and "Make this loop" not in first
-        and 'data-seconds="6.0"' in first
-    )
+    above = page.partition('class="candidate"')[0]
+    assert "<span>0:05.0–0:15.0</span><span>good seam</span>" in above
+    for part in (f'src="{PLACE.format(1)}"', 'data-sound="seam:loop-1:1"', 'data-seconds="6.0"'):
+        assert part in above and part not in first
+    assert page.count("In this loop") == 1 and "In this loop" in first and "Make this loop" not in first
     assert "0:01.0–0:02.5</span><span>1.5 s</span><span>texture<" in second and 'name="candidate" value="2"' in second
     assert f'<audio controls preload="none" src="{PLACE.format(2)}"' in second and 'data-seconds="3.25"' in second
 

@@ -172,6 +172,13 @@ def test_a_discard_that_was_undone_does_not_expire(takes: Job) -> None:
     assert not discards.expire(discard.discard_id) and Track.select().count() == 4
 
 
+def test_a_discard_that_can_be_undone_is_not_forgotten(takes: Job) -> None:
+    discard = discards.discard_job("job-1")
+    assert discard is not None
+    discards.forget(discard.discard_id)
+    assert discards.undo(discard.discard_id) and Track.select().count() == 4
+
+
 def test_a_thousand_tracks_need_few_statements(job: Job, statements: list[str]) -> None:
     with database.atomic():
         fields = {"job": "job-1", "created_at": utc_now(), "updated_at": utc_now()}
