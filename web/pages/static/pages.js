@@ -14,7 +14,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** A page as the service sent it: its rows, and the address of the page that follows. */
 export function partOf(fresh) {
-  return { fresh, rows: [...fresh.querySelectorAll("#results .row")], next: fresh.querySelector('#more [rel="next"]')?.href ?? null };
+  return { fresh, rows: [...fresh.querySelectorAll("#results .row")].map((row) => document.importNode(row, true)), next: fresh.querySelector('#more [rel="next"]')?.href ?? null };
 }
 
 export class Pages {

@@ -146,12 +146,13 @@ function keep() {
   if (!app.canReturn()) return;
   const content = main.cloneNode(true);
   for (const busy of content.querySelectorAll("[aria-busy]")) busy.ariaBusy = "false";
-  kept.set(entry, { title: document.title, content, link: document.activeElement.closest("main a")?.getAttribute("href") });
+  const place = document.activeElement.closest("main a");
+  kept.set(entry, { title: document.title, content, link: place?.getAttribute("href"), at: place?.getBoundingClientRect().top });
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
 }
 
 /** Show a page: its address, its content, the position in it, and the focus. */
-async function arrive({ title, content, url, link }, { how, top }) {
+async function arrive({ title, content, url, link, at }, { how, top }) {
   if (how === "push") keep();
   app.leave();
   if (how === "push" || how === "replace") record(url, how);
@@ -163,7 +164,8 @@ async function arrive({ title, content, url, link }, { how, top }) {
     main.replaceChildren(...content.childNodes);
     app.arrive();
     if (top || !jump()) scrollTo(0, top);
-    focus(link);
+    const place = focus(link);
+    if (link && place.getAttribute("href") === link) scrollBy(0, place.getBoundingClientRect().top - at); // rows that were not drawn have other heights
   });
   announce(title);
 }
@@ -176,11 +178,13 @@ function changed(act) {
   return transition.updateCallbackDone;
 }
 
+/** Set the focus. Returns the element that has it. */
 function focus(link) {
   const heading = main.querySelector("h1") ?? main;
   heading.tabIndex = -1;
   const place = (link && main.querySelector(`a[href="${CSS.escape(link)}"]`)) || main.querySelector("[autofocus]") || heading;
   place.focus({ preventScroll: true });
+  return place;
 }
 
 /** Show the element that the address names. Returns it; null if there is none. */
