@@ -16,7 +16,7 @@ export class Problem extends Error {
   }
 }
 
-/** Send a request. Returns the answer; a body is sent as JSON. Throws Problem, and the reason of the signal if it ends the request. */
+/** Send a request, its body as JSON. Returns the answer. Throws as ask(), and Problem for a refusal. */
 export async function send(url, { method = "GET", headers = {}, body, signal } = {}) {
   const options = { method, headers, signal };
   if (body !== undefined) {
@@ -29,7 +29,7 @@ export async function send(url, { method = "GET", headers = {}, body, signal } =
   return answer;
 }
 
-/** Call fetch() with a time limit. Throws Problem if there is no answer, and the reason of the signal if it ends the request. */
+/** Call fetch() with a time limit. Throws Problem without an answer, and the reason of a signal that ends the request. */
 export async function ask(url, { signal, ...options } = {}) {
   const limit = AbortSignal.timeout(PATIENCE);
   try {

@@ -24,7 +24,7 @@ export function startKeys() {
   const isOn = get("player-keys-on");
   isOn.checked = localStorage.getItem(OFF) === null;
   isOn.addEventListener("change", () => (isOn.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "true")));
-  window.addEventListener("keydown", (event) => {
+  addEventListener("keydown", (event) => {
     if (!isOn.checked || isForOthers(event)) return;
     if (event.key === "?") dialog.showModal();
     else if (player.current) act(event);

@@ -85,14 +85,11 @@ function release(list, refresh, signal) {
   };
   list.addEventListener("pointerleave", look, { signal });
   list.addEventListener("focusout", () => setTimeout(look), { signal });
-  window.addEventListener("scroll", debounced(() => signal.aborted || look(), SETTLE), { signal });
-  window.addEventListener("pointermove", ({ target }) => target === fresh || delete fresh.dataset.unarmed, { signal });
+  addEventListener("scroll", debounced(() => signal.aborted || look(), SETTLE), { signal });
+  addEventListener("pointermove", ({ target }) => target === fresh || delete fresh.dataset.unarmed, { signal });
   fresh.addEventListener("click", () => {
     scrollTo({ top: 0, behavior: "instant" });
-    refreshOnce({ isForced: true }).then(
-      () => list.querySelector(".row-title")?.focus(),
-      () => {},
-    );
+    refreshOnce({ isForced: true }).then(() => list.querySelector(".row-title")?.focus(), () => {});
   }, { signal });
 }
 

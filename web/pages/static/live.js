@@ -42,17 +42,12 @@ export class Follower {
   start() {
     const until = { signal: this.#signal };
     document.addEventListener("visibilitychange", () => (document.hidden ? this.#stop() : this.#resume()), until);
-    window.addEventListener("pagehide", () => this.#stop(), until);
-    window.addEventListener("pageshow", (event) => event.persisted && this.#resume(), until);
-    window.addEventListener("online", () => this.#lookNow(), until);
-    get("offline-now").addEventListener("click", () => this.#lookNow(), until);
+    addEventListener("pagehide", () => this.#stop(), until);
+    addEventListener("pageshow", (event) => event.persisted && this.#resume(), until);
+    addEventListener("online", () => this.lookNow(), until);
+    get("offline-now").addEventListener("click", () => this.lookNow(), until);
     this.#signal.addEventListener("abort", () => this.#stop());
     if (!this.#rests) this.#open();
-  }
-
-  /** Check now whether the service answers. Call this after a request that got no answer. */
-  lookNow() {
-    this.#lookNow();
   }
 
   get #rests() {
@@ -109,7 +104,8 @@ export class Follower {
     document.dispatchEvent(new CustomEvent("record", { detail: event }));
   }
 
-  #lookNow() {
+  /** Check now whether the service answers. Call this after a request that got no answer. */
+  lookNow() {
     if (this.#source === null && !this.#rests) {
       this.#stop();
       this.#look();
@@ -122,8 +118,7 @@ export class Follower {
       const answer = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(LOOK_PATIENCE) });
       if (!answer.ok) throw new Error(answer.statusText);
     } catch {
-      this.#offline();
-      return;
+      return this.#offline();
     }
     if (this.#signal.aborted) return;
     this.#failures = 0;

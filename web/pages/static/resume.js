@@ -26,7 +26,7 @@ function keep() {
     write(sessionStorage, SOUND, stateOf());
     write(localStorage, CHOICES, { volume: player.volume, repeating: [...player.repeating] });
   };
-  window.addEventListener("pagehide", save);
+  addEventListener("pagehide", save);
   for (const name of ["change", "state"]) player.addEventListener(name, save);
   player.addEventListener("time", () => Date.now() - last > EVERY && save());
   player.addEventListener("state", () => player.state === "playing" && tabs.postMessage("plays"));

@@ -176,10 +176,9 @@ function changed(act) {
 }
 
 function focus(link) {
-  const heading = main.querySelector("h1") ?? main;
-  heading.tabIndex = -1;
-  const place = (link && main.querySelector(`a[href="${CSS.escape(link)}"]`)) || main.querySelector("[autofocus]") || heading;
-  place.focus({ preventScroll: true });
+  const place = (link && main.querySelector(`a[href="${CSS.escape(link)}"]`)) || main.querySelector("[autofocus]");
+  if (place) place.focus({ preventScroll: true });
+  else focusOn(main.querySelector("h1") ?? main);
 }
 
 /** Show the element that the address names. Returns it; null if there is none. */
