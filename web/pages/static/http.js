@@ -51,7 +51,7 @@ export async function readPage(url, options) {
   return pageOf(await send(url, options));
 }
 
-/** The page in an answer as a document, without what is for browsers without JavaScript. Throws Problem. */
+/** The page in an answer, without what is for browsers without JavaScript. Throws Problem. */
 export async function pageOf(answer) {
   const text = await answer.text().catch(() => {
     throw new Problem("The service stopped in the middle of its answer.");

@@ -1,4 +1,4 @@
-// The keys of the player. They are off in fields, with a modifier key, while a dialog is open, and when one turns them off.
+// The keys of the player.
 
 import { get } from "./elements.js";
 import { player } from "./player.js";

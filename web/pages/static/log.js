@@ -52,7 +52,7 @@ function isRunning(lines) {
   return !document.hidden && !(isFinal && lines.dataset.final === "true");
 }
 
-/** Show other lines. The end stays in view if it is; text that the reader selects stays as it is. */
+/** Show other lines, but leave text that the reader selects. The end stays in view if it is. */
 function show(lines, fresh) {
   const selection = getSelection();
   const isSelecting = !selection.isCollapsed && lines.contains(selection.anchorNode);

@@ -1,4 +1,4 @@
-// Keeps the sound, its place and its queue for the time after a reload, and what one has chosen for the next visit.
+// Keeps the sound, its place and its queue for a reload, and the choices for the next visit.
 // Only one tab plays at a time.
 
 import { player } from "./player.js";

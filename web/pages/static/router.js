@@ -40,7 +40,7 @@ export function startRouter(functions) {
   });
 }
 
-/** Show a page of this service. Returns a promise that ends when it is shown, or when it cannot be shown. */
+/** Show a page of this service. Returns a promise of the end. */
 export function visit(url, { replace = false } = {}) {
   const target = new URL(url, location.href);
   if (!isPage(target)) return location.assign(target);
@@ -73,7 +73,7 @@ function follow(event) {
   visit(url);
 }
 
-/** Send a form and show the page that follows. A second click meanwhile does not send it again. */
+/** Send a form, once at a time, and show the page that follows. */
 async function submit(event) {
   const { target: form, submitter } = event;
   const attribute = (name) => submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name) ?? "";

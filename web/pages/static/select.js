@@ -1,6 +1,6 @@
-// Selects rows of a list, and does something with all of them. The selection also has rows that are not in the document now.
+// Selects rows of a list, also those that are not in the document now, and does something with all of them.
 
-import { create, get, tell, whileBusy } from "./elements.js";
+import { create, get, listening, tell, whileBusy } from "./elements.js";
 import { load, sendJson } from "./http.js";
 import { announce } from "./merge.js";
 import { showStar } from "./stars.js";
@@ -15,15 +15,14 @@ export function beginSelection(page, { signal }) {
   const button = get("select");
   form = get("selection");
   [chosen, last] = [new Map(), null];
-  const until = { signal };
-  const listen = (target, name, act) => target.addEventListener(name, act, until);
-  listen(results, "click", (event) => event.target.form === form && toggle(event.target, event.shiftKey));
-  listen(results, "keydown", keyInList);
-  listen(form, "keydown", ({ key }) => key === "Escape" && clear());
-  listen(form, "submit", (event) => submit(event, page));
-  listen(get("deselect"), "click", clear);
-  listen(document, "rows", restore);
-  listen(button, "click", () => {
+  const on = listening(signal);
+  on(results, "click", (event) => event.target.form === form && toggle(event.target, event.shiftKey));
+  on(results, "keydown", keyInList);
+  on(form, "keydown", ({ key }) => key === "Escape" && clear());
+  on(form, "submit", (event) => submit(event, page));
+  on(get("deselect"), "click", clear);
+  on(document, "rows", restore);
+  on(button, "click", () => {
     button.ariaPressed = String(button.ariaPressed !== "true");
     if (!chosen.size) results.classList.toggle("selecting");
     else clear();

@@ -6,7 +6,7 @@ import { Queue, soundOf } from "./queue.js";
 
 let chosen = []; // the keys of their sounds, in the order of the letters
 
-/** Start to let people choose takes, until the signal ends the page. */
+/** Start to listen, until the signal ends the page. */
 export function chooseTakes(signal) {
   const list = document.getElementById("takes");
   list.addEventListener("click", ({ target }) => toggle(target.closest("[data-compare]")));

@@ -1,4 +1,4 @@
-// Connects what can be played on a page with the player: buttons, waveforms, and which of them belong to the sound that plays.
+// Connects the buttons and waveforms of a page with the player, and marks those of the sound that plays.
 
 import { isPlain } from "./elements.js";
 import { player } from "./player.js";
