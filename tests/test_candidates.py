@@ -216,8 +216,14 @@ def test_candidates_are_not_offered_after_new_sound_was_uploaded(client: FlaskCl
     assert "Make this loop" in client.get("/jobs/job-1").text
     client.put("/api/tracks/track-1/audio", data=wav_bytes(21))
     page = client.get("/jobs/job-1").text
-    assert "The track was changed after this loop was made: make a new loop" in page
+    assert "The sound of the track was replaced after this loop was made: make a new loop" in page
     assert "Make this loop" not in page and "/candidates/" not in page
+
+
+def test_candidates_are_offered_after_a_new_star_or_title(client: FlaskClient, cut: Loop) -> None:
+    client.patch("/api/tracks/track-1", json={"starred": True, "title": "Rain"})
+    page = client.get("/jobs/job-1").text
+    assert "Make this loop" in page and "was replaced" not in page
 
 
 def test_candidates_are_not_offered_if_the_sound_was_uploaded_while_the_loop_was_made(
@@ -227,7 +233,7 @@ def test_candidates_are_not_offered_if_the_sound_was_uploaded_while_the_loop_was
     client.put("/api/tracks/track-1/audio", data=wav_bytes(21))
     assert claimed is not None
     loops.update("loop-1", status="COMPLETED", analysis=analysis, lease_token=claimed.lease_token)
-    assert "The track was changed after this loop was made" in client.get("/jobs/job-1").text
+    assert "The sound of the track was replaced after this loop was made" in client.get("/jobs/job-1").text
 
 
 @pytest.mark.parametrize("value", [1e300, -5, True, 10**400, "0.1"], ids=str)

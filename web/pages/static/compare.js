@@ -109,6 +109,7 @@ export class Comparison extends DecodedEngine {
       Promise.all(this.#sounds.map((sound) => this.decode(sound))),
       Promise.all(this.#sounds.map(loudnessOf)),
     ]);
+    this.ending.signal.throwIfAborted();
     const unmeasured = this.#sounds.filter((_, place) => loudnesses[place] === null);
     if (unmeasured.length) notify(`Without a measured loudness, played as it is: ${unmeasured.map(({ sub, title }) => sub || title).join("; ")}.`);
     this.#mix = new Mix(this.context, buffers, equalGains(loudnesses), this.#chosen, this.output);

@@ -16,7 +16,7 @@ export class DecodedEngine extends Engine {
   context = null;
   output = null; // for the sources
   #volume = 1;
-  #ending = new AbortController();
+  ending = new AbortController();
   #loaded; // a promise
   #isLoaded = false;
   #at = 0; // the place in the sound at #since of the context
@@ -34,7 +34,7 @@ export class DecodedEngine extends Engine {
   load(sound, at = 0) {
     [this.sound, this.#at] = [sound, at];
     this.#loaded = this.#load(sound);
-    this.#loaded.catch((problem) => this.#ending.signal.aborted || this.tell("error", problem));
+    this.#loaded.catch((problem) => this.ending.signal.aborted || this.tell("error", problem));
     return this.#loaded;
   }
 
@@ -67,14 +67,14 @@ export class DecodedEngine extends Engine {
 
   close() {
     this.paused = true;
-    this.#ending.abort();
+    this.ending.abort();
     this.#stop();
     this.context?.close();
   }
 
   /** The samples of a file. */
   async decode({ src }) {
-    const answer = await fetch(src, { signal: this.#ending.signal });
+    const answer = await fetch(src, { signal: this.ending.signal });
     if (!answer.ok) throw await problemOf(answer);
     return this.context.decodeAudioData(await answer.arrayBuffer());
   }
@@ -95,7 +95,7 @@ export class DecodedEngine extends Engine {
     this.output = new GainNode(this.context, { gain: this.#volume });
     this.output.connect(this.context.destination);
     await this.read(sound);
-    this.#ending.signal.throwIfAborted();
+    this.ending.signal.throwIfAborted();
     this.#isLoaded = true;
     this.tell("time");
   }

@@ -1,5 +1,5 @@
 // Plays a sound by the audio element of the page. All engines have this interface: load(sound, at) and play() return
-// promises; pause(), seek(seconds), close(); time and duration in seconds, paused, volume, repeats; and the events
+// promises; pause(), seek(seconds), close(); time and duration in seconds, paused, volume, repeats; the events
 // "state" (its detail is "playing", "paused" or "loading"), "time", "ended" and "error".
 
 const STATES = { playing: "playing", waiting: "loading", pause: "paused" };

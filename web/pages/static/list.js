@@ -7,6 +7,7 @@ import { Follower } from "./live.js";
 import { announce, coalesced, debounced, merge, tick } from "./merge.js";
 import { Pages, partOf } from "./pages.js";
 import { record } from "./router.js";
+import { beginSelection } from "./select.js";
 
 const TYPING = 250; // milliseconds after the last key
 const SETTLE = 150;
@@ -44,7 +45,9 @@ export function beginList(which, { signal }) {
     observer.disconnect();
   });
   follower.start();
-  return { refresh, follower, point, show: (url) => go(url, null), refreshAll: () => refreshOnce({ isForced: true }) };
+  const refreshAll = () => refreshOnce({ isForced: true });
+  beginSelection(refreshAll, { signal });
+  return { refresh, follower, point, show: (url) => go(url, null), refreshAll };
 }
 
 /** Show a job that was just created. */

@@ -91,6 +91,7 @@ async function submit(event) {
 /** Show the page of the history entry that the browser has moved to. */
 async function travel({ state }) {
   clearTimeout(scrolled);
+  loading?.abort();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   const [before, number, top] = [entry, state?.entry ?? entry + 1, state?.top ?? 0];
   const settle = () => {
@@ -142,7 +143,7 @@ async function read(url, body, signal) {
 
 /** Keep the page that is left. Its copy has no listeners: the page starts anew with it. */
 function keep() {
-  if (!app.canReturn() || location.href !== address) return;
+  if (!app.canReturn()) return;
   const content = main.cloneNode(true);
   for (const busy of content.querySelectorAll("[aria-busy]")) busy.ariaBusy = "false";
   kept.set(entry, { title: document.title, content, link: document.activeElement.closest("main a")?.getAttribute("href") });
@@ -181,7 +182,7 @@ function focus(link) {
   else focusOn(main.querySelector("h1") ?? main);
 }
 
-/** Show the element that the address names. Returns it; null if there is none. */
+/** Show the element that the address names. Returns it, or null. */
 function jump() {
   const target = get(location.hash.slice(1));
   target?.scrollIntoView();

@@ -21,7 +21,7 @@ export function chooseTakes(signal) {
   follow();
 }
 
-/** Show the numbers of the takes as buttons, and the letters of the chosen ones. */
+/** Show the numbers of the takes as buttons, with the letters of those that are chosen. */
 export function markTakes() {
   for (const number of document.querySelectorAll("[data-compare]")) {
     const place = chosen.indexOf(keyOf(number));
