@@ -1,4 +1,4 @@
-// Starts the scripts of the page that is shown. Without them, every page can still be read and every form sent.
+// Starts the scripts of the page that is shown.
 
 import { startBar } from "./bar.js";
 import { get, isPlain } from "./elements.js";
@@ -103,7 +103,7 @@ async function done(form, record) {
   if (body === "loop") announce("The loop is in the queue");
 }
 
-/** Close the form for a loop. Its button had the focus and is hidden now, so the summary gets the focus. */
+/** Close the form for a loop. The focus was in it, and moves to the summary. */
 function closeLoopForm(details) {
   if (!details) return;
   details.removeAttribute("open");

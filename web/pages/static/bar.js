@@ -70,8 +70,7 @@ function showStar({ key, title, starred }) {
 function choice(sound, number) {
   const isHeard = sound.key === player.current.key;
   const letter = String.fromCharCode(65 + number);
-  const label = `${letter}: hear ${sound.sub || sound.title}`;
-  return create("button", { type: "button", value: number, ariaLabel: label, ariaPressed: isHeard }, letter);
+  return create("button", { type: "button", value: number, ariaLabel: `${letter}: hear ${sound.sub || sound.title}`, ariaPressed: isHeard }, letter);
 }
 
 function listQueue() {

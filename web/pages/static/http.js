@@ -16,7 +16,7 @@ export class Problem extends Error {
   }
 }
 
-/** Send a request. Returns the answer; a body is sent as JSON. Throws Problem, and the reason of the signal if it ends the request. */
+/** Send a request, its body as JSON. Returns the answer. Throws as ask(), and Problem for a refusal. */
 export async function send(url, { method = "GET", headers = {}, body, signal } = {}) {
   const options = { method, headers, signal };
   if (body !== undefined) {
@@ -29,7 +29,7 @@ export async function send(url, { method = "GET", headers = {}, body, signal } =
   return answer;
 }
 
-/** Call fetch() with a time limit. Throws Problem if there is no answer, and the reason of the signal if it ends the request. */
+/** Call fetch() with a time limit. Throws Problem without an answer, and the reason of a signal that ends the request. */
 export async function ask(url, { signal, ...options } = {}) {
   const limit = AbortSignal.timeout(PATIENCE);
   try {
@@ -51,7 +51,7 @@ export async function readPage(url, options) {
   return pageOf(await send(url, options));
 }
 
-/** The page in an answer as a document, without what is for browsers without JavaScript. Throws Problem. */
+/** The page in an answer, without what is for browsers without JavaScript. Throws Problem. */
 export async function pageOf(answer) {
   const text = await answer.text().catch(() => {
     throw new Problem("The service stopped in the middle of its answer.");

@@ -1,4 +1,4 @@
-// The keys of the player. They are off in fields, with a modifier key, while a dialog is open, and when one turns them off.
+// The keys of the player.
 
 import { get } from "./elements.js";
 import { player } from "./player.js";
@@ -24,7 +24,7 @@ export function startKeys() {
   const isOn = get("player-keys-on");
   isOn.checked = localStorage.getItem(OFF) === null;
   isOn.addEventListener("change", () => (isOn.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "true")));
-  window.addEventListener("keydown", (event) => {
+  addEventListener("keydown", (event) => {
     if (!isOn.checked || isForOthers(event)) return;
     if (event.key === "?") dialog.showModal();
     else if (player.current) act(event);

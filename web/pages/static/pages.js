@@ -154,7 +154,7 @@ export class Pages {
     if (!page.children.length && page !== this.first) this.#drop(page);
   }
 
-  /** Change the list so that the row under the pointer stays where it is; else the one with the focus, else the first visible one. */
+  /** Change the list without moving the row under the pointer, else the one with the focus, else the first visible one. */
   #steady(act) {
     const rows = [...this.list.querySelectorAll(".row")];
     const anchor =

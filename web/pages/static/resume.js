@@ -1,4 +1,4 @@
-// Keeps the sound, its place and its queue for the time after a reload, and what one has chosen for the next visit.
+// Keeps the sound, its place and its queue for a reload, and the choices for the next visit.
 // Only one tab plays at a time.
 
 import { player } from "./player.js";
@@ -26,7 +26,7 @@ function keep() {
     write(sessionStorage, SOUND, stateOf());
     write(localStorage, CHOICES, { volume: player.volume, repeating: [...player.repeating] });
   };
-  window.addEventListener("pagehide", save);
+  addEventListener("pagehide", save);
   for (const name of ["change", "state"]) player.addEventListener(name, save);
   player.addEventListener("time", () => Date.now() - last > EVERY && save());
   player.addEventListener("state", () => player.state === "playing" && tabs.postMessage("plays"));

@@ -40,7 +40,7 @@ export function startRouter(functions) {
   });
 }
 
-/** Show a page of this service. Returns a promise that ends when it is shown, or when it cannot be shown. */
+/** Show a page of this service. Returns a promise of the end. */
 export function visit(url, { replace = false } = {}) {
   const target = new URL(url, location.href);
   if (!isPage(target)) return location.assign(target);
@@ -73,7 +73,7 @@ function follow(event) {
   visit(url);
 }
 
-/** Send a form and show the page that follows. A second click meanwhile does not send it again. */
+/** Send a form, once at a time, and show the page that follows. */
 async function submit(event) {
   const { target: form, submitter } = event;
   const attribute = (name) => submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name) ?? "";
@@ -180,14 +180,14 @@ function changed(act) {
 
 /** Set the focus. Returns the element that has it. */
 function focus(link) {
-  const heading = main.querySelector("h1") ?? main;
-  heading.tabIndex = -1;
-  const place = (link && main.querySelector(`a[href="${CSS.escape(link)}"]`)) || main.querySelector("[autofocus]") || heading;
-  place.focus({ preventScroll: true });
-  return place;
+  const place = (link && main.querySelector(`a[href="${CSS.escape(link)}"]`)) || main.querySelector("[autofocus]");
+  const target = place ?? main.querySelector("h1") ?? main;
+  if (place) place.focus({ preventScroll: true });
+  else focusOn(target);
+  return target;
 }
 
-/** Show the element that the address names. Returns it; null if there is none. */
+/** Show the element that the address names. Returns it, or null. */
 function jump() {
   const target = get(location.hash.slice(1));
   target?.scrollIntoView();

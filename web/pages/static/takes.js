@@ -6,7 +6,7 @@ import { Queue, soundOf } from "./queue.js";
 
 let chosen = []; // the keys of their sounds, in the order of the letters
 
-/** Start to let people choose takes, until the signal ends the page. */
+/** Start to listen, until the signal ends the page. */
 export function chooseTakes(signal) {
   const list = document.getElementById("takes");
   list.addEventListener("click", ({ target }) => toggle(target.closest("[data-compare]")));
@@ -21,7 +21,7 @@ export function chooseTakes(signal) {
   follow();
 }
 
-/** Show the numbers of the takes as buttons, and the letters of the chosen ones. */
+/** Show the numbers of the takes as buttons, with the letters of those that are chosen. */
 export function markTakes() {
   for (const number of document.querySelectorAll("[data-compare]")) {
     const place = chosen.indexOf(keyOf(number));

@@ -1,7 +1,6 @@
 // The page with the list of tracks. A row stands for the take that plays: its button, its waveform, its star.
 
 import { beginList } from "./list.js";
-import { beginSelection } from "./select.js";
 import { setStar } from "./stars.js";
 
 const PARTS = ["src", "title", "sub", "seconds", "home", "wave", "star", "sound"];
@@ -9,7 +8,6 @@ const PARTS = ["src", "title", "sub", "seconds", "home", "wave", "star", "sound"
 /** Start the page. Returns what app.js may call. */
 export function begin({ signal }) {
   const page = beginList("tracks", { signal });
-  beginSelection(page, { signal });
   const observer = new MutationObserver((changes) => changes.forEach(({ target }) => target.matches(".take[data-state]") && stand(target)));
   observer.observe(document.getElementById("tracks"), { subtree: true, attributeFilter: ["data-state"] });
   signal.addEventListener("abort", () => observer.disconnect());
