@@ -54,11 +54,11 @@ class JobRepository(WorkRepository[Job]):
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
         """Create the tracks of a job and complete it, in one transaction. Returns it, or None if it was deleted.
 
-        The tracks are created first, so that "completed" is the last event of the job. Raises LeaseLost, WrongStatus,
-        Invalid.
+        The tracks are created first, so that "completed" is the last event of the job. The job is locked before that:
+        the search has its words for each track. Raises LeaseLost, WrongStatus, Invalid.
         """
         try:
-            with database.atomic():
+            with self._locked(job_id):
                 for track in tracks:
                     TrackRepository().create(job_id=job_id, **track)
                 return self.update(job_id, lease_token=lease_token, status=self.statuses.completed, **changes)
