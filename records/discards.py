@@ -61,8 +61,8 @@ def discard_tracks(track_ids: Sequence[str], size: int = 0) -> tuple[Discard | N
 def undo(discard_id: str) -> Discard | None:
     """Bring the tracks and loops of a discard back. Returns it, also if that was done before. None if it has ended.
 
-    A loop that a worker was making is pending again. Raises Conflict if a job was deleted meanwhile, or if one of the
-    ids is taken; then nothing comes back.
+    A loop that a worker was making is pending again. Raises Conflict if a job was deleted meanwhile, also if another
+    job has its id now, or if one of the ids is taken; then nothing comes back.
     """
     with _taken_ids_named(), database.atomic():
         discard = _lock(discard_id)
@@ -139,6 +139,11 @@ def _discard(where: str, values: Sequence[Any], job_id: str | None, size: int) -
         Discard.tracks: _copy(Track, discard_id, where, values),
         Discard.loops: _copy(Loop, discard_id, copied, [discard_id]),
     }
+    _run(
+        """UPDATE discarded_track SET job_created_at =
+        (SELECT created_at FROM job WHERE job.job_id = discarded_track.job_id) WHERE discard_id = ?""",
+        [discard_id],
+    )
     _run(f"DELETE FROM track WHERE {copied}", [discard_id])
     _note_takes(discard_id, are_discarded=True)
     Discard.update(numbers).where(Discard.discard_id == discard_id).execute()
@@ -226,6 +231,10 @@ def _require_room(discard_id: str) -> None:
     gone = wanted.difference(_lock_jobs(wanted))
     if gone:
         raise Conflict(f"job {min(gone)} was deleted meanwhile, so its tracks cannot come back")
+    others = """SELECT min(job.job_id) FROM discarded_track JOIN job ON job.job_id = discarded_track.job_id
+        WHERE discard_id = ? AND job.created_at <> job_created_at"""
+    if (other := _rows(others, [discard_id])[0][0]) is not None:
+        raise Conflict(f"job {other} was deleted meanwhile, and another job has its id, so its tracks cannot come back")
     for table in (model._meta.table_name for model in COPIED):
         copies = f"SELECT {table}_id FROM discarded_{table} WHERE discard_id = ?"
         taken = _rows(f"SELECT min({table}_id) FROM {table} WHERE {table}_id IN ({copies})", [discard_id])[0][0]

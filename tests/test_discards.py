@@ -144,6 +144,16 @@ def test_undo_is_refused_when_the_job_was_deleted(takes: Job) -> None:
     assert (discards.get(discard.discard_id) == discard, Track.select().count()) == (True, 0)
 
 
+def test_undo_brings_no_track_into_another_job_of_the_same_id(takes: Job) -> None:
+    discard = discards.discard_job("job-1")
+    jobs.update("job-1", prompt="snow")
+    assert discard is not None and jobs.delete("job-1")
+    jobs.create(job_id="job-1", prompt="another")
+    with pytest.raises(Conflict, match="job job-1 was deleted meanwhile, and another job has its id"):
+        discards.undo(discard.discard_id)
+    assert (discards.get(discard.discard_id) == discard, Track.select().count()) == (True, 0)
+
+
 @pytest.mark.parametrize("kind_of_record", ["track", "loop"])
 def test_undo_is_refused_when_an_id_is_taken(takes: Job, kind_of_record: str) -> None:
     discard = discards.discard_job("job-1")
