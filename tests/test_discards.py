@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import peewee
 import pytest
 
 from database import database
@@ -194,3 +195,12 @@ def test_a_thousand_tracks_need_few_statements(job: Job, statements: list[str]) 
     statements.clear()
     assert discards.undo(discard.discard_id) and len(statements) < 30
     assert Track.select().count() == 1000 and tally("track") == {"": 1000}
+
+
+def test_a_broken_row_is_no_taken_id(takes: Job) -> None:
+    discard = discards.discard_job("job-1")
+    assert discard is not None
+    database.execute_sql("UPDATE discarded_track SET take = 99 WHERE track_id = 'take-3'")
+    with pytest.raises(peewee.IntegrityError, match="take"):
+        discards.undo(discard.discard_id)
+    assert (discards.get(discard.discard_id) == discard, Track.select().count()) == (True, 1)

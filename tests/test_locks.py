@@ -104,11 +104,12 @@ def test_two_transactions_add_a_track_and_then_change_its_job(two: ThreadPoolExe
     assert Track.select().count() == len(NUMBERS) + 2
 
 
-def waits() -> bool:
-    """True if a transaction waits for another one."""
-    waiting = "SELECT 1 FROM pg_locks JOIN pg_database ON oid = database WHERE NOT granted"
-    transactions = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return any(database.execute_sql(sql).fetchone() for sql in (waiting, transactions))
+def wait_for_waiting() -> None:
+    """Return when another transaction waits for that of this thread."""
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    end = time.monotonic() + 60
+    while database.execute_sql(waiting).fetchone() is None:
+        assert time.monotonic() < end
 
 
 @pytest.mark.parametrize("prompt_first", [True, False])
@@ -123,11 +124,20 @@ def test_a_title_and_a_prompt_that_change_at_once_are_both_searched(
     with database.atomic():
         first()
         later = two.submit(second)
-        end = time.monotonic() + 20
-        while not waits() and time.monotonic() < end:
-            pass
+        wait_for_waiting()
     later.result(30)
     assert ids("owl thunder") == ["t1"]
+
+
+def test_an_id_that_is_taken_while_undo_runs_is_named(two: ThreadPoolExecutor, takes: Job) -> None:
+    discard = discards.discard_job("job-1")
+    assert discard is not None
+    with database.atomic():
+        tracks.create(track_id="t3", job_id="job-1")
+        undone = two.submit(discards.undo, discard.discard_id)
+        wait_for_waiting()
+    with pytest.raises(Conflict, match="track t3 exists again"):
+        undone.result(30)
 
 
 def test_a_check_words_a_track_again_that_missed_a_change_of_its_job(two: ThreadPoolExecutor, takes: Job) -> None:
