@@ -1,5 +1,8 @@
 """Folding the lines of a log: which lines become one, and which lines are errors."""
 
+from time import process_time
+from timeit import Timer
+
 import pytest
 
 from generators.changes import notes_about_times
@@ -103,3 +106,14 @@ def test_errors_that_differ_in_numbers_stay() -> None:
 )
 def test_a_line_is_shown_as_in_a_terminal(raw: bytes, shown: str) -> None:
     assert list(clean_lines([raw])) == [shown] * bool(shown)
+
+
+@pytest.mark.parametrize("shape", ["error{blanks}x", "no {words}", "0{blanks}", "error:{digits}", "no w{blanks}x"])
+def test_the_time_for_a_line_grows_only_with_its_length(shape: str) -> None:
+    assert seconds(shape, 2_000) < 40 * seconds(shape, 200)  # with every division of the blanks: 100 or 1000 times
+
+
+def seconds(shape: str, size: int) -> float:
+    """The CPU time to look for an error in a line of this shape, the best of three."""
+    line = shape.format(blanks=" " * size, words="a " * (size // 2), digits="1" * size)
+    return min(Timer(lambda: has_error(line), timer=process_time).repeat(3, 10))

@@ -36,7 +36,7 @@ MAY_LEAVE = f"""updated_at < ? AND lease_token IS NULL
 MOMENTS = MAY_LEAVE.count("?")
 # The condition of jobs that stay: deleted tracks can still come back, and their files are in the folder of the job. A
 # rule such as "it has a starred track" belongs here.
-IS_EXEMPT = "EXISTS (SELECT 1 FROM discarded_track WHERE discarded_track.job_id = job.job_id)"
+IS_EXEMPT = "job_id IN (SELECT job_id FROM discarded_track)"
 
 
 @dataclass(frozen=True)
