@@ -3,6 +3,7 @@
 import { startBar } from "./bar.js";
 import { get, isPlain } from "./elements.js";
 import { startKeys } from "./keys.js";
+import { askForSounds, watchSounds } from "./gone.js";
 import { load } from "./http.js";
 import { showNothing } from "./live.js";
 import { announce, begin, notify } from "./merge.js";
@@ -32,6 +33,7 @@ async function arrive() {
   }
   begin();
   tellTimes();
+  askForSounds();
   if (main.querySelector("form[data-api]")) load("forms").catch(() => {}); // it is loaded again when it is used
   const script = SCRIPTS.has(name) ? await import(`./${name}.js`) : null;
   if (signal.aborted) return;
@@ -113,7 +115,7 @@ function closeLoopForm(details) {
 document.documentElement.classList.add("js");
 keepTimes();
 player.addEventListener("change", () => load("media").catch(() => {}), { once: true });
-for (const start of [connectSounds, startBar, startKeys, sendStars, resume]) start();
+for (const start of [connectSounds, startBar, startKeys, sendStars, watchSounds, resume]) start();
 for (const [name, act] of Object.entries({ click: follow, submit: send, change: showFields })) document.addEventListener(name, act);
 startRouter({ leave, arrive, show, failed, canReturn: () => Boolean(page.refresh) });
 await arrive();

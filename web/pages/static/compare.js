@@ -12,6 +12,7 @@ const AHEAD = 0.02; // seconds until a start, so that no sound starts later than
 
 /** A sentence with the reason why these sounds cannot be compared; null if they can. */
 export function whyNot(sounds) {
+  if (!globalThis.AudioContext) return "This browser cannot play several takes at once.";
   if (sounds.length > MOST_TAKES) return `At most ${MOST_TAKES} takes can be compared.`;
   const minutes = sounds.reduce((sum, { seconds }) => sum + (Number(seconds) || 0), 0) / 60;
   if (minutes <= MOST_MINUTES) return null;

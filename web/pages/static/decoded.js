@@ -1,5 +1,6 @@
 // What the engines by Web Audio have in common: their samples are in memory, and start at an exact moment.
 
+import { contextOf } from "./context.js";
 import { Engine } from "./element.js";
 import { problemOf } from "./http.js";
 
@@ -43,8 +44,10 @@ export class DecodedEngine extends Engine {
     if (!this.#isLoaded) this.tell("state", "loading");
     const resumed = this.context?.resume(); // at once, because the browser wants that in the event of a click
     await this.#loaded;
-    const isForbidden = await Promise.race([resumed, new Promise((done) => setTimeout(done, PATIENCE, true))]);
+    const isAllowed = navigator.userActivation?.hasBeenActive; // then a slow answer comes, too
+    const isForbidden = !isAllowed && (await Promise.race([resumed, new Promise((done) => setTimeout(done, PATIENCE, true))]));
     if (isForbidden) return this.pause();
+    await resumed;
     if (this.paused || this.#since !== null) return;
     if (this.#at >= this.duration) this.#at = 0;
     this.#start();
@@ -69,7 +72,8 @@ export class DecodedEngine extends Engine {
     this.paused = true;
     this.ending.abort();
     this.#stop();
-    this.context?.close();
+    this.output?.disconnect();
+    this.context?.suspend();
   }
 
   /** The samples of a file. */
@@ -91,7 +95,7 @@ export class DecodedEngine extends Engine {
   }
 
   async #load(sound) {
-    this.context = new AudioContext({ sampleRate: sound.repeat?.[2] }); // at another rate, samples lie between those of the file
+    this.context = contextOf(sound.repeat?.[2]);
     this.output = new GainNode(this.context, { gain: this.#volume });
     this.output.connect(this.context.destination);
     await this.read(sound);

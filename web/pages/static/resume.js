@@ -6,6 +6,7 @@ import { Queue } from "./queue.js";
 
 const EVERY = 1_000; // milliseconds
 const SOUND = "player"; // in sessionStorage: it belongs to this tab
+const TIME = "player-time"; // beside it; it is written each second, and the queue only when it may have changed
 const CHOICES = "player-choices"; // in localStorage
 const tabs = new BroadcastChannel("player");
 
@@ -15,27 +16,31 @@ export function resume() {
   player.volume = choices?.volume ?? 1;
   if (choices) player.repeating = new Set(choices.repeating);
   const kept = read(sessionStorage, SOUND);
-  if (kept) player[kept.isPaused ? "load" : "play"](kept.sound, new Queue(kept.queue), kept.time);
+  if (kept) player[kept.isPaused ? "load" : "play"](kept.sound, new Queue(kept.queue), read(sessionStorage, TIME) ?? 0);
   keep();
 }
 
 function keep() {
   let last = 0;
-  const save = () => {
+  const saveTime = () => {
     last = Date.now();
+    write(sessionStorage, TIME, player.time);
+  };
+  const save = () => {
+    saveTime();
     write(sessionStorage, SOUND, stateOf());
     write(localStorage, CHOICES, { volume: player.volume, repeating: [...player.repeating] });
   };
   addEventListener("pagehide", save);
   for (const name of ["change", "state"]) player.addEventListener(name, save);
-  player.addEventListener("time", () => Date.now() - last > EVERY && save());
+  player.addEventListener("time", () => Date.now() - last > EVERY && saveTime());
   player.addEventListener("state", () => player.state === "playing" && tabs.postMessage("plays"));
   tabs.addEventListener("message", () => player.paused || player.toggle());
 }
 
 function stateOf() {
-  const { current: sound, time, paused: isPaused, queue } = player;
-  return sound && { sound, time, isPaused, queue: queue.near(sound) };
+  const { current: sound, paused: isPaused, queue } = player;
+  return sound && { sound, isPaused, queue: queue.near(sound) };
 }
 
 function read(storage, name) {

@@ -48,7 +48,7 @@ async function toggle(number) {
   const reason = whyNot(sounds);
   if (reason) return notify(reason);
   chosen = keys;
-  if (sounds.length > 1) player.compare(sounds);
+  if (sounds.length > 1) player.compare(sounds).catch(({ message }) => notify(message));
   else if (player.compared.length) playAlone(lineOf(keys[0]));
   else if (keys.length) notify("Choose another take to compare it with.");
   markTakes();

@@ -19,7 +19,9 @@ export function connectSounds() {
   document.querySelectorAll(".wave img").forEach(drawImage);
   for (const name of ["change", "state"]) player.addEventListener(name, mark);
   player.addEventListener("time", paint);
-  new MutationObserver(mark).observe(document.getElementById("main"), { subtree: true, childList: true });
+  let frame = null;
+  const markSoon = () => (frame ??= requestAnimationFrame(() => mark((frame = null))));
+  new MutationObserver(markSoon).observe(document.getElementById("main"), { subtree: true, childList: true });
   mark();
 }
 
