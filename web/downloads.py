@@ -23,8 +23,6 @@ RESERVED = re.compile("CON|PRN|AUX|NUL|CONIN[$]|CONOUT[$]|(COM|LPT)[0-9¹²³]",
 # Control characters, invisible ones that change the direction of text or have no width, and what Windows refuses.
 INVISIBLE = r"\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
 UNSAFE = re.compile(rf'[\x00-\x1f\x7f-\x9f{INVISIBLE}\ud800-\udfff/\\:*?"<>|]+')
-    r'[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff/\\:*?"<>|]+'
-)
 
 
 def log(storage: Storage, job_id: str, tail: int | None) -> Response:
