@@ -1,5 +1,7 @@
 // Small helpers for the elements of a page and what one does with them.
 
+const hovers = matchMedia("(hover: hover)");
+
 /** The element with an id. */
 export const get = (id) => document.getElementById(id);
 
@@ -13,6 +15,11 @@ export function create(tag, properties, ...content) {
 /** True if a click has no modifier key: with one, the browser opens a tab or a window. */
 export function isPlain({ ctrlKey, metaKey, shiftKey, altKey }) {
   return !(ctrlKey || metaKey || shiftKey || altKey);
+}
+
+/** True if the mouse is on an element. After a tap on a touch screen, :hover stays where it was. */
+export function isUnderPointer(element) {
+  return hovers.matches && element.matches(":hover");
 }
 
 /** Set a property if it differs: screen readers and observers would take note of it. */
