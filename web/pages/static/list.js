@@ -1,12 +1,12 @@
 // A list: up to date without a reload, narrowed as one types, and read on by scrolling. New rows wait behind a button while
 // one points at the list, works in it or has scrolled: nothing moves under the pointer.
 
-import { get, isPlain } from "./elements.js";
+import { get, isPlain, isUnderPointer } from "./elements.js";
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
 import { announce, coalesced, debounced, merge, tick } from "./merge.js";
 import { Pages, partOf } from "./pages.js";
-import { record } from "./router.js";
+import { halt, record } from "./router.js";
 
 const TYPING = 250; // milliseconds after the last key
 const SETTLE = 150;
@@ -73,7 +73,7 @@ async function refreshOnce({ isForced = false } = {}) {
 
 /** True while the pointer or the focus is in the list. */
 function isInUse() {
-  return pages.list.matches(":hover") || pages.list.contains(document.activeElement);
+  return isUnderPointer(pages.list) || pages.list.contains(document.activeElement);
 }
 
 /** Show the rows that wait when the list is no longer in use, or when the button is pressed. */
@@ -157,6 +157,7 @@ function addressOfForm() {
 
 /** Replace this list with another one. */
 async function narrow(url, how) {
+  if (how === "push") halt();
   const number = ++reading;
   results.ariaBusy = "true";
   try {
