@@ -146,6 +146,23 @@ def test_a_take_is_renamed_and_its_menu_has_all_that_can_be_done(
     expect(page.locator("#job:not([data-job=song])")).to_be_visible()
 
 
+def test_a_title_that_one_types_survives_changes_from_elsewhere(
+    running: Server, window: Callable[..., Watched]
+) -> None:
+    page = opened(window, running)
+    page.locator("#more-take-3 > summary").press("Enter")
+    page.locator("#more-take-3").get_by_role("link", name="Rename").press("Enter")
+    field = page.get_by_role("textbox", name="Title")
+    field.fill("The slow one")
+    for number, title in ((3, "Meanwhile"), (1, "Another")):
+        running.call("PATCH", f"/api/tracks/take-{number}", {"title": title})
+    expect(page.locator("#name-take-1")).to_have_text("Another")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("The slow one")
+    field.press("Escape")
+    expect(page.locator("#name-take-3")).to_have_text("Meanwhile")
+
+
 def test_without_javascript_takes_go_and_come_back(running: Server, window: Callable[..., Watched]) -> None:
     page = opened(window, running, java_script_enabled=False)
     page.locator("#more-take-2 > summary").click()

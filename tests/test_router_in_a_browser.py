@@ -119,6 +119,24 @@ def test_the_later_of_two_clicks_wins(page: Page, listed: Server) -> None:
     expect(page.get_by_role("heading", name="number 115")).to_be_visible()
 
 
+def test_back_ends_the_loading_of_another_page_and_forward_reads_nothing(page: Page) -> None:
+    page.get_by_role("link", name="number 114", exact=True).click()
+    expect(page.get_by_role("heading", name="number 114")).to_be_focused()
+    expect(page.locator("#connection[data-state=live]")).to_be_visible()
+    waiting: list[Route] = []
+    page.route("**/tracks", lambda route: waiting.append(route))
+    page.get_by_role("link", name="Tracks", exact=True).click()
+    wait_for(lambda: page.evaluate("1") and waiting, 10)  # the route is called while Playwright waits
+    page.go_back()
+    expect(page.get_by_role("link", name="number 114", exact=True)).to_be_focused()
+    waiting[0].continue_()
+    page.route("**/jobs/job-114", lambda route: waiting.append(route))
+    page.go_forward()
+    expect(page.get_by_role("heading", name="number 114")).to_be_focused()  # the page was kept
+    expect(page.locator("main")).to_have_attribute("data-page", "job")
+    page.unroute_all(behavior="ignoreErrors")
+
+
 def test_every_page_can_be_loaded_afresh(window: Callable[..., Watched], listed: Server) -> None:
     seen = window()
     for path in CLEAN:
@@ -217,6 +235,11 @@ def test_one_who_is_signed_out_signs_in_and_comes_back(
     page.get_by_label("Token").fill("open sesame")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_text("No jobs yet")).to_be_visible()
+    expect(page.locator("#connection[data-state=live]")).to_be_visible()
+    page.context.clear_cookies()
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")  # the page reads its news
+    expect(page.get_by_role("alert").get_by_role("link", name="Sign in")).to_be_visible()
+    expect(page).to_have_url(f"{service.url}/")
 
 
 def test_without_javascript_the_browser_plays_the_sounds(window: Callable[..., Watched], listed: Server) -> None:

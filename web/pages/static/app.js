@@ -112,10 +112,10 @@ function closeLoopForm(details) {
   details.querySelector("summary").focus();
 }
 
-document.documentElement.classList.add("js");
 keepTimes();
 player.addEventListener("change", () => load("media").catch(() => {}), { once: true });
 for (const start of [connectSounds, startBar, startKeys, sendStars, watchSounds, resume]) start();
 for (const [name, act] of Object.entries({ click: follow, submit: send, change: showFields })) document.addEventListener(name, act);
 startRouter({ leave, arrive, show, failed, canReturn: () => Boolean(page.refresh) });
+document.documentElement.classList.add("js"); // only now: without a script that works, the page is as without JavaScript
 await arrive();

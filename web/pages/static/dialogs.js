@@ -23,7 +23,7 @@ export function closeDialog(form) {
 }
 
 async function read(address) {
-  const part = (await readPage(address)).querySelector("[data-part]");
+  const part = (await readPage(address, { stays: false })).querySelector("[data-part]");
   const title = part.querySelector("h1");
   title.id ||= "dialog-title";
   const dialog = create("dialog", { className: address === "/new" ? "drawer" : "modal" }, part);

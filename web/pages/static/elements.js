@@ -1,5 +1,7 @@
 // Small helpers for the elements of a page and what one does with them.
 
+const hovers = matchMedia("(hover: hover)");
+
 /** The element with an id. */
 export const get = (id) => document.getElementById(id);
 
@@ -16,6 +18,11 @@ export const listening = (signal) => (target, name, act) => target.addEventListe
 /** True without a modifier key. With one, a click opens a tab or a window. */
 export function isPlain({ ctrlKey, metaKey, shiftKey, altKey }) {
   return !(ctrlKey || metaKey || shiftKey || altKey);
+}
+
+/** True if the mouse is on an element. After a tap on a touch screen, :hover stays where it was. */
+export function isUnderPointer(element) {
+  return hovers.matches && element.matches(":hover");
 }
 
 /** Set a property if it differs: screen readers and observers would take note of it. */

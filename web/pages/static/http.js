@@ -1,5 +1,7 @@
 // Sends requests to this service, and reads its answers.
 
+import { get } from "./elements.js";
+
 const PATIENCE = 20_000; // milliseconds
 const SILENCE = "The service does not answer. Nothing was lost: try again in a moment.";
 
@@ -16,28 +18,47 @@ export class Problem extends Error {
   }
 }
 
-/** Send a request, its body as JSON. Returns the answer. Throws as ask(), and Problem for a refusal. */
-export async function send(url, { method = "GET", headers = {}, body, signal } = {}) {
+/**
+ * Send a request. Returns the answer; a body is sent as JSON. Throws Problem, and the reason of the signal if it ends the
+ * request. When one is signed out, the sign-in is loaded; stays: the page stays, and shows a link to the sign-in.
+ */
+export async function send(url, { method = "GET", headers = {}, body, signal, stays = false } = {}) {
   const options = { method, headers, signal };
   if (body !== undefined) {
     options.headers = { "Content-Type": "application/json", ...headers };
     options.body = JSON.stringify(body);
   }
   const answer = await ask(url, options);
-  if (answer.status === 401 || isSignIn(answer)) signIn(location.pathname + location.search);
+  const isSignedOut = answer.status === 401 || isSignIn(answer);
+  if (isSignedOut && !stays) signIn(location.pathname + location.search);
+  get("signed-out").hidden = !isSignedOut || !stays;
+  if (isSignedOut) throw new Problem("You are signed out.", 401);
   if (!answer.ok) throw await problemOf(answer);
   return answer;
 }
 
 /** Call fetch() with a time limit. Throws Problem without an answer, and the reason of a signal that ends the request. */
 export async function ask(url, { signal, ...options } = {}) {
-  const limit = AbortSignal.timeout(PATIENCE);
+  const request = new Request(url, { ...options, signal: limited(signal) });
   try {
-    return await fetch(url, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
+    return await fetch(request);
   } catch {
     signal?.throwIfAborted();
     throw new Problem(SILENCE);
   }
+}
+
+/** A signal that ends after the time limit, or with another signal. AbortSignal.any() does not exist in Safari before 17.4. */
+function limited(signal) {
+  const limit = new AbortController();
+  const end = () => limit.abort(signal?.reason);
+  setTimeout(() => {
+    signal?.removeEventListener("abort", end);
+    end();
+  }, PATIENCE);
+  signal?.addEventListener("abort", end);
+  if (signal?.aborted) end();
+  return limit.signal;
 }
 
 /** The JSON of a record. Throws Problem. */
@@ -46,9 +67,9 @@ export async function sendJson(url, options) {
   return answer.status === 204 ? null : answer.json();
 }
 
-/** A page of this service as a document. Throws Problem. */
+/** A page of this service as a document, without leaving the page that is shown. Throws Problem. */
 export async function readPage(url, options) {
-  return pageOf(await send(url, options));
+  return pageOf(await send(url, { stays: true, ...options }));
 }
 
 /** The page in an answer, without what is for browsers without JavaScript. Throws Problem. */

@@ -2,6 +2,7 @@
 
 import { get } from "./elements.js";
 import { player } from "./player.js";
+import { recall, store } from "./storage.js";
 
 const OFF = "keys-off"; // in localStorage
 const STEP = 5; // seconds
@@ -22,8 +23,8 @@ const ACTS = {
 export function startKeys() {
   const dialog = get("player-keys");
   const isOn = get("player-keys-on");
-  isOn.checked = localStorage.getItem(OFF) === null;
-  isOn.addEventListener("change", () => (isOn.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "true")));
+  isOn.checked = recall("localStorage", OFF) === null;
+  isOn.addEventListener("change", () => store("localStorage", OFF, isOn.checked ? null : true));
   addEventListener("keydown", (event) => {
     if (!isOn.checked || isForOthers(event)) return;
     if (event.key === "?") dialog.showModal();
@@ -31,8 +32,10 @@ export function startKeys() {
   });
 }
 
+/** The digits are keys by their place: a French keyboard has other letters there. */
 function act(event) {
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const digit = /^Digit([1-9])$/.exec(event.code)?.[1];
+  const key = digit ?? (event.key.length === 1 ? event.key.toLowerCase() : event.key);
   if (!Object.hasOwn(ACTS, key) || event.shiftKey) return;
   event.preventDefault();
   ACTS[key]();

@@ -1,12 +1,12 @@
 // A list: up to date without a reload, narrowed as one types, and read on by scrolling. New rows wait behind a button while
 // one points at the list, works in it or has scrolled: nothing moves under the pointer.
 
-import { get, isPlain, listening } from "./elements.js";
+import { get, isPlain, isUnderPointer, listening } from "./elements.js";
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
 import { announce, coalesced, debounced, merge, tick } from "./merge.js";
 import { Pages, partOf } from "./pages.js";
-import { record } from "./router.js";
+import { halt, record } from "./router.js";
 import { beginSelection } from "./select.js";
 
 const TYPING = 250; // milliseconds after the last key
@@ -77,7 +77,7 @@ async function refreshOnce({ isForced = false } = {}) {
 
 /** True while the pointer or the focus is in the list. */
 function isInUse() {
-  return pages.list.matches(":hover") || pages.list.contains(document.activeElement);
+  return isUnderPointer(pages.list) || pages.list.contains(document.activeElement);
 }
 
 /** Show the rows that wait when the list is no longer used, or when the button is pressed. */
@@ -159,6 +159,7 @@ function addressOfForm() {
 
 /** Replace this list with another one. */
 async function narrow(url, how) {
+  if (how === "push") halt();
   const number = ++reading;
   results.ariaBusy = "true";
   try {

@@ -32,6 +32,7 @@ export class Follower {
   #since = null;
   #timers = new Set();
   #failures = 0;
+  #misses = 0; // refreshes in a row that got no answer, although the service may say that it is healthy
   #refusedUntil = 0;
   #signal;
 
@@ -123,10 +124,8 @@ export class Follower {
     if (this.#signal.aborted) return;
     this.#failures = 0;
     banner.hidden = true;
-    if (wasOffline) {
-      this.#refusedUntil = 0; // the stream failed because the whole service did not answer
-      await this.#catchUp();
-    }
+    if (wasOffline) this.#refusedUntil = 0; // the stream failed because the whole service did not answer
+    if ((wasOffline || this.#misses) && !(await this.#catchUp())) return;
     if (this.#rests || this.#source) return;
     if (Date.now() >= this.#refusedUntil) this.#open();
     else this.#poll();
@@ -145,9 +144,11 @@ export class Follower {
     } catch (problem) {
       if (!problem.offline || this.#signal.aborted) return true; // the service answers with a problem, which the page shows
       this.#stop();
-      this.#after(0, () => this.#look());
+      this.#after(this.#misses && Math.min(LONGEST_WAIT, RECONNECT * 2 ** this.#misses), () => this.#look());
+      this.#misses += 1;
       return false;
     }
+    this.#misses = 0;
     return true;
   }
 

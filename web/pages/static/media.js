@@ -19,7 +19,7 @@ function start(session) {
     seekforward: ({ seekOffset }) => player.seek(player.time + (seekOffset ?? STEP)),
     seekbackward: ({ seekOffset }) => player.seek(player.time - (seekOffset ?? STEP)),
   };
-  for (const [name, act] of Object.entries(acts)) session.setActionHandler(name, act);
+  for (const [name, act] of Object.entries(acts)) handle(session, name, act);
   const tell = () => {
     session.metadata = metadataOf(player.current);
     session.playbackState = player.current ? (player.paused ? "paused" : "playing") : "none";
@@ -28,6 +28,14 @@ function start(session) {
   };
   for (const name of ["change", "state"]) player.addEventListener(name, tell);
   tell();
+}
+
+function handle(session, name, act) {
+  try {
+    session.setActionHandler(name, act);
+  } catch {
+    // This browser does not have the action.
+  }
 }
 
 function metadataOf(sound) {

@@ -4,6 +4,7 @@
 import { get } from "./elements.js";
 
 const NOTICE = 8_000; // milliseconds
+const LONGEST = 1_000;
 const shown = new Map(); // the server's text of each part that is replaced as a whole
 
 let notice;
@@ -64,18 +65,29 @@ export function coalesced(act) {
   };
 }
 
-/** Wrap a function: it runs when these milliseconds have passed without another call. */
+/** Wrap a function: it runs when these milliseconds have passed without another call, and a second after the first call at the latest. */
 export function debounced(act, milliseconds) {
-  let timer;
+  let timer = null;
+  let latest;
   return (...values) => {
+    if (timer === null) latest = performance.now() + LONGEST;
     clearTimeout(timer);
-    timer = setTimeout(() => act(...values), milliseconds);
+    const run = () => {
+      timer = null;
+      act(...values);
+    };
+    timer = setTimeout(run, Math.min(milliseconds, latest - performance.now()));
   };
+}
+
+/** True if one types the name of a record in this part, or if the part is in such a form. A later merge takes the change. */
+export function isEdited(part) {
+  return Boolean(part.closest("[data-editing]") ?? part.querySelector("[data-editing]"));
 }
 
 function swap(here, part) {
   const html = part.outerHTML;
-  if (shown.get(part.id) === html) return;
+  if (shown.get(part.id) === html || isEdited(here)) return;
   shown.set(part.id, html);
   here.replaceWith(part);
 }
@@ -96,7 +108,7 @@ function mergeList(list, freshList, fresh) {
       continue;
     }
     place = here.nextElementSibling;
-    if (here.dataset.version !== item.dataset.version) here.replaceWith(item);
+    if (here.dataset.version !== item.dataset.version && !isEdited(here)) here.replaceWith(item);
   }
 }
 

@@ -1,9 +1,9 @@
 // The rows of a list, in pages. Pages far from the window are emptied: they keep their height, and are read again when one
 // scrolls back. So a list of any length needs the memory of a few pages. The state is in the document, as the router keeps it.
 
-import { create, get } from "./elements.js";
+import { create, get, isUnderPointer } from "./elements.js";
 import { readPage } from "./http.js";
-import { keepFocus } from "./merge.js";
+import { isEdited, keepFocus } from "./merge.js";
 import { tellTimes } from "./times.js";
 
 const AROUND = 2_500; // pixels above and below the window where pages have rows
@@ -158,7 +158,7 @@ export class Pages {
   #steady(act) {
     const rows = [...this.list.querySelectorAll(".row")];
     const anchor =
-      rows.find((row) => row.matches(":hover")) ??
+      rows.find(isUnderPointer) ??
       document.activeElement.closest(".row") ??
       (scrollY > 0 && rows.find((row) => row.getBoundingClientRect().bottom > 0));
     const top = anchor && anchor.getBoundingClientRect().top;
@@ -180,7 +180,7 @@ function isGap(page) {
 }
 
 function mayBeEmptied(page) {
-  return !isGap(page) && !page.contains(document.activeElement) && !page.matches(":hover");
+  return !isGap(page) && !page.contains(document.activeElement) && !isUnderPointer(page);
 }
 
 function empty(page, height) {
@@ -205,7 +205,7 @@ function stale(page, part, present) {
 function replace(here, row) {
   if (!here || here === row) return;
   here.classList.remove("gone");
-  if (here.dataset.version === row.dataset.version || here.querySelector("[data-editing]")) return;
+  if (here.dataset.version === row.dataset.version || isEdited(here)) return;
   const [drawn, wave] = [here, row].map((each) => each.querySelector(".wave"));
   if (drawn && here.dataset.wave === row.dataset.wave) wave?.replaceWith(drawn);
   here.replaceWith(row);

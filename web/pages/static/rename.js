@@ -21,6 +21,7 @@ export async function rename(link) {
     form.remove();
     place.hidden = link.hidden = false;
     link.focus();
+    document.dispatchEvent(new Event("edited")); // now the page can show what has changed meanwhile
   };
   form.addEventListener("keydown", (event) => event.key === "Escape" && (event.preventDefault(), event.stopPropagation(), close()));
   form.addEventListener("submit", async (event) => {
@@ -31,7 +32,6 @@ export async function rename(link) {
       if (title) place.textContent = title;
       close();
       announce("Renamed");
-      document.dispatchEvent(new Event("renamed"));
     } catch (problem) {
       tell(error, problem.errors?.[0]?.message ?? problem.message);
       field.ariaInvalid = "true";

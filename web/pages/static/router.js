@@ -15,6 +15,7 @@ const kept = new Map(); // the number of an entry of the history -> its page as 
 let app; // the functions of app.js
 let entry; // the number of the history entry whose page is shown
 let address = location.href; // of the page that is shown
+let hasLeft = false; // true while the page in the document has ended, and another one is loading
 let loading; // the AbortController of the page that is loading
 let scrolled;
 
@@ -45,6 +46,11 @@ export function visit(url, { replace = false } = {}) {
   const target = new URL(url, location.href);
   if (!isPage(target)) return location.assign(target);
   return go(target, { how: replace || target.href === address ? "replace" : "push" });
+}
+
+/** Stop loading another page: one does something else on this page. */
+export function halt() {
+  loading?.abort();
 }
 
 /** Change the address for a page that shows another list of itself. How is "push" or "replace". */
@@ -91,28 +97,31 @@ async function submit(event) {
 /** Show the page of the history entry that the browser has moved to. */
 async function travel({ state }) {
   clearTimeout(scrolled);
-  loading?.abort();
+  halt();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   const [before, number, top] = [entry, state?.entry ?? entry + 1, state?.top ?? 0];
   const settle = () => {
     [entry, address] = [number, location.href];
     if (top || !jump()) scrollTo(0, top);
   };
-  if (withoutHash(location.href) === withoutHash(address)) return settle();
+  if (withoutHash(location.href) === withoutHash(address)) {
+    if (hasLeft) start(); // back to the page before the other one was loaded
+    return settle();
+  }
   const shown = app.show(location.href);
   if (shown) return shown.then(settle);
-  keep();
-  app.leave(); // its address is no longer that of the window
+  keep(address);
+  leave(); // its address is no longer that of the window
   entry = number;
   if (kept.has(number)) return arrive(kept.get(number), { top });
   if (await go(new URL(location.href), { how: "travel", top })) return null;
-  app.arrive();
+  start();
   return history.go(before - number);
 }
 
 /** Load a page and show it. False if it cannot be shown. */
 async function go(url, { how, body, top = 0 }) {
-  loading?.abort();
+  halt();
   const { signal } = (loading = new AbortController());
   main.ariaBusy = "true";
   try {
@@ -141,9 +150,19 @@ async function read(url, body, signal) {
   return { title: fresh.title, content, url: answer.url + url.hash, how: body && !answer.redirected ? null : next };
 }
 
-/** Keep the page that is left. Its copy has no listeners: the page starts anew with it. */
-function keep() {
-  if (!app.canReturn()) return;
+function leave() {
+  hasLeft = true;
+  app.leave();
+}
+
+function start() {
+  hasLeft = false;
+  app.arrive();
+}
+
+/** Keep the page that is left, if it has this address. Its copy has no listeners: the page starts anew with it. */
+function keep(url) {
+  if (!app.canReturn() || url !== address || main.querySelector("[data-editing]")) return;
   const content = main.cloneNode(true);
   for (const busy of content.querySelectorAll("[aria-busy]")) busy.ariaBusy = "false";
   const place = document.activeElement.closest("main a");
@@ -153,8 +172,8 @@ function keep() {
 
 /** Show a page: its address, its content, the position in it, and the focus. */
 async function arrive({ title, content, url, link, at }, { how, top }) {
-  if (how === "push") keep();
-  app.leave();
+  if (how === "push") keep(location.href);
+  leave();
   if (how === "push" || how === "replace") record(url, how);
   else address = location.href;
   kept.delete(entry);
@@ -162,7 +181,7 @@ async function arrive({ title, content, url, link, at }, { how, top }) {
     document.title = title;
     main.dataset.page = content.dataset.page;
     main.replaceChildren(...content.childNodes);
-    app.arrive();
+    start();
     if (top || !jump()) scrollTo(0, top);
     const place = focus(link);
     if (link && place.getAttribute("href") === link) scrollBy(0, place.getBoundingClientRect().top - at); // rows that were not drawn have other heights

@@ -13,7 +13,7 @@ export function begin({ signal }) {
   const observer = new MutationObserver((changes) => changes.forEach(({ target }) => target.matches(".take[data-state]") && stand(target)));
   observer.observe(document.getElementById("tracks"), { subtree: true, attributeFilter: ["data-state"] });
   signal.addEventListener("abort", () => observer.disconnect());
-  document.addEventListener("renamed", () => page.refreshAll().catch(() => {}), { signal });
+  document.addEventListener("edited", () => page.refreshAll().catch(() => {}), { signal });
   return page;
 }
 
