@@ -52,7 +52,7 @@ def test_an_order_that_breaks_a_rule_is_refused_by_its_field(
 @pytest.mark.usefixtures("ledger")
 def test_a_loop_of_bars_gets_its_seconds_when_it_is_completed(track: Track) -> None:
     loop = loops.create(**BARS, start=1.0, end=30.0)
-    with pytest.raises(Invalid, match="bars cannot be combined"):
+    with pytest.raises(Invalid, match="send duration or bars, not both"):
         loops.update(loop.loop_id, status="ANALYZING", duration=16.0)
     done = loops.update(loop.loop_id, status="COMPLETED", duration=16.0)
     assert done is not None and read(ORDERED) == [[16.0, 8, True]] and done.length == "8 bars"
@@ -155,6 +155,7 @@ def test_the_form_of_a_loop_has_seconds_or_bars(entries: dict[str, str], body: d
         ({"bars": "1.5"}, "bars"),
         ({"bars": "eight"}, "bars"),
         ({"bars": "8", "duration": "60"}, "bars"),
+        ({"bars": "8", "intro": "false", "fade_in_out": "true"}, "intro"),
         ({"bars": "", "duration": ""}, "duration"),
         ({}, "duration"),
     ],

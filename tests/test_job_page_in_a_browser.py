@@ -146,6 +146,27 @@ def test_a_take_is_renamed_and_its_menu_has_all_that_can_be_done(
     expect(page.locator("#job:not([data-job=song])")).to_be_visible()
 
 
+def test_a_loop_that_cannot_be_says_so_at_its_field(running: Server, window: Callable[..., Watched]) -> None:
+    page = opened(window, running)
+    menu = page.locator("#more-take-2")
+    menu.locator("summary").first.click()
+    menu.get_by_text("Make a loop").click()
+    make, error = menu.get_by_role("button", name="Make the loop"), menu.locator(".field-error:visible")
+    make.click()
+    expect(error).to_have_text("expected a number of seconds or of bars")
+    menu.get_by_label("Bars").fill("8")
+    menu.get_by_label("Seconds", exact=True).fill("20")
+    make.click()
+    expect(error).to_have_text("expected seconds or bars, not both")
+    menu.get_by_label("Seconds", exact=True).fill("")
+    for name in ("Fade in and out", "Skip the intro"):
+        menu.get_by_label(name).check()
+    make.click()
+    expect(error).to_have_text("a file that fades in and out does not repeat as a whole: choose one of the two")
+    expect(menu.get_by_label("Skip the intro")).to_have_attribute("aria-invalid", "true")
+    assert running.call("GET", "/api/loops")[1]["items"] == []
+
+
 def test_without_javascript_takes_go_and_come_back(running: Server, window: Callable[..., Watched]) -> None:
     page = opened(window, running, java_script_enabled=False)
     page.locator("#more-take-2 > summary").click()
