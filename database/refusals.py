@@ -36,9 +36,15 @@ EXPECTED = {
 }
 # Rules about several fields: the field that is wrong, and what to do.
 TOGETHER = {
-    "loop_length": ("duration", "duration in seconds is required, or bars in its place"),
-    "loop_bars_alone": ("bars", "bars cannot be combined with duration: send one of them, and null for the other"),
-    "loop_intro_or_fades": ("intro", "a loop with fade_in_out does not repeat: intro must be true"),
+    "loop_length": ("duration", "send duration (seconds) or bars"),
+    "loop_bars_alone": (
+        "bars",
+        "send duration or bars, not both; to replace one with the other, also send null for the old one",
+    ),
+    "loop_intro_or_fades": (
+        "intro",
+        'fade_in_out and "intro": false cannot be combined: set fade_in_out to false or intro to true',
+    ),
     "loop_end": ("end", "end - start must be between 0.5 seconds and duration: correct them, or make duration longer"),
     "loop_start_of_end": ("start", "start is required with end"),
     "loop_end_of_start": ("end", "end is required with start"),

@@ -22,7 +22,7 @@ def order_in_use(record: Any, fields: Collection[str]) -> WrongStatus:
 
 def has_result(record: Any) -> WrongStatus:
     """The error for a retry of completed work."""
-    return _wrong_status(record, "ask for another instead")
+    return _wrong_status(record, f"create a new {record._meta.table_name} instead")
 
 
 def wrong_step(record: Any, changes: dict[str, Any]) -> WrongStatus:

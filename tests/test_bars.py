@@ -20,9 +20,9 @@ ORDERED = "SELECT duration, bars, intro FROM loop"
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"bars": 0}, "bars", "must be an integer from 1 to 512"),
     ({"bars": 513}, "bars", "must be an integer from 1 to 512"),
-    ({}, "duration", "duration in seconds is required, or bars in its place"),
-    ({"bars": 8, "duration": 20}, "bars", "bars cannot be combined with duration"),
-    ({"bars": 8, "intro": False, "fade_in_out": True}, "intro", "a loop with fade_in_out does not repeat"),
+    ({}, "duration", "send duration (seconds) or bars"),
+    ({"bars": 8, "duration": 20}, "bars", "send duration or bars, not both"),
+    ({"bars": 8, "intro": False, "fade_in_out": True}, "intro", 'fade_in_out and "intro": false cannot be combined'),
     ({"bars": 8, "start": 1.0, "end": 1.2}, "end", "end - start must be between 0.5 seconds"),
     ({"duration": 5, "start": 1.0, "end": 9.0}, "end", "end - start must be between 0.5 seconds and duration"),
 ]
@@ -52,7 +52,7 @@ def test_an_order_that_breaks_a_rule_is_refused_by_its_field(
 @pytest.mark.usefixtures("ledger")
 def test_a_loop_of_bars_gets_its_seconds_when_it_is_completed(track: Track) -> None:
     loop = loops.create(**BARS, start=1.0, end=30.0)
-    with pytest.raises(Invalid, match="bars cannot be combined"):
+    with pytest.raises(Invalid, match="send duration or bars, not both"):
         loops.update(loop.loop_id, status="ANALYZING", duration=16.0)
     done = loops.update(loop.loop_id, status="COMPLETED", duration=16.0)
     assert done is not None and read(ORDERED) == [[16.0, 8, True]] and done.length == "8 bars"
@@ -60,7 +60,7 @@ def test_a_loop_of_bars_gets_its_seconds_when_it_is_completed(track: Track) -> N
 
 @pytest.mark.usefixtures("ledger")
 def test_an_order_in_seconds_can_become_one_in_bars(loop: Loop) -> None:
-    with pytest.raises(Invalid, match="send one of them, and null for the other"):
+    with pytest.raises(Invalid, match="also send null for the old one"):
         loops.update("loop-1", bars=8)
     assert loops.update("loop-1", bars=8, duration=None) is not None and read(ORDERED) == [[None, 8, True]]
     assert loops.update("loop-1", bars=None, duration=30) is not None and read(ORDERED) == [[30.0, None, True]]
@@ -155,6 +155,7 @@ def test_the_form_of_a_loop_has_seconds_or_bars(entries: dict[str, str], body: d
         ({"bars": "1.5"}, "bars"),
         ({"bars": "eight"}, "bars"),
         ({"bars": "8", "duration": "60"}, "bars"),
+        ({"bars": "8", "intro": "false", "fade_in_out": "true"}, "intro"),
         ({"bars": "", "duration": ""}, "duration"),
         ({}, "duration"),
     ],

@@ -60,6 +60,9 @@ def test_a_discard_without_a_choice_is_refused(client: FlaskClient, files: list[
     assert problem(client.post("/api/jobs/job-1/discard")) == (409, "wrong_status")
     for address in ("/api/jobs/nobody/discard", "/api/discards/nobody/undo"):
         assert problem(client.post(address)) == (404, "not_found")
+    assert "The ten seconds are over" in client.post("/api/discards/nobody/undo").json["detail"]
+    page = client.post("/discards/nobody/undo")
+    assert page.status_code == 404 and "The ten seconds are over" in page.text and "All tracks" in page.text
     for address in ("/api/jobs/nobody/discards", "/api/discards/nobody"):
         assert problem(client.get(address)) == (404, "not_found")
     assert Track.select().count() == 2

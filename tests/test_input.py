@@ -140,6 +140,19 @@ def test_bad_children_name_the_field(client: FlaskClient, track: Track, path: st
     assert [error["field"] for error in refusal["errors"]] == [field]
 
 
+def test_a_refusal_is_a_sentence_for_people(client: FlaskClient, track: Track) -> None:
+    none = client.post("/api/tracks/actions", json={"action": "star", "ids": []})
+    many = client.post("/api/tracks/actions", json={"action": "star", "ids": ["a"] * 201})
+    untitled = client.patch("/api/tracks/track-1", json={"title": ""})
+    unclear = client.patch("/api/tracks/track-1", json={"starred": "yes"})
+    assert [answer.json["errors"] for answer in (none, many, untitled, unclear)] == [
+        [{"field": "ids", "message": "must have 1 or more items"}],
+        [{"field": "ids", "message": "must have 200 items at most"}],
+        [{"field": "title", "message": "must have 1 to 200 characters; null removes it"}],
+        [{"field": "starred", "message": "expected true or false"}],
+    ]
+
+
 def test_all_bad_fields_are_named_at_once(client: FlaskClient) -> None:
     refusal = problem(client.post("/api/jobs", json={"progress": 3.5, "colour": 1}), 422, "invalid")
     assert {error["field"] for error in refusal["errors"]} == {"prompt", "progress", "colour"}

@@ -69,7 +69,7 @@ def test_a_take_arrives_below_the_others_and_nothing_jumps(running: Server, wind
     assert ids(page) == ["track-take-1", "track-take-2", "track-take-3", "take-4", "take-5"]
     page.locator("#more-take-1 > summary").click()
     page.locator("#more-take-1").get_by_text("Make a loop").click()
-    page.locator("#more-take-1").get_by_label("or bars").fill("8")
+    page.locator("#more-take-1").get_by_label("Bars").fill("8")
     before = page.locator("#play-take-3").bounding_box()
     running.call("PATCH", "/api/jobs/song", {"progress": 70, "message": "take 4 of 5: 16/32 [00:10"})
     expect(page.locator("#take-4")).to_have_text("4 Generating, step 16 of 32 50%", use_inner_text=False)
@@ -78,7 +78,7 @@ def test_a_take_arrives_below_the_others_and_nothing_jumps(running: Server, wind
     expect(page.locator("#track-take-4 .play")).to_be_visible()
     expect(page.locator("#star-take-1 .star")).to_have_attribute("aria-pressed", "true")
     assert ids(page) == ["track-take-1", "track-take-2", "track-take-3", "track-take-4", "take-5"]
-    assert page.locator("#more-take-1").get_by_label("or bars").input_value() == "8"
+    assert page.locator("#more-take-1").get_by_label("Bars").input_value() == "8"
     assert page.locator("#play-take-3").bounding_box() == before and page.evaluate("shift") < 0.05
 
 
@@ -163,12 +163,33 @@ def test_a_title_that_one_types_survives_changes_from_elsewhere(
     expect(page.locator("#name-take-3")).to_have_text("Meanwhile")
 
 
+def test_a_loop_that_cannot_be_says_so_at_its_field(running: Server, window: Callable[..., Watched]) -> None:
+    page = opened(window, running)
+    menu = page.locator("#more-take-2")
+    menu.locator("summary").first.click()
+    menu.get_by_text("Make a loop").click()
+    make, error = menu.get_by_role("button", name="Make the loop"), menu.locator(".field-error:visible")
+    make.click()
+    expect(error).to_have_text("expected a number of seconds or of bars")
+    menu.get_by_label("Bars").fill("8")
+    menu.get_by_label("Seconds", exact=True).fill("20")
+    make.click()
+    expect(error).to_have_text("expected seconds or bars, not both")
+    menu.get_by_label("Seconds", exact=True).fill("")
+    for name in ("Fade in and out", "Skip the intro"):
+        menu.get_by_label(name).check()
+    make.click()
+    expect(error).to_have_text("a file that fades in and out does not repeat as a whole: choose one of the two")
+    expect(menu.get_by_label("Skip the intro")).to_have_attribute("aria-invalid", "true")
+    assert running.call("GET", "/api/loops")[1]["items"] == []
+
+
 def test_without_javascript_takes_go_and_come_back(running: Server, window: Callable[..., Watched]) -> None:
     page = opened(window, running, java_script_enabled=False)
     page.locator("#more-take-2 > summary").click()
     page.locator("#more-take-2").get_by_text("Make a loop").click()
-    page.locator("#more-take-2").get_by_label("or bars").fill("4")
-    page.locator("#more-take-2").get_by_label("Start inside the loop").check()
+    page.locator("#more-take-2").get_by_label("Bars").fill("4")
+    page.locator("#more-take-2").get_by_label("Skip the intro").check()
     page.locator("#more-take-2").get_by_role("button", name="Make the loop").click()
     expect(page.locator(".loop h4")).to_have_text("Loop of 4 bars")
     [loop] = running.call("GET", "/api/loops")[1]["items"]

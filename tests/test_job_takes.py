@@ -57,7 +57,7 @@ def test_takes_that_are_made_and_to_come_are_listed_by_number(client: FlaskClien
     made, second, third, fourth = listed(client)
     assert made[:3] == ["1", "seed 41", "1:01"] and "WAV" in made and "Make a loop" in made
     assert second == ["2", "Generating", ", step 21 of 32", "64%"]
-    assert (third, fourth) == (["3", "waits"], ["4", "waits"])
+    assert (third, fourth) == (["3", "waiting"], ["4", "waiting"])
     page = client.get("/jobs/aria").text
     assert "Generating take 2 of 4" in page and 'data-done="1" data-together="1" data-takes="4"' in page
     assert "1.81s/it" not in page.replace("hidden>take 2 of 4: 66%|███ | 21/32 [00:38&lt;00:20, 1.81s/it]", "")
@@ -67,7 +67,7 @@ def test_no_take_is_to_come_when_a_job_has_ended(client: FlaskClient, song: Job)
     jobs.update("aria", status="failed", error="no memory")
     assert [row[0] for row in listed(client)] == ["1"]
     jobs.retry("aria")
-    assert [row[:2] for row in listed(client)[1:]] == [[number, "waits"] for number in "234"]
+    assert [row[:2] for row in listed(client)[1:]] == [[number, "waiting"] for number in "234"]
 
 
 @on_sqlite
@@ -97,7 +97,7 @@ def test_tracks_have_the_number_of_their_take_or_their_place(numbers: list[int |
 @on_sqlite
 def test_tracks_of_a_script_count_as_the_next_takes(client: FlaskClient, song: Job) -> None:
     tracks.create(track_id="script", job_id="aria")
-    assert [row[0] for row in listed(client)] == ["1", "2", "3", "4"] and listed(client)[3] == ["4", "waits"]
+    assert [row[0] for row in listed(client)] == ["1", "2", "3", "4"] and listed(client)[3] == ["4", "waiting"]
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def test_a_cancel_outlives_the_worker(job: Job) -> None:
 def test_finished_work_is_neither_cancelled_nor_retried(job: Job) -> None:
     done = jobs.update("job-1", status="completed")
     assert jobs.cancel("job-1").updated_at == done.updated_at
-    with pytest.raises(WrongStatus, match="ask for another"):
+    with pytest.raises(WrongStatus, match="create a new job instead"):
         jobs.retry("job-1")
 
 

@@ -165,7 +165,7 @@ def test_each_id_has_its_outcome(ledger: Any, job: Job) -> None:
     assert run(jobs, "retry", "job-1").stdout == "job-1\tpending\n"
     JobRepository().update("job-1", status="completed")
     refused = run(jobs, "retry", "job-1")
-    assert (refused.exit_code, refused.stdout) == (1, "") and "ask for another" in refused.stderr
+    assert (refused.exit_code, refused.stdout) == (1, "") and "create a new job instead" in refused.stderr
     assert lines(run(jobs, "cancel", "job-1", "--json"))[0]["status"] == "completed"
 
 

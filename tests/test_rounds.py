@@ -81,7 +81,7 @@ CUT = ["--start", "8.05", "--end", "16.05", "--exact"]
 REFUSED = [
     (["--bars", "7", "--no-intro", *CUT], "7 bars of 4 beats are no whole number of rounds of 16 beats"),
     (["--bars", "2", *CUT], "the part between start and end is longer than 2 bars"),
-    (["--bars", "9", *CUT[:-1]], "the bars of the loop are no whole number of rounds of any length near start and end"),
+    (["--bars", "9", *CUT[:-1]], "no seam near start and end fits this number of bars: change start or end"),
     (["--duration", "30", "--no-intro", "--fade"], "a loop with fades does not repeat"),
     (["--bars", "8", "--candidate", "9"], "there is no candidate 9: for a loop of 8 bars, this track has"),
     (["--bars", "1", "--candidate", "9"], "there is no candidate 9: for a loop of 1 bar, this track has"),

@@ -157,7 +157,7 @@ def test_a_form_is_sent_while_the_sound_goes_on(page: Page, listed: Server) -> N
     expect(page.locator("#job-state")).to_have_attribute("data-status", "pending")
     again = page.url.rsplit("/", 1)[1]
     assert again != "song" and time_of(page) > before and state_of(page) == "playing"
-    page.get_by_role("link", name="Delete…").click()
+    page.get_by_role("link", name="Delete job…").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page).to_have_url(f"{listed.url}/")
     expect_sound(page, "Track song-1")

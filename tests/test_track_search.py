@@ -65,7 +65,7 @@ def songs(job: Job) -> None:
         ("q=night+thunder", []),
         ("genre=dub", ["d"]),
         ("genre=NOISE", ["c"]),
-        ("genre=", []),
+        ("genre=", ["a", "b", "c", "d"]),
         ("job_type=synth&starred=true", ["d"]),
         ("starred=false", ["b", "c"]),
         ("seed=7", ["a"]),

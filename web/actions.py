@@ -18,7 +18,7 @@ jobs = JobRepository()
 Refusals = dict[str, LedgerError]  # by id
 # The statuses in which an action comes too late for a job, and what its refusal says.
 TOO_LATE = {"cancel": (JOB_STATUSES.completed, JOB_STATUSES.failed), "retry": (JOB_STATUSES.completed,)}
-ADVICE = {"cancel": "there is nothing to cancel", "retry": "ask for another instead"}
+ADVICE = {"cancel": "there is nothing to cancel", "retry": "create a new job instead"}
 
 
 def act_on_jobs(action: str, ids: Sequence[str], files: bool = False) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from web.kept import Kept
 from web.lean import json_response, not_modified
 
 MISSING = "There is no such record (any more)."
+UNDO_IS_OVER = "The ten seconds are over: these tracks and their files are deleted."
 CHILDREN: dict[str, tuple[Any, str]] = {"tracks": (Track, "job"), "loops": (Loop, "track")}
 
 
@@ -94,10 +95,10 @@ def deleted(was_there: bool) -> Response:
     return Response(status=204)
 
 
-def require(record: Any) -> Any:
-    """Return the record. Raises NotFound for None."""
+def require(record: Any, reason: str = MISSING) -> Any:
+    """Return the record. Raises NotFound with this reason for None."""
     if record is None:
-        raise NotFound(MISSING)
+        raise NotFound(reason)
     return record
 
 

@@ -1,6 +1,6 @@
 """Reads the log of a job for people: folded, with the errors far before the end, or only the lines with some words.
 
-The work is bounded for a log of any size. Only the last LOG_BYTES are read, from the end, block by block. The lines of
+Only the last LOG_BYTES of a log are read, from the end, block by block. The lines of
 the last block are folded, at most FOLDED of them. From what is before, only lines with errors are taken, the last
 ERRORS of them. A search and the look for errors stop after LINES lines, not counting blocks without one that matters.
 """

@@ -17,12 +17,17 @@ ETAG = re.compile("([0-9]{1,18})(-[0-9a-f]{16})?")  # a version, with a digest o
 KEPT_QUERIES, KEPT_LENGTH = 256, 200  # query strings that are cached, at most; and the length of the longest one
 BODY_BYTES = 1024 * 1024
 STRANGER_BYTES = 64 * 1024  # for a client that has not signed in, although API_TOKEN is set
-# Messages for clients, by the type of an error and by the pattern that does not match.
+# Messages for clients, by the type of an error, also after its field, and by the pattern that does not match.
 BY_TYPE = {
     "extra_forbidden": "is not known here",
     "model_type": "input should be an object",
     "dict_type": "input should be an object",
     "list_type": "input should be a valid array",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "too_short": "must have {min_length} or more items",
+    "too_long": "must have {max_length} items at most",
+    "title string_too_short": "must have 1 to 200 characters; null removes it",
 }
 BY_PATTERN = {
     r"\S": "must not be blank",
@@ -153,7 +158,9 @@ def _message(problem: dict[str, Any]) -> str:
     """The message of a problem, without patterns and Python types."""
     message = str(problem["msg"]).removeprefix("Value error, ")
     usual = BY_PATTERN.get(problem.get("ctx", {}).get("pattern"), message[0].lower() + message[1:])
-    return BY_TYPE.get(problem["type"], usual)
+    kind, field = problem["type"], next(iter(problem["loc"]), "")
+    ours = BY_TYPE.get(f"{field} {kind}") or BY_TYPE.get(kind)
+    return ours.format(**problem.get("ctx", {})) if ours else usual
 
 
 def _malformed(fields: list[dict[str, str]]) -> Malformed:

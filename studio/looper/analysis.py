@@ -156,7 +156,7 @@ def ordered_seam(pcm: Pcm, there: Repetition, choice: Choice, longest: float) ->
         return exact_seam(pcm, beat, Repeat(choice.start, choice.end, cost_at(cuts, beat, choice.start, choice.end)))
     pair = nearest_repeat(cuts, choice.start, choice.end, longest, there.lags)
     if there.lags is not None and pair.cost == UNREPEATED:
-        raise Unusable("the bars of the loop are no whole number of rounds of any length near start and end")
+        raise Unusable("no seam near start and end fits this number of bars: change start or end, or order seconds")
     nearest = min(seams_of(pcm, beat, pair), key=lambda seam: seam.cost + away_cost(pair, seam.start / pcm.rate))
     return softened_if_poor(pcm, nearest)
 

@@ -8,7 +8,7 @@ from records import discards
 from repos import JobRepository
 from web import schemas
 from web.actions import shown
-from web.answers import json_answer, require, require_one
+from web.answers import UNDO_IS_OVER, json_answer, require, require_one
 from web.current import services
 from web.operations import Operations
 
@@ -44,4 +44,4 @@ def get_discard(discard_id: str) -> Response:
 @routes.route("POST", "/discards/<id:discard_id>/undo", answers={200: schemas.Discard}, problems=[404, 409])
 def undo_discard(discard_id: str) -> Response:
     """Bring deleted tracks and their loops back. 409 if a job was deleted meanwhile, or if an id is taken."""
-    return json_answer(shown(require(discards.undo(discard_id))))
+    return json_answer(shown(require(discards.undo(discard_id), UNDO_IS_OVER)))

@@ -64,7 +64,8 @@ def delete_job(job_id: str, query: schemas.Deletion, if_match: IfMatch) -> Respo
 def get_job_log(job_id: str, query: schemas.LogQuery) -> Response:
     """The output of the job's generator so far: the whole text, a Range of bytes, the last lines, or for people.
 
-    For people: fold=true makes one line of repeated progress, and marks errors. q keeps the lines with all its words.
+    For people: fold=true replaces repeated progress lines with one line, and marks errors. q keeps the lines with all
+    its words.
     """
     require_one(jobs, job_id)
     words = query.q.split()

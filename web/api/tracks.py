@@ -86,7 +86,7 @@ def make_track_again(track_id: str, body: schemas.TrackAgain) -> Response:
 def matching_tracks(query: schemas.TrackList) -> TrackSearch:
     """The repository for a list: the tracks that the query describes."""
     return TrackSearch(
-        TrackQuery(query.q or None, query.genre, query.job_type, query.seed, query.starred, query.job_id)
+        TrackQuery(query.q or None, query.genre or None, query.job_type, query.seed, query.starred, query.job_id)
     )
 
 

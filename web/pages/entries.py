@@ -45,6 +45,8 @@ def loop_of(form: Form) -> dict[str, Any]:
     body = {**loop_length(form), "fade_in_out": fade, "format": form.get("format", "")}
     if "intro" in form:
         body["intro"] = form["intro"] == "true"
+    if fade and body.get("intro") is False:
+        raise Invalid("a file that fades in and out does not repeat as a whole: choose one of the two", "intro")
     if candidate is None:
         return body
     if candidate not in NUMBERS:
@@ -55,6 +57,8 @@ def loop_of(form: Form) -> dict[str, Any]:
 def loop_length(form: Form) -> dict[str, Any]:
     """The seconds or the bars of a loop; seconds are left out if there are only bars. Raises Invalid."""
     filled = {name: form[name] for name in ("duration", "bars") if form.get(name, "").strip()}
+    if not filled:
+        raise Invalid("expected a number of seconds or of bars", "duration")
     if "bars" not in filled:
         return {"duration": seconds(form, "duration")}
     if "duration" in filled:

@@ -34,4 +34,5 @@ def show_problem(error: Exception) -> ResponseReturnValue:
     answer = problems.answer(error)
     if answer.status_code < 400:
         return answer
-    return render_template("problem.html", problem=answer.get_json()), answer.status_code
+    is_of_tracks = request.path.split("/")[1] in ("tracks", "discards")
+    return render_template("problem.html", problem=answer.get_json(), is_of_tracks=is_of_tracks), answer.status_code

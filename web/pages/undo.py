@@ -10,7 +10,7 @@ from peewee import fn
 from files import discards as discarding
 from models import Discard, Track, utc_now
 from records import discards
-from web.answers import require
+from web.answers import UNDO_IS_OVER, require
 from web.current import services
 from web.pages.routes import Routes
 
@@ -27,7 +27,7 @@ def discard_takes(job_id: str) -> ResponseReturnValue:
 @routes.post("/discards/<id:discard_id>/undo")
 def undo_discard(discard_id: str) -> ResponseReturnValue:
     """Bring deleted tracks back, then show their job. Tracks of several jobs: the list of tracks."""
-    discard = require(discards.undo(discard_id))
+    discard = require(discards.undo(discard_id), UNDO_IS_OVER)
     home = url_for("pages.show_job", job_id=discard.job_id) if discard.job_id else url_for("pages.show_tracks")
     return redirect(home, 303)
 

@@ -127,7 +127,8 @@ class ArchiveQuery(Query):
     job_id: Id | SkipJsonSchema[None] = None
     starred: Switch | SkipJsonSchema[None] = None
     format: Literal["wav", "mp3"] | SkipJsonSchema[None] = Field(
-        None, description="which of two files; by default WAV. A track that has only the other one is there with it"
+        None,
+        description="which of two files; by default WAV. If a track has only the other format, that file is included",
     )
 
 

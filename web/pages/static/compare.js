@@ -112,7 +112,7 @@ export class Comparison extends DecodedEngine {
     ]);
     this.ending.signal.throwIfAborted();
     const unmeasured = this.#sounds.filter((_, place) => loudnesses[place] === null);
-    if (unmeasured.length) notify(`Without a measured loudness, played as it is: ${unmeasured.map(({ sub, title }) => sub || title).join("; ")}.`);
+    if (unmeasured.length) notify(`The loudness of these takes is not measured, so their volume is not changed: ${unmeasured.map(({ sub, title }) => sub || title).join("; ")}.`);
     this.#mix = new Mix(this.context, buffers, equalGains(loudnesses), this.#chosen, this.output);
   }
 

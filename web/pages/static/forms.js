@@ -1,7 +1,7 @@
 // Sends forms by REST instead of loading a page, and shows the message of each refused field.
 
 import { tell, whileBusy } from "./elements.js";
-import { newId, sendJson } from "./http.js";
+import { Problem, newId, sendJson } from "./http.js";
 import { announce } from "./merge.js";
 
 const BODIES = {
@@ -19,6 +19,7 @@ const BODIES = {
     const fields = new FormData(form);
     const body = { fade_in_out: fields.has("fade_in_out"), intro: !fields.has("intro"), format: fields.get("format") };
     for (const name of ["duration", "bars", "candidate"]) if (fields.get(name)) body[name] = Number(fields.get(name));
+    checkLoop(body);
     return body;
   },
 };
@@ -59,6 +60,16 @@ function identified(form, kind) {
   const text = JSON.stringify(body);
   if (attempts.get(form)?.text !== text) attempts.set(form, { text, id: newId() });
   return { [`${kind}_id`]: attempts.get(form).id, ...body };
+}
+
+/** Refuse what does not go together in a form, in the words of entries.py: REST names its own fields. Throws Problem. */
+function checkLoop({ duration, bars, fade_in_out: fades, intro }) {
+  const refuse = (field, message) => {
+    throw new Problem(message, 422, [{ field, message }]);
+  };
+  if (!duration && !bars) refuse("duration", "expected a number of seconds or of bars");
+  if (duration && bars) refuse("bars", "expected seconds or bars, not both");
+  if (fades && !intro) refuse("intro", "a file that fades in and out does not repeat as a whole: choose one of the two");
 }
 
 /** The fields that are filled in, by name. */

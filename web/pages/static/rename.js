@@ -53,6 +53,7 @@ async function save(url, title, track) {
     const before = track.title;
     Object.assign(track, await read(url));
     if (track.title === before) return save(url, title, track); // something else has changed
-    throw new Error(`It has been renamed to “${track.title ?? "no title"}” meanwhile. Press Enter again to replace that.`);
+    const change = track.title === null ? "Somebody removed the title" : `It has been renamed to “${track.title}”`;
+    throw new Error(`${change} meanwhile. Press Enter again to replace that.`);
   }
 }

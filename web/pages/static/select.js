@@ -104,7 +104,7 @@ function show() {
   form.inert = !size;
   const isSelecting = get("select").ariaPressed === "true";
   get("results").classList.toggle("selecting", size > 0 || isSelecting);
-  if (isNew && size) announce(`${words}. Enter leads to what can be done`);
+  if (isNew && size) announce(`${words}. Press Enter to go to the buttons`);
 }
 
 /** Do it by REST. Deleting jobs cannot be undone: the service asks on a page first. */
