@@ -211,7 +211,7 @@ def test_a_star_is_given_by_a_form_and_leads_back(client: FlaskClient, track: Tr
 
 @pytest.mark.parametrize(
     ("referer", "location"),
-    [("http://localhost//evil.example/x", "/"), ("http://[", "/tracks/track-1"), ("", "/tracks/track-1"),
+    [("http://localhost//evil.example/x", "/#job-job-1"), ("http://[", "/tracks/track-1"), ("", "/tracks/track-1"),
      ("http://localhost/jobs/job-1?log=a#x", "/jobs/job-1?log=a"), ("http://localhost/", "/#job-job-1")],
 )  # fmt: skip
 def test_a_star_leads_only_to_pages_of_this_service(
