@@ -54,12 +54,11 @@ def on_postgresql() -> Iterator[str]:
     yield f"""CREATE FUNCTION library_fold(text text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
         SELECT btrim({spaced("text")}) $$"""
     yield """CREATE TABLE library_search (track_id TEXT NOT NULL PRIMARY KEY, words TSVECTOR NOT NULL, genre TEXT)"""
-    # The lock lets a change of the job wait until this track is committed; then it changes this row, too.
-    entry = f"SELECT NEW.track_id, {_entry('NEW')}"
+    # It does not lock the job: who deletes tracks locks their job first, and the two would wait for each other.
+    entry = f"SELECT NEW.track_id, {entry_of('NEW')}"
     make = PostgreSQL().function
     yield make(
         "track_library",
-        "PERFORM 1 FROM job WHERE job_id = NEW.job_id FOR SHARE; "
         f"INSERT INTO library_search (track_id, words, genre) {entry} "
         "ON CONFLICT (track_id) DO UPDATE SET words = EXCLUDED.words, genre = EXCLUDED.genre; RETURN NULL;",
     )
@@ -68,19 +67,21 @@ def on_postgresql() -> Iterator[str]:
     yield make("track_library_deleted", "DELETE FROM library_search WHERE track_id = OLD.track_id; RETURN NULL;")
     yield """CREATE TRIGGER track_library_deleted AFTER DELETE ON track
         FOR EACH ROW EXECUTE FUNCTION track_library_deleted()"""
+    # After the lock, the next statement sees each title that another transaction was changing.
+    lock = "PERFORM 1 FROM track WHERE job_id = NEW.job_id ORDER BY track_id FOR NO KEY UPDATE;"
     same = "library_search.track_id = track.track_id AND track.job_id = NEW.job_id"
-    change = f"UPDATE library_search SET (words, genre) = (SELECT {_entry('track')}) FROM track WHERE {same};"
-    yield make("job_library", f"{change} RETURN NULL;")
+    change = f"UPDATE library_search SET (words, genre) = (SELECT {entry_of('track')}) FROM track WHERE {same};"
+    yield make("job_library", f"{lock} {change} RETURN NULL;")
     yield """CREATE TRIGGER job_library AFTER UPDATE OF prompt, metadata ON job FOR EACH ROW WHEN
         (OLD.prompt IS DISTINCT FROM NEW.prompt OR OLD.metadata IS DISTINCT FROM NEW.metadata)
         EXECUTE FUNCTION job_library()"""
-    yield f"INSERT INTO library_search (track_id, words, genre) SELECT track_id, {_entry('track')} FROM track"
+    yield f"INSERT INTO library_search (track_id, words, genre) SELECT track_id, {entry_of('track')} FROM track"
     yield "CREATE INDEX library_words ON library_search USING gin (words)"
     yield "CREATE INDEX library_genre ON library_search (genre, track_id)"
 
 
-def _entry(track: str) -> str:
-    """The words and the genre of a track, on PostgreSQL."""
+def entry_of(track: str) -> str:
+    """The words and the genre of a track on PostgreSQL: two columns, as SQL. track: the table or its alias."""
     return f"library_words({track_text(track, True)}), library_fold({genre_of(track, True)})"
 
 

@@ -51,16 +51,26 @@ def delete_job(storage: Storage, job_id: str, if_match: Versions, files: bool) -
     return deleted
 
 
-def delete_jobs(storage: Storage, job_ids: Sequence[str], files: bool) -> list[str]:
-    """Delete jobs as delete_job() does. Returns the ids of those that were there.
-
-    Without files, one transaction deletes all. With files, each job has its own, because each needs a note.
-    """
-    if files:
-        return [job_id for job_id in job_ids if delete_job(storage, job_id, None, files=True)]
+def delete_jobs(storage: Storage, job_ids: Sequence[str]) -> list[str]:
+    """Delete jobs as delete_job() does without files, in one transaction. Returns the ids of those that were there."""
     deleted = JobRepository().delete_all(job_ids)
     storage.remove(path for job_id in deleted for path in (storage.log(job_id), storage.reference(job_id)))
     return deleted
+
+
+def delete_jobs_with_files(storage: Storage, job_ids: Sequence[str]) -> tuple[list[str], dict[str, LedgerError]]:
+    """Delete jobs and their files. Each job has its own transaction, because each needs a note.
+
+    Returns (the ids of those that were deleted, why others could not be deleted, by id). A refusal stops no other.
+    """
+    deleted, refused = list[str](), dict[str, LedgerError]()
+    for job_id in job_ids:
+        try:
+            if delete_job(storage, job_id, None, files=True):
+                deleted.append(job_id)
+        except LedgerError as error:
+            refused[job_id] = error
+    return deleted, refused
 
 
 def delete_track(storage: Storage, track_id: str, if_match: Versions, files: bool) -> bool:

@@ -1,8 +1,8 @@
 """Deletes tracks so that they can come back for a while, and removes their files when that time has ended."""
 
+import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from records import discards
 from records.discards import SECONDS, UNDONE, WAITING
 from repos import JobRepository
 
+log = logging.getLogger("ledger.storage")
 UNDONE_SECONDS = 3600.0  # so long, undo can be repeated after its answer was lost
+RETRY_SECONDS = 60.0  # between two attempts to end a discard that cannot be ended
 BATCH = 500
 Needed = Callable[[Storage, set[Path]], set[Path]]
 
@@ -79,15 +81,33 @@ class Expiry:
     def __init__(self, storage: Storage, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.storage, self._monotonic = storage, monotonic
         self._seen_at: dict[tuple[str, str], float] = {}  # by discard_id and state
+        self._retry_at: dict[str, float] = {}  # by discard_id
+        self._problems: dict[str, str] = {}  # what the log has said, by discard_id
 
     def run(self, needed_elsewhere: Needed) -> None:
-        """Remove those that are due now. If needed_elsewhere raises a LedgerError, the files stay for now."""
+        """Remove those that are due now.
+
+        If needed_elsewhere raises a LedgerError, the log says why, the files stay, and this tries again in a minute.
+        """
         now, present = self._monotonic(), set(discards.states().items())
         self._seen_at = {discard: self._seen_at.get(discard, now) for discard in present}
+        ids = {discard_id for discard_id, _ in present}
+        self._retry_at = {key: at for key, at in self._retry_at.items() if key in ids}
+        self._problems = {key: problem for key, problem in self._problems.items() if key in ids}
         for (discard_id, state), seen_at in self._seen_at.items():
-            if now - seen_at >= (UNDONE_SECONDS if state == UNDONE else SECONDS):
-                with suppress(LedgerError):
-                    self._end(discard_id, state, needed_elsewhere)
+            due_at = seen_at + (UNDONE_SECONDS if state == UNDONE else SECONDS)
+            if now >= max(due_at, self._retry_at.get(discard_id, due_at)):
+                self._try(discard_id, state, needed_elsewhere)
+
+    def _try(self, discard_id: str, state: str, needed_elsewhere: Needed) -> None:
+        """End a discard. After a failure, note when to try again; the log has the same reason only once."""
+        try:
+            self._end(discard_id, state, needed_elsewhere)
+        except LedgerError as error:
+            self._retry_at[discard_id] = self._monotonic() + RETRY_SECONDS
+            if self._problems.get(discard_id) != str(error):
+                log.warning("the files of discard %s stay for now: %s", discard_id, error)
+            self._problems[discard_id] = str(error)
 
     def _end(self, discard_id: str, state: str, needed_elsewhere: Needed) -> None:
         if state == WAITING:

@@ -4,8 +4,7 @@ The deleted rows are copied into tables with the same columns. So undo restores 
 notes which of its takes were discarded, so that no later attempt makes them again.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -61,29 +60,13 @@ def discard_tracks(track_ids: Sequence[str], size: int = 0) -> tuple[Discard | N
 def undo(discard_id: str) -> Discard | None:
     """Bring the tracks and loops of a discard back. Returns it, also if that was done before. None if it has ended.
 
-    A loop that a worker was making is pending again. Raises Conflict if a job was deleted meanwhile, or if one of the
-    ids is taken; then nothing comes back.
+    A loop that a worker was making is pending again. Raises Conflict if a job was deleted meanwhile, also if another
+    job has its id now, or if one of the ids is taken; then nothing comes back.
     """
-    with _taken_ids_named(), database.atomic():
-        discard = _lock(discard_id)
-        if discard is None or discard.state == UNDONE:
-            return discard
-        _require_room(discard_id)
-        _release_loops(discard_id)
-        newest_event = max(newest())
-        for model in COPIED:
-            _put_back(model, discard_id)
-        # Webhooks were sent when the loops ended.
-        _run(
-            """DELETE FROM delivery WHERE event_id > ? AND entity = 'loop' AND change = 'created'
-            AND entity_id IN (SELECT loop_id FROM discarded_loop WHERE discard_id = ?)""",
-            [newest_event, discard_id],
-        )
-        _note_takes(discard_id, are_discarded=False)
-        _remove_copies(discard_id)
-        Discard.update(state=UNDONE).where(Discard.discard_id == discard_id).execute()
-        discard.state = UNDONE
-        return discard
+    try:
+        return _undo(discard_id)
+    except peewee.IntegrityError:  # another transaction has created one of the ids at this moment: now it is named
+        return _undo(discard_id)
 
 
 def get(discard_id: str) -> Discard | None:
@@ -139,6 +122,11 @@ def _discard(where: str, values: Sequence[Any], job_id: str | None, size: int) -
         Discard.tracks: _copy(Track, discard_id, where, values),
         Discard.loops: _copy(Loop, discard_id, copied, [discard_id]),
     }
+    _run(
+        """UPDATE discarded_track SET job_created_at =
+        (SELECT created_at FROM job WHERE job.job_id = discarded_track.job_id) WHERE discard_id = ?""",
+        [discard_id],
+    )
     _run(f"DELETE FROM track WHERE {copied}", [discard_id])
     _note_takes(discard_id, are_discarded=True)
     Discard.update(numbers).where(Discard.discard_id == discard_id).execute()
@@ -153,6 +141,30 @@ def _copy(model: Any, discard_id: str, where: str, values: Sequence[Any]) -> int
     chosen = f"SELECT ?, {names} FROM {table} WHERE {where} {lock}"
     copied = _run(f"INSERT INTO discarded_{table} (discard_id, {names}) {chosen}", [discard_id, *values])
     return int(copied.rowcount)
+
+
+def _undo(discard_id: str) -> Discard | None:
+    """The same as undo(). Raises IntegrityError if the rows break a rule of the database."""
+    with database.atomic():
+        discard = _lock(discard_id)
+        if discard is None or discard.state == UNDONE:
+            return discard
+        _require_room(discard_id)
+        _release_loops(discard_id)
+        newest_event = max(newest())
+        for model in COPIED:
+            _put_back(model, discard_id)
+        # Webhooks were sent when the loops ended.
+        _run(
+            """DELETE FROM delivery WHERE event_id > ? AND entity = 'loop' AND change = 'created'
+            AND entity_id IN (SELECT loop_id FROM discarded_loop WHERE discard_id = ?)""",
+            [newest_event, discard_id],
+        )
+        _note_takes(discard_id, are_discarded=False)
+        _remove_copies(discard_id)
+        Discard.update(state=UNDONE).where(Discard.discard_id == discard_id).execute()
+        discard.state = UNDONE
+        return discard
 
 
 def _put_back(model: Any, discard_id: str) -> None:
@@ -226,20 +238,15 @@ def _require_room(discard_id: str) -> None:
     gone = wanted.difference(_lock_jobs(wanted))
     if gone:
         raise Conflict(f"job {min(gone)} was deleted meanwhile, so its tracks cannot come back")
+    others = """SELECT min(job.job_id) FROM discarded_track JOIN job ON job.job_id = discarded_track.job_id
+        WHERE discard_id = ? AND job.created_at <> job_created_at"""
+    if (other := _rows(others, [discard_id])[0][0]) is not None:
+        raise Conflict(f"job {other} was deleted meanwhile, and another job has its id, so its tracks cannot come back")
     for table in (model._meta.table_name for model in COPIED):
         copies = f"SELECT {table}_id FROM discarded_{table} WHERE discard_id = ?"
         taken = _rows(f"SELECT min({table}_id) FROM {table} WHERE {table}_id IN ({copies})", [discard_id])[0][0]
         if taken is not None:
             raise Conflict(f"{table} {taken} exists again, so the deleted one cannot come back")
-
-
-@contextmanager
-def _taken_ids_named() -> Iterator[None]:
-    """Raise Conflict if another transaction has created a record with one of the ids at the same moment."""
-    try:
-        yield
-    except peewee.IntegrityError:
-        raise Conflict("a record with one of the deleted ids exists again, so they cannot come back") from None
 
 
 @cache

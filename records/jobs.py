@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from peewee import fn
+from peewee import SQL, fn
 
 from database import database
 from errors import MissingParent
 from models import Job, Track
-from records import queue
+from records import queue, writes
 from records.leases import WorkRepository
 from records.refusals import order_in_use
 from records.tracks import TrackRepository
@@ -18,6 +18,8 @@ from records.writes import Clause
 
 COUNTED = 10_000
 SEED = "seed = COALESCE(seed, ?)"
+MUSIC = ("prompt", "metadata", "seed", "takes", "job_type")  # with another value of one of them, takes sound different
+EVERY_TAKE = "(CAST(1 AS BIGINT) << CAST(takes AS INTEGER)) - 1"  # a bit for each take, as in discarded_takes
 
 
 class JobRepository(WorkRepository[Job]):
@@ -54,11 +56,11 @@ class JobRepository(WorkRepository[Job]):
     def complete(self, job_id: str, lease_token: str, tracks: list[dict[str, Any]], **changes: Any) -> Job | None:
         """Create the tracks of a job and complete it, in one transaction. Returns it, or None if it was deleted.
 
-        The tracks are created first, so that "completed" is the last event of the job. Raises LeaseLost, WrongStatus,
-        Invalid.
+        The tracks are created first, so that "completed" is the last event of the job. The job is locked before that:
+        the search has its words for each track. Raises LeaseLost, WrongStatus, Invalid.
         """
         try:
-            with database.atomic():
+            with self._locked(job_id):
                 for track in tracks:
                     TrackRepository().create(job_id=job_id, **track)
                 return self.update(job_id, lease_token=lease_token, status=self.statuses.completed, **changes)
@@ -85,6 +87,21 @@ class JobRepository(WorkRepository[Job]):
         """The number of pending jobs by job type. It counts at most most + 1 jobs of each type."""
         names = _walk(lambda last: queue.next_waiting_type(Job, last), limit)
         return {name: queue.count_waiting(Job, name, most + 1) for name in names}
+
+    def _again(self) -> dict[str, Any]:
+        """The same as in WorkRepository. If all takes were discarded, the person wants them again."""
+        kept = SQL(f"CASE WHEN discarded_takes & ({EVERY_TAKE}) = {EVERY_TAKE} THEN 0 ELSE discarded_takes END")
+        return {**super()._again(), "discarded_takes": kept}
+
+    def _assignments(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
+        """The same as in WorkRepository. If the job is to make other music, no take of it was discarded yet."""
+        clauses = super()._assignments(changes, lease_token)
+        others = [writes.is_other(Job, name, changes[name]) for name in MUSIC if name in changes]
+        if others:
+            is_other = " OR ".join([sql for sql, _ in others])
+            values = tuple(value for _, values in others for value in values)
+            clauses.append((f"discarded_takes = CASE WHEN {is_other} THEN 0 ELSE discarded_takes END", values))
+        return clauses
 
     def _drawn(self) -> list[Clause]:
         """The seed of a job that has none. The job keeps it: each attempt makes the same takes."""

@@ -162,9 +162,10 @@ class WorkRepository(Repository[W]):
         Returns those that exist, by id.
         """
         statuses = self.statuses
-        again = {**self._queued(), "error": None, "cancel_requested": False, "finished_at": None}
         with self._locked(*record_ids):
-            self._change_all(again, self.key.in_(record_ids), self.in_status(statuses.failed, statuses.cancelled))
+            self._change_all(
+                self._again(), self.key.in_(record_ids), self.in_status(statuses.failed, statuses.cancelled)
+            )
             return self.get_by_ids(record_ids)
 
     def requeue_expired(self, now: datetime | None = None, steady_seconds: float | None = None) -> list[W]:
@@ -242,14 +243,12 @@ class WorkRepository(Repository[W]):
 
     def _queued(self) -> dict[str, Any]:
         """The fields of work that waits for its next worker."""
-        return {
-            **FREE,
-            "status": self.statuses.pending,
-            "progress": 0,
-            "message": None,
-            "worker": None,
-            "started_at": None,
-        }
+        waiting = {"status": self.statuses.pending, "progress": 0, "message": None, "worker": None, "started_at": None}
+        return {**FREE, **waiting}
+
+    def _again(self) -> dict[str, Any]:
+        """The fields of ended work that is put back into the queue."""
+        return {**self._queued(), "error": None, "cancel_requested": False, "finished_at": None}
 
     def _ended(self, status: str) -> dict[str, Any]:
         """The fields of work that ends without a result."""

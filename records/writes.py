@@ -69,6 +69,11 @@ def assign(model: Any, name: str, value: Any) -> Clause:
     return null if value is None else (sql, (stored(value),))
 
 
+def is_other(model: Any, name: str, value: Any) -> Clause:
+    """The condition that a field does not have this value."""
+    return f"{_column(model._meta.fields[name])} IS DISTINCT FROM {_place(model, name)}", (_stored(model, name, value),)
+
+
 def touched(now: datetime) -> Clause:
     """The assignment to updated_at: this time, or one microsecond after the last change if that is later."""
     return _touched(is_postgresql()), (microseconds(now),)

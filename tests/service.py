@@ -50,7 +50,7 @@ class Server:
         """The bytes its web process holds."""
         return int(self.web_process().memory_info().rss)
 
-    def start(self, seconds: float = 20) -> "Server":
+    def start(self, seconds: float = 60) -> "Server":
         """Start it, and return when it answers."""
         self.launch()
         wait_for(self.is_up, seconds, lambda: f"no answer; log: {self.log.read_text()}")

@@ -28,7 +28,7 @@ OBSERVE = """() => {
   new MutationObserver(look).observe(document.body, {subtree: true, childList: true, attributes: true});
 }"""
 
-expect.set_options(timeout=15_000)  # as for pages: the machine may be busy
+expect.set_options(timeout=30_000)  # as for pages: the machine may be busy
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 
@@ -51,7 +51,7 @@ class Watched:
         self.hosts: set[str] = set()
         self.errors: list[str] = []
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(30_000)
         self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._hear)

@@ -193,13 +193,11 @@ def test_a_loop_shows_its_candidates_and_which_it_has(client: FlaskClient, cut: 
     page = shown(client, **{**cut.analysis, "start": 5.0, "end": 15.0})
     [first, second] = re.findall(r'<li class="candidate">(.*?)</li>', page, re.S)
     assert "0:05.0–0:15.0</span><span>10.0 s</span><span>20 beats</span><span>good seam" in first
-    assert "<span>0:05.0–0:15.0</span><span>good seam</span>" in page.partition('class="candidate"')[0]
-    assert (
-        page.count("In this loop") == 1
-        and "In this loop" in first
-        and "Make this loop" not in first
-        and 'data-seconds="6.0"' in first
-    )
+    above = page.partition('class="candidate"')[0]
+    assert "<span>0:05.0–0:15.0</span><span>good seam</span>" in above
+    for part in (f'src="{PLACE.format(1)}"', 'data-sound="seam:loop-1:1"', 'data-seconds="6.0"'):
+        assert part in above and part not in first
+    assert page.count("In this loop") == 1 and "In this loop" in first and "Make this loop" not in first
     assert "0:01.0–0:02.5</span><span>1.5 s</span><span>texture<" in second and 'name="candidate" value="2"' in second
     assert f'<audio controls preload="none" src="{PLACE.format(2)}"' in second and 'data-seconds="3.25"' in second
 
@@ -216,8 +214,14 @@ def test_candidates_are_not_offered_after_new_sound_was_uploaded(client: FlaskCl
     assert "Make this loop" in client.get("/jobs/job-1").text
     client.put("/api/tracks/track-1/audio", data=wav_bytes(21))
     page = client.get("/jobs/job-1").text
-    assert "The track was changed after this loop was made: make a new loop" in page
+    assert "The sound of the track was replaced after this loop was made: make a new loop" in page
     assert "Make this loop" not in page and "/candidates/" not in page
+
+
+def test_candidates_are_offered_after_a_new_star_or_title(client: FlaskClient, cut: Loop) -> None:
+    client.patch("/api/tracks/track-1", json={"starred": True, "title": "Rain"})
+    page = client.get("/jobs/job-1").text
+    assert "Make this loop" in page and "was replaced" not in page
 
 
 def test_candidates_are_not_offered_if_the_sound_was_uploaded_while_the_loop_was_made(
@@ -227,7 +231,7 @@ def test_candidates_are_not_offered_if_the_sound_was_uploaded_while_the_loop_was
     client.put("/api/tracks/track-1/audio", data=wav_bytes(21))
     assert claimed is not None
     loops.update("loop-1", status="COMPLETED", analysis=analysis, lease_token=claimed.lease_token)
-    assert "The track was changed after this loop was made" in client.get("/jobs/job-1").text
+    assert "The sound of the track was replaced after this loop was made" in client.get("/jobs/job-1").text
 
 
 @pytest.mark.parametrize("value", [1e300, -5, True, 10**400, "0.1"], ids=str)

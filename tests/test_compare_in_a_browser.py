@@ -220,3 +220,42 @@ def test_too_many_takes_are_refused_with_a_sentence(takes: Server, window: Calla
     assert page.evaluate(why_not, [8, 225]) is None
     assert page.evaluate(why_not, [9, 1]) == "At most 8 takes can be compared."
     assert "76 minutes of sound together" in page.evaluate(why_not, [2, 2251])
+
+
+def heard(page: Page) -> list[str]:
+    """The ids of the sound that is heard and of those that are compared, and the state of the player."""
+    parts = "[player.current.key, ...player.compared.map(({key}) => key), player.state]"
+    words = page.evaluate(f"import('/static/player.js').then(({{player}}) => {parts})")
+    return [word.removeprefix("track:") for word in words]
+
+
+def test_play_and_the_waveform_of_a_compared_take_choose_it(takes: Server, window: Callable[..., Watched]) -> None:
+    page = window().page
+    page.goto(f"{takes.url}/jobs/song")
+    compare(page, 1, 2)
+    page.locator("#player-play").click()
+    wait_for(lambda: heard(page) == ["a", "a", "b", "paused"], 10)
+    slider = page.locator("#line-b .wave > input")
+    slider.evaluate("slider => { slider.value = 4; slider.dispatchEvent(new Event('input', { bubbles: true })); }")
+    wait_for(lambda: heard(page) == ["b", "a", "b", "playing"] and position(page) > 4, 10)
+    wait_for(lambda: heard(page)[-1] == "paused", 30)  # at the end, none follows
+    assert heard(page) == ["b", "a", "b", "paused"]
+    page.locator("#line-a [data-play]").first.click()
+    wait_for(lambda: heard(page) == ["a", "a", "b", "playing"], 10)
+    page.get_by_role("link", name="Tracks", exact=True).first.click()
+    page.locator('.take[data-sound="track:b"]').click()
+    wait_for(lambda: heard(page) == ["b", "playing"], 10)
+
+
+def test_a_deleted_take_leaves_the_comparison(takes: Server, window: Callable[..., Watched]) -> None:
+    for number, name in enumerate("xyz", 4):
+        takes.call("POST", "/api/jobs/song/tracks", {"track_id": name, "take": number, "seed": number})
+        upload(takes, name, wav(tone("a")))
+    page = window().page
+    page.goto(f"{takes.url}/jobs/song")
+    compare(page, 4, 5, 6)
+    takes.call("DELETE", "/api/tracks/x")
+    wait_for(lambda: heard(page) == ["y", "y", "z", "playing"], 30)
+    expect(page.locator("#player-trouble")).to_contain_text("has been deleted.")
+    takes.call("DELETE", "/api/tracks/z")
+    wait_for(lambda: heard(page) == ["y", "playing"], 30)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from errors import StorageFull
 from files.storage import Storage
 from models import Event, Job, Track
 from repos import JobRepository, TrackRepository
@@ -97,6 +98,27 @@ def test_jobs_are_deleted_for_good(client: FlaskClient, files: list[Path], with_
     answer: Any = client.post("/api/jobs/actions", json=body).json
     assert (answer["done"], [refusal["id"] for refusal in answer["refused"]]) == (["job-1", "other"], ["nobody"])
     assert Job.select().count() == 0 and [path.exists() for path in files] == [not with_files] * 2
+
+
+def test_a_job_that_cannot_be_deleted_stops_no_other(
+    client: FlaskClient, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = JobRepository.delete
+
+    def refuse(repo: JobRepository, job_id: str, if_match: Any = None) -> bool:
+        if job_id == "second":
+            raise StorageFull("the disk is full")
+        return delete(repo, job_id, if_match)
+
+    monkeypatch.setattr(JobRepository, "delete", refuse)
+    for job_id in ("second", "third"):
+        jobs.create(job_id=job_id, prompt="x")
+    body = {"action": "delete", "ids": ["job-1", "second", "nobody", "third"], "files": True}
+    answer = client.post("/api/jobs/actions", json=body)
+    assert answer.status_code == 200 and answer.json is not None and answer.json["done"] == ["job-1", "third"]
+    refused = [(refusal["id"], refusal["code"], refusal["detail"]) for refusal in answer.json["refused"]]
+    assert refused[0] == ("second", "storage_full", "the disk is full") and refused[1][0] == "nobody"
+    assert [job.job_id for job in Job.select()] == ["second"] and not any(path.exists() for path in files)
 
 
 def test_tracks_get_stars_and_lose_them(client: FlaskClient, files: list[Path]) -> None:

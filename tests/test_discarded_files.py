@@ -143,9 +143,31 @@ def test_files_that_an_archive_needs_stay(storage: Storage, discard: Discard, ex
         hands.now += 10
         expiry.run(is_away)
     assert sounds(storage) == ["l.mp3", "s.wav"] and discards.undo(discard.discard_id) is None
-    hands.now += 10
+    hands.now += 60
     expiry.run(lambda storage, paths: {path for path in paths if path.suffix == ".wav"})
     assert sounds(storage) == ["s.wav"] and Discard.select().count() == 0
+
+
+def test_a_discard_that_cannot_end_is_logged_once_and_tried_again_after_a_minute(
+    discard: Discard, expiry: Expiry, hands: Hands, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried, reason = [], ["archive a is not there"]
+
+    def is_away(storage: Storage, paths: set[Path]) -> set[Path]:
+        tried.append(hands.now)
+        raise Invalid(reason[0])
+
+    expiry.run(is_away)
+    for seconds in (10, 2, 57.9, 0.1, 60):
+        hands.now += seconds
+        expiry.run(is_away)
+    assert [at - 1000 for at in tried] == [10, 70, 130]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the files of discard {discard.discard_id} stay for now: archive a is not there"
+    ]
+    reason[0], hands.now = "archive b is not there", hands.now + 60
+    expiry.run(is_away)
+    assert len(caplog.records) == 2 and "archive b" in caplog.records[1].getMessage()
 
 
 def test_nothing_else_removes_them(ledger: Settings, storage: Storage, discard: Discard) -> None:

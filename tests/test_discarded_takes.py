@@ -78,3 +78,43 @@ def test_tracks_that_a_running_job_makes_later_stay(ledger: Settings) -> None:
     assert jobs.complete("job", token, [{"track_id": "t4", "take": 4}])
     assert [track.take for track in tracks.get_by_job_id("job")] == [2, 3, 4]
     assert discards.undo(discard.discard_id) and Track.select().count() == 4
+
+
+def bits_after(**changes: Any) -> int:
+    """The discarded takes of a job after a change."""
+    Job.update(discarded_takes=0b0110).execute()
+    jobs.update("job-1", **changes)
+    return int(Job.get_by_id("job-1").discarded_takes)
+
+
+def test_another_order_makes_all_takes(job: Job) -> None:
+    jobs.update("job-1", takes=4, seed=7, metadata={"genre": "Dub"})
+    others: list[dict[str, Any]] = [
+        {"prompt": "snow"}, {"prompt": None}, {"metadata": {}}, {"seed": 8}, {"takes": 3}, {"job_type": "other"},
+    ]  # fmt: skip
+    assert [bits_after(**change) for change in others] == [0] * len(others)
+
+
+def test_the_same_order_leaves_discarded_takes_out(job: Job) -> None:
+    same = {"prompt": "snow", "takes": 4, "seed": 7, "metadata": {"genre": "Dub"}, "job_type": "other"}
+    jobs.update("job-1", **same)
+    assert [bits_after(**change) for change in (same, {"priority": 3}, {"message": "x"})] == [0b0110] * 3
+
+
+@pytest.mark.parametrize(("takes", "bits", "after"), [(2, 0b11, 0), (2, 0b01, 0b01), (32, 2**32 - 1, 0), (1, 0b11, 0)])
+def test_a_retry_after_all_takes_were_discarded_makes_them_again(
+    ledger: Settings, takes: int, bits: int, after: int
+) -> None:
+    jobs.create(job_id="job", prompt="x", takes=takes, status="failed")
+    Job.update(discarded_takes=bits).execute()
+    jobs.retry("job")
+    assert Job.get_by_id("job").discarded_takes == after
+
+
+def test_a_failed_job_without_takes_makes_them_when_it_is_retried(
+    failed: Job, ledger: Settings, tmp_path: Path
+) -> None:
+    jobs.update(failed.job_id, takes=2)
+    discards.discard_tracks([track.track_id for track in Track.select()])
+    go_on(failed, ledger, tmp_path)
+    assert takes_of(jobs.get_by_id(failed.job_id)) == [(1, 7), (2, 8)]  # type: ignore[arg-type]

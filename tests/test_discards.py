@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import peewee
 import pytest
 
 from database import database
@@ -144,6 +145,16 @@ def test_undo_is_refused_when_the_job_was_deleted(takes: Job) -> None:
     assert (discards.get(discard.discard_id) == discard, Track.select().count()) == (True, 0)
 
 
+def test_undo_brings_no_track_into_another_job_of_the_same_id(takes: Job) -> None:
+    discard = discards.discard_job("job-1")
+    jobs.update("job-1", prompt="snow")
+    assert discard is not None and jobs.delete("job-1")
+    jobs.create(job_id="job-1", prompt="another")
+    with pytest.raises(Conflict, match="job job-1 was deleted meanwhile, and another job has its id"):
+        discards.undo(discard.discard_id)
+    assert (discards.get(discard.discard_id) == discard, Track.select().count()) == (True, 0)
+
+
 @pytest.mark.parametrize("kind_of_record", ["track", "loop"])
 def test_undo_is_refused_when_an_id_is_taken(takes: Job, kind_of_record: str) -> None:
     discard = discards.discard_job("job-1")
@@ -172,15 +183,31 @@ def test_a_discard_that_was_undone_does_not_expire(takes: Job) -> None:
     assert not discards.expire(discard.discard_id) and Track.select().count() == 4
 
 
-def test_thousands_of_tracks_need_few_statements(job: Job, statements: list[str]) -> None:
+def test_a_discard_that_can_be_undone_is_not_forgotten(takes: Job) -> None:
+    discard = discards.discard_job("job-1")
+    assert discard is not None
+    discards.forget(discard.discard_id)
+    assert discards.undo(discard.discard_id) and Track.select().count() == 4
+
+
+def test_a_thousand_tracks_need_few_statements(job: Job, statements: list[str]) -> None:
     with database.atomic():
         fields = {"job": "job-1", "created_at": utc_now(), "updated_at": utc_now()}
-        for start in range(0, 3000, 500):
+        for start in range(0, 1000, 500):
             Track.insert_many([{"track_id": f"t{start + n}", **fields} for n in range(500)]).execute()
     tracks.update("t7", starred=True)
     statements.clear()
     discard = discards.discard_job("job-1")
-    assert discard is not None and (discard.tracks, len(statements) < 20) == (2999, True)
+    assert discard is not None and (discard.tracks, len(statements) < 20) == (999, True)
     statements.clear()
     assert discards.undo(discard.discard_id) and len(statements) < 30
-    assert Track.select().count() == 3000 and tally("track") == {"": 3000}
+    assert Track.select().count() == 1000 and tally("track") == {"": 1000}
+
+
+def test_a_broken_row_is_no_taken_id(takes: Job) -> None:
+    discard = discards.discard_job("job-1")
+    assert discard is not None
+    database.execute_sql("UPDATE discarded_track SET take = 99 WHERE track_id = 'take-3'")
+    with pytest.raises(peewee.IntegrityError, match="take"):
+        discards.undo(discard.discard_id)
+    assert (discards.get(discard.discard_id) == discard, Track.select().count()) == (True, 1)

@@ -135,11 +135,33 @@ def queries(rng: random.Random) -> list[TrackQuery]:
     return [TrackQuery(), TrackQuery(text=rng.choice(QUERIES)), TrackQuery(genre="AMBIENT"), *some]
 
 
-@given(st.randoms(use_true_random=False), st.sampled_from([1, 3, 4000]), st.sampled_from([0, 2, 2000]))
-@settings(max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+ANY_WRITES = given(st.randoms(use_true_random=False), st.sampled_from([1, 3, 4000]), st.sampled_from([0, 2, 2000]))
+
+
+def examples(number: int) -> settings:
+    """The settings of a test with this many examples."""
+    return settings(
+        max_examples=number, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
+
+
+@ANY_WRITES
+@examples(8)
 def test_any_writes_leave_a_search_that_finds_what_a_plain_search_finds(
     rng: random.Random, walked: int, few: int
 ) -> None:
+    write_and_search(rng, walked, few)
+
+
+@pytest.mark.soak
+@ANY_WRITES
+@examples(200)
+def test_many_more_writes_leave_such_a_search(rng: random.Random, walked: int, few: int) -> None:
+    write_and_search(rng, walked, few)
+
+
+def write_and_search(rng: random.Random, walked: int, few: int) -> None:
+    """Write anything into an empty database, then compare some queries with the model."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finding, "WALKED", walked)
         patch.setattr(finding, "FEW", few)

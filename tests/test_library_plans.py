@@ -36,6 +36,11 @@ def scans(plan: str) -> bool:
     return '"Seq Scan", "Parallel' in plan or '"SCAN track"' in plan or '"SCAN job"' in plan
 
 
+def walks(plan: str, index: str) -> bool:
+    """True if a plan reads this index. The name alone is not enough: track_name is also a key of the metadata."""
+    return f'"Index Name": "{index}"' in plan or f" INDEX {index}" in plan
+
+
 @pytest.mark.parametrize("sort", INDEXES)
 def test_a_page_of_many_matches_walks_the_index_of_its_order(sort: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "FEW", 20)
@@ -45,7 +50,7 @@ def test_a_page_of_many_matches_walks_the_index_of_its_order(sort: str, monkeypa
         for page in (Page(sort, limit=3), Page(sort, limit=3, after=last.place(sort))):
             for run in (Library(query).groups, TrackSearch(query).page_rows):
                 plan = plans(lambda run=run, page=page: run(page))  # type: ignore[misc]
-                assert INDEXES[sort] in plan and not scans(plan), plan
+                assert walks(plan, INDEXES[sort]) and not scans(plan), plan
 
 
 @pytest.mark.parametrize("query", FEW)
@@ -53,7 +58,7 @@ def test_a_page_of_few_matches_reads_no_other_tracks(query: TrackQuery) -> None:
     fill(400)
     for run in (Library(query).groups, TrackSearch(query).page_rows):
         plan = plans(lambda run=run: run(Page("title")))  # type: ignore[misc]
-        assert not scans(plan) and not any(index in plan for index in INDEXES.values()), plan
+        assert not scans(plan) and not any(walks(plan, index) for index in INDEXES.values()), plan
 
 
 @pytest.mark.soak

@@ -202,7 +202,7 @@ def test_jobs_are_cancelled_together_and_deleted_after_a_question(library: Serve
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (768, "dark"), (390, "light"), (390, "dark")])
 def test_axe_finds_nothing_and_nothing_shifts(library: Server, window: Windows, width: int, scheme: Any) -> None:
-    upload(library, "old-69-1", wav_bytes(1))
+    upload(library, "old-69-1", wav_bytes(1), "wav")
     page = window(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce").page
     page.add_init_script(f"({SHIFTS})()")
     for path in ("/tracks", "/tracks?q=nothing", "/", "/tracks/takes-1"):
@@ -232,7 +232,7 @@ def test_everything_is_done_without_javascript(library: Server, window: Windows)
     expect(page.locator(".row")).to_have_count(1)
     page.get_by_role("button", name="Undo").click()
     expect(page).to_have_url(f"{library.url}/tracks")
-    page.goto(f"{library.url}/tracks/plain-1")
+    page.goto(f"{library.url}/tracks/plain-1-1")
     page.get_by_role("textbox", name="Title", exact=True).fill("By hand")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="By hand")).to_be_visible()

@@ -17,6 +17,7 @@ __all__ = ["chromium", "window"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 NUMBER = thorough(100_000, 2_000)
 SCROLLED = thorough(4_000, 800)  # rows
+PAINTED, SEARCHED = thorough(300, 3_000), thorough(100, 1_000)  # milliseconds; more while other tests run
 PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 ROWS = "document.querySelectorAll('.row').length"
 FILL = """WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number})
@@ -63,9 +64,9 @@ def test_the_list_is_painted_and_searched_at_once(long_list: Server, window: Cal
         page.goto(f"{long_list.url}/tracks", wait_until="domcontentloaded")
         return float(wait_for(lambda: page.evaluate(PAINT), 20))
 
-    assert best_of(10, painted) <= 300  # milliseconds after the request
+    assert best_of(10, painted) <= PAINTED
     for query in ("q=song", f"q={NUMBER}", "q=nothing", "genre=Folk&sort=title", "sort=-duration"):
-        assert best_of(10, lambda query=query: seconds_for(f"{long_list.url}/tracks?{query}")) <= 0.1, query  # type: ignore[misc]
+        assert best_of(10, lambda query=query: seconds_for(f"{long_list.url}/tracks?{query}")) * 1000 <= SEARCHED, query  # type: ignore[misc]
 
 
 def test_a_page_does_not_grow_while_one_scrolls(long_list: Server, window: Callable[..., Watched]) -> None:

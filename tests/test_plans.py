@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from database import database, init_database, is_postgresql, release
+from database import database, init_database, is_postgresql, library_index, release
 from database.ledger.postgresql import PostgreSQL
 from database.ledger.sqlite import SQLite
 from maintenance import housekeeping
@@ -61,7 +61,9 @@ def settle(server: str, statement: Any) -> None:
 
 def fill() -> None:
     """Fill the tables without their triggers and indexes, make the indexes again, and analyse the tables."""
-    statements = list((PostgreSQL() if is_postgresql() else SQLite()).statements())
+    library = library_index.on_postgresql() if is_postgresql() else library_index.on_sqlite()
+    ledger = (PostgreSQL() if is_postgresql() else SQLite()).statements()
+    statements = [*ledger, *library_index.indexes(is_postgresql()), *library]
     indexes = [each for each in statements if each.startswith("CREATE INDEX") and " ON event" not in each]
     for statement in statements:
         made = re.match(r"CREATE (INDEX|TRIGGER) (\w+)", statement)

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from database import database, init_database, is_postgresql
 from maintenance.checks import database as checks
-from models import Job, Track
+from models import ID_LENGTH, Job, Track
 from records.finding import TrackQuery
 from records.indexing import index_batch, jobs_behind
 from records.library import MOST_TRACKS, Library
@@ -103,6 +103,14 @@ def test_no_cursor_is_answered_with_an_error_of_the_service(client: FlaskClient,
 
     cursor = base64.urlsafe_b64encode(f'["{sort}", {value}, "id"]'.encode()).decode()
     assert client.get("/api/tracks", query_string={"sort": sort, "cursor": cursor}).status_code in (200, 400, 422)
+
+
+@pytest.mark.parametrize("letter", ["🎧", "谣", "\\", "\x01"])
+@pytest.mark.parametrize("sort", ["title", "-title"])
+def test_a_list_of_the_longest_names_goes_on(client: FlaskClient, job: Job, letter: str, sort: str) -> None:
+    for number in range(3):
+        tracks.create(track_id=str(number) * ID_LENGTH, job_id="job-1", metadata={"title": letter * 250})
+    assert len(set(listed(client, f"sort={sort}&limit=1"))) == 3
 
 
 def test_a_cursor_survives_the_deletion_of_its_track_and_new_titles(client: FlaskClient, songs: None) -> None:

@@ -28,7 +28,8 @@ def act_on_jobs(action: str, ids: Sequence[str], files: bool = False) -> dict[st
     """
     chosen = list(dict.fromkeys(ids))
     if action == "delete":
-        return _answer(chosen, _missing(chosen, deletion.delete_jobs(services().storage, chosen, files)))
+        deleted, refused = _delete(chosen, files)
+        return _answer(chosen, _missing(chosen, deleted) | refused)
     present = jobs.cancel_all(chosen) if action == "cancel" else jobs.retry_all(chosen)
     wrong: Refusals = {
         job_id: WrongStatus(f"job {job_id} is {job.status}: {ADVICE[action]}")
@@ -74,6 +75,12 @@ def _answer(chosen: Sequence[str], refused: Refusals, discard: Discard | None = 
 
 def _missing(chosen: Iterable[str], present: Iterable[str]) -> Refusals:
     return {record_id: NotFound(MISSING) for record_id in set(chosen).difference(present)}
+
+
+def _delete(ids: Sequence[str], files: bool) -> tuple[list[str], Refusals]:
+    """Delete jobs. Returns (the ids of those that were deleted, the refusals)."""
+    storage = services().storage
+    return deletion.delete_jobs_with_files(storage, ids) if files else (deletion.delete_jobs(storage, ids), {})
 
 
 def _star(ids: Sequence[str], starred: bool) -> list[str]:

@@ -190,7 +190,8 @@ def _cursor(keys: list[Key], one_more: Page) -> str | None:
 
 def cursor_at(sort: str, value: Any, record_id: str) -> str:
     """The cursor of the page that follows a record of a list. value: the value by which the list is sorted."""
-    return base64.urlsafe_b64encode(json.dumps([sort, value, record_id]).encode()).decode().rstrip("=")
+    text = json.dumps([sort, value, record_id], ensure_ascii=False)
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def position(cursor: str | None, sort: str) -> tuple[Any, str] | None:

@@ -25,6 +25,8 @@ def up(migrator: object, db: Database) -> None:
         owner = "discard_id TEXT NOT NULL REFERENCES discard (discard_id) ON DELETE CASCADE"
         db.execute_sql(f"CREATE TABLE discarded_{table} ({owner}, {_columns(db, table)}) {dialect.ending}")
         db.execute_sql(f"CREATE INDEX discarded_{table}_discard ON discarded_{table} (discard_id)")
+    # Another job may have the same id later: tracks come back only into the job that they were deleted from.
+    db.execute_sql(f"ALTER TABLE discarded_track ADD COLUMN job_created_at {dialect.integer}")
     rule = f"CONSTRAINT job_discarded_takes CHECK (discarded_takes BETWEEN 0 AND {ALL_TAKES})"
     add_column(db, "job", f"discarded_takes {dialect.integer} NOT NULL DEFAULT 0 {rule}", is_shown=False)
 

@@ -8,6 +8,7 @@ import peewee
 from playhouse.schema_diff import diff_models
 
 from database import database, is_postgresql, schema_state
+from database.library_index import entry_of
 from maintenance.checks.faults import Fault, Place
 from maintenance.checks.fresh import differences
 from models import Delivery, Discard, Event, Job, Loop, Track, Worker
@@ -32,9 +33,11 @@ UNLISTED = """SELECT job.rowid, job.job_id FROM job WHERE job.rowid NOT IN (SELE
     AND NOT EXISTS (SELECT 1 FROM library_search_docsize WHERE id = job.rowid)
     UNION ALL SELECT id, 'a deleted job' FROM library_search_docsize WHERE id NOT IN
     (SELECT job_rowid FROM library_stale) AND NOT EXISTS (SELECT 1 FROM job WHERE job.rowid = id)"""
-# Tracks that PostgreSQL's index does not have, and tracks that it should not have.
-UNWORDED = """SELECT coalesce(track.track_id, library_search.track_id) FROM track FULL JOIN library_search
-    ON track.track_id = library_search.track_id WHERE track.track_id IS NULL OR library_search.track_id IS NULL"""
+# Tracks that PostgreSQL's index does not have, or has with wrong words, and tracks that it should not have. The words
+# are wrong if a track was created while another transaction changed the prompt or the metadata of its job.
+UNWORDED = f"""SELECT coalesce(track.track_id, library_search.track_id) FROM track FULL JOIN library_search
+    ON track.track_id = library_search.track_id WHERE track.track_id IS NULL OR library_search.track_id IS NULL
+    OR (library_search.words, library_search.genre) IS DISTINCT FROM ({entry_of("track")})"""
 
 
 def damaged_database(place: Place) -> Iterator[Fault]:

@@ -1,4 +1,4 @@
-"""Template filters: the address of a sound, and the part of a loop that repeats."""
+"""Template filters: the address of a sound, the length of a loop, and the part of it that repeats."""
 
 from models import Loop, Track
 from web.pages.wording import plausible
@@ -9,6 +9,11 @@ RATES = range(8_000, 96_001)  # Hz; browsers take these
 def sound_url(track: Track) -> str:
     """The URL of the audio of a track: its MP3 file if it has one, else its WAV file."""
     return f"/api/tracks/{track.track_id}/audio{'?format=mp3' if track.file_path_mp3 else ''}"
+
+
+def seconds(loop: Loop) -> float | None:
+    """The seconds of the file of a loop. Without intro it has whole rounds, so it may differ from the order."""
+    return plausible(loop.analysis.get("duration")) or loop.duration
 
 
 def repeat(loop: Loop) -> str:
@@ -22,4 +27,4 @@ def repeat(loop: Loop) -> str:
     return f"{start},{end},{rate}" if rate in RATES else f"{start},{end}"
 
 
-FILTERS = {function.__name__: function for function in (repeat, sound_url)}
+FILTERS = {function.__name__: function for function in (repeat, seconds, sound_url)}

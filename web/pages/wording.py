@@ -219,9 +219,16 @@ def _own_seam(analysis: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_outdated(loop: Loop, track: Track) -> bool:
-    """True if the track was changed after the work on the loop began. Its sound may have been replaced then."""
+    """True if the sound of the track was replaced after the work on the loop began, or is gone.
+
+    A new star or title also changes the track, so the time of its file decides.
+    """
     made: datetime = loop.started_at or loop.finished_at or loop.created_at
-    return bool(track.updated_at > made)
+    if track.updated_at <= made:
+        return False
+    names = (track.file_path_wav, track.file_path_mp3)
+    files = [file for name in names if (file := services().storage.find(name))]
+    return not files or any(file.stat().st_mtime > made.timestamp() for file in files)
 
 
 def _facts(seconds: float, beats: Any, quality: Any) -> list[str]:

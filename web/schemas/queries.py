@@ -8,6 +8,9 @@ from pydantic.json_schema import SkipJsonSchema
 from models import LARGEST_SEED
 from web.schemas.types import Format, Id, JobStatus, LoopStatus, MetadataFilter, Moment, Switch, Word, digits
 
+# A cursor has an id and 200 characters of a name: 4 bytes for each emoji, 6 for each control character, in base64.
+LONGEST_CURSOR = 2048
+
 
 class Query(BaseModel):
     """A query string with only these parameters. Only a list parameter may come more than once."""
@@ -20,7 +23,9 @@ class List(Query):
 
     limit: Annotated[int, Field(ge=1, le=200), BeforeValidator(digits)] = 50
     offset: Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(digits)] = 0
-    cursor: Annotated[str, Field(max_length=512, description="from `next`; opaque")] | SkipJsonSchema[None] = None
+    cursor: (
+        Annotated[str, Field(max_length=LONGEST_CURSOR, description="from `next`; opaque")] | SkipJsonSchema[None]
+    ) = None
     count: Switch = Field(False, json_schema_extra={"default": "false"})
     created_after: Moment | SkipJsonSchema[None] = Field(None, description="created at or after this time")
     created_before: Moment | SkipJsonSchema[None] = Field(None, description="created before this time")

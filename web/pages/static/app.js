@@ -1,8 +1,9 @@
-// Starts the scripts of the page that is shown. Without them, every page can still be read and every form sent.
+// Starts the scripts of the page that is shown.
 
 import { startBar } from "./bar.js";
 import { get, isPlain } from "./elements.js";
 import { startKeys } from "./keys.js";
+import { askForSounds, watchSounds } from "./gone.js";
 import { load } from "./http.js";
 import { showNothing } from "./live.js";
 import { announce, begin, notify } from "./merge.js";
@@ -22,6 +23,7 @@ let end = new AbortController();
 
 /** Start the page that is in the document. Its script gets a signal that ends with the page. */
 async function arrive() {
+  leave(); // two pages may arrive one after another
   const { signal } = (end = new AbortController());
   const { page: name } = main.dataset;
   path = location.pathname;
@@ -31,6 +33,7 @@ async function arrive() {
   }
   begin();
   tellTimes();
+  askForSounds();
   if (main.querySelector("form[data-api]")) load("forms").catch(() => {}); // it is loaded again when it is used
   const script = SCRIPTS.has(name) ? await import(`./${name}.js`) : null;
   if (signal.aborted) return;
@@ -102,7 +105,7 @@ async function done(form, record) {
   if (body === "loop") announce("The loop is in the queue");
 }
 
-/** Close the form for a loop. Its button had the focus and is hidden now, so the summary gets the focus. */
+/** Close the form for a loop. The focus was in it, and moves to the summary. */
 function closeLoopForm(details) {
   if (!details) return;
   details.removeAttribute("open");
@@ -111,7 +114,7 @@ function closeLoopForm(details) {
 
 keepTimes();
 player.addEventListener("change", () => load("media").catch(() => {}), { once: true });
-for (const start of [connectSounds, startBar, startKeys, sendStars, resume]) start();
+for (const start of [connectSounds, startBar, startKeys, sendStars, watchSounds, resume]) start();
 for (const [name, act] of Object.entries({ click: follow, submit: send, change: showFields })) document.addEventListener(name, act);
 startRouter({ leave, arrive, show, failed, canReturn: () => Boolean(page.refresh) });
 document.documentElement.classList.add("js"); // only now: without a script that works, the page is as without JavaScript

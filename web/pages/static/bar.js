@@ -8,7 +8,8 @@ import { draw, show } from "./waves.js";
 
 const part = (name) => get(`player-${name}`);
 const bar = get("player");
-const [wave, star] = [part("wave"), part("star")];
+const [wave, star, queue] = [part("wave"), part("star"), part("queue")];
+const canPop = "popover" in queue;
 
 /** Start to show the player. */
 export function startBar() {
@@ -17,7 +18,8 @@ export function startBar() {
     repeat: () => player.repeat(), close: () => player.close(), help: () => part("keys").showModal(),
   })) part(name).addEventListener("click", act); // prettier-ignore
   part("volume").addEventListener("input", ({ target }) => (player.volume = Number(target.value)));
-  part("queue").addEventListener("beforetoggle", ({ newState }) => newState === "open" && listQueue());
+  if (!canPop) queue.hidden = part("list").hidden = true;
+  queue.addEventListener("beforetoggle", ({ newState }) => newState === "open" && listQueue());
   part("sounds").addEventListener("click", playListed);
   part("choices").addEventListener("click", ({ target }) => target.value && player.choose(Number(target.value)));
   document.addEventListener("star", ({ detail: { id, starred } }) => {
@@ -32,7 +34,7 @@ function change() {
   const { current, compared } = player;
   bar.hidden = current === null;
   document.documentElement.classList.toggle("has-player", current !== null);
-  if (!current) return part("queue").hidePopover();
+  if (!current) return closeQueue();
   part("title").textContent = current.title;
   part("title").href = current.home || "/";
   part("sub").textContent = current.sub;
@@ -40,7 +42,7 @@ function change() {
   draw(wave, current.wave);
   part("choices").hidden = !compared.length;
   part("choices").replaceChildren(...compared.map(choice));
-  if (part("queue").matches(":popover-open")) listQueue();
+  if (canPop && queue.matches(":popover-open")) listQueue();
   showStar(current);
   showState();
   showTime();
@@ -70,8 +72,7 @@ function showStar({ key, title, starred }) {
 function choice(sound, number) {
   const isHeard = sound.key === player.current.key;
   const letter = String.fromCharCode(65 + number);
-  const label = `${letter}: hear ${sound.sub || sound.title}`;
-  return create("button", { type: "button", value: number, ariaLabel: label, ariaPressed: isHeard }, letter);
+  return create("button", { type: "button", value: number, ariaLabel: `${letter}: hear ${sound.sub || sound.title}`, ariaPressed: isHeard }, letter);
 }
 
 function listQueue() {
@@ -87,5 +88,9 @@ function playListed({ target }) {
   const sound = player.queue.sounds[target.closest("button")?.value];
   if (!sound) return;
   player.play(sound, player.queue);
-  part("queue").hidePopover();
+  closeQueue();
+}
+
+function closeQueue() {
+  if (canPop) queue.hidePopover();
 }

@@ -12,6 +12,7 @@ const AHEAD = 0.02; // seconds until a start, so that no sound starts later than
 
 /** A sentence with the reason why these sounds cannot be compared; null if they can. */
 export function whyNot(sounds) {
+  if (!globalThis.AudioContext) return "This browser cannot play several takes at once.";
   if (sounds.length > MOST_TAKES) return `At most ${MOST_TAKES} takes can be compared.`;
   const minutes = sounds.reduce((sum, { seconds }) => sum + (Number(seconds) || 0), 0) / 60;
   if (minutes <= MOST_MINUTES) return null;
@@ -24,7 +25,7 @@ export function equalGains(loudnesses) {
   return loudnesses.map((loudness) => (loudness === null ? 1 : 10 ** ((quietest - loudness) / 20)));
 }
 
-/** Connects decoded sounds to a context. One of them is heard; choose() changes which one. */
+/** Connects decoded sounds to a context. One of them is heard. */
 export class Mix {
   #context;
   #gains;
@@ -37,7 +38,7 @@ export class Mix {
     for (const input of this.#inputs) input.connect(output);
   }
 
-  /** Start all sounds from these seconds on; ended() is called at the end of the longest one. Returns when, by the context. */
+  /** Start all sounds. ended() is called at the end of the longest one. Returns when they begin, by the context. */
   start(from, ended) {
     this.stop();
     this.#sources = this.buffers.map((buffer, place) => {
@@ -109,6 +110,7 @@ export class Comparison extends DecodedEngine {
       Promise.all(this.#sounds.map((sound) => this.decode(sound))),
       Promise.all(this.#sounds.map(loudnessOf)),
     ]);
+    this.ending.signal.throwIfAborted();
     const unmeasured = this.#sounds.filter((_, place) => loudnesses[place] === null);
     if (unmeasured.length) notify(`Without a measured loudness, played as it is: ${unmeasured.map(({ sub, title }) => sub || title).join("; ")}.`);
     this.#mix = new Mix(this.context, buffers, equalGains(loudnesses), this.#chosen, this.output);

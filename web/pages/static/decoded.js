@@ -1,5 +1,7 @@
 // What the engines by Web Audio have in common: their samples are in memory, and start at an exact moment.
 
+import { contextOf } from "./context.js";
+import { Engine } from "./element.js";
 import { problemOf } from "./http.js";
 
 const PATIENCE = 500; // milliseconds; where the browser forbids sounds, it gives no answer
@@ -8,14 +10,14 @@ const PATIENCE = 500; // milliseconds; where the browser forbids sounds, it give
  * An engine, as in element.js. A subclass has read(sound), a promise of the samples; start(from), which returns when they
  * begin by the context; stop(); placeOf(seconds), the place in the sound after so much time; and last, the last place.
  */
-export class DecodedEngine extends EventTarget {
+export class DecodedEngine extends Engine {
   paused = true;
   repeats = false;
   sound = null;
   context = null;
   output = null; // for the sources
   #volume = 1;
-  #ending = new AbortController();
+  ending = new AbortController();
   #loaded; // a promise
   #isLoaded = false;
   #at = 0; // the place in the sound at #since of the context
@@ -33,17 +35,19 @@ export class DecodedEngine extends EventTarget {
   load(sound, at = 0) {
     [this.sound, this.#at] = [sound, at];
     this.#loaded = this.#load(sound);
-    this.#loaded.catch((problem) => this.#ending.signal.aborted || this.#tell("error", problem));
+    this.#loaded.catch((problem) => this.ending.signal.aborted || this.tell("error", problem));
     return this.#loaded;
   }
 
   async play() {
     this.paused = false;
-    if (!this.#isLoaded) this.#tell("state", "loading");
+    if (!this.#isLoaded) this.tell("state", "loading");
     const resumed = this.context?.resume(); // at once, because the browser wants that in the event of a click
     await this.#loaded;
-    const isForbidden = await Promise.race([resumed, new Promise((done) => setTimeout(done, PATIENCE, true))]);
+    const isAllowed = navigator.userActivation?.hasBeenActive; // then a slow answer comes, too
+    const isForbidden = !isAllowed && (await Promise.race([resumed, new Promise((done) => setTimeout(done, PATIENCE, true))]));
     if (isForbidden) return this.pause();
+    await resumed;
     if (this.paused || this.#since !== null) return;
     if (this.#at >= this.duration) this.#at = 0;
     this.#start();
@@ -53,7 +57,7 @@ export class DecodedEngine extends EventTarget {
     this.paused = true;
     this.#stop();
     this.context?.suspend();
-    this.#tell("state", "paused");
+    this.tell("state", "paused");
   }
 
   seek(seconds) {
@@ -61,19 +65,20 @@ export class DecodedEngine extends EventTarget {
     this.#stop();
     this.#at = Math.min(seconds, this.last);
     if (isPlaying) this.#start();
-    this.#tell("time");
+    this.tell("time");
   }
 
   close() {
     this.paused = true;
-    this.#ending.abort();
+    this.ending.abort();
     this.#stop();
-    this.context?.close();
+    this.output?.disconnect();
+    this.context?.suspend();
   }
 
   /** The samples of a file. */
   async decode({ src }) {
-    const answer = await fetch(src, { signal: this.#ending.signal });
+    const answer = await fetch(src, { signal: this.ending.signal });
     if (!answer.ok) throw await problemOf(answer);
     return this.context.decodeAudioData(await answer.arrayBuffer());
   }
@@ -86,31 +91,27 @@ export class DecodedEngine extends EventTarget {
       return this.#start();
     }
     this.paused = true;
-    this.#tell("ended");
+    this.tell("ended");
   }
 
   async #load(sound) {
-    this.context = new AudioContext({ sampleRate: sound.repeat?.[2] }); // at another rate, samples lie between those of the file
+    this.context = contextOf(sound.repeat?.[2]);
     this.output = new GainNode(this.context, { gain: this.#volume });
     this.output.connect(this.context.destination);
     await this.read(sound);
-    this.#ending.signal.throwIfAborted();
+    this.ending.signal.throwIfAborted();
     this.#isLoaded = true;
-    this.#tell("time");
+    this.tell("time");
   }
 
   #start() {
     this.#since = this.start(this.#at);
-    this.#tell("state", "playing");
+    this.tell("state", "playing");
   }
 
   #stop() {
     this.#at = this.time;
     this.#since = null;
     this.stop();
-  }
-
-  #tell(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }

@@ -1,4 +1,4 @@
-// Shows above the player that tracks were deleted, with a button that brings them back while that is possible.
+// Shows above the player that tracks were deleted, and lets one undo that for some seconds.
 
 import { create, focusOn, get } from "./elements.js";
 import { sendJson } from "./http.js";

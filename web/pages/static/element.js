@@ -1,19 +1,25 @@
 // Plays a sound by the audio element of the page. All engines have this interface: load(sound, at) and play() return
-// promises; pause(), seek(seconds), close(); time and duration in seconds, paused, volume, repeats; and the events
+// promises; pause(), seek(seconds), close(); time and duration in seconds, paused, volume, repeats; the events
 // "state" (its detail is "playing", "paused" or "loading"), "time", "ended" and "error".
 
 const STATES = { playing: "playing", waiting: "loading", pause: "paused" };
 const audio = document.getElementById("player-audio");
 
+export class Engine extends EventTarget {
+  tell(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
 /** The next load() replaces the sound. */
-export class ElementEngine extends EventTarget {
+export class ElementEngine extends Engine {
   #seconds = 0; // as the service says, until the browser has read the file
 
   constructor() {
     super();
-    for (const [name, detail] of Object.entries(STATES)) audio.addEventListener(name, () => this.#tell("state", detail));
-    for (const name of ["timeupdate", "durationchange", "seeked"]) audio.addEventListener(name, () => this.#tell("time"));
-    for (const name of ["ended", "error"]) audio.addEventListener(name, () => this.#tell(name));
+    for (const [name, detail] of Object.entries(STATES)) audio.addEventListener(name, () => this.tell("state", detail));
+    for (const name of ["timeupdate", "durationchange", "seeked"]) audio.addEventListener(name, () => this.tell("time"));
+    for (const name of ["ended", "error"]) audio.addEventListener(name, () => this.tell(name));
   }
 
   get time() {
@@ -53,7 +59,7 @@ export class ElementEngine extends EventTarget {
 
   seek(seconds) {
     audio.currentTime = seconds;
-    this.#tell("time");
+    this.tell("time");
   }
 
   /** Let go of the sound. */
@@ -61,9 +67,5 @@ export class ElementEngine extends EventTarget {
     audio.pause();
     audio.removeAttribute("src");
     audio.load();
-  }
-
-  #tell(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }

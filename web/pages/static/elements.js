@@ -12,7 +12,10 @@ export function create(tag, properties, ...content) {
   return element;
 }
 
-/** True if a click has no modifier key: with one, the browser opens a tab or a window. */
+/** A function on(target, name, act), which adds a listener until the signal ends it. */
+export const listening = (signal) => (target, name, act) => target.addEventListener(name, act, { signal });
+
+/** True without a modifier key. With one, a click opens a tab or a window. */
 export function isPlain({ ctrlKey, metaKey, shiftKey, altKey }) {
   return !(ctrlKey || metaKey || shiftKey || altKey);
 }

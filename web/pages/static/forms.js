@@ -61,7 +61,7 @@ function identified(form, kind) {
   return { [`${kind}_id`]: attempts.get(form).id, ...body };
 }
 
-/** The fields that are filled in, by name: numbers, true or false for a box, and trimmed texts. */
+/** The fields that are filled in, by name. */
 function valuesOf(form) {
   const values = {};
   for (const field of form.querySelectorAll("[name]:not([type=hidden])")) {

@@ -37,7 +37,7 @@ export async function send(url, { method = "GET", headers = {}, body, signal, st
   return answer;
 }
 
-/** Call fetch() with a time limit. Throws Problem if there is no answer, and the reason of the signal if it ends the request. */
+/** Call fetch() with a time limit. Throws Problem without an answer, and the reason of a signal that ends the request. */
 export async function ask(url, { signal, ...options } = {}) {
   const request = new Request(url, { ...options, signal: limited(signal) });
   try {
@@ -72,7 +72,7 @@ export async function readPage(url, options) {
   return pageOf(await send(url, { stays: true, ...options }));
 }
 
-/** The page in an answer as a document, without what is for browsers without JavaScript. Throws Problem. */
+/** The page in an answer, without what is for browsers without JavaScript. Throws Problem. */
 export async function pageOf(answer) {
   const text = await answer.text().catch(() => {
     throw new Problem("The service stopped in the middle of its answer.");

@@ -17,18 +17,13 @@ let isByKeyboard = false; // the deletion that was sent last
 /** Start to update the page, until the signal ends it. Returns what app.js may call. */
 export function begin({ signal }) {
   jobId = get("job").dataset.job;
-  const page = followRecord("job", { job: jobId, signal, changed, refreshed });
+  const page = followRecord("job", { job: jobId, signal, changed, refreshed: () => (markTakes(), showOffers()) });
   if (get("log-search")) import("./log.js").then(({ beginLog }) => signal.aborted || beginLog({ signal }));
   document.addEventListener("submit", ({ target, submitter }) => (isByKeyboard = target.matches("[data-discarding]") && submitter.matches(":focus-visible")), { signal });
   document.addEventListener("refused", () => (isByKeyboard = false), { signal });
   chooseTakes(signal);
   showOffers();
   return page;
-}
-
-function refreshed() {
-  markTakes();
-  showOffers();
 }
 
 function changed({ entity, entity_id: id, change, data }, page) {

@@ -1,4 +1,4 @@
-// The keys of the player. They are off in fields, with a modifier key, while a dialog is open, and when one turns them off.
+// The keys of the player.
 
 import { get } from "./elements.js";
 import { player } from "./player.js";
@@ -25,7 +25,7 @@ export function startKeys() {
   const isOn = get("player-keys-on");
   isOn.checked = recall("localStorage", OFF) === null;
   isOn.addEventListener("change", () => store("localStorage", OFF, isOn.checked ? null : true));
-  window.addEventListener("keydown", (event) => {
+  addEventListener("keydown", (event) => {
     if (!isOn.checked || isForOthers(event)) return;
     if (event.key === "?") dialog.showModal();
     else if (player.current) act(event);

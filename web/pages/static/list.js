@@ -1,12 +1,13 @@
 // A list: up to date without a reload, narrowed as one types, and read on by scrolling. New rows wait behind a button while
 // one points at the list, works in it or has scrolled: nothing moves under the pointer.
 
-import { get, isPlain, isUnderPointer } from "./elements.js";
+import { get, isPlain, isUnderPointer, listening } from "./elements.js";
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
 import { announce, coalesced, debounced, merge, tick } from "./merge.js";
 import { Pages, partOf } from "./pages.js";
 import { halt, record } from "./router.js";
+import { beginSelection } from "./select.js";
 
 const TYPING = 250; // milliseconds after the last key
 const SETTLE = 150;
@@ -25,25 +26,28 @@ export function beginList(which, { signal }) {
   name = which;
   [results, search, more, fresh] = ["results", "search", "more", "fresh"].map((id) => get(id));
   const list = get(name);
+  const on = listening(signal);
   if (list.children.length === 1) list.firstElementChild.dataset.url ??= location.href;
   pages = new Pages(list, signal);
   dirty.clear();
   const refresh = coalesced(() => refreshOnce());
   const follower = new Follower("/api/events", { changed: (event) => changed(event, refresh), refresh, signal });
   const go = (url, how) => narrow(url, how).catch((problem) => problem.offline && follower.lookNow());
-  document.addEventListener("click", (event) => followTab(event, go), { signal });
-  search.addEventListener("submit", (event) => (event.preventDefault(), go(addressOfForm(), "push")), { signal });
-  search.addEventListener("input", debounced(() => signal.aborted || go(addressOfForm(), "replace"), TYPING), { signal });
+  on(document, "click", (event) => followTab(event, go));
+  on(search, "submit", (event) => (event.preventDefault(), go(addressOfForm(), "push")));
+  on(search, "input", debounced(() => signal.aborted || go(addressOfForm(), "replace"), TYPING));
   release(list, refresh, signal);
   const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && readMore(), { rootMargin: `${AHEAD}px` });
   observer.observe(more);
-  more.addEventListener("click", (event) => event.target.closest('[rel="next"]') && (event.preventDefault(), readMore()), { signal });
+  on(more, "click", (event) => event.target.closest('[rel="next"]') && (event.preventDefault(), readMore()));
   signal.addEventListener("abort", () => {
     reading += 1;
     observer.disconnect();
   });
   follower.start();
-  return { refresh, follower, point, show: (url) => go(url, null), refreshAll: () => refreshOnce({ isForced: true }) };
+  const refreshAll = () => refreshOnce({ isForced: true });
+  beginSelection(refreshAll, { signal });
+  return { refresh, follower, point, show: (url) => go(url, null), refreshAll };
 }
 
 /** Show a job that was just created. */
@@ -76,24 +80,22 @@ function isInUse() {
   return isUnderPointer(pages.list) || pages.list.contains(document.activeElement);
 }
 
-/** Show the rows that wait when the list is no longer in use, or when the button is pressed. */
+/** Show the rows that wait when the list is no longer used, or when the button is pressed. */
 function release(list, refresh, signal) {
+  const on = listening(signal);
   const look = () => {
     if (isInUse()) return;
     const waits = !fresh.hidden && scrollY === 0;
     if (waits || list.querySelector(".gone")) refresh().catch(() => {});
   };
-  list.addEventListener("pointerleave", look, { signal });
-  list.addEventListener("focusout", () => setTimeout(look), { signal });
-  window.addEventListener("scroll", debounced(() => signal.aborted || look(), SETTLE), { signal });
-  window.addEventListener("pointermove", ({ target }) => target === fresh || delete fresh.dataset.unarmed, { signal });
-  fresh.addEventListener("click", () => {
+  on(list, "pointerleave", look);
+  on(list, "focusout", () => setTimeout(look));
+  on(window, "scroll", debounced(() => signal.aborted || look(), SETTLE));
+  on(window, "pointermove", ({ target }) => target === fresh || delete fresh.dataset.unarmed);
+  on(fresh, "click", () => {
     scrollTo({ top: 0, behavior: "instant" });
-    refreshOnce({ isForced: true }).then(
-      () => list.querySelector(".row-title")?.focus(),
-      () => {},
-    );
-  }, { signal });
+    refreshOnce({ isForced: true }).then(() => list.querySelector(".row-title")?.focus(), () => {});
+  });
 }
 
 /** The button "3 new". While the pointer is where it appears, a click goes to what was there before. */
@@ -186,7 +188,7 @@ function showMore(part) {
   more.replaceChildren(...part.getElementById("more").children);
 }
 
-/** Append the next part of the list. The link shows that it is loading; after an error it can be used again. */
+/** Append the next part of the list. */
 async function readMore() {
   const link = more.querySelector('[rel="next"]');
   if (!link || link.ariaBusy === "true") return;

@@ -1,7 +1,7 @@
 // Keeps a page up to date: by an event stream if there is one, else by a request every two seconds.
 // The stream is closed while the page is hidden, because a browser opens only six connections to one host.
 
-import { get } from "./elements.js";
+import { get, listening } from "./elements.js";
 
 const NAMES = ["job", "track", "loop"].flatMap((entity) => ["created", "updated", "deleted"].map((change) => `${entity}.${change}`));
 const POLL = 2_000; // milliseconds, as in the next constants
@@ -41,19 +41,14 @@ export class Follower {
   }
 
   start() {
-    const until = { signal: this.#signal };
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.#stop() : this.#resume()), until);
-    window.addEventListener("pagehide", () => this.#stop(), until);
-    window.addEventListener("pageshow", (event) => event.persisted && this.#resume(), until);
-    window.addEventListener("online", () => this.#lookNow(), until);
-    get("offline-now").addEventListener("click", () => this.#lookNow(), until);
+    const on = listening(this.#signal);
+    on(document, "visibilitychange", () => (document.hidden ? this.#stop() : this.#resume()));
+    on(window, "pagehide", () => this.#stop());
+    on(window, "pageshow", (event) => event.persisted && this.#resume());
+    on(window, "online", () => this.lookNow());
+    on(get("offline-now"), "click", () => this.lookNow());
     this.#signal.addEventListener("abort", () => this.#stop());
     if (!this.#rests) this.#open();
-  }
-
-  /** Check now whether the service answers. Call this after a request that got no answer. */
-  lookNow() {
-    this.#lookNow();
   }
 
   get #rests() {
@@ -110,7 +105,8 @@ export class Follower {
     document.dispatchEvent(new CustomEvent("record", { detail: event }));
   }
 
-  #lookNow() {
+  /** Check now whether the service answers. Call this after a request that got no answer. */
+  lookNow() {
     if (this.#source === null && !this.#rests) {
       this.#stop();
       this.#look();
@@ -123,8 +119,7 @@ export class Follower {
       const answer = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(LOOK_PATIENCE) });
       if (!answer.ok) throw new Error(answer.statusText);
     } catch {
-      this.#offline();
-      return;
+      return this.#offline();
     }
     if (this.#signal.aborted) return;
     this.#failures = 0;
@@ -142,7 +137,7 @@ export class Follower {
     this.#after(POLL, () => (Date.now() >= this.#refusedUntil ? this.#open() : this.#poll()));
   }
 
-  /** Refresh the page. True if it is up to date. If the service does not answer, start to check for it. */
+  /** Refresh the page. True if it is up to date. Without an answer, start to look for the service. */
   async #catchUp() {
     try {
       await this.#refresh();

@@ -22,8 +22,7 @@ export function beginLog({ signal }) {
   /** Show the lines with the words of the field. False if another request came after this one. */
   const read = async () => {
     const number = ++reading;
-    const url = new URL(`${form.action.split("#")[0]}/log`);
-    if (field.value.trim()) url.searchParams.set("log", field.value.trim());
+    const url = withWords(`${form.action.split("#")[0]}/log`, field);
     const fresh = await readPage(url.href, { signal }).finally(() => (ended = Math.max(ended, number)));
     if (number === reading) show(lines, fresh.getElementById("log"));
     return number === reading;
@@ -33,10 +32,7 @@ export function beginLog({ signal }) {
     lines.scrollTop = lines.scrollHeight;
     const count = lines.querySelectorAll("p:not(.log-gap)").length;
     announce(`${count} line${count === 1 ? "" : "s"} of the log`);
-    const url = new URL(location.href);
-    if (field.value.trim()) url.searchParams.set("log", field.value.trim());
-    else url.searchParams.delete("log");
-    record(url.href, "replace");
+    record(withWords(location.href, field).href, "replace");
   };
   const now = () => search().catch(() => {}); // the page shows that the service does not answer
   field.addEventListener("input", debounced(() => signal.aborted || now(), TYPING), { signal });
@@ -46,13 +42,21 @@ export function beginLog({ signal }) {
   lines.scrollTop = lines.scrollHeight;
 }
 
+/** An address with the words of the field, if it has any. */
+function withWords(address, { value }) {
+  const url = new URL(address);
+  url.searchParams.delete("log");
+  if (value.trim()) url.searchParams.set("log", value.trim());
+  return url;
+}
+
 /** False when the log has its last lines, and when nobody sees it. */
 function isRunning(lines) {
   const isFinal = FINAL.test(get("job-state")?.dataset.status ?? "cancelled");
   return !document.hidden && !(isFinal && lines.dataset.final === "true");
 }
 
-/** Show other lines. The end stays in view if it is; text that the reader selects stays as it is. */
+/** Show other lines, but leave text that the reader selects. The end stays in view if it is. */
 function show(lines, fresh) {
   const selection = getSelection();
   const isSelecting = !selection.isCollapsed && lines.contains(selection.anchorNode);

@@ -1,4 +1,4 @@
-// Lets the lyrics of a job follow its tracks: marks the line that is sung, and plays from a line.
+// Lyrics that follow the sound: marks the line that is sung, and plays from a line.
 
 import { isPlain } from "./elements.js";
 import { Queue, soundOf } from "./queue.js";

@@ -1,4 +1,4 @@
-// Shows the sound on the lock screen and takes the keys of keyboards and headphones, by the Media Session of the browser.
+// The Media Session: the sound on the lock screen, and the keys of keyboards and headphones.
 
 import { player } from "./player.js";
 

@@ -57,12 +57,10 @@ export function coalesced(act) {
   };
   return () => {
     if (!running) return run();
-    following ??= running
-      .catch(() => {})
-      .then(() => {
-        following = null;
-        return run();
-      });
+    following ??= running.catch(() => {}).then(() => {
+      following = null;
+      return run();
+    });
     return following;
   };
 }
@@ -94,7 +92,7 @@ function swap(here, part) {
   here.replaceWith(part);
 }
 
-/** New and changed items, and the data of the list itself, come from the fresh list. The other elements stay. The order is that of the fresh list. */
+/** New and changed items, the attributes and the order come from the fresh list. The other elements stay. */
 function mergeList(list, freshList, fresh) {
   Object.assign(list.dataset, freshList.dataset);
   const items = [...freshList.children];

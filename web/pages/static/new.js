@@ -1,4 +1,4 @@
-// The form for a new job: shows the fields of the type that is chosen, and keeps what was typed.
+// The fields of the type that is chosen in the form for a new job.
 
 import { readPage } from "./http.js";
 import { announce } from "./merge.js";

@@ -14,7 +14,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** A page as the service sent it: its rows, and the address of the page that follows. */
 export function partOf(fresh) {
-  return { fresh, rows: [...fresh.querySelectorAll("#results .row")], next: fresh.querySelector('#more [rel="next"]')?.href ?? null };
+  return { fresh, rows: [...fresh.querySelectorAll("#results .row")].map((row) => document.importNode(row, true)), next: fresh.querySelector('#more [rel="next"]')?.href ?? null };
 }
 
 export class Pages {
@@ -154,7 +154,7 @@ export class Pages {
     if (!page.children.length && page !== this.first) this.#drop(page);
   }
 
-  /** Change the list so that the row under the pointer stays where it is; else the one with the focus, else the first visible one. */
+  /** Change the list without moving the row under the pointer, else the one with the focus, else the first visible one. */
   #steady(act) {
     const rows = [...this.list.querySelectorAll(".row")];
     const anchor =

@@ -1,5 +1,6 @@
 // The player: one sound at a time, which goes on while one moves between the pages.
 
+import { wake } from "./context.js";
 import { ElementEngine } from "./element.js";
 import { send } from "./http.js";
 import { Queue } from "./queue.js";
@@ -7,12 +8,12 @@ import { Queue } from "./queue.js";
 const TICK = 50; // milliseconds between two events "time"
 const CALM_TICK = 500;
 const RESTART = 3; // "previous" starts a sound again that has played longer, in seconds
-const MOST_SKIPS = 10; // sounds that cannot be played, one after another
 const MOST_SECONDS = 300; // of a file that is kept in memory: as samples, five minutes of stereo take 115 MB
 const LONG = "This loop is long: the browser repeats it, which can leave a short gap.";
+const SHOWN = ["title", "sub", "starred", "src", "wave"]; // what the list of the queue can change
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Its events: "change" (another sound), "state" (playing, paused or loading, or another trouble) and "time". */
+/** Its events: "change" (another sound), "state" (playing, paused or loading, or another trouble), "time", and "gone" with a sentence. */
 class Player extends EventTarget {
   current = null; // a sound, as soundOf() returns it
   queue = new Queue();
@@ -24,14 +25,13 @@ class Player extends EventTarget {
   #engine = this.#element;
   #volume = 1;
   #isBroken = false; // the current sound must be loaded again
-  #skips = 0;
   #timer;
   #wanted; // the sound that was loaded last
+  #page; // the address of the page that started the comparison
 
   constructor() {
     super();
     this.#listen(this.#element);
-    document.addEventListener("record", ({ detail }) => detail.change === "deleted" && this.#deleted(detail));
   }
 
   /** Seconds. */
@@ -61,12 +61,24 @@ class Player extends EventTarget {
     this.#volume = this.#engine.volume = volume;
   }
 
-  /** Play a sound from a time on. After it comes what follows in the queue. */
-  async play(sound, queue = new Queue({ sounds: [sound] }), at = 0) {
-    const place = this.compared.findIndex(({ key }) => key === sound.key);
-    if (place >= 0) return this.choose(place);
-    await this.load(sound, queue, at);
+  /** Play a sound from a time on. After it comes what follows in the queue. A sound of another page ends a comparison. */
+  async play(sound, queue = new Queue({ sounds: [sound] }), at = null) {
+    const isHere = queue === this.queue || queue.page === this.#page;
+    const place = isHere ? this.compared.findIndex(({ key }) => key === sound.key) : -1;
+    if (place >= 0) {
+      this.choose(place);
+      if (at !== null) this.seek(at);
+      return this.paused && this.#begin();
+    }
+    if (canRepeat(sound)) wake(sound.repeat[2]);
+    await this.load(sound, queue, at ?? 0);
     return sound === this.#wanted && this.#begin();
+  }
+
+  /** Say why the current sound cannot be played. If one plays it all the same, it is loaded again. */
+  stumble(why) {
+    this.#isBroken = true;
+    this.say(why);
   }
 
   /** Show a sound without playing it. */
@@ -76,7 +88,7 @@ class Player extends EventTarget {
     const engine = hasPart && canRepeat(sound) ? new (await import("./repeat.js")).RepeatEngine() : this.#element;
     if (sound !== this.#wanted) return;
     this.#use(engine, sound, at);
-    if (hasPart && !canRepeat(sound)) this.#say(LONG);
+    if (hasPart && !canRepeat(sound)) this.say(LONG);
   }
 
   async toggle() {
@@ -89,8 +101,8 @@ class Player extends EventTarget {
   async next() {
     const { current, queue } = this;
     if (this.compared.length) return this.#turn(1);
-    const sound = current && (await queue.after(current).catch((problem) => this.#say(problem.message)));
-    return sound && current === this.current && this.play(sound, queue);
+    const sound = current && (await queue.after(current).catch((problem) => this.say(problem.message)));
+    return sound && current.key === this.current?.key && this.play(sound, queue);
   }
 
   previous() {
@@ -109,19 +121,22 @@ class Player extends EventTarget {
     if (!current || this.compared.length) return;
     if (!this.repeating.delete(kindOf(current))) this.repeating.add(kindOf(current));
     this.#engine.repeats = this.isRepeating;
+    if (canRepeat(current) && !paused) wake(current.repeat[2]);
     if (canRepeat(current)) await this.load(current, queue, time);
     if (canRepeat(current) && !paused) this.#begin();
     this.#tell("state");
   }
 
-  /** Play several sounds at once, of which one is heard: choose() switches without a gap. Throws what the engine throws. */
-  async compare(sounds) {
+  /** Play several sounds at once, of which one is heard: choose() switches without a gap. Paused, it waits. Throws Error. */
+  async compare(sounds, isPaused = false) {
+    wake();
     const { Comparison } = await import("./compare.js");
     const place = sounds.findIndex(({ key }) => key === this.current?.key);
-    const [engine, at] = [new Comparison(sounds), place < 0 ? 0 : this.time];
+    const [engine, at] = [new Comparison(sounds), place < 0 && !this.compared.length ? 0 : this.time];
+    if (!sounds.every((sound) => this.compared.includes(sound))) this.#page = location.href;
     this.compared = sounds;
     this.#use(engine, sounds[Math.max(0, place)], at);
-    return this.#begin();
+    return isPaused || this.#begin();
   }
 
   /** Hear another one of the sounds that are compared, by its place. */
@@ -132,11 +147,11 @@ class Player extends EventTarget {
     this.#tell("change");
   }
 
-  /** Take over what the list of the queue has now: new takes, and another name of the current sound. */
+  /** Take over what the list of the queue has now: new takes, and another name or star of the current sound. */
   update() {
     this.queue.update();
     const now = this.current && this.queue.beside(this.current, 0);
-    if (!now || (now.title === this.current.title && now.sub === this.current.sub)) return;
+    if (!now || SHOWN.every((part) => now[part] === this.current[part])) return;
     this.current = now;
     this.#tell("change");
   }
@@ -175,7 +190,7 @@ class Player extends EventTarget {
     on("time", () => this.#tell("time"));
     on("ended", () => {
       this.#become("paused");
-      this.next();
+      if (!this.compared.length) this.next();
     });
     on("error", () => this.#failed());
   }
@@ -184,7 +199,6 @@ class Player extends EventTarget {
     this.state = state;
     clearInterval(this.#timer);
     if (state === "playing") {
-      this.#skips = 0;
       this.#timer = setInterval(() => this.#tell("time"), calm.matches ? CALM_TICK : TICK);
     }
     this.#tell("state");
@@ -197,30 +211,10 @@ class Player extends EventTarget {
       this.#use(this.#element, current, time);
       return this.#begin();
     }
-    this.#isBroken = true;
     const problem = await send(current.src, { headers: { Range: "bytes=0-0" } }).then(() => null, (why) => why);
-    if (current !== this.current) return null;
-    if (problem?.status === 404) return this.#skip(`${current.title} cannot be played. ${problem.message}`);
-    return this.#say(`This sound cannot be played. ${problem?.message ?? "The browser cannot play it."}`);
-  }
-
-  /** Go on to the next sound, and say why. */
-  async #skip(why) {
-    const { current, queue } = this;
-    const skips = this.#skips + 1;
-    const sound = skips > MOST_SKIPS ? null : await queue.after(current).catch(() => null);
-    if (current !== this.current) return;
-    queue.remove(current);
-    if (sound) this.play(sound, queue);
-    this.#skips = skips;
-    this.#say(why);
-  }
-
-  #deleted({ entity, entity_id: id }) {
-    const key = `${entity}:${id}`;
-    if (key !== this.current?.key) return this.queue.remove({ key });
-    const why = `${this.current.title} has been deleted.`;
-    return this.paused ? this.#say(why) : this.#skip(why);
+    if (current.key !== this.current?.key) return;
+    if (problem?.status !== 404) return this.stumble(`This sound cannot be played. ${problem?.message ?? "The browser cannot play it."}`);
+    this.dispatchEvent(new CustomEvent("gone", { detail: `${current.title} cannot be played. ${problem.message}` }));
   }
 
   #turn(step) {
@@ -228,7 +222,8 @@ class Player extends EventTarget {
     this.choose((compared.findIndex(({ key }) => key === current.key) + step + compared.length) % compared.length);
   }
 
-  #say(sentence) {
+  /** Show a sentence in the bar. */
+  say(sentence) {
     this.trouble = sentence;
     this.#tell("state");
   }

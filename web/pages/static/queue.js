@@ -30,9 +30,14 @@ export class Queue {
     return new Queue({ sounds, name: list.dataset.queue, page: location.href, next: nextOf(list) });
   }
 
-  /** Take over what the list of this queue has now. */
+  /** Take over what the list of this queue has now. What follows the queue in a list that goes on is read when it is played. */
   update() {
-    if (location.href === this.page) this.#join(document);
+    const list = location.href === this.page && this.#listIn(document);
+    if (!list) return;
+    const sounds = soundsIn(list);
+    const known = new Set(this.sounds.map(({ key }) => key));
+    const last = sounds.findLastIndex(({ key }) => known.has(key));
+    this.#join(this.next || nextOf(list) ? sounds.slice(0, last + 1) : sounds);
   }
 
   /** The sound before (-1) or after (1) another one; null at the end. */
@@ -43,10 +48,10 @@ export class Queue {
   /** The sound after another one. At the end of the queue, this reads the list again, and then its next part. */
   async after(sound) {
     const { page, next } = this;
-    if (page && !this.beside(sound, 1)) this.#join(await readPage(page));
+    if (page && !this.beside(sound, 1)) this.#read(await readPage(page));
     for (let url = next ?? this.next; url && !this.beside(sound, 1); url = this.next) {
       this.next = null;
-      this.#join(await readPage(url));
+      this.#read(await readPage(url));
     }
     return this.beside(sound, 1);
   }
@@ -61,19 +66,29 @@ export class Queue {
     return { ...this, sounds: this.sounds.slice(first, first + MOST) };
   }
 
-  /** Put the new sounds of a page behind those that they follow in its list; those of the next page come last. */
-  #join(root) {
-    const list = root.querySelector(`[data-queue="${CSS.escape(this.name)}"]`);
+  #listIn(root) {
+    return root.querySelector(`[data-queue="${CSS.escape(this.name)}"]`);
+  }
+
+  #read(page) {
+    const list = this.#listIn(page);
     if (!list) return;
     this.next = nextOf(list);
-    const sounds = soundsIn(list);
-    let place = sounds.some(({ key }) => this.#place(key) >= 0) ? 0 : this.sounds.length;
+    this.#join(soundsIn(list));
+  }
+
+  /** Put the new sounds of a list behind those that they follow in it; if it has only new ones, they come last. */
+  #join(sounds) {
+    const known = new Set(this.sounds.map(({ key }) => key));
+    const fresh = new Map(sounds.map((sound) => [sound.key, sound]));
+    const added = new Map(); // the key of a sound -> the new ones that follow it
+    let before = sounds.some(({ key }) => known.has(key)) ? null : (this.sounds.at(-1)?.key ?? null);
     for (const sound of sounds) {
-      const here = this.#place(sound.key);
-      if (here < 0) this.sounds.splice(place, 0, sound);
-      else this.sounds[here] = sound;
-      place = (here < 0 ? place : here) + 1;
+      if (known.has(sound.key)) before = sound.key;
+      else if (added.get(before)?.push(sound) === undefined) added.set(before, [sound]);
     }
+    const after = (key) => added.get(key) ?? [];
+    this.sounds = [...after(null), ...this.sounds.flatMap((sound) => [fresh.get(sound.key) ?? sound, ...after(sound.key)])];
   }
 
   #place(key) {

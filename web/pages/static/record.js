@@ -10,9 +10,8 @@ import { tellTimes } from "./times.js";
 const SETTLE = 100; // milliseconds
 
 /**
- * Start to update a page, until the signal ends it. changed(event, page) is called for each event, refreshed() after each
- * change of the page. Returns the page: refresh(), follower, settled() to refresh soon, and gone() to say that its record
- * was deleted.
+ * Start to update a page. changed(event, page) is called for each event, refreshed() after each change of the page. Returns
+ * the page: refresh(), follower, settled() to refresh soon, and gone() to say that its record was deleted.
  */
 export function followRecord(name, { job, signal, changed, refreshed = () => {} }) {
   let isGone, sings;

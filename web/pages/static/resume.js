@@ -1,4 +1,4 @@
-// Keeps the sound, its place and its queue for the time after a reload, and what one has chosen for the next visit.
+// Keeps the sound, its place and its queue for a reload, and the choices for the next visit.
 // Only one tab plays at a time.
 
 import { player } from "./player.js";
@@ -7,6 +7,7 @@ import { recall, store } from "./storage.js";
 
 const EVERY = 1_000; // milliseconds
 const SOUND = "player"; // in sessionStorage: it belongs to this tab
+const TIME = "player-time"; // beside it; it is written each second, and the queue only when it may have changed
 const CHOICES = "player-choices"; // in localStorage
 const tabs = connect();
 
@@ -16,20 +17,24 @@ export function resume() {
   player.volume = choices?.volume ?? 1;
   if (choices) player.repeating = new Set(choices.repeating);
   const kept = recall("sessionStorage", SOUND);
-  if (kept) player[kept.isPaused ? "load" : "play"](kept.sound, new Queue(kept.queue), kept.time);
+  if (kept) player[kept.isPaused ? "load" : "play"](kept.sound, new Queue(kept.queue), recall("sessionStorage", TIME) ?? 0);
   keep();
 }
 
 function keep() {
   let last = 0;
-  const save = () => {
+  const saveTime = () => {
     last = Date.now();
+    store("sessionStorage", TIME, player.time);
+  };
+  const save = () => {
+    saveTime();
     store("sessionStorage", SOUND, stateOf());
     store("localStorage", CHOICES, { volume: player.volume, repeating: [...player.repeating] });
   };
-  window.addEventListener("pagehide", save);
+  addEventListener("pagehide", save);
   for (const name of ["change", "state"]) player.addEventListener(name, save);
-  player.addEventListener("time", () => Date.now() - last > EVERY && save());
+  player.addEventListener("time", () => Date.now() - last > EVERY && saveTime());
   player.addEventListener("state", () => player.state === "playing" && tabs?.postMessage("plays"));
   tabs?.addEventListener("message", () => player.paused || player.toggle());
 }
@@ -44,6 +49,6 @@ function connect() {
 }
 
 function stateOf() {
-  const { current: sound, time, paused: isPaused, queue } = player;
-  return sound && { sound, time, isPaused, queue: queue.near(sound) };
+  const { current: sound, paused: isPaused, queue } = player;
+  return sound && { sound, isPaused, queue: queue.near(sound) };
 }

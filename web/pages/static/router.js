@@ -41,7 +41,7 @@ export function startRouter(functions) {
   });
 }
 
-/** Show a page of this service. Returns a promise that ends when it is shown, or when it cannot be shown. */
+/** Show a page of this service. Returns a promise of the end. */
 export function visit(url, { replace = false } = {}) {
   const target = new URL(url, location.href);
   if (!isPage(target)) return location.assign(target);
@@ -79,7 +79,7 @@ function follow(event) {
   visit(url);
 }
 
-/** Send a form and show the page that follows. A second click meanwhile does not send it again. */
+/** Send a form, once at a time, and show the page that follows. */
 async function submit(event) {
   const { target: form, submitter } = event;
   const attribute = (name) => submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name) ?? "";
@@ -165,12 +165,13 @@ function keep(url) {
   if (!app.canReturn() || url !== address || main.querySelector("[data-editing]")) return;
   const content = main.cloneNode(true);
   for (const busy of content.querySelectorAll("[aria-busy]")) busy.ariaBusy = "false";
-  kept.set(entry, { title: document.title, content, link: document.activeElement.closest("main a")?.getAttribute("href") });
+  const place = document.activeElement.closest("main a");
+  kept.set(entry, { title: document.title, content, link: place?.getAttribute("href"), at: place?.getBoundingClientRect().top });
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
 }
 
 /** Show a page: its address, its content, the position in it, and the focus. */
-async function arrive({ title, content, url, link }, { how, top }) {
+async function arrive({ title, content, url, link, at }, { how, top }) {
   if (how === "push") keep(location.href);
   leave();
   if (how === "push" || how === "replace") record(url, how);
@@ -182,7 +183,8 @@ async function arrive({ title, content, url, link }, { how, top }) {
     main.replaceChildren(...content.childNodes);
     start();
     if (top || !jump()) scrollTo(0, top);
-    focus(link);
+    const place = focus(link);
+    if (link && place.getAttribute("href") === link) scrollBy(0, place.getBoundingClientRect().top - at); // rows that were not drawn have other heights
   });
   announce(title);
 }
@@ -195,14 +197,16 @@ function changed(act) {
   return transition.updateCallbackDone;
 }
 
+/** Set the focus. Returns the element that has it. */
 function focus(link) {
-  const heading = main.querySelector("h1") ?? main;
-  heading.tabIndex = -1;
-  const place = (link && main.querySelector(`a[href="${CSS.escape(link)}"]`)) || main.querySelector("[autofocus]") || heading;
-  place.focus({ preventScroll: true });
+  const place = (link && main.querySelector(`a[href="${CSS.escape(link)}"]`)) || main.querySelector("[autofocus]");
+  const target = place ?? main.querySelector("h1") ?? main;
+  if (place) place.focus({ preventScroll: true });
+  else focusOn(target);
+  return target;
 }
 
-/** Show the element that the address names. Returns it; null if there is none. */
+/** Show the element that the address names. Returns it, or null. */
 function jump() {
   const target = get(location.hash.slice(1));
   target?.scrollIntoView();

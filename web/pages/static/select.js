@@ -1,6 +1,6 @@
-// Selects rows of a list, and does something with all of them. The selection also has rows that are not in the document now.
+// Selects rows of a list, also those that are not in the document now, and does something with all of them.
 
-import { create, get, tell, whileBusy } from "./elements.js";
+import { create, get, listening, tell, whileBusy } from "./elements.js";
 import { load, sendJson } from "./http.js";
 import { announce } from "./merge.js";
 import { showStar } from "./stars.js";
@@ -9,21 +9,20 @@ const MOST = 200; // records in a request
 
 let form, chosen, last; // of the page that is shown; chosen: row id -> { value, number } of its box
 
-/** Start to select in a list, until the signal ends it. */
-export function beginSelection(page, { signal }) {
+/** Start to select in a list, until the signal ends it. refreshAll() shows the list as it is now. */
+export function beginSelection(refreshAll, { signal }) {
   const results = get("results");
   const button = get("select");
   form = get("selection");
   [chosen, last] = [new Map(), null];
-  const until = { signal };
-  const listen = (target, name, act) => target.addEventListener(name, act, until);
-  listen(results, "click", (event) => event.target.form === form && toggle(event.target, event.shiftKey));
-  listen(results, "keydown", keyInList);
-  listen(form, "keydown", ({ key }) => key === "Escape" && clear());
-  listen(form, "submit", (event) => submit(event, page));
-  listen(get("deselect"), "click", clear);
-  listen(document, "rows", restore);
-  listen(button, "click", () => {
+  const on = listening(signal);
+  on(results, "click", (event) => event.target.form === form && toggle(event.target, event.shiftKey));
+  on(results, "keydown", keyInList);
+  on(form, "keydown", ({ key }) => key === "Escape" && clear());
+  on(form, "submit", (event) => submit(event, refreshAll));
+  on(get("deselect"), "click", clear);
+  on(document, "rows", restore);
+  on(button, "click", () => {
     button.ariaPressed = String(button.ariaPressed !== "true");
     if (!chosen.size) results.classList.toggle("selecting");
     else clear();
@@ -109,7 +108,7 @@ function show() {
 }
 
 /** Do it by REST. Deleting jobs cannot be undone: the service asks on a page first. */
-function submit(event, page) {
+function submit(event, refreshAll) {
   const [action, name] = [event.submitter.value, form.getAttribute("action").split("/")[1]];
   if (name === "jobs" && action === "delete") return addFar();
   event.preventDefault();
@@ -118,11 +117,11 @@ function submit(event, page) {
     complain("");
     const ids = [...chosen.values()].flatMap(({ value }) => value.split(" "));
     if (ids.length > MOST) return complain(`At most ${MOST} ${name} at a time: these are ${ids.length}.`);
-    await (action === "download" ? download(ids) : act(name, action, ids, { page, isByKeyboard }));
+    await (action === "download" ? download(name, ids) : act(name, action, ids, { refreshAll, isByKeyboard }));
   }).catch((problem) => complain(problem.message));
 }
 
-async function act(name, action, ids, { page, isByKeyboard }) {
+async function act(name, action, ids, { refreshAll, isByKeyboard }) {
   const near = nearest();
   const { done, refused, discard } = await sendJson(`/api/${name}/actions`, { method: "POST", body: { action, ids } });
   if (action.endsWith("star")) for (const id of done) showStar(id, action === "star");
@@ -132,7 +131,7 @@ async function act(name, action, ids, { page, isByKeyboard }) {
     if (isByKeyboard) button?.focus();
   } else announce(`${done.length} done`);
   if (refused.length) complain(`${refused.length} of ${ids.length} refused: ${refused[0].detail}`);
-  await page.refreshAll();
+  await refreshAll();
 }
 
 /** The id of the row that is not selected and comes next after the last selected one, or else before it. */
@@ -143,8 +142,8 @@ function nearest() {
   return ids.slice(end).find(isLeft) ?? ids.slice(0, end).findLast(isLeft);
 }
 
-function download(ids) {
-  const query = new URLSearchParams(ids.map((id) => ["track_id", id]));
+function download(name, ids) {
+  const query = new URLSearchParams(ids.map((id) => [`${name.slice(0, -1)}_id`, id]));
   create("a", { href: `/api/tracks.zip?${query}`, download: "" }).click();
 }
 

@@ -17,7 +17,7 @@ export function sendStars() {
 
 /** Show the star of a track wherever it is on the page. */
 export function showStar(id, starred) {
-  for (const form of document.querySelectorAll(formsOf(id))) setStar(form, id, starred);
+  for (const form of document.querySelectorAll(`form[data-star-form][action="/tracks/${CSS.escape(id)}/star"]`)) setStar(form, id, starred);
   for (const sound of document.querySelectorAll(`[data-sound="track:${CSS.escape(id)}"]`)) sound.dataset.star = String(starred);
   document.dispatchEvent(new CustomEvent("star", { detail: { id, starred } }));
 }
@@ -34,25 +34,15 @@ export function setStar(form, id, starred, title) {
 /** The star changes at once, and changes back if the service refuses. */
 async function change(id, starred) {
   showStar(id, starred);
-  const sent = (sending.get(id) ?? Promise.resolve()).catch(() => {}).then(() => patch(id, starred));
+  const sent = (sending.get(id) ?? Promise.resolve()).catch(() => {}).then(() => sendJson(`/api/tracks/${id}`, { method: "PATCH", body: { starred } }));
   sending.set(id, sent);
   try {
     await sent;
     announce(starred ? "Starred" : "Star removed");
-    return starred;
   } catch (problem) {
     if (sending.get(id) === sent) showStar(id, !starred);
     notify(problem.status === 404 ? "This track has been deleted." : problem.message);
-    return !starred;
   } finally {
     if (sending.get(id) === sent) sending.delete(id);
   }
-}
-
-function patch(id, starred) {
-  return sendJson(`/api/tracks/${id}`, { method: "PATCH", body: { starred } });
-}
-
-function formsOf(id) {
-  return `form[data-star-form][action="/tracks/${CSS.escape(id)}/star"]`;
 }

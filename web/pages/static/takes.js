@@ -6,7 +6,7 @@ import { Queue, soundOf } from "./queue.js";
 
 let chosen = []; // the keys of their sounds, in the order of the letters
 
-/** Start to let people choose takes, until the signal ends the page. */
+/** Start to listen, until the signal ends the page. */
 export function chooseTakes(signal) {
   const list = document.getElementById("takes");
   list.addEventListener("click", ({ target }) => toggle(target.closest("[data-compare]")), { signal });
@@ -21,7 +21,7 @@ export function chooseTakes(signal) {
   follow();
 }
 
-/** Show the numbers of the takes as buttons, and the letters of the chosen ones. */
+/** Show the numbers of the takes as buttons, with the letters of those that are chosen. */
 export function markTakes() {
   for (const number of document.querySelectorAll("[data-compare]")) {
     const place = chosen.indexOf(keyOf(number));
@@ -48,7 +48,7 @@ async function toggle(number) {
   const reason = whyNot(sounds);
   if (reason) return notify(reason);
   chosen = keys;
-  if (sounds.length > 1) player.compare(sounds);
+  if (sounds.length > 1) player.compare(sounds).catch(({ message }) => notify(message));
   else if (player.compared.length) playAlone(lineOf(keys[0]));
   else if (keys.length) notify("Choose another take to compare it with.");
   markTakes();

@@ -1,15 +1,15 @@
-// The page with the list of tracks. A row stands for the take that plays: its button, its waveform, its star.
+// The page with the list of tracks. A row stands for the take that plays: its button, its waveform, its length, its star.
 
 import { beginList } from "./list.js";
-import { beginSelection } from "./select.js";
 import { setStar } from "./stars.js";
+import { clock } from "./times.js";
+import { draw } from "./waves.js";
 
 const PARTS = ["src", "title", "sub", "seconds", "home", "wave", "star", "sound"];
 
 /** Start the page. Returns what app.js may call. */
 export function begin({ signal }) {
   const page = beginList("tracks", { signal });
-  beginSelection(page, { signal });
   const observer = new MutationObserver((changes) => changes.forEach(({ target }) => target.matches(".take[data-state]") && stand(target)));
   observer.observe(document.getElementById("tracks"), { subtree: true, attributeFilter: ["data-state"] });
   signal.addEventListener("abort", () => observer.disconnect());
@@ -21,5 +21,12 @@ function stand(take) {
   const row = take.closest(".row");
   if (row.dataset.sound === take.dataset.sound) return;
   for (const part of PARTS) row.dataset[part] = take.dataset[part];
-  setStar(row.querySelector("form[data-star-form]"), take.dataset.sound.slice("track:".length), take.dataset.star === "true");
+  const { wave, seconds, star, sound } = take.dataset;
+  const id = sound.slice("track:".length);
+  const [picture, pencil] = [row.querySelector(".wave"), row.querySelector("[data-rename]")];
+  draw(picture, picture.querySelector("img").src = `${wave}?points=120`);
+  row.querySelector(".lib-length").textContent = clock(Number(seconds));
+  pencil.dataset.rename = id;
+  pencil.href = `/tracks/${id}#rename`;
+  setStar(row.querySelector("form[data-star-form]"), id, star === "true");
 }

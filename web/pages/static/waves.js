@@ -1,6 +1,6 @@
-// Connects what can be played on a page with the player: buttons, waveforms, and which of them belong to the sound that plays.
+// Connects the buttons and waveforms of a page with the player, and marks those of the sound that plays.
 
-import { isPlain } from "./elements.js";
+import { isPlain, put } from "./elements.js";
 import { player } from "./player.js";
 import { Queue, soundOf } from "./queue.js";
 import { clock } from "./times.js";
@@ -19,7 +19,9 @@ export function connectSounds() {
   document.querySelectorAll(".wave img").forEach(drawImage);
   for (const name of ["change", "state"]) player.addEventListener(name, mark);
   player.addEventListener("time", paint);
-  new MutationObserver(mark).observe(document.getElementById("main"), { subtree: true, childList: true });
+  let frame = null;
+  const markSoon = () => (frame ??= requestAnimationFrame(() => mark((frame = null))));
+  new MutationObserver(markSoon).observe(document.getElementById("main"), { subtree: true, childList: true });
   mark();
 }
 
@@ -39,7 +41,7 @@ function mark() {
   player.update();
   playing = [];
   const key = player.current?.key;
-  for (const element of document.querySelectorAll("[data-sound]")) put(element, "state", element.dataset.sound === key ? player.state : null);
+  for (const element of document.querySelectorAll("[data-sound]")) putState(element, element.dataset.sound === key ? player.state : null);
   for (const button of document.querySelectorAll("main [data-sound] [data-play], main [data-sound][data-play]")) markButton(button, key);
   for (const wave of document.querySelectorAll("[data-sound] .wave[data-seek]")) markWave(wave, key);
   paint();
@@ -48,8 +50,8 @@ function mark() {
 function markButton(button, key) {
   const state = button.closest("[data-sound]").dataset.sound === key ? player.state : null;
   const verb = state === null || state === "paused" ? "Play" : "Pause";
-  put(button, "state", state);
-  if (button.role !== "button") button.role = "button";
+  putState(button, state);
+  put(button, "role", "button");
   const label = button.ariaLabel?.replace(/^(Play|Pause)\b/, verb);
   if (label && label !== button.ariaLabel) button.ariaLabel = label;
 }
@@ -60,9 +62,9 @@ function markWave(wave, key) {
   else show(wave, 0, Number(seconds));
 }
 
-function put(element, name, value) {
-  if (value === null) delete element.dataset[name];
-  else if (element.dataset[name] !== value) element.dataset[name] = value;
+function putState(element, state) {
+  if (state === null) delete element.dataset.state;
+  else put(element.dataset, "state", state);
 }
 
 function paint() {
@@ -76,8 +78,7 @@ export function show(wave, time, duration) {
   if (!slider) return;
   slider.max = duration;
   slider.value = time;
-  const text = `${clock(time)} of ${clock(duration)}`;
-  if (slider.ariaValueText !== text) slider.ariaValueText = text;
+  put(slider, "ariaValueText", `${clock(time)} of ${clock(duration)}`);
 }
 
 function click(event) {
@@ -108,7 +109,7 @@ function step(event) {
   seekTo(target.parentElement, Math.min(Math.max(0, seconds / target.max), 1));
 }
 
-/** Go to a part, from 0 to 1, of the sound of a waveform. Another sound than the current one is played from there on. */
+/** Go to a part, from 0 to 1, of the sound of a waveform. Another sound is played from there on. */
 function seekTo(wave, part) {
   const element = wave.closest("[data-sound]"); // the waveform of the bar is in none
   if (!element || element.dataset.sound === player.current?.key) return player.seek(part * player.duration);
