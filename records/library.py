@@ -10,7 +10,7 @@ from database.letters import fold, words
 from database.library import genre_of
 from models import MOST_TAKES, Job, Track
 from records import rows
-from records.finding import TrackQuery, find, of_job
+from records.finding import TrackQuery, find, joined, of_job
 from records.pages import Page, sort_value
 from records.rows import Row
 from records.writes import placed
@@ -46,6 +46,15 @@ class Library:
         leads = self._leads(page)
         tracks = tracks_of([row[rows.place(Track, "job")] for row, _ in leads])
         return [_group(rows.record(Track, track), rows.record(Job, job), tracks) for track, job in leads]
+
+    def matching(self, groups: Sequence[Group]) -> set[str]:
+        """The ids of the tracks of these groups that the query describes, by at most one statement."""
+        conditions, ids = self.query.conditions(), [track.track_id for group in groups for track in group.tracks]
+        if not conditions or not ids:
+            return set(ids)
+        own = (f"track.track_id IN ({', '.join('?' * len(ids))})", tuple(ids))
+        sql, values = joined([own, *conditions])
+        return {row[0] for row in database.execute_sql(placed(f"SELECT track_id FROM track WHERE {sql}"), values)}
 
     def genres(self, limit: int = 8) -> list[str]:
         """The genres of the newest 500 tracks, the most frequent first. Of several spellings, the most frequent."""

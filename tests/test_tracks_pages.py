@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from models import Track
+from models import Job, Track
 from repos import JobRepository, LoopRepository, TrackRepository
 from tests.conftest import on_sqlite
 
@@ -62,6 +62,27 @@ def test_takes_to_come_are_not_shown_when_the_job_has_ended(client: FlaskClient)
     make("a", takes=4, made=2)
     JobRepository().update("a", status="cancelled")
     assert "coming" not in row(client.get("/tracks").text, "a")
+
+
+def test_takes_that_were_deleted_are_not_to_come(client: FlaskClient) -> None:
+    make("a", takes=4, made=2)
+    JobRepository().update("a", status="generating_audio")
+    Job.update(discarded_takes=0b0100).where(Job.job_id == "a").execute()
+    assert re.findall(r'class="take coming"[^>]*>(\d)', row(client.get("/tracks").text, "a")) == ["4"]
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [("", "a-1 a-2 a-3"), ("starred=true", "a-2"), ("seed=7", "a-3"), ("q=night", "a-1"), ("q=song", "a-1 a-2 a-3")],
+)
+def test_what_one_does_with_a_row_concerns_only_the_tracks_that_match(
+    client: FlaskClient, query: str, ids: str
+) -> None:
+    make("a", takes=3)
+    for number, fields in ((1, {"title": "Night"}), (2, {"starred": True}), (3, {"seed": 7})):
+        TrackRepository().update(f"a-{number}", **fields)
+    box = re.search(r'name="id" value="([^"]*)" data-number="(\d)"', row(client.get(f"/tracks?{query}").text, "a"))
+    assert box and (box[1], int(box[2])) == (ids, len(ids.split()))
 
 
 def test_a_row_without_a_sound_cannot_be_played(client: FlaskClient) -> None:
@@ -186,6 +207,18 @@ def test_a_star_is_given_by_a_form_and_leads_back(client: FlaskClient, track: Tr
     assert answer.location == "/tracks/track-1"
     assert TrackRepository().get_by_id("track-1").starred is False  # type: ignore[union-attr]
     assert client.post("/tracks/none/star", data={"starred": "true"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("referer", "location"),
+    [("http://localhost//evil.example/x", "/#job-job-1"), ("http://[", "/tracks/track-1"), ("", "/tracks/track-1"),
+     ("http://localhost/jobs/job-1?log=a#x", "/jobs/job-1?log=a"), ("http://localhost/", "/#job-job-1")],
+)  # fmt: skip
+def test_a_star_leads_only_to_pages_of_this_service(
+    client: FlaskClient, track: Track, referer: str, location: str
+) -> None:
+    answer = client.post("/tracks/track-1/star", data={"starred": "true"}, headers={"Referer": referer})
+    assert (answer.status_code, answer.location) == (303, location)
 
 
 def test_a_title_is_given_and_taken_away_by_a_form(client: FlaskClient, track: Track) -> None:

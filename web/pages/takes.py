@@ -39,13 +39,26 @@ def numbered(tracks: Sequence[Track]) -> list[tuple[int, Track]]:
 
 def coming(job: Job, tracks: Sequence[Track]) -> list[Coming]:
     """The takes that a job will still make, in order; [] if it has finished."""
-    missing = [] if is_final(job) else _missing(job, tracks)
-    running = _made_together(job, missing) if tone(job) == "running" else []
-    done, together = job.takes - len(missing), len(running)
+    to_come = missing(job, tracks)
+    running = _made_together(job, to_come) if tone(job) == "running" else []
+    done, together = job.takes - len(to_come), len(running)
     return [
         Coming(number, percent_of_take(job, done, together), done, together) if number in running else Coming(number)
-        for number in missing
+        for number in to_come
     ]
+
+
+def missing(job: Job, tracks: Sequence[Track]) -> list[int]:
+    """The numbers of the takes that a job will still make; [] if it has finished.
+
+    A track without a number counts as the next take. Takes that were deleted are not made again.
+    """
+    if is_final(job):
+        return []
+    present = {track.take for track in tracks}
+    discarded = {number for number in range(1, job.takes + 1) if job.discarded_takes >> number - 1 & 1}
+    unnumbered = sum(track.take is None for track in tracks)
+    return [number for number in range(1, job.takes + 1) if number not in present | discarded][unnumbered:]
 
 
 def percent_of_take(job: Job, done: int, together: int) -> int:
@@ -101,20 +114,12 @@ def megabytes(size: int) -> str:
     return f"{number:,.0f} MB" if number >= 10 else f"{number:.1f} MB"
 
 
-def _missing(job: Job, tracks: Sequence[Track]) -> list[int]:
-    """The numbers of the takes that are still to be made. A track without a number counts as the next take."""
-    present = {track.take for track in tracks}
-    discarded = {number for number in range(1, job.takes + 1) if job.discarded_takes >> number - 1 & 1}
-    unnumbered = sum(track.take is None for track in tracks)
-    return [number for number in range(1, job.takes + 1) if number not in present | discarded][unnumbered:]
-
-
-def _made_together(job: Job, missing: list[int]) -> list[int]:
+def _made_together(job: Job, to_come: list[int]) -> list[int]:
     """The takes that are made now: the next one. A generator with batches makes all that follow one another."""
     recipe = catalogue(services().settings).get(job.job_type)
     if recipe is None or not recipe.batch:
-        return missing[:1]
-    _, first = next(groupby(enumerate(missing), lambda pair: pair[1] - pair[0]), (None, ()))
+        return to_come[:1]
+    _, first = next(groupby(enumerate(to_come), lambda pair: pair[1] - pair[0]), (None, ()))
     return [number for _, number in first]
 
 

@@ -1,14 +1,12 @@
 """Receives the forms of a track: its star and its title."""
 
-from urllib.parse import urlsplit
-
 from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from errors import Invalid
 from web import schemas
 from web.answers import require
-from web.pages.forms import by_field, read_form
+from web.pages.forms import by_field, own_address, read_form
 from web.pages.routes import Routes
 from web.pages.tracks import track_page, tracks
 from web.texts import fields_of
@@ -20,11 +18,13 @@ routes = Routes()
 def star_track(track_id: str) -> ResponseReturnValue:
     """Give a track a star, or take it away. Then show the page that had the form, at the same place."""
     track = require(tracks.update(track_id, starred=read_form().get("starred") == "true"))
-    came_from = urlsplit(request.referrer or "")
-    if came_from.netloc != request.host or not came_from.path.startswith("/"):
+    _, _, came_from = (request.referrer or "").partition("://")
+    host, _, path = came_from.partition("#")[0].partition("/")
+    if host != request.host:
         return redirect(url_for("pages.show_track", track_id=track_id), 303)
-    page = f"{came_from.path}?{came_from.query}" if came_from.query else came_from.path
-    return redirect(f"{page}#job-{track.__data__['job']}", 303)
+    page = own_address(f"/{path}")
+    is_list = page.partition("?")[0] in (url_for("pages.show_jobs"), url_for("pages.show_tracks"))
+    return redirect(f"{page}#job-{track.__data__['job']}" if is_list else page, 303)
 
 
 @routes.post("/tracks/<id:track_id>/title")

@@ -3,8 +3,9 @@
 import zlib
 from dataclasses import dataclass
 
-from models import JOB_STATUSES, Job, Track
+from models import Job, Track
 from records.library import Group
+from web.pages.takes import missing, numbered
 from web.pages.wording import brief, metadata_text
 from web.titles import name_of
 
@@ -33,20 +34,24 @@ class Row:
     version: str
 
 
-def row_of(group: Group, shows_lead: bool) -> Row:
-    """The row of a group. shows_lead: the lead is its face; else the first take with a star, or the first take."""
+def row_of(group: Group, shows_lead: bool, matching: set[str]) -> Row:
+    """The row of a group. shows_lead: the lead is its face; else the first take with a star, or the first take.
+
+    matching: the ids of the tracks that the list is about. What one does with the row concerns only these.
+    """
     job = group.job
     face = group.lead if shows_lead else _chosen(group.tracks)
     name = brief(name_of(face, job), NAME)
-    takes = [Take(number, track, brief(name_of(track, job), NAME)) for number, track in _numbered(group.tracks)]
-    takes = sorted([*takes, *_to_come(job, takes)], key=lambda each: each.number)
+    takes = [Take(number, track, brief(name_of(track, job), NAME)) for number, track in numbered(group.tracks)]
+    to_come = [Take(number, None, "") for number in missing(job, group.tracks)]
+    takes = sorted([*takes, *to_come], key=lambda each: each.number)
     return Row(
         job=job,
         face=face,
         name=name,
         words=_words(face, job, name)[: 1 if len(takes) > 1 else 2],
         takes=takes if len(takes) > 1 else [],
-        track_ids=[track.track_id for track in group.tracks],
+        track_ids=[track.track_id for track in group.tracks if track.track_id in matching],
         version=_version(group, face),
     )
 
@@ -59,21 +64,6 @@ def playable(track: Track) -> bool:
 def _chosen(tracks: list[Track]) -> Track:
     """The first take with a star that can be played, else the first that can be played, else the first."""
     return max(tracks, key=lambda track: (playable(track), playable(track) and track.starred))
-
-
-def _numbered(tracks: list[Track]) -> list[tuple[int, Track]]:
-    """The tracks with their numbers: the take, if each track has one of its own; else the place."""
-    takes = [track.take for track in tracks]
-    numbers = takes if None not in takes and len(set(takes)) == len(takes) else range(1, len(tracks) + 1)
-    return [(number, track) for number, track in zip(numbers, tracks, strict=True) if number is not None]
-
-
-def _to_come(job: Job, takes: list[Take]) -> list[Take]:
-    """The takes that a job which has not ended will make."""
-    if job.status in JOB_STATUSES.final:
-        return []
-    made = {each.number for each in takes}
-    return [Take(number, None, "") for number in range(1, job.takes + 1) if number not in made]
 
 
 def _words(face: Track, job: Job, name: str) -> list[str]:

@@ -42,10 +42,11 @@ def show_tracks() -> str:
     query: schemas.TrackList = validate_query(schemas.TrackList, {**filters, **_cursor_of_request()})
     library = Library(_track_query(query))
     read = library.groups(_page(query))
+    matching = library.matching(read)
     shows_lead = bool(set(filters) & {"q", "genre", "seed", "starred"}) or not query.sort.endswith("created_at")
     return render_template(
         "tracks.html",
-        rows=[row_of(group, shows_lead) for group in read[:ROWS]],
+        rows=[row_of(group, shows_lead, matching) for group in read[:ROWS]],
         next=_address({**filters, "cursor": _after(query.sort, read[ROWS - 1])}) if len(read) > ROWS else None,
         here=_address(filters),
         is_narrowed=bool(set(filters) - {"sort"}),

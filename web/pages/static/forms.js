@@ -89,6 +89,7 @@ function forget(form) {
 }
 
 function show(form, problem) {
+  form.dispatchEvent(new Event("refused", { bubbles: true }));
   const others = problem.errors.filter((error) => !showAtField(form, error)).map((error) => `${error.field} ${error.message}`);
   if (!problem.errors.length) others.push(problem.message);
   const place = form.querySelector(".form-error");

@@ -20,6 +20,7 @@ export function begin({ signal }) {
   const page = followRecord("job", { job: jobId, signal, changed, refreshed: () => (markTakes(), showOffers()) });
   if (get("log-search")) import("./log.js").then(({ beginLog }) => signal.aborted || beginLog({ signal }));
   document.addEventListener("submit", ({ target, submitter }) => (isByKeyboard = target.matches("[data-discarding]") && submitter.matches(":focus-visible")), { signal });
+  document.addEventListener("refused", () => (isByKeyboard = false), { signal });
   chooseTakes(signal);
   showOffers();
   return page;

@@ -35,8 +35,8 @@ export function beginLog({ signal }) {
     record(withWords(location.href, field).href, "replace");
   };
   const now = () => search().catch(() => {}); // the page shows that the service does not answer
-  field.addEventListener("input", debounced(now, TYPING));
-  form.addEventListener("submit", (event) => (event.preventDefault(), now()));
+  field.addEventListener("input", debounced(() => signal.aborted || now(), TYPING), { signal });
+  form.addEventListener("submit", (event) => (event.preventDefault(), now()), { signal });
   const timer = setInterval(() => reading === ended && isRunning(lines) && read().catch(() => {}), EVERY);
   signal.addEventListener("abort", () => clearInterval(timer));
   lines.scrollTop = lines.scrollHeight;

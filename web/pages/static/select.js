@@ -112,27 +112,38 @@ function submit(event, refreshAll) {
   const [action, name] = [event.submitter.value, form.getAttribute("action").split("/")[1]];
   if (name === "jobs" && action === "delete") return addFar();
   event.preventDefault();
+  const isByKeyboard = event.submitter.matches(":focus-visible");
   whileBusy(form, async () => {
     complain("");
-    await (action === "download" ? download() : act(name, action, refreshAll));
+    const ids = [...chosen.values()].flatMap(({ value }) => value.split(" "));
+    if (ids.length > MOST) return complain(`At most ${MOST} ${name} at a time: these are ${ids.length}.`);
+    await (action === "download" ? download(name, ids) : act(name, action, ids, { refreshAll, isByKeyboard }));
   }).catch((problem) => complain(problem.message));
 }
 
-async function act(name, action, refreshAll) {
-  const ids = [...chosen.values()].flatMap(({ value }) => value.split(" "));
-  if (ids.length > MOST) return complain(`At most ${MOST} ${name} at a time: these are ${ids.length}.`);
+async function act(name, action, ids, { refreshAll, isByKeyboard }) {
+  const near = nearest();
   const { done, refused, discard } = await sendJson(`/api/${name}/actions`, { method: "POST", body: { action, ids } });
   if (action.endsWith("star")) for (const id of done) showStar(id, action === "star");
   clear();
-  if (discard) (await load("discards")).offerUndo(discard);
-  else announce(`${done.length} done`);
+  if (discard) {
+    const button = (await load("discards")).offerUndo(discard, { next: () => get(near)?.querySelector(".row-title") });
+    if (isByKeyboard) button?.focus();
+  } else announce(`${done.length} done`);
   if (refused.length) complain(`${refused.length} of ${ids.length} refused: ${refused[0].detail}`);
   await refreshAll();
 }
 
-function download() {
-  const query = new URLSearchParams([...chosen.keys()].map((id) => ["job_id", id.slice(4)]));
-  if (new URL(location.href).searchParams.get("starred") === "true") query.set("starred", "true");
+/** The id of the row that is not selected and comes next after the last selected one, or else before it. */
+function nearest() {
+  const ids = boxes().map(rowOf);
+  const end = ids.findLastIndex((id) => chosen.has(id));
+  const isLeft = (id) => !chosen.has(id);
+  return ids.slice(end).find(isLeft) ?? ids.slice(0, end).findLast(isLeft);
+}
+
+function download(name, ids) {
+  const query = new URLSearchParams(ids.map((id) => [`${name.slice(0, -1)}_id`, id]));
   create("a", { href: `/api/tracks.zip?${query}`, download: "" }).click();
 }
 

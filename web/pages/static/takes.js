@@ -9,12 +9,12 @@ let chosen = []; // the keys of their sounds, in the order of the letters
 /** Start to listen, until the signal ends the page. */
 export function chooseTakes(signal) {
   const list = document.getElementById("takes");
-  list.addEventListener("click", ({ target }) => toggle(target.closest("[data-compare]")));
+  list.addEventListener("click", ({ target }) => toggle(target.closest("[data-compare]")), { signal });
   list.addEventListener("keydown", (event) => {
     if (!event.target.matches("[data-compare]") || (event.key !== "Enter" && event.key !== " ")) return;
     event.preventDefault();
     toggle(event.target);
-  });
+  }, { signal });
   document.addEventListener("compare", () => toggle(numberHere()), { signal });
   player.addEventListener("change", follow, { signal });
   chosen = [];
