@@ -57,7 +57,7 @@ def test_every_key_does_what_the_help_says(page: Page) -> None:
     page.keyboard.press("ArrowLeft")
     wait_for(lambda: time_of(page) < 4, 10)
     page.keyboard.press("l")
-    assert page.evaluate(f"{AUDIO}.loop") is True
+    wait_for(lambda: page.evaluate(f"{AUDIO}.loop"), 10)
     expect(page.locator("#player-repeat")).to_have_attribute("aria-pressed", "true")
     page.evaluate(
         "document.addEventListener('submit', (event) => (event.preventDefault(), window.sent = event.target))"
@@ -67,7 +67,7 @@ def test_every_key_does_what_the_help_says(page: Page) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     assert page.get_by_role("dialog", name="Keys").locator("dt").all_inner_texts() == [
-        "Space", "J", "K", "← →", "L", "S", "1 … 9", "?",
+        "Space", "J", "K", "← →", "L", "S", "C", "1 … 9", "?",
     ]  # fmt: skip
 
 
