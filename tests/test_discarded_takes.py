@@ -87,7 +87,7 @@ def bits_after(**changes: Any) -> int:
     return int(Job.get_by_id("job-1").discarded_takes)
 
 
-def test_another_order_makes_all_takes(job: Job) -> None:
+def test_another_order_makes_all_takes(kind: str, job: Job) -> None:
     jobs.update("job-1", takes=4, seed=7, metadata={"genre": "Dub"})
     others: list[dict[str, Any]] = [
         {"prompt": "snow"}, {"prompt": None}, {"metadata": {}}, {"seed": 8}, {"takes": 3}, {"job_type": "other"},
@@ -95,7 +95,7 @@ def test_another_order_makes_all_takes(job: Job) -> None:
     assert [bits_after(**change) for change in others] == [0] * len(others)
 
 
-def test_the_same_order_leaves_discarded_takes_out(job: Job) -> None:
+def test_the_same_order_leaves_discarded_takes_out(kind: str, job: Job) -> None:
     same = {"prompt": "snow", "takes": 4, "seed": 7, "metadata": {"genre": "Dub"}, "job_type": "other"}
     jobs.update("job-1", **same)
     assert [bits_after(**change) for change in (same, {"priority": 3}, {"message": "x"})] == [0b0110] * 3

@@ -60,7 +60,7 @@ def test_deleting_jobs_asks_first_and_deletes_them(client: FlaskClient, three: N
 def test_jobs_are_cancelled_and_retried_and_refusals_are_named(client: FlaskClient, three: None) -> None:
     jobs.update("b", status="completed")
     answer = send(client, "job", "cancel", "a", "b", "none")
-    assert answer.status_code == 200 and "1 of 3 jobs: done" in answer.text
+    assert answer.status_code == 200 and "1 of 3 jobs was changed" in answer.text
     assert "<code>b</code>: job b is completed" in answer.text and "<code>none</code>" in answer.text
     assert send(client, "job", "retry", "a").status_code == 303
     assert [jobs.get_by_id(job_id).status for job_id in "ab"] == ["pending", "completed"]  # type: ignore[union-attr]
