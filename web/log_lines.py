@@ -27,8 +27,8 @@ ALWAYS = re.compile(
 # These words mean an error in a line without a bar, unless they are in a number of errors or in the name of a measure.
 MOSTLY = re.compile(r"\b(?:errors?|exceptions?|fatal|failed|failure|killed|aborted|out of memory)\b", re.I)
 HARMLESS = re.compile(
-    r"\b(?:no|0|zero|without)\s+(?:\w+\s+)?(?:errors?|exceptions?|failures?|failed)\b|\b0 failed\b"
-    r"|\berror(?:s|\s+rate)?\s*[:=]?\s*-?\d*\.\d",
+    r"\b(?:no|0|zero|without)\s++(?:\w++\s++)?(?:errors?|exceptions?|failures?|failed)\b|\b0 failed\b"
+    r"|\berror(?:s|\s++rate)?\s*+[:=]?\s*+-?\d*+\.\d",
     re.I,
 )
 # A text without any of these, in lower case, has no line with an error.
