@@ -17,7 +17,7 @@ from errors import Conflict, WrongStatus
 from models import JOB_STATUSES, LOOP_STATUSES, Discard, Job, Loop, Track, microseconds, new_id, utc_now
 from records.commits import newest
 from records.leases import RELEASE
-from records.writes import placed, touched
+from records.writes import marks, placed, touched
 
 SECONDS = 10.0  # at least so long, a discard can be undone
 WAITING, UNDONE, EXPIRED = "waiting", "undone", "expired"
@@ -54,7 +54,7 @@ def discard_tracks(track_ids: Sequence[str], size: int = 0) -> tuple[Discard | N
         job_ids = set(present.values())
         job_id = job_ids.pop() if len(job_ids) == 1 else None
         ids = list(present)
-        return _discard(f"track_id IN ({_marks(ids)})", ids, job_id, size), ids
+        return _discard(f"track_id IN ({marks(ids)})", ids, job_id, size), ids
 
 
 def undo(discard_id: str) -> Discard | None:
@@ -232,10 +232,9 @@ def _require_choice(job_id: str, stars: Sequence[bool]) -> None:
 
 def _require_room(discard_id: str) -> None:
     """Raise Conflict if the records of a discard cannot come back. Locks their jobs."""
-    wanted = {
-        name for (name,) in _rows("SELECT DISTINCT job_id FROM discarded_track WHERE discard_id = ?", [discard_id])
-    }
-    gone = wanted.difference(_lock_jobs(wanted))
+    read = _rows("SELECT DISTINCT job_id FROM discarded_track WHERE discard_id = ?", [discard_id])
+    job_ids = {job_id for (job_id,) in read}
+    gone = job_ids.difference(_lock_jobs(job_ids))
     if gone:
         raise Conflict(f"job {min(gone)} was deleted meanwhile, so its tracks cannot come back")
     others = """SELECT min(job.job_id) FROM discarded_track JOIN job ON job.job_id = discarded_track.job_id
@@ -252,10 +251,6 @@ def _require_room(discard_id: str) -> None:
 @cache
 def _columns(model: Any) -> str:
     return ", ".join(f'"{field.column_name}"' for field in model._meta.sorted_fields)
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
 
 
 def _rows(sql: str, values: Sequence[Any]) -> list[Any]:

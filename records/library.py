@@ -13,7 +13,7 @@ from records import rows
 from records.finding import TrackQuery, find, joined, of_job
 from records.pages import Page, sort_value
 from records.rows import Row
-from records.writes import placed
+from records.writes import is_one_of, placed
 
 MOST_TRACKS = MOST_TAKES + 1  # of a group that are read: the last one says that there are more
 NEWEST = 500  # tracks whose genres are counted
@@ -52,8 +52,7 @@ class Library:
         conditions, ids = self.query.conditions(), [track.track_id for group in groups for track in group.tracks]
         if not conditions or not ids:
             return set(ids)
-        own = (f"track.track_id IN ({', '.join('?' * len(ids))})", tuple(ids))
-        sql, values = joined([own, *conditions])
+        sql, values = joined([is_one_of("track.track_id", ids), *conditions])
         return {row[0] for row in database.execute_sql(placed(f"SELECT track_id FROM track WHERE {sql}"), values)}
 
     def genres(self, limit: int = 8) -> list[str]:

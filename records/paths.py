@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from database import database
 from records.discards import WAITING
-from records.writes import placed
+from records.writes import marks, placed
 
 COLUMNS = (("track", "file_path_wav"), ("track", "file_path_mp3"), ("loop", "result_path"))
 CAN_COME_BACK = f"discard_id IN (SELECT discard_id FROM discard WHERE state = '{WAITING}')"
@@ -17,7 +17,7 @@ def names_in_use(names: Sequence[str]) -> set[str]:
     """
     if not names:
         return set()
-    places = ", ".join("?" * len(names))
+    places = marks(names)
     present = [f"SELECT {column} FROM {table} WHERE {column} IN ({places})" for table, column in COLUMNS]
     discarded = [
         f"SELECT {column} FROM discarded_{table} WHERE {column} IN ({places}) AND {CAN_COME_BACK}"

@@ -5,9 +5,11 @@ from functools import cache
 from typing import Any
 
 from database import database, is_postgresql
-from models import Track
+from database.hints import wait_for_lock
+from models import Track, utc_now
 from records import rows
 from records.repository import Repository, children_by_parent
+from records.writes import is_one_of, marks, placed, touched
 
 
 class TrackRepository(Repository[Track]):
@@ -27,6 +29,21 @@ class TrackRepository(Repository[Track]):
         """The tracks of several jobs by job id, oldest first, in one statement."""
         return children_by_parent(Track, "job", job_ids)
 
+    def star_all(self, track_ids: Sequence[str], starred: bool) -> list[str]:
+        """Give tracks a star, or take it away, in one transaction. Returns the ids of those that exist.
+
+        Tracks that have a star already, or none, do not change.
+        """
+        chosen = Track.select(Track.track_id, Track.starred).where(Track.track_id.in_(list(track_ids)))
+        with database.atomic():
+            stars = dict(wait_for_lock(chosen.order_by(Track.track_id)).tuples())
+            others = [track_id for track_id, star in stars.items() if bool(star) != starred]
+            if others:
+                (newer, moment), (among, ids) = touched(utc_now()), is_one_of("track_id", others)
+                statement = placed(f"UPDATE track SET starred = ?, {newer} WHERE {among}")
+                database.execute_sql(statement, [starred, *moment, *ids])
+        return list(stars)
+
     def first_of_jobs(self, job_ids: Sequence[str]) -> dict[str, Track]:
         """The first track of each job that has a sound file, by job id, in one statement."""
         if not job_ids:
@@ -38,10 +55,9 @@ class TrackRepository(Repository[Track]):
 @cache
 def _first_of_jobs(count: int, on_postgresql: bool) -> str:
     """The statement. It reads the tracks of each job in order, until one has a file."""
-    places = ", ".join(["%s" if on_postgresql else "?"] * count)
     first = (
         "SELECT track_id FROM track WHERE track.job_id = job.job_id "
         "AND (file_path_wav IS NOT NULL OR file_path_mp3 IS NOT NULL) ORDER BY created_at, track_id LIMIT 1"
     )
-    firsts = f"SELECT ({first}) FROM job WHERE job_id IN ({places})"
-    return f"SELECT {rows.columns(Track)} FROM track WHERE track_id IN ({firsts})"
+    firsts = f"SELECT ({first}) FROM job WHERE job_id IN ({marks(range(count))})"
+    return placed(f"SELECT {rows.columns(Track)} FROM track WHERE track_id IN ({firsts})")

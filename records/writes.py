@@ -79,9 +79,14 @@ def touched(now: datetime) -> Clause:
     return _touched(is_postgresql()), (microseconds(now),)
 
 
+def marks(values: Sequence[object]) -> str:
+    """A ? for each value."""
+    return ", ".join("?" * len(values))
+
+
 def is_one_of(column: str, values: Sequence[Any]) -> Clause:
     """The condition that the column has one of these values."""
-    return (f"{column} IN ({', '.join('?' * len(values))})" if values else "1 = 0"), tuple(values)
+    return (f"{column} IN ({marks(values)})" if values else "1 = 0"), tuple(values)
 
 
 def _values(*clauses: Clause) -> list[Any]:

@@ -3,18 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from database import database
-from database.hints import wait_for_lock
 from errors import LedgerError, NotFound, WrongStatus
 from files import deletion, discards
-from models import JOB_STATUSES, Discard, Track, iso, utc_now
-from records.writes import is_one_of, placed, touched
-from repos import JobRepository
+from models import JOB_STATUSES, Discard, iso
+from repos import JobRepository, TrackRepository
 from web.answers import MISSING
 from web.current import services
 from web.problems import REFUSALS
 
-jobs = JobRepository()
+jobs, tracks = JobRepository(), TrackRepository()
 Refusals = dict[str, LedgerError]  # by id
 # The statuses in which an action comes too late for a job, and what its refusal says.
 TOO_LATE = {"cancel": (JOB_STATUSES.completed, JOB_STATUSES.failed), "retry": (JOB_STATUSES.completed,)}
@@ -45,7 +42,7 @@ def act_on_tracks(action: str, ids: Sequence[str]) -> dict[str, Any]:
     if action == "delete":
         discard, present = discards.discard_tracks(services().storage, chosen)
     else:
-        present = _star(chosen, action == "star")
+        present = tracks.star_all(chosen, action == "star")
     return _answer(chosen, _missing(chosen, present), discard)
 
 
@@ -81,16 +78,3 @@ def _delete(ids: Sequence[str], files: bool) -> tuple[list[str], Refusals]:
     """Delete jobs. Returns (the ids of those that were deleted, the refusals)."""
     storage = services().storage
     return deletion.delete_jobs_with_files(storage, ids) if files else (deletion.delete_jobs(storage, ids), {})
-
-
-def _star(ids: Sequence[str], starred: bool) -> list[str]:
-    """Give these tracks a star, or take it away. Returns the ids of those that exist. Others do not change."""
-    present = Track.select(Track.track_id, Track.starred).where(Track.track_id.in_(list(ids))).order_by(Track.track_id)
-    with database.atomic():
-        stars = dict(wait_for_lock(present).tuples())
-        among, others = is_one_of("track_id", [track_id for track_id, star in stars.items() if bool(star) != starred])
-        newer, moment = touched(utc_now())
-        if others:
-            statement = placed(f"UPDATE track SET starred = ?, {newer} WHERE {among}")
-            database.execute_sql(statement, [starred, *moment, *others])
-    return list(stars)

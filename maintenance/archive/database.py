@@ -19,6 +19,7 @@ from database import HISTORY, available_migrations
 from errors import DatabaseUnusable, NotFound, StorageFull
 from maintenance.archive import rows
 from maintenance.archive.rows import OF_JOBS, RECORDS, TABLES, Rows
+from records.writes import marks
 
 BUSY_SECONDS = 10
 APPLICATION = 0x4C454441  # PRAGMA application_id of an archive; a ledger has 0
@@ -117,16 +118,14 @@ class Archive:
 
     def read(self, job_ids: Sequence[str]) -> Rows:
         """The rows of these jobs."""
-        return {
-            table: self._select(table, table, OF_JOBS[table].format(rows.marks(job_ids)), job_ids) for table in TABLES
-        }
+        return {table: self._select(table, table, OF_JOBS[table].format(marks(job_ids)), job_ids) for table in TABLES}
 
     def stage_return(self, newest_event: int, job_ids: Sequence[str]) -> None:
         """Copy the rows of jobs that are about to go back to the ledger."""
         self._make_tables()
         with self.transaction():
             for table in TABLES:
-                where, columns = OF_JOBS[table].format(rows.marks(job_ids)), rows.columns(table)
+                where, columns = OF_JOBS[table].format(marks(job_ids)), rows.columns(table)
                 copy = f"INSERT INTO moving_{table} ({columns}) SELECT {columns} FROM {table} WHERE {where}"
                 self._execute(copy, *job_ids)
             self._execute("INSERT INTO moving VALUES (?, ?)", RETURN, newest_event)
@@ -181,7 +180,7 @@ class Archive:
     def present(self, job_ids: Sequence[str]) -> set[str]:
         """Those of these jobs that the archive has."""
         job_ids = list(filter(str.isascii, job_ids))  # no job has another id, and SQLite refuses broken text
-        query = f"SELECT job_id FROM job WHERE job_id IN ({rows.marks(job_ids)})"
+        query = f"SELECT job_id FROM job WHERE job_id IN ({marks(job_ids)})"
         return {job_id for (job_id,) in self._rows(query, *job_ids)}
 
     def has(self, table: str, record_id: str) -> bool:
@@ -191,7 +190,7 @@ class Archive:
     def named(self, names: Sequence[str]) -> set[str]:
         """Those of these names of files that a track or a loop of the archive has."""
         columns = (("track", "file_path_wav"), ("track", "file_path_mp3"), ("loop", "result_path"))
-        queries = [f"SELECT {column} FROM {table} WHERE {column} IN ({rows.marks(names)})" for table, column in columns]
+        queries = [f"SELECT {column} FROM {table} WHERE {column} IN ({marks(names)})" for table, column in columns]
         return {name for query in queries for (name,) in self._rows(query, *names)}
 
     def _taken(self) -> dict[str, str]:

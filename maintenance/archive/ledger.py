@@ -14,7 +14,7 @@ from maintenance.archive import rows
 from maintenance.archive.rows import OF_JOBS, RECORDS, Rows
 from models import JOB_STATUSES, LOOP_STATUSES
 from records.commits import newest
-from records.writes import placed
+from records.writes import marks, placed
 
 PAGE = 1000
 FINAL_LOOPS = ", ".join(f"'{status}'" for status in LOOP_STATUSES.final)
@@ -66,8 +66,8 @@ def leaving(rule: Rule) -> Iterator[str]:
 
 def still_leaving(rule: Rule, job_ids: Sequence[str]) -> list[str]:
     """Those of these jobs that a rule matches now."""
-    query = f"""SELECT job_id FROM job WHERE job_id IN ({rows.marks(job_ids)})
-        AND status IN ({rows.marks(rule.statuses)}) AND {MAY_LEAVE} AND NOT ({IS_EXEMPT})"""
+    query = f"""SELECT job_id FROM job WHERE job_id IN ({marks(job_ids)})
+        AND status IN ({marks(rule.statuses)}) AND {MAY_LEAVE} AND NOT ({IS_EXEMPT})"""
     return [job_id for (job_id,) in _rows(query, [*job_ids, *rule.statuses, *[rule.before] * MOMENTS])]
 
 
@@ -86,7 +86,7 @@ def versions(job_ids: Sequence[str], lock: bool = False) -> Versions:
         return {}
     for table, query in VERSIONS.items():
         ending = f" FOR UPDATE OF {table} SKIP LOCKED" if lock and is_postgresql() else ""
-        for job_id, record_id, updated_at in _rows(query.format(rows.marks(job_ids)) + ending, job_ids):
+        for job_id, record_id, updated_at in _rows(query.format(marks(job_ids)) + ending, job_ids):
             every.setdefault(job_id, set()).add((record_id, updated_at))
     return {job_id: frozenset(records) for job_id, records in every.items()}
 
@@ -109,7 +109,7 @@ def take_out(rule: Rule, expected: Versions, newest_event: int) -> list[str]:
         may_leave = set(still_leaving(rule, job_ids))  # after the locks, so that nothing changes any more
         unchanged = [name for name in job_ids if name in may_leave and current.get(name) == expected[name]]
         if unchanged == job_ids:
-            places = rows.marks(job_ids)
+            places = marks(job_ids)
             _run(f"DELETE FROM event WHERE job_id IN ({places}) AND event_id <= ?", [*job_ids, newest_event])
             _run(f"DELETE FROM job WHERE job_id IN ({places})", job_ids)
             _mark_events(job_ids, "deleted", newest_event, is_archived=True)
@@ -126,7 +126,7 @@ def put_in(moved: Rows, newest_event: int) -> None:
     for table in RECORDS:
         for row in moved[table]:
             _run(rows.insert(table, table, is_postgresql()), rows.decoded(row) if is_postgresql() else row)
-    _run(f"DELETE FROM delivery WHERE job_id IN ({rows.marks(job_ids)}) AND event_id > ?", [*job_ids, newest_event])
+    _run(f"DELETE FROM delivery WHERE job_id IN ({marks(job_ids)}) AND event_id > ?", [*job_ids, newest_event])
     _mark_events(job_ids, "created", newest_event, is_archived=False)
     number = rows.place("event", "event_id")
     for row in (row for row in moved["event"] if row[number] <= newest_event):
@@ -151,7 +151,7 @@ def present(table: str, record_ids: Sequence[str]) -> list[str]:
     key, matches = f"{table}_id", []
     for start in range(0, len(record_ids), PAGE):
         batch = record_ids[start : start + PAGE]
-        matches += [name for (name,) in _rows(f"SELECT {key} FROM {table} WHERE {key} IN ({rows.marks(batch)})", batch)]
+        matches += [name for (name,) in _rows(f"SELECT {key} FROM {table} WHERE {key} IN ({marks(batch)})", batch)]
     return matches
 
 
@@ -176,20 +176,20 @@ def _mark_events(job_ids: Sequence[str], change: str, newest_event: int, is_arch
     marked = (
         f"data || '{{\"archived\": {value}}}'" if is_postgresql() else f"json_set(data, '$.archived', json('{value}'))"
     )
-    where = f"job_id IN ({rows.marks(job_ids)}) AND event_id > ? AND change = ?"
+    where = f"job_id IN ({marks(job_ids)}) AND event_id > ? AND change = ?"
     _run(f"UPDATE event SET data = {marked} WHERE {where}", [*job_ids, newest_event, change])
 
 
 def _marks_of_events(job_ids: Sequence[str], change: str, newest_event: int) -> list[bool | None]:
     """The mark of each such event of a job; None for an event without a mark."""
     data = "data::text" if is_postgresql() else "data"
-    where = f"job_id IN ({rows.marks(job_ids)}) AND event_id > ? AND change = ? AND entity = 'job'"
+    where = f"job_id IN ({marks(job_ids)}) AND event_id > ? AND change = ? AND entity = 'job'"
     events = _rows(f"SELECT {data} FROM event WHERE {where}", [*job_ids, newest_event, change])
     return [from_json(text).get("archived") for (text,) in events]
 
 
 def _select(table: str, job_ids: Sequence[str], more: str = "") -> list[Any]:
-    where = OF_JOBS[table].format(rows.marks(job_ids))
+    where = OF_JOBS[table].format(marks(job_ids))
     return _rows(f"SELECT {rows.read_columns(table, is_postgresql())} FROM {table} WHERE {where}{more}", job_ids)
 
 

@@ -64,11 +64,6 @@ def size(rows: Rows) -> int:
     return sum(len(value) if isinstance(value, (bytes, str)) else 8 for value in values)
 
 
-def marks(values: Sequence[object]) -> str:
-    """A ? for each value."""
-    return ", ".join("?" * len(values))
-
-
 def _fields(table: str) -> list[Any]:
     return list(TABLES[table]._meta.sorted_fields)
 

@@ -11,7 +11,7 @@ from database.refusals import rules_named
 from database.snapshot import allow_pauses
 from errors import Busy, Invalid
 from records import rows
-from records.writes import placed
+from records.writes import marks, placed
 
 LOCK = "LOCK TABLE job, track, loop, event, delivery IN SHARE ROW EXCLUSIVE MODE"
 LOCK_MILLISECONDS = 900  # less than deadlock_timeout, so this process gives up first and no writer fails
@@ -55,9 +55,8 @@ def replace(model: Any, values: Values) -> None:
 
 def existing(model: Any, keys: Sequence[Any]) -> Iterator[rows.Row]:
     """The rows with these ids."""
-    places = ", ".join("?" * len(keys))
     table, key = model._meta.table_name, model._meta.primary_key.column_name
-    sql = f"SELECT {rows.returned(model)} FROM {table} WHERE {key} IN ({places})"
+    sql = f"SELECT {rows.returned(model)} FROM {table} WHERE {key} IN ({marks(keys)})"
     for row in database.execute_sql(placed(sql), list(keys)).fetchall():
         yield rows.decoded(row)
 
