@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import NoReturn
 
 from database import database, init_database, leave
 from errors import DatabaseUnusable
@@ -26,6 +27,16 @@ from settings import Settings
 
 SQL = "ledger.sql"  # an event that a caller raises after each statement
 STEPS = {SQL, "open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.utime"}
+
+
+def run_and_exit(action: Callable[[], object]) -> NoReturn:
+    """Run an action in a fork, and end the fork: with 1 after an error, which is printed."""
+    try:
+        action()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
 
 
 def in_fork(action: Callable[[], object], steps: int = 1_000_000, prepare: Callable[[], object] = lambda: None) -> bool:
@@ -44,12 +55,7 @@ def in_fork(action: Callable[[], object], steps: int = 1_000_000, prepare: Calla
                 os.kill(os.getpid(), signal.SIGKILL)
 
         sys.addaudithook(count_down)
-        try:
-            action()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
+        run_and_exit(action)
     _, status = os.waitpid(pid, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "an error, which is printed above"
     return os.WIFEXITED(status)

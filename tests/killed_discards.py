@@ -9,7 +9,6 @@ import random
 import signal
 import sys
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +24,7 @@ from models import Discard, Job, Loop, Track
 from records import discards
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import get_settings
-from tests.killed import SQL, in_fork, must
+from tests.killed import SQL, in_fork, must, run_and_exit
 
 JOBS = ("a", "b", "c")
 TRACKS, KEPT = 4, 1  # of a job; the first has a star
@@ -206,12 +205,7 @@ def _fork(action: Callable[[], object]) -> int:
     """Run an action in a fork. Returns its process id."""
     pid = os.fork()
     if pid == 0:
-        try:
-            action()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
+        run_and_exit(action)
     return pid
 
 

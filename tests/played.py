@@ -2,16 +2,18 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import Server, wait_for
 from tests.sounds import wav_bytes
+from tests.test_browser import Watched
 
 LONG = 120  # seconds
 AUDIO = "document.getElementById('player-audio')"
@@ -34,6 +36,31 @@ IS_READ = f"{AUDIO}.buffered.length > 0 && {AUDIO}.buffered.end(0) > {AUDIO}.dur
 def serve(folder: Path, **environment: str) -> Server:
     """A server without workers."""
     return Server(folder, DB_PATH=str(folder / "app.db"), WORKERS="0", **environment).start()
+
+
+@contextmanager
+def serving_takes(folder: Path) -> Iterator[Server]:
+    """A server without workers that has the job "takes" with three takes."""
+    service = serve(folder)
+    add_job(service, "takes", [60, 60, 60], takes=3)
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a job of three takes."""
+    with serving_takes(tmp_path_factory.mktemp("played")) as service:
+        yield service
+
+
+@pytest.fixture
+def page(window: Callable[..., Watched], played: Server) -> Iterator[Page]:
+    """A window; it had no errors in the end."""
+    seen = window()
+    yield seen.page
+    seen.errors = [error for error in seen.errors if "waveform" not in error]  # of a track that is deleted meanwhile
+    seen.check(played)
 
 
 def add_job(service: Server, job_id: str, seconds: Iterable[float], **fields: Any) -> None:

@@ -6,10 +6,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import Server, wait_for
-from tests.played import AUDIO, add_job, expect_sound, play, serve, state_of, time_of
+from tests.played import AUDIO, expect_sound, play, played, state_of, time_of
 from tests.test_browser import CHROMIUM, Watched, chromium, violations, window
 
-__all__ = ["chromium", "window"]
+__all__ = ["chromium", "played", "window"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 # Keeps what the page hands to the Media Session; a browser without a screen shows it nowhere.
 RECORD = """() => {
@@ -20,15 +20,6 @@ RECORD = """() => {
     set.call(this, name, act);
   };
 }"""
-
-
-@pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a job of three takes."""
-    service = serve(tmp_path_factory.mktemp("keys"))
-    add_job(service, "takes", [60, 60, 60], takes=3)
-    yield service
-    service.stop()
 
 
 @pytest.fixture

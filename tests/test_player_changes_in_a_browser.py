@@ -1,34 +1,16 @@
 """The player in a real Chromium: what becomes of it when tracks are deleted, starred, or played from long lists."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import Server, wait_for
-from tests.played import add_job, expect_sound, play, serve, state_of, time_of
+from tests.played import add_job, expect_sound, page, play, played, state_of, time_of
 from tests.test_browser import CHROMIUM, Watched, chromium, window
 
-__all__ = ["chromium", "window"]
+__all__ = ["chromium", "page", "played", "window"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
-
-
-@pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a job of three takes."""
-    service = serve(tmp_path_factory.mktemp("changed"))
-    add_job(service, "takes", [60, 60, 60], takes=3)
-    yield service
-    service.stop()
-
-
-@pytest.fixture
-def page(window: Callable[..., Watched], played: Server) -> Iterator[Page]:
-    """A window; it had no errors in the end."""
-    seen = window()
-    yield seen.page
-    seen.errors = [error for error in seen.errors if "waveform" not in error]  # of a track that is deleted meanwhile
-    seen.check(played)
 
 
 def test_a_track_that_is_deleted_is_skipped_on_pages_without_its_events(

@@ -6,31 +6,32 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import Server, wait_for
-from tests.played import AUDIO, IS_READ, WATCH, add_job, add_track, expect_sound, play, serve, state_of, time_of
+from tests.played import (
+    AUDIO,
+    IS_READ,
+    WATCH,
+    add_job,
+    add_track,
+    expect_sound,
+    page,
+    play,
+    serving_takes,
+    state_of,
+    time_of,
+)
 from tests.test_browser import CHROMIUM, Watched, chromium, window
 
-__all__ = ["chromium", "window"]
+__all__ = ["chromium", "page", "window"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a long track, a job with three takes, and a job whose tracks are short."""
-    service = serve(tmp_path_factory.mktemp("played"))
-    add_job(service, "long", [300])
-    add_job(service, "takes", [60, 60, 60], takes=3)
-    add_job(service, "short", [1, 1.5])
-    yield service
-    service.stop()
-
-
-@pytest.fixture
-def page(window: Callable[..., Watched], played: Server) -> Iterator[Page]:
-    """A window; it had no errors in the end."""
-    seen = window()
-    yield seen.page
-    seen.errors = [error for error in seen.errors if "waveform" not in error]  # of a track that is deleted meanwhile
-    seen.check(played)
+    with serving_takes(tmp_path_factory.mktemp("played")) as service:
+        add_job(service, "long", [300])
+        add_job(service, "short", [1, 1.5])
+        yield service
 
 
 def is_same_audio(page: Page) -> bool:
