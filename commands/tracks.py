@@ -46,28 +46,17 @@ def tracks() -> None:
     """
 
 
-@tracks.command("star")
-@ids_argument
-@json_option
-@exit_with_sentence(needs_database=True)
-def star(ids: tuple[str, ...], as_json: bool) -> None:
-    """Give tracks a star.
+def star_command(verb: str, purpose: str, starred: bool) -> click.Command:
+    """`star` or `unstar`."""
 
-    Example: flask tracks star ID
-    """
-    _change(ids, {"starred": True}, as_json)
+    @click.command(verb, help=f"{purpose}\n\nExample: flask tracks {verb} ID")
+    @ids_argument
+    @json_option
+    @exit_with_sentence(needs_database=True)
+    def change(ids: tuple[str, ...], as_json: bool) -> None:
+        _change(ids, {"starred": starred}, as_json)
 
-
-@tracks.command("unstar")
-@ids_argument
-@json_option
-@exit_with_sentence(needs_database=True)
-def unstar(ids: tuple[str, ...], as_json: bool) -> None:
-    """Take the star of tracks away.
-
-    Example: flask tracks unstar ID
-    """
-    _change(ids, {"starred": False}, as_json)
+    return change
 
 
 @tracks.command("title")
@@ -97,5 +86,12 @@ def _change(ids: Any, changes: dict[str, Any], as_json: bool) -> None:
     for_each(ids, change_one)
 
 
-for command in (list_command(KIND), show_command(KIND), add_command(KIND, EXAMPLE), delete_command(KIND)):
+for command in (
+    list_command(KIND),
+    show_command(KIND),
+    add_command(KIND, EXAMPLE),
+    star_command("star", "Give tracks a star.", starred=True),
+    star_command("unstar", "Take the star of tracks away.", starred=False),
+    delete_command(KIND),
+):
     tracks.add_command(command)

@@ -46,17 +46,17 @@ def fold_log(file: BinaryIO) -> FoldedLog:
 
 def search_log(file: BinaryIO, words: Sequence[str], is_folded: bool = True) -> FoldedLog:
     """The lines of a log with all of these words, in upper or lower case: of these, the last FOLDED."""
-    wanted = [word.casefold() for word in words]
+    folded_words = [word.casefold() for word in words]
     newest_first: list[str] = []
     left = LINES
     for block in _blocks(file):
         if left <= 0 or len(newest_first) >= FOLDED:
             break
-        if _has_all(wanted, block.decode("utf-8", "replace")):
+        if _has_all(folded_words, block.decode("utf-8", "replace")):
             lines = block.splitlines()[-left:]
             left -= len(lines)
-            newest_first += [text for text in clean_lines(reversed(lines)) if _has_all(wanted, text)]
-    texts = newest_first[FOLDED - 1 :: -1] if len(newest_first) >= FOLDED else newest_first[::-1]
+            newest_first += [text for text in clean_lines(reversed(lines)) if _has_all(folded_words, text)]
+    texts = newest_first[:FOLDED][::-1]
     lines_found = folded(texts, has_error) if is_folded else list(map(Line, texts))
     is_whole = file.seek(0, os.SEEK_END) <= LOG_BYTES and left > 0 and len(texts) < FOLDED
     return FoldedLog([], lines_found, is_whole)

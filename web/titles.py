@@ -1,8 +1,7 @@
 """Names of tracks, as people read them on pages and in the names of downloads."""
 
+from database.library import NAMES
 from models import Job, Track
-
-NAMES = ("track_name", "title")  # in the metadata, in this order
 
 
 def name_of(track: Track, job: Job | None) -> str:

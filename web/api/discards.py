@@ -23,8 +23,9 @@ def discard_tracks_of_job(job_id: str) -> Response:
     409 if no track has a star, or if all have one.
     """
     discard: Discard = require(files.discard_job(services().storage, job_id))
-    answer = json_answer(shown(discard), 201)
-    answer.headers["Location"] = f"/api/discards/{discard.discard_id}"
+    fields = shown(discard)
+    answer = json_answer(fields, 201)
+    answer.headers["Location"] = fields["urls"]["self"]
     return answer
 
 

@@ -102,7 +102,7 @@ def seeds(tracks: Iterable[Track]) -> str:
 def effort(tracks: Iterable[Track]) -> str:
     """The mean time and GPU memory of a track, as '58 s, 9.1 GB of GPU memory'; '' if the provenance has neither."""
     made = [track.provenance for track in tracks]
-    seconds, megabytes = (_mean(each.get(name) for each in made) for name in ("seconds", "peak_gpu_mb"))
+    seconds, megabytes = (_mean(facts.get(name) for facts in made) for name in ("seconds", "peak_gpu_mb"))
     parts = [] if seconds is None else [f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.1f} s"]
     parts += [] if not megabytes else [f"{_memory(megabytes)} of GPU memory"]
     return ", ".join(parts)

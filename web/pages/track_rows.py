@@ -44,7 +44,7 @@ def row_of(group: Group, shows_lead: bool, matching: set[str]) -> Row:
     name = brief(name_of(face, job), NAME)
     takes = [Take(number, track, brief(name_of(track, job), NAME)) for number, track in numbered(group.tracks)]
     to_come = [Take(number, None, "") for number in missing(job, group.tracks)]
-    takes = sorted([*takes, *to_come], key=lambda each: each.number)
+    takes = sorted([*takes, *to_come], key=lambda take: take.number)
     return Row(
         job=job,
         face=face,
