@@ -177,7 +177,7 @@ def listen(page: Page) -> None:
 def make_loop(page: Page) -> None:
     """Ask for a loop, see it come, play it and save it."""
     page.get_by_role("link", name="Make a loop").click()
-    page.get_by_label("Seconds").fill("8")
+    page.get_by_label("Seconds", exact=True).fill("8")
     page.get_by_label("Format").select_option("WAV")
     page.get_by_role("button", name="Make the loop").click()
     expect(page.locator(".make-loop > summary")).to_be_focused()

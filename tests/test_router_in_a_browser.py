@@ -72,7 +72,8 @@ def test_back_and_forward_show_the_pages_where_they_were(page: Page, listed: Ser
     assert page.url == f"{listed.url}/" and page.title() == "Jobs · DiffRhythm Ledger"
     listed.call("PATCH", "/api/jobs/job-118", {"prompt": "renamed"})
     listed.call("POST", "/api/jobs", {"job_id": "late", "prompt": "late", "job_type": "other"})
-    expect(page.locator("#job-late")).to_be_attached()  # the page that came back is alive
+    page.get_by_role("button", name="1 new").press("Enter")  # the page that came back is alive
+    expect(page.locator("#job-late")).to_be_attached()
     listed.call("DELETE", "/api/jobs/late")
     page.go_forward()
     expect(heading).to_be_focused()
