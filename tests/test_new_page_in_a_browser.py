@@ -132,10 +132,11 @@ def test_a_track_is_made_again_from_its_page(
     service.call("POST", "/api/jobs", body)
     page.goto(f"{service.url}/jobs/song")
     expect(page.get_by_text("take 2 of 2")).to_be_visible(timeout=60_000)
-    page.get_by_text("How Track 2 was made").click()
+    page.get_by_label("More about Take 2").click()
+    page.get_by_text("How Take 2 was made").click()
     expect(page.locator("#job-state")).to_have_attribute("data-status", "completed")
     assert violations(page) == [] and page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.get_by_role("button", name="Make this track again").click()
+    page.get_by_role("button", name="Make again").click()
     expect(page).not_to_have_url(f"{service.url}/jobs/song")
     expect(page.locator("#job-state")).to_have_attribute("data-status", "completed", timeout=60_000)
     again, song = service.call("GET", "/api/jobs")[1]["items"]

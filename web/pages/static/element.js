@@ -1,9 +1,12 @@
-// Plays a sound by the audio element of the page. All engines have this interface: load(sound, at) and play() return
-// promises; pause(), seek(seconds), close(); time and duration in seconds, paused, volume, repeats; the events
+// Plays a sound by an audio element, which this module makes. All engines have this interface: load(sound, at) and play()
+// return promises; pause(), seek(seconds), close(); time and duration in seconds, paused, volume, repeats; the events
 // "state" (its detail is "playing", "paused" or "loading"), "time", "ended" and "error".
 
+import { create, get } from "./elements.js";
+
 const STATES = { playing: "playing", waiting: "loading", pause: "paused" };
-const audio = document.getElementById("player-audio");
+const audio = create("audio", { id: "player-audio", preload: "none" });
+get("player").prepend(audio);
 
 export class Engine extends EventTarget {
   tell(name, detail) {

@@ -1,21 +1,23 @@
 // Chooses the takes of a job that are compared: the number of a chosen take becomes a letter.
 
+import { load } from "./http.js";
 import { notify } from "./merge.js";
 import { player } from "./player.js";
 import { Queue, soundOf } from "./queue.js";
 
 let chosen = []; // the keys of their sounds, in the order of the letters
+let turn = Promise.resolve(); // the end of the last choice: one begins when the choice before it has ended
 
 /** Start to listen, until the signal ends the page. */
 export function chooseTakes(signal) {
   const list = document.getElementById("takes");
-  list.addEventListener("click", ({ target }) => toggle(target.closest("[data-compare]")), { signal });
+  list.addEventListener("click", ({ target }) => choose(target.closest("[data-compare]")), { signal });
   list.addEventListener("keydown", (event) => {
     if (!event.target.matches("[data-compare]") || (event.key !== "Enter" && event.key !== " ")) return;
     event.preventDefault();
-    toggle(event.target);
+    choose(event.target);
   }, { signal });
-  document.addEventListener("compare", () => toggle(numberHere()), { signal });
+  document.addEventListener("compare", () => choose(numberHere()), { signal });
   player.addEventListener("change", follow, { signal });
   chosen = [];
   follow();
@@ -39,9 +41,12 @@ function follow() {
   markTakes();
 }
 
+function choose(number) {
+  if (number) turn = turn.then(() => toggle(number)).catch(({ message }) => notify(message));
+}
+
 async function toggle(number) {
-  if (!number) return;
-  const { whyNot } = await import("./compare.js");
+  const { whyNot } = await load("compare");
   const key = keyOf(number);
   const keys = chosen.includes(key) ? chosen.filter((other) => other !== key) : [...chosen, key];
   const sounds = keys.map(lineOf).filter(Boolean).map(soundOf);
