@@ -131,7 +131,7 @@ def test_a_track_is_made_again_from_its_page(
     body = {"job_id": "song", "prompt": "upbeat pop", "job_type": "synth", "takes": 2, "metadata": {"duration": 3}}
     service.call("POST", "/api/jobs", body)
     page.goto(f"{service.url}/jobs/song")
-    expect(page.get_by_text("take 2 of 2")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("take 2 of 2").first).to_be_visible(timeout=60_000)
     page.get_by_label("More about Take 2").click()
     page.get_by_text("How Take 2 was made").click()
     expect(page.locator("#job-state")).to_have_attribute("data-status", "completed")
