@@ -75,9 +75,9 @@ async function refreshOnce({ isForced = false } = {}) {
   await pages.fill();
 }
 
-/** True while the pointer or the focus is in the list. */
+/** True while the pointer or the focus is in the list, or on the button for its new rows. */
 function isInUse() {
-  return isUnderPointer(pages.list) || pages.list.contains(document.activeElement);
+  return [pages.list, fresh].some((part) => isUnderPointer(part) || part.contains(document.activeElement));
 }
 
 /** Show the rows that wait when the list is no longer used, or when the button is pressed. */
@@ -88,8 +88,10 @@ function release(list, refresh, signal) {
     const waits = !fresh.hidden && scrollY === 0;
     if (waits || list.querySelector(".gone")) refresh().catch(() => {});
   };
-  on(list, "pointerleave", look);
-  on(list, "focusout", () => setTimeout(look));
+  for (const part of [list, fresh]) {
+    on(part, "pointerleave", look);
+    on(part, "focusout", () => setTimeout(look));
+  }
   on(window, "scroll", debounced(() => signal.aborted || look(), SETTLE));
   on(window, "pointermove", ({ target }) => target === fresh || delete fresh.dataset.unarmed);
   on(fresh, "click", () => {
