@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from threading import Barrier
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="ledger-run-"))
 import psycopg  # noqa: E402
@@ -40,6 +40,7 @@ KINDS = ["sqlite", "postgresql"]
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 on_postgresql = pytest.mark.parametrize("kind", ["postgresql"])
 Bind = Callable[[str], None]
+T = TypeVar("T")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -285,8 +286,8 @@ def call(service: Server) -> Iterator[Caller]:
         yield caller
 
 
-def thorough(full: int, usual: int) -> int:
-    """How often to repeat what may go wrong at any moment: in full by `make soak`, fewer times otherwise."""
+def thorough(full: T, usual: T) -> T:
+    """How often to repeat what may go wrong at any moment, or what to try: in full by `make soak`, less otherwise."""
     return full if os.environ.get("THOROUGH") else usual
 
 
