@@ -4,6 +4,7 @@ from records.finding import TrackQuery
 from records.jobs import COUNTED, JobRepository
 from records.loops import LoopRepository
 from records.pages import Page
+from records.pause import is_paused, set_paused
 from records.session import Session, get_session
 from records.stats import stats
 from records.store import JobStore
@@ -21,5 +22,7 @@ __all__ = [
     "TrackRepository",
     "TrackSearch",
     "get_session",
+    "is_paused",
+    "set_paused",
     "stats",
 ]

@@ -1,4 +1,4 @@
-"""`flask jobs`: lists, shows, queues, cancels, retries, deletes and watches jobs, and discards their tracks."""
+"""`flask jobs`: lists, shows, queues, cancels, retries, deletes and watches jobs, discards tracks, pauses the queue."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from files import deletion
 from models import Job
 from records import rows, workers
 from records.offers import why_not_made
-from repos import JobRepository
+from repos import JobRepository, set_paused
 from web import orders, schemas
 from web.api.jobs import conditions, matching_jobs
 from web.texts import body_of
@@ -84,6 +84,28 @@ def add(prompt: str | None, source: Path | None, as_json: bool, **options: Any) 
     fields = add_one(KIND, {"prompt": str(prompt), **texts}, as_json, _checked)
     print_some(_notes(fields), "notes")
     say_if_not_made([texts.get("job_type", DEFAULT_TYPE)])
+
+
+@click.command()
+@exit_with_sentence(needs_database=True)
+def pause() -> None:
+    """Let no worker of any machine claim a job. Jobs that run are finished, and loops are made as before.
+
+    Example: flask jobs pause
+    """
+    set_paused(True)
+    click.echo("The queue is paused. Running jobs are finished; flask jobs resume lets the others go on.")
+
+
+@click.command()
+@exit_with_sentence(needs_database=True)
+def resume() -> None:
+    """Let the workers claim jobs again.
+
+    Example: flask jobs resume
+    """
+    set_paused(False)
+    click.echo("The queue goes on.")
 
 
 def add_batch(source: Path, defaults: dict[str, Any], as_json: bool) -> None:
@@ -151,5 +173,7 @@ for command in (
     discard,
     delete_command(KIND),
     watch_command(KIND),
+    pause,
+    resume,
 ):
     jobs.add_command(command)

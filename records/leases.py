@@ -103,6 +103,8 @@ class WorkRepository(Repository[W]):
     def claim(self, worker: str, lease_seconds: float = 60, lease_token: str | None = None) -> W | None:
         """Lease the best pending record to a worker: highest priority, then oldest. None if nothing is pending.
 
+        None also for jobs if the queue is paused.
+
         lease_token: a new token of the caller, which can release_token() if it gets no answer. None: any token.
         """
         return self._claim(worker, lease_seconds, lease_token)
@@ -216,7 +218,7 @@ class WorkRepository(Repository[W]):
         end = now + timedelta(seconds=lease_seconds) // MICROSECOND
         lease = (self.statuses.steps[1], worker, token, lease_seconds, end, now)
         is_best = (queue.is_head(self.model, len(types), is_postgresql()), types)
-        return self._write([(LEASE, lease), *self._drawn()], [is_best])
+        return self._write([(LEASE, lease), *self._drawn()], [(queue.goes_on(self.model), ()), is_best])
 
     def _drawn(self) -> list[Clause]:
         """The fields that a claim draws at random if the order leaves them open."""

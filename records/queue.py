@@ -4,7 +4,9 @@ from functools import cache
 from typing import Any
 
 from database import database, is_postgresql
+from models import Job
 from records.pages import merged
+from records.pause import IS_PAUSED
 from records.writes import placed
 
 ORDER = "priority DESC, created_at, {0}"
@@ -12,8 +14,14 @@ NEAR = 100  # records to choose from: more than there are transactions that clai
 
 
 def has_head(model: Any, types: tuple[str, ...]) -> bool:
-    """True if a record of these types is pending; (): of any type. Takes no lock."""
-    return database.execute_sql(placed(head(model, len(types), locks=False)), types).fetchone() is not None
+    """True if a record of these types may be claimed; (): of any type. Takes no lock."""
+    sql = f"SELECT 1 WHERE {goes_on(model)} AND EXISTS ({head(model, len(types), locks=False)})"
+    return database.execute_sql(placed(sql), types).fetchone() is not None
+
+
+def goes_on(model: Any) -> str:
+    """The condition that records may be claimed: the queue of jobs can be paused, that of loops cannot."""
+    return f"NOT {IS_PAUSED}" if model is Job else "TRUE"
 
 
 @cache

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from server.exchange import Exchange
 
 PENDING = {"job": JOB_STATUSES.pending, "loop": LOOP_STATUSES.pending}
+QUEUE_CHANGED = "queue.updated"  # it was paused, or it goes on
 Claim = tuple[str, frozenset[str]]
 Key = TypeVar("Key")
 
@@ -74,6 +75,8 @@ class Waits:
                 for waiter in list(self._by_job.get(message.job_id, ())):
                     waiter.attempt()
         pending = {message.name.partition(".")[0] for message in messages if message.status in PENDING.values()}
+        if any(message.name == QUEUE_CHANGED for message in messages):
+            pending.add("job")
         for claim in [claim for claim in self._by_claim if claim[0] in pending]:
             self.attempt_first(claim)
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from generators.catalogue import catalogue
 from models import Discard, Job
 from records.discards import discard_tracks
-from repos import JobRepository, LoopRepository, TrackRepository
+from repos import JobRepository, LoopRepository, TrackRepository, set_paused
 from settings import Settings
 from web import api, openapi
 
@@ -38,6 +38,7 @@ def fill() -> None:
     """Leave one job in the database, with one track that has one loop, and with a discard."""
     Discard.delete().execute()
     Job.delete().execute()
+    set_paused(False)
     JobRepository().create(job_id=RECORDS["job_id"], prompt="ambient rain", metadata={"genre": "ambient"})
     TrackRepository().create(track_id=RECORDS["track_id"], job_id=RECORDS["job_id"], file_path_wav="song.wav")
     LoopRepository().create(loop_id=RECORDS["loop_id"], track_id=RECORDS["track_id"], duration=120)

@@ -18,7 +18,7 @@ from flask import Flask
 
 from models import Job
 from records.waits import Wait
-from repos import JobRepository
+from repos import JobRepository, set_paused
 from settings import Settings
 from tests.conftest import Server, wait_for
 from tests.fronts import RunningFront, get, post, rest, serving, serving_flask
@@ -190,6 +190,14 @@ def test_a_claim_that_waits_at_a_stop_ends_with_204(flask_front: RunningFront, a
     client = claim_that_waits(flask_front)
     stop(flask_front, app)
     assert rest(client).startswith(b"HTTP/1.1 204 ")
+
+
+def test_a_claim_that_waits_wakes_when_the_queue_goes_on(flask_front: RunningFront) -> None:
+    set_paused(True)
+    JobRepository().create(job_id="job-1", prompt="rain")
+    client = claim_that_waits(flask_front)
+    set_paused(False)
+    assert b'"job-1"' in client.recv(65536)
 
 
 def test_a_claim_that_begins_to_wait_during_a_stop_ends_with_204(

@@ -14,6 +14,7 @@ from web.api import (
     leases,
     loops,
     metrics,
+    queue,
     references,
     seams,
     stats,
@@ -24,6 +25,7 @@ from web.operations import Operation
 PARTS = (
     jobs,
     references,
+    queue,
     leases,
     tracks,
     audio,

@@ -19,7 +19,9 @@ class ServerSentEvent(Answer):
     media_type: ClassVar[str] = "text/event-stream"
 
     id: str = Field(description="the event id, to resume from")
-    event: str = Field(description="job.updated and the like: entity.change; or resync: read the records again")
+    event: str = Field(
+        description="job.updated and the like: entity.change; queue.updated; or resync: read the records again"
+    )
     data: str = Field(description="the event record as JSON; for resync, the event_id after which the stream goes on")
     retry: int = Field(1000, description="milliseconds after which the client connects again")
 
@@ -186,6 +188,12 @@ class LoopPage(Page):
     """A part of a list of loops."""
 
     items: list[Loop]
+
+
+class Queue(Answer):
+    """The queue of jobs."""
+
+    paused: bool = Field(description="no worker claims a job")
 
 
 class Stats(Answer):

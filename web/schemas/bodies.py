@@ -193,5 +193,11 @@ class JobClaim(Claim):
     job_types: Annotated[list[Word], Field(min_length=1, max_length=50)] | MISSING = MISSING
 
 
+class QueueState(Body):
+    """What the workers may do with the queue of jobs."""
+
+    paused: Flag = Field(description="true: running jobs are finished, and no job is claimed until it is false again")
+
+
 class LoopClaim(Claim):
     """A claim of a loop."""
