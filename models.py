@@ -186,6 +186,7 @@ class Job(Work):
     takes = IntegerField(default=1, help_text="how many variants to make, 1-32")
     discarded_takes = BigIntegerField(default=0, help_text="bit n - 1: take n was discarded, and is not made again")
     file_manifest = JsonField(default=dict, help_text="paths and URLs")
+    place = TextField(null=True, help_text="where it waits, if it was moved in the queue: database/queue.py")
 
     class Meta:
         indexes = (

@@ -11,8 +11,9 @@ from database import database
 from errors import MissingParent
 from models import Job, Track
 from records import queue, writes
-from records.leases import WorkRepository
-from records.refusals import order_in_use
+from records.leases import WorkRepository, has_status
+from records.moves import changes_of_move
+from records.refusals import not_waiting, order_in_use
 from records.tracks import TrackRepository
 from records.writes import Clause
 
@@ -66,6 +67,20 @@ class JobRepository(WorkRepository[Job]):
                 return self.update(job_id, lease_token=lease_token, status=self.statuses.completed, **changes)
         except MissingParent:
             return None
+
+    def make_next(self, job_id: str, before: str | None = None) -> Job | None:
+        """Put a pending job at the head of the queue, or before another pending job. It gets the priority of that job.
+
+        If it is there already, it is not changed. Returns it, or None if it does not exist. Raises WrongStatus if one
+        of the jobs is not pending, and NotFound if there is no job `before`.
+        """
+        with database.atomic():
+            changes, is_pending = changes_of_move(job_id, before), has_status((self.statuses.pending,))
+            moved = self._write(changes, [self._is(job_id), is_pending]) if changes else None
+            job = moved or self.get_by_id(job_id)
+        if job is not None and job.status != self.statuses.pending:
+            raise not_waiting(job)
+        return job
 
     @contextmanager
     def at_rest(self, job_id: str) -> Iterator[bool]:

@@ -1,15 +1,15 @@
-"""The queue of pending work, as SQL: highest priority first, then oldest."""
+"""The queue of pending work, as SQL: highest priority first, then oldest, but moved jobs where they were put."""
 
 from functools import cache
 from typing import Any
 
 from database import database, is_postgresql
+from database.queue import PLACE
 from models import Job
 from records.pages import merged
 from records.pause import IS_PAUSED
 from records.writes import placed
 
-ORDER = "priority DESC, created_at, {0}"
 NEAR = 100  # records to choose from: more than there are transactions that claim at the same moment
 
 
@@ -32,17 +32,22 @@ def head(model: Any, types: int, locks: bool) -> str:
     transactions have locked, and locks this one. SQLite needs no such lock: only one transaction writes at a time.
     """
     key = model._meta.primary_key.column_name
-    order, lock = ORDER.format(key), "FOR UPDATE SKIP LOCKED" if locks else ""
+    lock = "FOR UPDATE SKIP LOCKED" if locks else ""
     if types > 1:
         return _locked_of_types(model, types) if locks else f"SELECT {key} FROM ({_merged(model, types, 1)}) AS queue"
     pending = _pending(model, "queue") + " AND job_type = ?" if types else _pending(model, "claim")
-    return f"SELECT {key} FROM {pending} ORDER BY {order} LIMIT 1 {lock}"
+    return f"SELECT {key} FROM {pending} ORDER BY priority DESC, {waits_at(model)}, {key} LIMIT 1 {lock}"
 
 
 @cache
 def is_head(model: Any, types: int, locks: bool) -> str:
     """The condition that a record is the best pending record. The arguments are those of head()."""
     return f"{model._meta.primary_key.column_name} = ({head(model, types, locks)})"
+
+
+def waits_at(model: Any) -> str:
+    """The expression by which records of one priority are sorted."""
+    return PLACE if model is Job else "created_at"
 
 
 def next_waiting_type(model: Any, last: str) -> str | None:
@@ -64,8 +69,8 @@ def count_waiting(model: Any, job_type: str, most: int) -> int:
 def _merged(model: Any, types: int, limit: int) -> str:
     """The best pending records of several types. No index sorts several types together, so this merges their lists."""
     key = model._meta.primary_key.column_name
-    order = f"ORDER BY {ORDER.format(key)} LIMIT {limit}"
-    one = f"SELECT {key}, priority, created_at FROM {_pending(model, 'queue')} AND job_type = ?"
+    order = f"ORDER BY priority DESC, waits_at, {key} LIMIT {limit}"
+    one = f"SELECT {key}, priority, {waits_at(model)} AS waits_at FROM {_pending(model, 'queue')} AND job_type = ?"
     return merged([one] * types, order)
 
 
@@ -74,7 +79,7 @@ def _locked_of_types(model: Any, types: int) -> str:
     table, key = model._meta.table_name, model._meta.primary_key.column_name
     still = f"{table}.{key} = queue.{key} AND {table}.status = '{model.statuses.pending}'"
     queue = f"({_merged(model, types, NEAR)}) AS queue JOIN {table} ON {still}"
-    order = f"queue.priority DESC, queue.created_at, queue.{key}"
+    order = f"queue.priority DESC, queue.waits_at, queue.{key}"
     return f"SELECT {table}.{key} FROM {queue} ORDER BY {order} LIMIT 1 FOR UPDATE OF {table} SKIP LOCKED"
 
 

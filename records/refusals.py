@@ -20,6 +20,11 @@ def order_in_use(record: Any, fields: Collection[str]) -> WrongStatus:
     return _wrong_status(record, f"{names} can only be changed while it is {', '.join(others)} or {last}")
 
 
+def not_waiting(job: Any) -> WrongStatus:
+    """The error for a job that is to be moved in the queue, or that another is to be moved before."""
+    return _wrong_status(job, "only pending jobs have a place in the queue")
+
+
 def has_result(record: Any) -> WrongStatus:
     """The error for a retry of completed work."""
     return _wrong_status(record, f"create a new {record._meta.table_name} instead")

@@ -18,6 +18,7 @@ HIDDEN = (
     "lease_seconds",
     "fingerprint",
     "discarded_takes",
+    "place",
 )  # columns that no response shows; they come last
 
 Row = tuple[Any, ...]

@@ -61,7 +61,7 @@ def test_a_list_of_one_status_walks_its_index() -> None:
 def test_a_worker_for_some_types_walks_the_queue_in_its_order() -> None:
     for types in (["diffrhythm"], ["diffrhythm", "synth"]):
         (plan, *_) = plans(lambda: jobs.claim_of(types, "w"))  # noqa: B023
-        assert "COVERING INDEX job_queue (job_type=?)" in plan and "TEMP B-TREE" not in plan
+        assert "INDEX job_queue (job_type=?)" in plan and "TEMP B-TREE" not in plan
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ URLS = {
         "reference": "/api/jobs/{id}/reference",
         "cancel": "/api/jobs/{id}/cancel",
         "retry": "/api/jobs/{id}/retry",
+        "next": "/api/jobs/{id}/next",
     },
     Track: {
         "self": "/api/tracks/{id}",

@@ -1,15 +1,17 @@
-"""Adds the state of the queue of jobs: whether it is paused. A change of it is an event."""
+"""Adds the state of the queue, the place of a job that was moved in it, and the index that forecasts read."""
 
 from peewee import Database, PostgresqlDatabase
 
-from database.altering import dialect_of, rebuild_table
+from database.altering import add_column, dialect_of, rebuild_table
+from database.queue import DIGITS, INDEXES, indexes
 
 ENTITIES, WITH_QUEUE = "('job', 'track', 'loop')", "('job', 'track', 'loop', 'queue')"
+ON_SQLITE = f"place NOT GLOB '*[^0-9]*' AND length(place) >= {DIGITS}"
 EVENT = "INSERT INTO event (entity, entity_id, job_id, change, data) VALUES ('queue', 'jobs', '', 'updated', {});"
 
 
 def up(migrator: object, db: Database) -> None:
-    """Create the table with its one row, and the trigger that writes the events. It is no record: see 0008_discards."""
+    """Create the table with its one row, and the trigger that writes its events. Sort the pending jobs by place."""
     dialect = dialect_of(db)
     db.execute_sql(f"""CREATE TABLE queue_state (
         one {dialect.integer} NOT NULL PRIMARY KEY CONSTRAINT queue_state_one CHECK (one = 1),
@@ -19,6 +21,10 @@ def up(migrator: object, db: Database) -> None:
         _on_postgresql(db)
     else:
         _on_sqlite(db)
+    digits = f"place ~ '^[0-9]{{{DIGITS},}}$'" if isinstance(db, PostgresqlDatabase) else ON_SQLITE
+    add_column(db, "job", f"place TEXT CONSTRAINT job_place CHECK ({digits})")
+    for statement in (*(f"DROP INDEX {name}" for name in INDEXES), *indexes()):
+        db.execute_sql(statement)
 
 
 def _on_postgresql(db: Database) -> None:

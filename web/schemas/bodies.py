@@ -193,6 +193,14 @@ class JobClaim(Claim):
     job_types: Annotated[list[Word], Field(min_length=1, max_length=50)] | MISSING = MISSING
 
 
+class NextJob(Body):
+    """Where a pending job is to wait."""
+
+    is_optional: ClassVar[bool] = True
+
+    before: Id | MISSING = Field(MISSING, description="the pending job that it goes before; without it, it is the next")
+
+
 class QueueState(Body):
     """What the workers may do with the queue of jobs."""
 
