@@ -11,7 +11,8 @@ FIRST = 10**17  # the place of a job that was created in 1970: the oldest one, a
 # Where a job waits among those of its priority: digits that are compared as text. A job that nobody moved waits where
 # it was created, in microseconds. A job that was moved has a place of its own, with as many more digits as it needs.
 PLACE = f"coalesce(place, CAST(created_at + {FIRST} AS TEXT))"
-FINISHED = "status = 'completed' AND attempts <= 1"  # jobs whose time says how long such jobs take
+# Jobs whose time says how long such jobs take.
+FINISHED = "status = 'completed' AND attempts <= 1 AND started_at IS NOT NULL AND finished_at IS NOT NULL"
 INDEXES = {"job_claim": "", "job_queue": "job_type, "}
 
 

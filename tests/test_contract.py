@@ -143,7 +143,7 @@ def fewest(operation: dict[str, Any]) -> int:
         return 40
     if "requestBody" in operation:
         return 80
-    return 180 if "limit" in names else 45 if names else 8
+    return 180 if "offset" in names else 45 if names else 8
 
 
 @pytest.fixture

@@ -69,8 +69,7 @@ def worker_process(settings: Settings, **environment: str) -> subprocess.Popen[b
         DATABASE_URL=settings.database_url,
         STORAGE_DIR=str(settings.storage_dir),
         DIFFRHYTHM_COMMAND=COMMAND,
-        LEASE_SECONDS="0.5",
-        **{"STANDIN_SECONDS": "0.2", **environment},
+        **{"STANDIN_SECONDS": "0.2", "LEASE_SECONDS": "0.5", **environment},
     )
     with (settings.storage_dir.parent / "worker.log").open("ab") as log:
         return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stdout=log, stderr=log)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
@@ -213,6 +214,8 @@ def position(cursor: str | None, sort: str) -> tuple[Any, str] | None:
 
 def _is_place(sort: str, value: Any) -> bool:
     """True if a list may be sorted by such a value. Raises UnicodeEncodeError for a text that no database takes."""
+    if sort == "queue":
+        return isinstance(value, str) and re.fullmatch(r"-?\d{1,7} \d{18,2000}", value, re.ASCII) is not None
     if sort == "title":
         return isinstance(value, str) and bool(value.encode())
     if sort == "duration":

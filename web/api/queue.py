@@ -1,27 +1,47 @@
-"""REST: the queue of jobs: pause it, and let it go on."""
+"""REST: the queue of jobs: what runs, what comes next and when it is done; pause it, and change its order."""
+
+from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response
 
-from repos import JobRepository, is_paused, set_paused
+from database import to_json
+from models import Job
+from records import rows, waiting
+from records.forecast import Forecast, forecast
+from records.pace import Estimate
+from records.rows import Row
+from records.waiting import Place
+from repos import COUNTED, JobRepository, is_paused, set_paused
 from web import schemas
-from web.answers import json_answer, record
+from web.answers import cursor_at, json_answer, position, record
+from web.current import services
+from web.fragments import array, with_member
+from web.lean import json_response
 from web.operations import Operations
 
 routes = Operations("/api")
 jobs = JobRepository()
+SORT = "queue"
 
 
 @routes.route("GET", "/queue", answers={200: schemas.Queue})
-def get_queue() -> Response:
-    """Whether the queue is paused."""
-    return json_answer({"paused": is_paused()})
+def get_queue(query: schemas.QueueQuery) -> Response:
+    """What runs, what comes next and when it is done, and whether the queue is paused."""
+    expected, (read, following) = forecast(), _part(query)
+    running = [(rows.row(job), None) for job in expected.running]
+    head = to_json(
+        {"paused": is_paused(), "waiting": expected.waiting, "done_in": shown(expected.all_done_in)}
+    ).encode()
+    lists = (_array(running, expected), _array(read, expected), to_json(following).encode())
+    return json_response(b'%b,"running":%b,"items":%b,"next":%b}' % (head[:-1], *lists))
 
 
-@routes.route("PUT", "/queue", answers={200: schemas.Queue})
-def change_queue(body: schemas.QueueState) -> Response:
+@routes.route("PUT", "/queue", answers={200: schemas.QueueState})
+def change_queue(body: schemas.QueueChange) -> Response:
     """Pause the queue, or let it go on. Running jobs are finished; claims are answered as for an empty queue."""
     set_paused(body.paused)
-    return get_queue()
+    return json_answer({"paused": is_paused()})
 
 
 @routes.route("POST", "/jobs/<id:job_id>/next", answers={200: schemas.Job}, problems=[404, 409])
@@ -31,3 +51,46 @@ def make_job_next(job_id: str, body: schemas.NextJob) -> Response:
     A job that is there already is not changed. 409 if one of the jobs is not pending.
     """
     return record(jobs.make_next(job_id, **body.fields_set()))
+
+
+def shown(estimate: Estimate | None) -> dict[str, float] | None:
+    """An estimate as responses have it."""
+    if estimate is None:
+        return None
+    return {name: round(getattr(estimate, name), 1) for name in ("seconds", "low", "high")}
+
+
+def _part(query: schemas.QueueQuery) -> tuple[list[tuple[Row, int | None]], str | None]:
+    """(the rows of a part of the queue, each with its position, the address of the next part). Raises Malformed."""
+    after = _place(query.cursor)
+    read = waiting.page(after, query.limit + 1)
+    before = waiting.count_before(read[0][1], COUNTED) if read and after else 0
+    numbers = [before + number if before < COUNTED else None for number in range(1, query.limit + 1)]
+    part = [(row, number) for (row, _), number in zip(read, numbers, strict=False)]
+    if len(read) <= query.limit:
+        return part, None
+    last = read[-2][1]
+    cursor = cursor_at(SORT, f"{last.priority} {last.waits_at}", last.job_id)
+    return part, f"/api/queue?{urlencode({'limit': query.limit, 'cursor': cursor})}"
+
+
+def _place(cursor: str | None) -> Place | None:
+    """The place behind which a part begins. Raises Malformed."""
+    after = position(cursor, SORT)
+    if after is None:
+        return None
+    priority, waits_at = after[0].split()
+    return Place(int(priority), waits_at, after[1])
+
+
+def _array(numbered: list[tuple[Row, Any]], expected: Forecast) -> bytes:
+    """The JSON of jobs with their positions and estimates."""
+    texts = services().kept[Job].of_rows([row for row, _ in numbered])
+    return array(
+        with_member(
+            with_member(text, "position", to_json(number).encode()),
+            "done_in",
+            to_json(shown(expected.done_in.get(job_id))).encode(),
+        )
+        for (job_id, text), (_, number) in zip(texts.items(), numbered, strict=True)
+    )

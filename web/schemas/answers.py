@@ -190,10 +190,35 @@ class LoopPage(Page):
     items: list[Loop]
 
 
-class Queue(Answer):
-    """The queue of jobs."""
+class Estimate(Answer):
+    """A time from now on, estimated from the last finished jobs of the same types."""
+
+    seconds: float
+    low: float = Field(description="half of all jobs end between low and high")
+    high: float
+
+
+class QueuedJob(Job):
+    """A job that waits or runs."""
+
+    position: int | None = Field(description="1 is the next; null if the job runs, or is behind 10,000 others")
+    done_in: Estimate | None = Field(description="null if fewer than three jobs of a type have finished")
+
+
+class QueueState(Answer):
+    """Whether the workers may claim jobs."""
 
     paused: bool = Field(description="no worker claims a job")
+
+
+class Queue(QueueState):
+    """The queue of jobs. If it is paused, times count from the moment when it goes on."""
+
+    waiting: int = Field(description="the number of pending jobs")
+    done_in: Estimate | None = Field(description="of the last job")
+    running: list[QueuedJob] = Field(description="at most 200")
+    items: list[QueuedJob] = Field(description="a part of the jobs that wait, the next one first")
+    next: str | None = Field(description="the address of the next part, or null")
 
 
 class Stats(Answer):

@@ -201,7 +201,7 @@ class NextJob(Body):
     before: Id | MISSING = Field(MISSING, description="the pending job that it goes before; without it, it is the next")
 
 
-class QueueState(Body):
+class QueueChange(Body):
     """What the workers may do with the queue of jobs."""
 
     paused: Flag = Field(description="true: running jobs are finished, and no job is claimed until it is false again")

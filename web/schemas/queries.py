@@ -31,6 +31,15 @@ class List(Query):
     created_before: Moment | SkipJsonSchema[None] = Field(None, description="created before this time")
 
 
+class QueueQuery(Query):
+    """Parameters of the queue: which part of the jobs that wait."""
+
+    limit: Annotated[int, Field(ge=1, le=200), BeforeValidator(digits)] = 50
+    cursor: (
+        Annotated[str, Field(max_length=LONGEST_CURSOR, description="from `next`; opaque")] | SkipJsonSchema[None]
+    ) = None
+
+
 class JobList(List):
     """Parameters of a list of jobs."""
 

@@ -1,0 +1,70 @@
+"""Reads the pending jobs in the order of the queue: the first ones, pages, and how many are before one of them."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from database import database, is_postgresql
+from database.queue import PLACE
+from models import JOB_STATUSES, Job
+from records import rows
+from records.pages import merged
+from records.rows import Row
+from records.writes import placed
+
+ORDER = "priority DESC, waits_at, job_id"
+# The jobs before and behind a place are two lists, because no index reads them as one.
+BEFORE = ("priority > ?", f"priority = ? AND {PLACE} <= ? AND ({PLACE} < ? OR job_id < ?)")
+BEHIND = ("priority < ?", f"priority = ? AND {PLACE} >= ? AND ({PLACE} > ? OR job_id > ?)")
+
+
+class Place(NamedTuple):
+    """Where a job waits in the queue: by these values, in this order."""
+
+    priority: int
+    waits_at: str
+    job_id: str
+
+    def values(self) -> tuple[Any, ...]:
+        """The values of the placeholders of BEFORE and of BEHIND."""
+        return self.priority, self.priority, self.waits_at, self.waits_at, self.job_id
+
+
+def first(columns: str, limit: int) -> Sequence[Any]:
+    """These columns of the first jobs of the queue."""
+    sql = f"SELECT {columns}, {PLACE} AS waits_at FROM {_pending()} ORDER BY {ORDER} LIMIT ?"
+    return database.execute_sql(placed(sql), (limit,)).fetchall()  # type: ignore[no-any-return]
+
+
+def page(after: Place | None, limit: int) -> list[tuple[Row, Place]]:
+    """The rows of jobs in the order of the queue, behind a place, each with its place."""
+    columns = rows.columns(Job)
+    read = first(columns, limit) if after is None else _behind(columns, after, limit)
+    places = (rows.place(Job, "priority"), rows.key(Job))
+    return [(row[:-1], Place(row[places[0]], row[-1], row[places[1]])) for row in read]
+
+
+def place_of(job_id: str) -> Place | None:
+    """The place of a job; None if it is not pending."""
+    sql = f"SELECT priority, {PLACE}, job_id FROM job WHERE job_id = ? AND status = '{JOB_STATUSES.pending}'"
+    row = database.execute_sql(placed(sql), (job_id,)).fetchone()
+    return row and Place(*row)
+
+
+def count_before(place: Place, most: int) -> int:
+    """The number of jobs before a place. most: the count stops there."""
+    lists = " UNION ALL ".join(f"SELECT 1 FROM {_pending()} AND {condition}" for condition in BEFORE)
+    sql = placed(f"SELECT count(*) FROM (SELECT * FROM ({lists}) AS jobs LIMIT {most}) AS counted")
+    (number,) = database.execute_sql(sql, place.values()).fetchone()
+    return int(number)
+
+
+def _behind(columns: str, after: Place, limit: int) -> Sequence[Any]:
+    lists = [f"SELECT {columns}, {PLACE} AS waits_at FROM {_pending()} AND {condition}" for condition in BEHIND]
+    sql = merged(lists, f"ORDER BY {ORDER} LIMIT {int(limit)}")
+    return database.execute_sql(placed(sql), after.values()).fetchall()  # type: ignore[no-any-return]
+
+
+def _pending() -> str:
+    """The pending jobs, as SQL: the table and the condition, as in records/queue.py."""
+    hint = "" if is_postgresql() else " INDEXED BY job_claim"
+    return f"job{hint} WHERE status = '{JOB_STATUSES.pending}'"
