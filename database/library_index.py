@@ -17,9 +17,10 @@ STALE = "library_stale"
 
 
 def indexes(on_postgresql: bool) -> Iterator[str]:
-    """Indexes of tracks, each in the order of a list."""
-    yield f"CREATE INDEX track_duration ON track (({sorted_duration()}), track_id)"
-    yield f"CREATE INDEX track_name ON track (({sorted_name(on_postgresql)}), track_id)"
+    """Indexes of tracks, each in the order of a list, for all tracks and for those of a job."""
+    for name, place in (("duration", sorted_duration()), ("name", sorted_name(on_postgresql))):
+        yield f"CREATE INDEX track_{name} ON track (({place}), track_id)"
+        yield f"CREATE INDEX track_job_{name} ON track (job_id, ({place}), track_id)"
     yield "CREATE INDEX track_seed ON track (seed, created_at, track_id) WHERE seed IS NOT NULL"
 
 

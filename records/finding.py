@@ -154,12 +154,21 @@ def _walk(query: TrackQuery, page: Page, where: Sequence[Clause], by_job: bool) 
 def _is_first(query: TrackQuery, page: Page) -> Clause:
     """The condition that no other matching track of the job comes before a track.
 
-    COALESCE keeps PostgreSQL from making a join of it, which would read all tracks.
+    It reads the tracks before this one, the nearest first, until one matches. So a walk over all tracks of a job reads
+    each of them about once here. An index has the tracks of a job in this order. Tracks with the same place are read
+    apart from the others: SQLite does not use an index of an expression to compare a pair.
     """
-    here, there = (f"({sorted_by(Track, page.sort, f'{table}.')}, {table}.track_id)" for table in ("track", "other"))
-    before = f"{there} {'>' if page.descending else '<'} {here}"
-    sql, values = joined([("other.job_id = track.job_id", ()), (before, ()), *query.conditions("other")])
-    return f"NOT coalesce(EXISTS (SELECT 1 FROM track AS other WHERE {sql}), false)", tuple(values)
+    here, there = (sorted_by(Track, page.sort, f"{table}.") for table in ("track", "other"))
+    sign, way = (">", "ASC") if page.descending else ("<", "DESC")
+    reads, values = [], []
+    for before, order in (
+        (f"{there} = {here} AND other.track_id {sign} track.track_id", ""),
+        (f"{there} {sign} {here}", f"{there} {way}, "),
+    ):
+        sql, more = joined([("other.job_id = track.job_id", ()), (before, ()), *query.conditions("other")])
+        reads.append(f"(SELECT 1 FROM track AS other WHERE {sql} ORDER BY {order}other.track_id {way} LIMIT 1)")
+        values += more
+    return f"coalesce({', '.join(reads)}) IS NULL", tuple(values)
 
 
 def _sorted(where: Sequence[Clause], page: Page, by_job: bool) -> tuple[str, list[Any]]:

@@ -64,7 +64,7 @@ def drop_library() -> None:
         if kind == "trigger" and "library" in name:
             table = "job" if name.startswith("job") else "track"
             database.execute_sql(f"DROP TRIGGER {name}{f' ON {table}' if is_postgresql() else ''}")
-        elif name in ("track_duration", "track_name", "track_seed"):
+        elif name in ("track_duration", "track_job_duration", "track_name", "track_job_name", "track_seed"):
             database.execute_sql(f"DROP INDEX {name}")
         elif name == "job_replaced":
             database.execute_sql("DROP TRIGGER job_replaced")
