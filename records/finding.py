@@ -8,7 +8,7 @@ from database import database, is_postgresql
 from database.letters import fold, words
 from database.library import folded_genre, track_text
 from models import Track
-from records.pages import Page, in_order, sorted_by
+from records.pages import Page, in_order, place_compared, place_read, sorted_by
 from records.words import library_query, tsquery
 from records.writes import Clause, placed
 
@@ -187,28 +187,31 @@ def _after(page: Page, place: str = "", key: str = "track_id") -> list[Clause]:
     """The condition that a track comes after the end of the page before."""
     if page.after is None:
         return []
-    value = Track._meta.fields[page.sort].db_value(page.after[0])
-    return [
-        _compared(place or sorted_by(Track, page.sort), key, "<" if page.descending else ">", (value, page.after[1]))
-    ]
+    way = "<" if page.descending else ">"
+    return [_compared(place or sorted_by(Track, page.sort), key, way, page.sort, page.after)]
 
 
-def _compared(place: str, key: str, way: str, values: tuple[Any, Any]) -> Clause:
-    """The condition that a track stands before or after these values. way: <, >, <= or >=.
+def _compared(place: str, key: str, way: str, sort: str, end: tuple[Any, str]) -> Clause:
+    """The condition that a track stands before or after this place and id. way: <, >, <= or >=.
 
     SQLite uses an index of an expression only for a single value, so an expression is compared alone, too.
     """
-    pair = f"({place}, {key}) {way} (?, ?)"
-    return (f"{place} {way[0]}= ? AND {pair}", (values[0], *values)) if "(" in place else (pair, values)
+    param, value = place_compared(Track, sort, end[0])
+    pair = f"({place}, {key}) {way} ({param}, ?)"
+    if "(" not in place:
+        return pair, (value, end[1])
+    return f"{place} {way[0]}= {param} AND {pair}", (value, value, end[1])
 
 
 def _end(page: Page) -> list[Clause]:
     """The condition that a track is one of the next 3000 of the list; [] if there are not so many."""
     sql, values = joined(_after(page))
     place = sorted_by(Track, page.sort)
-    query = placed(f"SELECT {place}, track_id FROM track WHERE {sql} ") + in_order(Track, page)
+    columns = f"{place_read(Track, page.sort, place)}, track_id"
+    query = placed(f"SELECT {columns} FROM track WHERE {sql} ") + in_order(Track, page)
     last = database.execute_sql(query, [*values, 1, WALKED - 1]).fetchone()
-    return [] if last is None else [_compared(place, "track_id", ">=" if page.descending else "<=", tuple(last))]
+    way = ">=" if page.descending else "<="
+    return [] if last is None else [_compared(place, "track_id", way, page.sort, tuple(last))]
 
 
 def of_job(track: str) -> str:

@@ -1,6 +1,8 @@
 """Lists of tracks over REST and in scripts: their filters, cursors and names, and what keeps the index complete."""
 
+import re
 import sqlite3
+from html import unescape
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from flask.testing import FlaskClient
 from database import database, init_database, is_postgresql
 from maintenance.checks import database as checks
 from models import ID_LENGTH, Job, Track
+from records import finding
 from records.finding import TrackQuery
 from records.indexing import index_batch, jobs_behind
 from records.library import MOST_TRACKS, Library
@@ -17,6 +20,7 @@ from repos import JobRepository, Page, TrackRepository
 from settings import Settings
 from tests.conftest import on_sqlite
 from tests.migrations import drop_library
+from web.pages import tracks as pages_of_tracks
 from web.titles import name_of
 
 jobs, tracks = JobRepository(), TrackRepository()
@@ -39,7 +43,9 @@ def listed(client: FlaskClient, query: str) -> list[str]:
     url, found = f"/api/tracks?{query}", []
     while url:
         body = client.get(url).get_json()
-        found += [item["track_id"] for item in body["items"]]
+        read = [item["track_id"] for item in body["items"]]
+        assert not {*read} & {*found}  # a walk that does not end would hang
+        found += read
         url = body["next"]
     return found
 
@@ -111,6 +117,50 @@ def test_a_list_of_the_longest_names_goes_on(client: FlaskClient, job: Job, lett
     for number in range(3):
         tracks.create(track_id=str(number) * ID_LENGTH, job_id="job-1", metadata={"title": letter * 250})
     assert len(set(listed(client, f"sort={sort}&limit=1"))) == 3
+
+
+def shown(client: FlaskClient, query: str) -> list[str]:
+    """The ids of the tracks of all pages that a browser shows; a page has one row."""
+    url, ids = f"/tracks?{query}", []
+    while url:
+        page = client.get(url).text
+        [track_id] = re.findall(r'name="id" value="(t\d+)"', page)
+        assert track_id not in ids
+        ids.append(track_id)
+        following = re.search(r'rel="next" href="([^"]+)"', page)
+        url = unescape(following[1]) if following else ""
+    return ids
+
+
+@pytest.fixture
+def hostile(job: Job) -> list[str]:
+    """The ids of tracks whose names the database stores, although Python may not decode them."""
+    names = [r'"\ufffd"', r'"\u0001 b"', r'"\u001f"', '"A\U0010ffffa"', r'"\uffff"', r'"e\u0301"', '"é"', '" "']
+    if not is_postgresql():
+        odd = [r'"\ud800"', r'"\udfff\ud800"', r'"\ud83c"', r'"a\u0000b"', r'"a\u0000a"', r'"\u0000"', r'"\ud800é"']
+        names += [*odd, "CAST(x'22c3ff22' AS TEXT)", "CAST(x'22ff22' AS TEXT)"]
+    for number, name in enumerate(names):
+        tracks.create(track_id=f"t{number}", job_id=jobs.create().job_id)
+        text, kind = name if name.startswith("CAST") else f"'{name}'", "JSONB" if is_postgresql() else "TEXT"
+        metadata = f"""CAST('{{"title":' || {text} || '}}' AS {kind})"""
+        database.execute_sql(f"UPDATE track SET metadata = {metadata} WHERE track_id = 't{number}'")
+    return [f"t{number}" for number in range(len(names))]
+
+
+@pytest.mark.parametrize("way", ["", "-"])
+@pytest.mark.parametrize("walked", [1, 3000])
+def test_a_list_of_hostile_names_has_each_track_once(
+    client: FlaskClient, hostile: list[str], monkeypatch: pytest.MonkeyPatch, way: str, walked: int
+) -> None:
+    monkeypatch.setattr(finding, "WALKED", walked)
+    monkeypatch.setattr(finding, "FEW", 0)
+    monkeypatch.setattr(pages_of_tracks, "ROWS", 1)
+    items = client.get(f"/api/tracks?sort={way}title&limit=200").get_json()["items"]
+    whole = [item["track_id"] for item in items]
+    assert sorted(whole) == sorted(hostile)
+    for query in ("", "&starred=false"):
+        assert listed(client, f"sort={way}title&limit=1{query}") == whole
+        assert shown(client, f"sort={way}title{query}") == whole
 
 
 def test_a_cursor_survives_the_deletion_of_its_track_and_new_titles(client: FlaskClient, songs: None) -> None:
