@@ -6,7 +6,7 @@ from typing import Any
 
 from database import database, is_postgresql
 from database.letters import fold, words
-from database.library import folded_genre, track_text
+from database.library import folded_genre, job_text, own_text
 from models import Track
 from records.pages import Page, in_order, place_compared, place_read, sorted_by
 from records.words import library_query, tsquery
@@ -16,13 +16,20 @@ FEW = 5000  # tracks that an index finds: sorting so many takes less time than w
 WALKED = 3000  # tracks that a page looks at one by one before it sorts all matching tracks
 Read = Callable[[str, Sequence[Any]], list[Any]]
 # SQLite's index has the jobs of matching tracks, and perhaps more: another track of the job may have one of the words.
-IN_INDEX = """{0}.job_id IN (SELECT job_id FROM job WHERE rowid IN (SELECT rowid FROM library_search
+IN_INDEX = """track.job_id IN (SELECT job_id FROM job WHERE rowid IN (SELECT rowid FROM library_search
     WHERE library_search MATCH ? UNION ALL SELECT job_rowid FROM library_stale))"""
 IN_ANY_ORDER = """SELECT 1 FROM library_search CROSS JOIN job ON job.rowid = library_search.rowid
     CROSS JOIN track ON track.job_id = job.job_id WHERE library_search MATCH ?"""
-# Words that the job itself has are those of all its tracks.
-IS_SHARED = """(SELECT rowid FROM job WHERE job.job_id = {0}.job_id) IN (SELECT rowid FROM library_search
-    WHERE library_search MATCH ? EXCEPT SELECT job_rowid FROM library_stale)"""
+OWN, OF_JOB = f"CAST({own_text('{0}', False)} AS BLOB)", f"CAST({job_text('job', False)} AS BLOB)"
+HAS_WORDS = f"fields_have_words({OWN}, (SELECT {OF_JOB} FROM job WHERE job.job_id = {{0}}.job_id), ?)"
+# Words that the job itself has are those of all its tracks; for other words, the names of a track decide. So the texts
+# of a job are read only if the names have some of the words, but not all; and once, if the job is not in the index.
+HAS_WORDS_BY_INDEX = f"""CASE WHEN (SELECT rowid FROM job WHERE job.job_id = {{0}}.job_id) IN
+    (SELECT rowid FROM library_search WHERE library_search MATCH ?
+        AND rowid NOT IN (SELECT job_rowid FROM library_stale)
+    UNION ALL SELECT job.rowid FROM library_stale CROSS JOIN job ON job.rowid = library_stale.job_rowid
+        WHERE fields_have_words(x'', {OF_JOB}, ?))
+    THEN 1 ELSE CASE part_of_words({OWN}, ?) WHEN 'all' THEN 1 WHEN 'some' THEN {HAS_WORDS} ELSE 0 END END"""
 
 
 @dataclass(frozen=True)
@@ -99,22 +106,18 @@ class TrackQuery:
             return []
         if is_postgresql():
             return [(f"coalesce({_of_row('words @@ ?::tsquery', track)}, false)", (tsquery(self.text),))]
-        return [(f"fields_have_words(CAST({track_text(track, False)} AS BLOB), ?)", (self.text,))]
+        return [(HAS_WORDS.format(track), (self.text,))]
 
     def _by_words(self) -> list[Clause]:
         """The conditions on words and genre that the index of tracks answers."""
         if is_postgresql():
             sql, values = joined(self._of_index())
             return [(f"track.track_id IN (SELECT track_id FROM library_search WHERE {sql})", tuple(values))]
-        candidates = (IN_INDEX.format("track"), (library_query(self.text, self.genre),))
-        text = [
-            (
-                f"CASE WHEN {IS_SHARED.format('track')} THEN 1 ELSE {sql} END",
-                (library_query(self.text, self.genre, is_shared=True), *values),
-            )
-            for sql, values in self._text("track")
-        ]
-        return [candidates, *self._genre("track"), *text]
+        candidates = (IN_INDEX, (library_query(self.text, self.genre),))
+        if self.text is None:
+            return [candidates, *self._genre("track")]
+        shared = library_query(self.text, self.genre, is_shared=True)
+        return [candidates, *self._genre("track"), (HAS_WORDS_BY_INDEX.format("track"), (shared, *[self.text] * 3))]
 
     def _of_index(self) -> list[Clause]:
         """The same for a row of PostgreSQL's index."""

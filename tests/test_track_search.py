@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from database import database, init_database, is_postgresql
+from database import database, init_database, is_postgresql, letters
+from database.letters import fold
 from maintenance.checks import database as checks
 from models import ID_LENGTH, Job, Track
 from records import finding
@@ -250,6 +251,37 @@ def test_a_check_completes_the_index(songs: None) -> None:
     assert len(list(checks.incomplete_search(None))) == 2  # type: ignore[arg-type]
     checks.complete_search()
     assert list(checks.incomplete_search(None)) == [] and ids("rain") == ["a", "b"]  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def long_texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Three jobs with long lyrics and twenty tracks each. Returns the long texts that SQLite reads, in their order."""
+    read: list[str] = []
+    letters._phrases_in_once.cache_clear()
+    monkeypatch.setattr(letters, "fold", lambda text: read.extend([text] * (len(text) > 1000)) or fold(text))
+    for number in range(3):
+        jobs.create(job_id=f"j{number}", prompt=f"rain {number}", metadata={"lyrics": f"{number} la " * 1000})
+        for take in range(20):
+            tracks.create(job_id=f"j{number}", title=f"Owl {number}" if take % 2 else None)
+    return read
+
+
+@on_sqlite
+@pytest.mark.parametrize("query", ["rain", "rain la", "owl", "rain owl", "snow"])
+def test_a_search_reads_the_lyrics_of_a_job_once_if_it_is_not_in_the_index(long_texts: list[str], query: str) -> None:
+    search, found = Library(TrackQuery(query)), TrackSearch(TrackQuery(query))
+    groups = search.groups(Page("title"))
+    assert len(search.matching(groups)) == found.count() == {"rain": 60, "rain la": 60, "snow": 0}.get(query, 30)
+    assert len(long_texts) == 3
+
+
+@on_sqlite
+def test_a_count_by_words_reads_no_lyrics(long_texts: list[str]) -> None:
+    index()
+    long_texts.clear()
+    for query, number in (("rain", 60), ("rain la", 60), ("owl", 30), ("snow", 0), ("owl 2 rain", 10)):
+        assert TrackSearch(TrackQuery(query)).count() == number
+    assert len(long_texts) == 1  # of the job that has some of the words, as some of its tracks have the others
 
 
 @on_sqlite
