@@ -6,7 +6,7 @@ from typing import Any
 
 from database import database, is_postgresql
 from database.letters import fold, words
-from database.library import folded_genre, job_text, own_text
+from database.library import genre_of, job_text, own_text
 from models import Track
 from records.pages import Page, in_order, place_compared, place_read, sorted_by
 from records.words import library_query, tsquery
@@ -30,6 +30,19 @@ HAS_WORDS_BY_INDEX = f"""CASE WHEN (SELECT rowid FROM job WHERE job.job_id = {{0
     UNION ALL SELECT job.rowid FROM library_stale CROSS JOIN job ON job.rowid = library_stale.job_rowid
         WHERE fields_have_words(x'', {OF_JOB}, ?))
     THEN 1 ELSE CASE part_of_words({OWN}, ?) WHEN 'all' THEN 1 WHEN 'some' THEN {HAS_WORDS} ELSE 0 END END"""
+
+# PostgreSQL's index has the words of a track and those of its job apart.
+HAS_ENTRY = """coalesce((SELECT {0} FROM library_track AS own CROSS JOIN library_job AS of_job
+    WHERE own.track_id = {1}.track_id AND of_job.job_id = {1}.job_id), false)"""
+ALL_WORDS = "(own.words || of_job.words) @@ ?::tsquery"
+OF_JOBS = "SELECT track.track_id FROM library_job AS of_job JOIN track ON track.job_id = of_job.job_id"
+BY_WORDS = f"""{OF_JOBS} WHERE of_job.words @@ ?::tsquery
+    UNION ALL SELECT own.track_id FROM library_track AS own JOIN track ON track.track_id = own.track_id
+    JOIN library_job AS of_job ON of_job.job_id = track.job_id
+    WHERE own.words @@ ?::tsquery AND (own.words @@ ?::tsquery OR {ALL_WORDS})"""
+BY_GENRE = f"""{OF_JOBS} JOIN library_track AS own ON own.track_id = track.track_id
+    WHERE of_job.genre = ? AND own.genre IS NULL
+    UNION ALL SELECT track_id FROM library_track WHERE genre = ?"""
 
 
 @dataclass(frozen=True)
@@ -70,18 +83,15 @@ class TrackQuery:
         if self.job_type is not None:
             probes.append(("SELECT 1 FROM job WHERE job_type = ?", (self.job_type,), self.indexed()))
         if self.text is not None or self.genre is not None:
-            probes.append((*self._probe(), self.indexed()))
+            probes += [(*probe, self.indexed()) for probe in self._probes()]
         for sql, values, conditions in probes:
             if database.execute_sql(placed(f"{sql} LIMIT 1 OFFSET {FEW}"), values).fetchone() is None:
                 return conditions
         return []
 
-    def _probe(self) -> Clause:
-        """The query for the tracks that the index of words finds, without an order."""
-        if is_postgresql():
-            sql, values = joined(self._of_index())
-            return f"SELECT 1 FROM library_search WHERE {sql}", tuple(values)
-        return IN_ANY_ORDER, (library_query(self.text, self.genre),)
+    def _probes(self) -> list[Clause]:
+        """The queries for the tracks that an index of words or genres finds, without an order."""
+        return self._of_index() if is_postgresql() else [(IN_ANY_ORDER, (library_query(self.text, self.genre),))]
 
     def _plain(self, track: str) -> list[Clause]:
         clauses: list[Clause] = [
@@ -98,21 +108,23 @@ class TrackQuery:
     def _genre(self, track: str) -> list[Clause]:
         if self.genre is None:
             return []
-        genre = _of_row("genre", track) if is_postgresql() else folded_genre(track, False)
-        return [(f"{genre} = ?", (self._folded_genre(),))]
+        if is_postgresql():
+            has_genre = HAS_ENTRY.format("coalesce(own.genre, of_job.genre) = ?", track)
+        else:
+            has_genre = f"folded_words(CAST({genre_of(track, False)} AS BLOB)) = ?"
+        return [(has_genre, (self._folded_genre(),))]
 
     def _text(self, track: str) -> list[Clause]:
         if self.text is None:
             return []
         if is_postgresql():
-            return [(f"coalesce({_of_row('words @@ ?::tsquery', track)}, false)", (tsquery(self.text),))]
+            return [(HAS_ENTRY.format(ALL_WORDS, track), (tsquery(self.text),))]
         return [(HAS_WORDS.format(track), (self.text,))]
 
     def _by_words(self) -> list[Clause]:
         """The conditions on words and genre that the index of tracks answers."""
         if is_postgresql():
-            sql, values = joined(self._of_index())
-            return [(f"track.track_id IN (SELECT track_id FROM library_search WHERE {sql})", tuple(values))]
+            return [(f"track.track_id IN ({sql})", values) for sql, values in self._of_index()]
         candidates = (IN_INDEX, (library_query(self.text, self.genre),))
         if self.text is None:
             return [candidates, *self._genre("track")]
@@ -120,9 +132,14 @@ class TrackQuery:
         return [candidates, *self._genre("track"), (HAS_WORDS_BY_INDEX.format("track"), (shared, *[self.text] * 3))]
 
     def _of_index(self) -> list[Clause]:
-        """The same for a row of PostgreSQL's index."""
-        has_words: list[Clause] = [] if self.text is None else [("words @@ ?::tsquery", (tsquery(self.text),))]
-        return has_words if self.genre is None else [*has_words, ("genre = ?", (self._folded_genre(),))]
+        """The queries for the ids of tracks with the words and with the genre, by PostgreSQL's index."""
+        clauses: list[Clause] = []
+        if self.text is not None:
+            every = tsquery(self.text)
+            clauses.append((BY_WORDS, (every, tsquery(self.text, "|"), every, every)))
+        if self.genre is not None:
+            clauses.append((BY_GENRE, (self._folded_genre(), self._folded_genre())))
+        return clauses
 
     def _folded_genre(self) -> str | None:
         return None if self.genre is None else " ".join(words(fold(self.genre)))
@@ -159,7 +176,8 @@ def _is_first(query: TrackQuery, page: Page) -> Clause:
 
     It reads the tracks before this one, the nearest first, until one matches. So a walk over all tracks of a job reads
     each of them about once here. An index has the tracks of a job in this order. Tracks with the same place are read
-    apart from the others: SQLite does not use an index of an expression to compare a pair.
+    apart from the others: SQLite does not use an index of an expression to compare a pair. PostgreSQL expects NOT
+    coalesce() to be true for half of the tracks, but IS NULL for hardly any: then it would read all tracks.
     """
     here, there = (sorted_by(Track, page.sort, f"{table}.") for table in ("track", "other"))
     sign, way = (">", "ASC") if page.descending else ("<", "DESC")
@@ -169,9 +187,9 @@ def _is_first(query: TrackQuery, page: Page) -> Clause:
         (f"{there} {sign} {here}", f"{there} {way}, "),
     ):
         sql, more = joined([("other.job_id = track.job_id", ()), (before, ()), *query.conditions("other")])
-        reads.append(f"(SELECT 1 FROM track AS other WHERE {sql} ORDER BY {order}other.track_id {way} LIMIT 1)")
+        reads.append(f"(SELECT true FROM track AS other WHERE {sql} ORDER BY {order}other.track_id {way} LIMIT 1)")
         values += more
-    return f"coalesce({', '.join(reads)}) IS NULL", tuple(values)
+    return f"NOT coalesce({', '.join(reads)}, false)", tuple(values)
 
 
 def _sorted(where: Sequence[Clause], page: Page, by_job: bool) -> tuple[str, list[Any]]:
@@ -227,8 +245,3 @@ def joined(clauses: Sequence[Clause]) -> tuple[str, list[Any]]:
     return " AND ".join(f"({sql})" for sql, _ in clauses) or "true", [
         value for _, values in clauses for value in values
     ]
-
-
-def _of_row(value: str, track: str) -> str:
-    """A value that PostgreSQL's index of tracks has for a track."""
-    return f"(SELECT {value} FROM library_search WHERE library_search.track_id = {track}.track_id)"

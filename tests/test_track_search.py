@@ -19,7 +19,7 @@ from records.library import MOST_TRACKS, Library
 from records.track_search import TrackSearch
 from repos import JobRepository, Page, TrackRepository
 from settings import Settings
-from tests.conftest import on_sqlite
+from tests.conftest import on_postgresql, on_sqlite
 from tests.migrations import drop_library
 from web.pages import tracks as pages_of_tracks
 from web.titles import name_of
@@ -208,7 +208,8 @@ def test_a_moved_track_is_found_by_the_words_of_its_new_job(songs: None) -> None
 def test_a_job_without_tracks_needs_no_index(job: Job) -> None:
     index()
     jobs.update("job-1", prompt="thunder")
-    assert database.execute_sql("SELECT count(*) FROM library_search").fetchone()[0] == 0
+    entries = "library_job" if is_postgresql() else "library_search"
+    assert database.execute_sql(f"SELECT count(*) FROM {entries}").fetchone()[0] == 0
     assert is_postgresql() or not database.execute_sql("SELECT 1 FROM library_stale").fetchone()
 
 
@@ -243,8 +244,8 @@ def test_rows_that_a_shell_replaces_are_found(ledger: Settings, songs: None, key
 def test_a_check_completes_the_index(songs: None) -> None:
     index()
     if is_postgresql():
-        database.execute_sql("DELETE FROM library_search WHERE track_id = 'a'")
-        database.execute_sql("INSERT INTO library_search (track_id, words) VALUES ('gone', '')")
+        database.execute_sql("DELETE FROM library_track WHERE track_id = 'a'")
+        database.execute_sql("UPDATE library_job SET words = '' WHERE job_id = 'job-1'")
     else:
         database.execute_sql("DELETE FROM library_search WHERE rowid = (SELECT rowid FROM job WHERE job_id = 'job-1')")
         database.execute_sql("INSERT INTO library_search (rowid, own) VALUES (99, 'x')")
@@ -282,6 +283,20 @@ def test_a_count_by_words_reads_no_lyrics(long_texts: list[str]) -> None:
     for query, number in (("rain", 60), ("rain la", 60), ("owl", 30), ("snow", 0), ("owl 2 rain", 10)):
         assert TrackSearch(TrackQuery(query)).count() == number
     assert len(long_texts) == 1  # of the job that has some of the words, as some of its tracks have the others
+
+
+@on_postgresql
+def test_a_change_of_a_job_with_many_tracks_writes_one_row_of_the_index(job: Job) -> None:
+    for number in range(40):
+        tracks.create(job_id="job-1", title=f"Owl {number}")
+    written = (
+        "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_xact_user_tables WHERE relname LIKE 'library%%'"
+    )
+    with database.atomic():
+        before = database.execute_sql(written).fetchone()[0]
+        jobs.update("job-1", prompt="thunder", metadata={"lyrics": "snow", "genre": "Dub"})
+        assert database.execute_sql(written).fetchone()[0] == before + 1
+    assert len(ids("thunder snow owl", genre="dub")) == 40 and ids("rain") == []
 
 
 @on_sqlite
