@@ -65,7 +65,9 @@ def on_postgresql() -> Iterator[str]:
     yield make("track_library", f"{track_entries('track_id = NEW.track_id')}; {of_job} RETURN NULL;")
     yield """CREATE TRIGGER track_library AFTER INSERT OR UPDATE OF title, metadata, job_id ON track
         FOR EACH ROW EXECUTE FUNCTION track_library()"""
-    change = f"UPDATE library_job SET (words, genre) = (SELECT {job_entry('NEW')}) WHERE job_id = NEW.job_id;"
+    # A job without tracks gets a row, too: its first track is perhaps there, but not committed yet.
+    change = f"""INSERT INTO library_job (job_id, words, genre) SELECT NEW.job_id, {job_entry("NEW")}
+        ON CONFLICT (job_id) DO UPDATE SET words = EXCLUDED.words, genre = EXCLUDED.genre;"""
     yield make("job_library", f"{change} RETURN NULL;")
     yield """CREATE TRIGGER job_library AFTER UPDATE OF prompt, metadata ON job FOR EACH ROW WHEN
         (OLD.prompt IS DISTINCT FROM NEW.prompt OR OLD.metadata IS DISTINCT FROM NEW.metadata)
