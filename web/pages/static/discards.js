@@ -8,10 +8,10 @@ const offers = new Map(); // discard id -> {toast, job, timer, next}
 const place = get("toasts"); // it is there before the first toast, so that screen readers read that one, too
 
 /**
- * Offer to undo a discard, as REST returns it, for these seconds. The offer stays when another page is shown. next() returns
- * the element that gets the focus after the button. Returns the button; null if the discard can no longer be undone.
+ * Offer to undo a discard, as REST returns it, also when another page is shown. next() returns the element that gets the focus
+ * after the button. Returns the button; null if the discard can no longer be undone.
  */
-export function offerUndo({ discard_id: id, job_id: job, tracks, created_at: from, expires_at: to }, { seconds = (new Date(to) - new Date(from)) / 1000, next } = {}) {
+export function offerUndo({ discard_id: id, job_id: job, tracks, created_at: from, expires_at: to, seconds = (new Date(to) - new Date(from)) / 1000 }, next) {
   if (offers.has(id) || !(seconds > 0)) return null;
   const left = create("span", { className: "toast-left", ariaHidden: "true" });
   const button = create("button", { type: "button", className: "button small", onclick: () => undo(id, tracks, button) }, "Undo ", left);
@@ -30,11 +30,10 @@ export function offerUndo({ discard_id: id, job_id: job, tracks, created_at: fro
 
 /** Offer what the page of a job lists in an element, and take back the other offers of this job. Returns the newest button. */
 export function followOffers(element, job) {
-  const forms = [...element.querySelectorAll("[data-discard]")];
-  for (const { dataset } of forms) offerUndo({ discard_id: dataset.discard, job_id: job, tracks: Number(dataset.tracks) }, { seconds: Number(dataset.seconds) });
-  const listed = new Set(forms.map((form) => form.dataset.discard));
-  for (const [id, offer] of offers) if (offer.job === job && !listed.has(id)) close(id);
-  return forms.length ? place.querySelector(".toast:last-child > button") : null;
+  const listed = [...element.querySelectorAll("[data-discard]")].map(({ dataset }) => dataset);
+  for (const { discard, tracks, seconds } of listed) offerUndo({ discard_id: discard, job_id: job, tracks: Number(tracks), seconds: Number(seconds) });
+  for (const [id, offer] of offers) if (offer.job === job && !listed.some(({ discard }) => discard === id)) close(id);
+  return listed.length ? place.querySelector(".toast:last-child > button") : null;
 }
 
 async function undo(id, tracks, button) {
@@ -44,8 +43,8 @@ async function undo(id, tracks, button) {
     close(id);
     notify(countOf(tracks, tracks > 1 ? "are back." : "is back."));
   } catch (problem) {
+    button.disabled = false;
     if (problem.status === 404 || problem.status === 409) close(id);
-    else button.disabled = false;
     notify(problem.message);
   }
 }

@@ -12,8 +12,10 @@ export function create(tag, properties, ...content) {
   return element;
 }
 
-/** A function on(target, name, act), which adds a listener until the signal ends it. */
-export const listening = (signal) => (target, name, act) => target.addEventListener(name, act, { signal });
+/** Call act for these events of a target, with blanks between their names, until a signal ends that. */
+export function on(target, names, act, signal) {
+  for (const name of names.split(" ")) target.addEventListener(name, act, { signal });
+}
 
 /** True without a modifier key. With one, a click opens a tab or a window. */
 export function isPlain({ ctrlKey, metaKey, shiftKey, altKey }) {
@@ -51,4 +53,10 @@ export async function whileBusy(form, act) {
 export function focusOn(element) {
   element.tabIndex = -1;
   element.focus({ preventScroll: true });
+}
+
+/** Set a parameter of an address; without a value, remove it. */
+export function setParameter({ searchParams }, name, value) {
+  if (value) searchParams.set(name, value);
+  else searchParams.delete(name);
 }

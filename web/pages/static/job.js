@@ -1,7 +1,7 @@
 // Keeps the page of a job up to date: its progress, its log, its takes and their loops.
 
 import { followOffers } from "./discards.js";
-import { get } from "./elements.js";
+import { get, on } from "./elements.js";
 import { announce, tick } from "./merge.js";
 import { followRecord } from "./record.js";
 import { chooseTakes, markTakes } from "./takes.js";
@@ -11,18 +11,17 @@ const STEP = /(\d+) ?\/ ?(\d+)(?: \[|\s*$)|\bstep (\d+) of (\d+)\b/i; // as in w
 
 const state = () => get("job-state");
 
-let jobId; // of the page that is shown
 let isByKeyboard = false; // the deletion that was sent last
 
 /** Start to update the page, until the signal ends it. Returns what app.js may call. */
 export function begin({ signal }) {
-  jobId = get("job").dataset.job;
-  const page = followRecord("job", { job: jobId, signal, changed, refreshed: () => (markTakes(), showOffers()) });
-  if (get("log-search")) import("./log.js").then(({ beginLog }) => signal.aborted || beginLog({ signal }));
-  document.addEventListener("submit", ({ target, submitter }) => (isByKeyboard = target.matches("[data-discarding]") && submitter.matches(":focus-visible")), { signal });
-  document.addEventListener("refused", () => (isByKeyboard = false), { signal });
+  const { job } = get("job").dataset;
+  const page = followRecord("job", { job, signal, changed, refreshed: () => (markTakes(), showOffers(job)) });
+  if (get("log-search")) import("./log.js").then(({ beginLog }) => beginLog({ signal }));
+  on(document, "submit", ({ target, submitter }) => (isByKeyboard = target.matches("[data-discarding]") && submitter.matches(":focus-visible")), signal);
+  on(document, "refused", () => (isByKeyboard = false), signal);
   chooseTakes(signal);
-  showOffers();
+  showOffers(job);
   return page;
 }
 
@@ -33,10 +32,10 @@ function changed({ entity, entity_id: id, change, data }, page) {
   if (entity !== "track" && change === "updated" && before === data.status) {
     tick(element, data);
     if (entity === "job") tickTakes(data);
-    return;
+  } else {
+    if (before && before !== data.status && FINAL.test(data.status)) announce(`${entity} ${data.status.toLowerCase()}`);
+    page.settled();
   }
-  if (before && before !== data.status && FINAL.test(data.status)) announce(`${entity} ${data.status.toLowerCase()}`);
-  page.settled();
 }
 
 /** Show the progress of the takes that are made now. The progress of the job counts all its takes. */
@@ -50,8 +49,8 @@ function tickTakes({ progress, message }) {
   }
 }
 
-function showOffers() {
-  const button = followOffers(get("undo"), jobId);
+function showOffers(job) {
+  const button = followOffers(get("undo"), job);
   if (!button || !isByKeyboard) return;
   isByKeyboard = false;
   button.focus();

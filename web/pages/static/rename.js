@@ -1,6 +1,6 @@
 // Changes the title of a track in the place of its name: Enter saves, Esc cancels.
 
-import { create, get, tell } from "./elements.js";
+import { create, get, on, tell } from "./elements.js";
 import { send, sendJson } from "./http.js";
 import { announce } from "./merge.js";
 
@@ -23,8 +23,8 @@ export async function rename(link) {
     link.focus();
     document.dispatchEvent(new Event("edited")); // now the page can show what has changed meanwhile
   };
-  form.addEventListener("keydown", (event) => event.key === "Escape" && (event.preventDefault(), event.stopPropagation(), close()));
-  form.addEventListener("submit", async (event) => {
+  on(form, "keydown", (event) => event.key === "Escape" && (event.preventDefault(), event.stopPropagation(), close()));
+  on(form, "submit", async (event) => {
     event.preventDefault();
     try {
       const title = field.value.trim() || null;

@@ -1,8 +1,8 @@
 // Shows other pages of this service in the same document, so that a sound goes on. What is no page (a download, the API,
 // the sign-in, another host) is left to the browser.
 
-import { focusOn, get, isPlain } from "./elements.js";
-import { ask, isSignIn, pageOf, problemOf, signIn } from "./http.js";
+import { focusOn, get, isPlain, on, whileBusy } from "./elements.js";
+import { ask, isSignedOut, pageOf, problemOf, signIn } from "./http.js";
 import { announce } from "./merge.js";
 
 const NOT_PAGES = /^\/(api|docs|static|rest|openapi\.json|healthz|readyz|metrics|sign-in)(\/|$)/;
@@ -20,9 +20,9 @@ let loading; // the AbortController of the page that is loading
 let scrolled;
 
 /**
- * Start to follow links and to send forms. leave() ends the page, arrive() starts the new one, show(url) lets a page show
- * another address of itself (a promise, or null if it cannot), failed(problem) shows a problem, canReturn() says whether
- * the page can start again with a copy of its content.
+ * Start to follow links and to send forms. leave() ends the page, arrive() starts the new one, show(url) shows another address
+ * of the page (a promise, or null if it cannot), failed(problem) shows a problem, canReturn() is true if the page can start
+ * again with a copy of its content.
  */
 export function startRouter(functions) {
   app = functions;
@@ -31,11 +31,11 @@ export function startRouter(functions) {
   entry = state?.entry ?? history.length;
   if (state?.top) scrollTo(0, state.top);
   remember();
-  addEventListener("click", follow);
-  addEventListener("submit", submit);
-  addEventListener("popstate", travel);
-  addEventListener("pagehide", remember);
-  addEventListener("scroll", () => {
+  on(window, "click", follow);
+  on(window, "submit", submit);
+  on(window, "popstate", travel);
+  on(window, "pagehide", remember);
+  on(window, "scroll", () => {
     clearTimeout(scrolled);
     scrolled = setTimeout(remember, SETTLE);
   });
@@ -80,18 +80,14 @@ function follow(event) {
 }
 
 /** Send a form, once at a time, and show the page that follows. */
-async function submit(event) {
+function submit(event) {
   const { target: form, submitter } = event;
   const attribute = (name) => submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name) ?? "";
   const url = new URL(attribute("action"), location.href);
   if (event.defaultPrevented || attribute("method") === "dialog" || !isPage(url) || form.matches("[data-native]")) return;
   event.preventDefault();
-  if (form.ariaBusy === "true") return;
-  form.ariaBusy = "true";
   const body = new URLSearchParams(new FormData(form, submitter));
-  if (attribute("method") === "post") await go(url, { body });
-  else await visit(Object.assign(url, { search: body }));
-  form.ariaBusy = "false";
+  whileBusy(form, () => (attribute("method") === "post" ? go(url, { body }) : visit(Object.assign(url, { search: body }))));
 }
 
 /** Show the page of the history entry that the browser has moved to. */
@@ -140,7 +136,7 @@ async function go(url, { how, body, top = 0 }) {
 /** Read a page. Returns undefined if the browser loads it instead. Throws Problem. */
 async function read(url, body, signal) {
   const answer = await ask(url, { method: body ? "POST" : "GET", body, signal });
-  if (isSignIn(answer) || answer.status === 401) return signIn((body ? address : url.href).slice(location.origin.length));
+  if (isSignedOut(answer)) return signIn((body ? address : url.href).slice(location.origin.length));
   const isHtml = answer.headers.get("Content-Type")?.startsWith("text/html");
   if (!isHtml && !answer.ok) throw await problemOf(answer);
   const fresh = isHtml && (await pageOf(answer));

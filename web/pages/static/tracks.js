@@ -1,5 +1,6 @@
 // The page with the list of tracks. A row stands for the take that plays: its button, its waveform, its length, its star.
 
+import { get, on } from "./elements.js";
 import { beginList } from "./list.js";
 import { setStar } from "./stars.js";
 import { clock } from "./times.js";
@@ -11,17 +12,17 @@ const PARTS = ["src", "title", "sub", "seconds", "home", "wave", "star", "sound"
 export function begin({ signal }) {
   const page = beginList("tracks", { signal });
   const observer = new MutationObserver((changes) => changes.forEach(({ target }) => target.matches(".take[data-state]") && stand(target)));
-  observer.observe(document.getElementById("tracks"), { subtree: true, attributeFilter: ["data-state"] });
-  signal.addEventListener("abort", () => observer.disconnect());
-  document.addEventListener("edited", () => page.refreshAll().catch(() => {}), { signal });
+  observer.observe(get("tracks"), { subtree: true, attributeFilter: ["data-state"] });
+  on(signal, "abort", () => observer.disconnect());
+  on(document, "edited", () => page.refreshAll().catch(() => {}), signal);
   return page;
 }
 
 function stand(take) {
   const row = take.closest(".row");
-  if (row.dataset.sound === take.dataset.sound) return;
-  for (const part of PARTS) row.dataset[part] = take.dataset[part];
   const { wave, seconds, star, sound } = take.dataset;
+  if (row.dataset.sound === sound) return;
+  for (const part of PARTS) row.dataset[part] = take.dataset[part];
   const id = sound.slice("track:".length);
   const [picture, pencil] = [row.querySelector(".wave"), row.querySelector("[data-rename]")];
   draw(picture, picture.querySelector("img").src = `${wave}?points=120`);
