@@ -1,9 +1,13 @@
 """LeanFlask: it answers as Flask does, without what this service does not use."""
 
-import pytest
-from flask import Flask, Response, request, session
-from flask.testing import FlaskClient
+from collections.abc import Callable
 
+import pytest
+from flask import Flask, Response, request, session, url_for
+from flask.testing import FlaskClient
+from werkzeug.routing import Rule
+
+from app import create_app
 from models import Job
 from settings import Settings
 from tests.conftest import on_sqlite
@@ -93,3 +97,22 @@ def test_a_kept_route_has_its_own_arguments_and_the_number_of_kept_routes_is_bou
     answers = [client.get(f"/{number}").text for number in (1, 1, 2, 3, 4, 5, 1)]
     assert answers == ["1 1", "1 1", "2 2", "3 3", "4 4", "5 5", "1 1"] and len(app._routes) <= 3
     assert client.post("/1").status_code == 405 and client.get("/").status_code == 404
+
+
+def test_a_url_is_made_by_a_function_that_is_compiled_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    original = Rule._compile_builder
+
+    def compile_builder(self: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        compiled.append(self.rule)
+        return original(self, append_unknown)
+
+    monkeypatch.setattr(Rule, "_compile_builder", compile_builder)
+    made = create_app(app.extensions["ledger"].settings)
+    assert compiled == []
+    with made.test_request_context():
+        for number in (1, 2):
+            url = url_for("pages.show_job", job_id=f"a b{number}", q="c&d", _anchor="takes")
+            assert url == f"/jobs/a%20b{number}?q=c%26d#takes"
+    made.extensions["ledger"].close()
+    assert compiled == ["/jobs/<id:job_id>"]

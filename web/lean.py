@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.datastructures import Headers
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import MapAdapter, Rule
 from werkzeug.sansio.utils import get_host
 
 from maintenance.traffic import ROUTE
@@ -55,10 +55,25 @@ class Router(MapAdapter):
         return route[0], dict(route[1])
 
 
+class LazyRule(Rule):
+    """A rule that compiles its function for making URLs at the first URL: two thirds of the time of create_app()."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        compile_builder, compiled = super()._compile_builder, None
+
+        def build(rule: Rule, /, **values: Any) -> tuple[str, str]:
+            nonlocal compiled
+            compiled = compiled or compile_builder(append_unknown)
+            return compiled(rule, **values)
+
+        return build
+
+
 class LeanFlask(Flask):
     """A Flask app without async views and without sessions. Its routes do not depend on the host."""
 
     session_interface = NoSessions()
+    url_rule_class = LazyRule
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

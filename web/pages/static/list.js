@@ -68,9 +68,9 @@ async function refreshOnce({ isForced = false } = {}) {
   await pages.fill();
 }
 
-/** True while the pointer or the focus is in the list. */
+/** True while the pointer or the focus is in the list, or on the button for its new rows. */
 function isInUse() {
-  return isUnderPointer(pages.list) || pages.list.contains(document.activeElement);
+  return [pages.list, fresh].some((part) => isUnderPointer(part) || part.contains(document.activeElement));
 }
 
 /** Show the rows that wait when the list is no longer used, or when the button is pressed. */
@@ -79,8 +79,10 @@ function release(list, { refresh, refreshAll, signal }) {
     const waits = !fresh.hidden && scrollY === 0;
     if (!isInUse() && (waits || list.querySelector(".gone"))) refresh().catch(() => {});
   };
-  on(list, "pointerleave", look, signal);
-  on(list, "focusout", () => setTimeout(look), signal);
+  for (const part of [list, fresh]) {
+    on(part, "pointerleave", look, signal);
+    on(part, "focusout", () => setTimeout(look), signal);
+  }
   on(window, "scroll", debounced(() => signal.aborted || look(), SETTLE), signal);
   on(window, "pointermove", ({ target }) => target === fresh || delete fresh.dataset.unarmed, signal);
   on(fresh, "click", () => {
