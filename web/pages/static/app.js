@@ -12,7 +12,7 @@ import { sendStars } from "./stars.js";
 import { keepTimes, tellTimes } from "./times.js";
 import { connectSounds } from "./waves.js";
 
-const SCRIPTS = ["job", "jobs", "track", "tracks"]; // the pages with a script of their own: {page}.js
+const SCRIPTS = { job: "job", jobs: "list", track: "track", tracks: "tracks" }; // of the pages
 const PLAYER = ["bar", "gone", "media"]; // loaded with the first sound
 const main = get("main");
 
@@ -34,9 +34,10 @@ async function arrive() {
   tellTimes();
   if (player.current) load("gone").then(({ askForSounds }) => askForSounds(), () => {});
   if (main.querySelector("form[data-api]")) load("forms").catch(() => {});
-  const script = SCRIPTS.includes(name) ? await import(`./${name}.js`) : null;
+  const script = SCRIPTS[name];
+  const module = script && (await import(`./${script}.js`));
   if (signal.aborted) return;
-  page = script?.begin({ signal }) ?? {};
+  page = module?.begin({ signal }) ?? {};
   if (!page.follower) showNothing();
 }
 
@@ -45,7 +46,6 @@ function leave() {
   page = {};
 }
 
-/** Show another address of the page. Returns a promise, or null if the page cannot do this. */
 function show(url) {
   return new URL(url).pathname === path && page.show ? page.show(url) : null;
 }
@@ -56,11 +56,10 @@ function follow(event) {
   if (!link || !isPlain(event) || (link.matches("[data-dialog]") && link.pathname === location.pathname)) return;
   event.preventDefault();
   if (link.matches("[data-close]")) link.closest("dialog").close();
-  else if (link.matches("[data-rename]")) load("rename").then(({ rename }) => rename(link)).catch(failed);
+  else if (link.matches("[data-rename]")) load("rename").then(({ rename }) => rename(link, () => page.refresh?.().catch(() => {}))).catch(failed);
   else load("dialogs").then(({ openDialog }) => openDialog(link.pathname)).catch(failed);
 }
 
-/** Send a form that has a REST address. The router sends the others. */
 function send(event) {
   if (!event.target.dataset.api) return;
   event.preventDefault();
@@ -98,7 +97,6 @@ function closeLoopForm(details) {
   details?.querySelector("summary").focus();
 }
 
-/** Show the player while it has a sound. */
 function showPlayer() {
   document.documentElement.classList.toggle("has-player", player.current !== null);
   for (const name of PLAYER) load(name).catch(() => {});

@@ -8,7 +8,6 @@ import { draw, show } from "./waves.js";
 
 const part = (name) => get(`player-${name}`);
 const [wave, star, queue] = [part("wave"), part("star"), part("queue")];
-const canPop = "popover" in queue;
 const ACTS = {
   play: () => player.toggle(),
   next: () => player.next(),
@@ -21,7 +20,7 @@ const ACTS = {
 function change() {
   const { current, compared } = player;
   get("player").hidden = current === null;
-  if (!current) return closeQueue();
+  if (!current) return queue.hidePopover();
   part("title").textContent = current.title;
   part("title").href = current.home || "/";
   part("sub").textContent = current.sub;
@@ -29,7 +28,7 @@ function change() {
   draw(wave, current.wave);
   part("choices").hidden = !compared.length;
   part("choices").replaceChildren(...compared.map(choice));
-  if (canPop && queue.matches(":popover-open")) listQueue();
+  if (queue.matches(":popover-open")) listQueue();
   showStar(current);
   showState();
   showTime();
@@ -74,16 +73,11 @@ function playListed({ target }) {
   const sound = player.queue.sounds[target.closest("button")?.value];
   if (!sound) return;
   player.play(sound, player.queue);
-  closeQueue();
-}
-
-function closeQueue() {
-  if (canPop) queue.hidePopover();
+  queue.hidePopover();
 }
 
 for (const [name, act] of Object.entries(ACTS)) on(part(name), "click", act);
 on(part("volume"), "input", ({ target }) => (player.volume = Number(target.value)));
-if (!canPop) queue.hidden = part("list").hidden = true;
 on(queue, "beforetoggle", ({ newState }) => newState === "open" && listQueue());
 on(part("sounds"), "click", playListed);
 on(part("choices"), "click", ({ target }) => target.value && player.choose(Number(target.value)));

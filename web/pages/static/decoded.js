@@ -82,7 +82,6 @@ export class DecodedEngine extends Engine {
     this.context?.suspend();
   }
 
-  /** The samples of a file. */
   async decode({ src }) {
     const answer = await fetch(src, { signal: this.ending.signal });
     if (!answer.ok) throw await problemOf(answer);

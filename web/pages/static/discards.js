@@ -1,6 +1,6 @@
 // Shows above the player that tracks were deleted, and lets one undo that for some seconds.
 
-import { create, focusOn, get } from "./elements.js";
+import { create, focusTitle, get } from "./elements.js";
 import { sendJson } from "./http.js";
 import { notify } from "./merge.js";
 
@@ -60,7 +60,7 @@ function close(id) {
   if (!hadFocus) return;
   const following = next?.();
   if (following) following.focus();
-  else focusOn(document.querySelector("#main h1") ?? get("main"));
+  else focusTitle();
 }
 
 function countOf(tracks, words) {

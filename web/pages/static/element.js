@@ -65,7 +65,6 @@ export class ElementEngine extends Engine {
     this.tell("time");
   }
 
-  /** Let go of the sound. */
   close() {
     audio.pause();
     audio.removeAttribute("src");

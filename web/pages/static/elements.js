@@ -2,6 +2,9 @@
 
 const hovers = matchMedia("(hover: hover)");
 
+/** Matches if the reader wants little motion. */
+export const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
 /** The element with an id. */
 export const get = (id) => document.getElementById(id);
 
@@ -49,10 +52,12 @@ export async function whileBusy(form, act) {
   }
 }
 
-/** Give the focus to an element that is no field and no link. */
-export function focusOn(element) {
-  element.tabIndex = -1;
-  element.focus({ preventScroll: true });
+/** Give the focus to the title of the page. Returns it. */
+export function focusTitle() {
+  const title = document.querySelector("main h1") ?? get("main");
+  title.tabIndex = -1;
+  title.focus({ preventScroll: true });
+  return title;
 }
 
 /** Set a parameter of an address; without a value, remove it. */

@@ -29,12 +29,9 @@ function ask(form) {
 }
 
 async function remove(url) {
-  try {
-    return await sendJson(url, { method: "DELETE" });
-  } catch (problem) {
-    if (problem.status === 404) return null; // the record is deleted already, which is the goal
-    throw problem;
-  }
+  await sendJson(url, { method: "DELETE" }).catch((problem) => {
+    if (problem.status !== 404) throw problem; // else the record is deleted already, which is the goal
+  });
 }
 
 /** The body with an id. The same body gets the same id again, so sending it twice creates one record. */

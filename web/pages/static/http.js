@@ -22,13 +22,9 @@ export class Problem extends Error {
  * Send a request, with a body as JSON. Returns the answer. Throws Problem, and the reason of a signal that ends the request.
  * When one is signed out, the sign-in is loaded; stays: the page stays, and shows a link to the sign-in.
  */
-export async function send(url, { method = "GET", headers = {}, body, signal, stays = false } = {}) {
-  const options = { method, headers, signal };
-  if (body !== undefined) {
-    options.headers = { "Content-Type": "application/json", ...headers };
-    options.body = JSON.stringify(body);
-  }
-  const answer = await ask(url, options);
+export async function send(url, { headers, body, stays = false, ...options } = {}) {
+  const type = body && { "Content-Type": "application/json" };
+  const answer = await ask(url, { ...options, headers: { ...type, ...headers }, body: JSON.stringify(body) });
   const isOut = isSignedOut(answer);
   if (isOut && !stays) signIn(location.pathname + location.search);
   get("signed-out").hidden = !isOut || !stays;

@@ -2,11 +2,10 @@
 
 import { followOffers } from "./discards.js";
 import { get, on } from "./elements.js";
-import { announce, tick } from "./merge.js";
+import { announce, isFinal, tick } from "./merge.js";
 import { followRecord } from "./record.js";
 import { chooseTakes, markTakes } from "./takes.js";
 
-const FINAL = /^(completed|failed|cancelled)$/i;
 const STEP = /(\d+) ?\/ ?(\d+)(?: \[|\s*$)|\bstep (\d+) of (\d+)\b/i; // as in web/pages/takes.py
 
 const state = () => get("job-state");
@@ -33,7 +32,7 @@ function changed({ entity, entity_id: id, change, data }, page) {
     tick(element, data);
     if (entity === "job") tickTakes(data);
   } else {
-    if (before && before !== data.status && FINAL.test(data.status)) announce(`${entity} ${data.status.toLowerCase()}`);
+    if (before && before !== data.status && isFinal(data.status)) announce(`${entity} ${data.status.toLowerCase()}`);
     page.settled();
   }
 }

@@ -4,15 +4,13 @@
 import { get, isPlain, isUnderPointer, on, setParameter } from "./elements.js";
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
-import { announce, coalesced, debounced, merge, tick } from "./merge.js";
+import { announce, coalesced, debounced, isFinal, merge, tick } from "./merge.js";
 import { Pages, partOf } from "./pages.js";
 import { halt, record } from "./router.js";
 import { beginSelection } from "./select.js";
 
 const TYPING = 250; // milliseconds after the last key
 const SETTLE = 150;
-
-const FINAL = new Set(["completed", "failed", "cancelled"]);
 const REMEMBERED = 1000;
 
 const statuses = new Map(); // the last status of each job in an event
@@ -21,9 +19,9 @@ const dirty = new Set(); // pages with rows that have changed
 let name, pages, results, search, more, fresh; // of the page that is shown
 let reading = 0; // the number of the list that is loading; answers for earlier lists are dropped
 
-/** Start to update a list ("jobs" or "tracks"), until the signal ends it. Returns the Follower, and what app.js may call. */
-export function beginList(which, { signal }) {
-  name = which;
+/** Start to update the list of the page, until the signal ends it. Returns what app.js may call. */
+export function begin({ signal }) {
+  name = get("main").dataset.page;
   [results, search, more, fresh] = ["results", "search", "more", "fresh"].map((id) => get(id));
   const list = get(name);
   if (list.children.length === 1) list.firstElementChild.dataset.url ??= location.href;
@@ -43,10 +41,9 @@ export function beginList(which, { signal }) {
   on(signal, "abort", () => (reading += 1));
   follower.start();
   beginSelection(refreshAll, { signal });
-  return { refresh, follower, point, show: (url) => go(url, null), refreshAll };
+  return { refresh, follower, point, show: (url) => go(url, null) };
 }
 
-/** Show a job that was just created. */
 async function point(jobId) {
   const row = () => get(`job-${jobId}`);
   if (!row()) await refreshOnce({ isForced: true }).catch(() => {});
@@ -113,7 +110,7 @@ function changed({ entity, job_id: id, change, data }) {
     if (row) tick(row, data);
     return false;
   }
-  if (isOfJob && row && name === "jobs" && before !== data.status && FINAL.has(data.status)) announce(`${data.status}: ${row.querySelector(".row-title").textContent.slice(0, 80)}`);
+  if (isOfJob && row && name === "jobs" && before !== data.status && isFinal(data.status)) announce(`${data.status}: ${row.querySelector(".row-title").textContent.slice(0, 80)}`);
   if (row && isInOrderOfTime()) dirty.add(row.parentElement);
   else for (const page of row ? pages.loaded : [pages.first]) dirty.add(page);
   return true;
@@ -131,7 +128,7 @@ function remember(id, status) {
 }
 
 function followTab(event, go) {
-  const link = event.target.closest("#tabs a, #chips a, #empty a:not([data-dialog]), #more a:not([rel])");
+  const link = event.target.closest("#tabs a, #chips a, #empty a:not([data-dialog]), #more a");
   if (!link || !isPlain(event)) return;
   event.preventDefault();
   go(link.href, "push");
@@ -147,7 +144,6 @@ function addressOfForm() {
   return url.href;
 }
 
-/** Replace this list with another one. */
 async function narrow(url, how) {
   if (how === "push") halt();
   const number = ++reading;

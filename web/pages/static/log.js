@@ -2,13 +2,12 @@
 
 import { get, on, setParameter } from "./elements.js";
 import { readPage } from "./http.js";
-import { announce, debounced } from "./merge.js";
+import { announce, debounced, isFinal } from "./merge.js";
 import { record } from "./router.js";
 
 const EVERY = 2_000; // milliseconds
 const TYPING = 250;
 const NEAR_END = 40; // pixels
-const FINAL = /^(completed|failed|cancelled)$/i;
 
 /** Start to follow the log, until the signal ends it. */
 export function beginLog({ signal }) {
@@ -42,7 +41,6 @@ export function beginLog({ signal }) {
   lines.scrollTop = lines.scrollHeight;
 }
 
-/** An address with the words of the field, if it has any. */
 function withWords(address, { value }) {
   const url = new URL(address);
   setParameter(url, "log", value.trim());
@@ -51,8 +49,8 @@ function withWords(address, { value }) {
 
 /** False when the log has its last lines, and when nobody sees it. */
 function isRunning({ dataset }) {
-  const isFinal = FINAL.test(get("job-state")?.dataset.status ?? "cancelled");
-  return !document.hidden && !(isFinal && dataset.final === "true");
+  const { status } = get("job-state")?.dataset ?? {};
+  return !document.hidden && !(dataset.final === "true" && (!status || isFinal(status)));
 }
 
 /** Show other lines, but leave text that the reader selects. The end stays in view if it is. */

@@ -1,10 +1,9 @@
 // Lyrics that follow the sound: marks the line that is sung, and plays from a line.
 
-import { get, isPlain, on } from "./elements.js";
+import { calm, get, isPlain, on } from "./elements.js";
 import { Queue, soundOf } from "./queue.js";
 
 const LEFT_ALONE = 5_000; // milliseconds after the reader has scrolled the lyrics
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Start to follow the player, until the signal ends it. */
 export function beginLyrics({ signal, player }) {
@@ -45,7 +44,6 @@ export function beginLyrics({ signal, player }) {
   follow();
 }
 
-/** Scroll a line into the middle of its box. The page stays where it is. */
 function center(line) {
   const box = line.closest(".lyrics-box");
   const top = line.offsetTop - (box.clientHeight - line.offsetHeight) / 2;

@@ -17,7 +17,6 @@ const ACTS = {
 };
 const session = navigator.mediaSession;
 
-/** Tell the browser what plays. */
 function tell() {
   const { current, paused, time, duration } = player;
   session.metadata = current && new MediaMetadata({ title: current.title, artist: current.sub, artwork: [{ src: ART, sizes: "any", type: "image/svg+xml" }] });

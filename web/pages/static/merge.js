@@ -5,6 +5,7 @@ import { get } from "./elements.js";
 
 const NOTICE = 8_000; // milliseconds
 const LONGEST = 1_000;
+const FINAL = /^(completed|failed|cancelled)$/i;
 const shown = new Map(); // the server's text of each part that is replaced as a whole
 
 let notice;
@@ -31,6 +32,11 @@ export function tick(element, { progress, message }) {
   if (bar) bar.value = progress;
   if (percent) percent.textContent = `${progress}%`;
   if (words) words.textContent = message ?? "";
+}
+
+/** True if a job or a loop with this status has ended. */
+export function isFinal(status) {
+  return FINAL.test(status);
 }
 
 /** Announce a text to screen readers. */

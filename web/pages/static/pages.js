@@ -2,7 +2,7 @@
 // pages that were left, which keep their height. So a list of any length needs the memory of a few pages. The state is in the
 // document, as the router keeps it.
 
-import { create, get, isUnderPointer, on } from "./elements.js";
+import { calm, create, get, isUnderPointer, on } from "./elements.js";
 import { readPage } from "./http.js";
 import { isEdited, keepFocus } from "./merge.js";
 import { tellTimes } from "./times.js";
@@ -12,7 +12,7 @@ const FIRST = 5; // rows of an emptied page that are remembered
 const LONGEST = 100; // rows of a page; with more, it is split
 const ROW = 64; // pixels; the height of a page that was never read
 const FOLD = 150; // milliseconds
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const RETRY = 2_000;
 const isGap = (page) => page.classList.contains("gap");
 const isNew = (row) => !get(row.id);
 const isOneOf = (ids) => (row) => ids.includes(row.id);
@@ -33,7 +33,7 @@ export class Pages {
     this.list = list;
     this.#observer = new IntersectionObserver((entries) => this.#moved(entries), { rootMargin: `${AROUND}px 0px` });
     for (const page of list.children) this.#observer.observe(page);
-    on(signal, "abort", () => this.#observer.disconnect());
+    on(signal, "abort", () => (this.#observer.disconnect(), this.#near.clear()));
     if (next) this.#addEmpty(next);
     this.changed();
   }
@@ -121,7 +121,7 @@ export class Pages {
       const part = partOf(await readPage(page.dataset.url));
       if (page.isConnected && isGap(page) && this.#near.has(page)) this.#show(page, part);
     } catch {
-      // It is read again when the service answers, or when one scrolls back to it.
+      setTimeout(() => this.fill(), RETRY);
     } finally {
       this.#filling.delete(page);
     }

@@ -2,7 +2,7 @@
 
 import { wake } from "./context.js";
 import { ElementEngine } from "./element.js";
-import { on } from "./elements.js";
+import { calm, on } from "./elements.js";
 import { load, send } from "./http.js";
 import { Queue, placeIn } from "./queue.js";
 
@@ -12,7 +12,6 @@ const RESTART = 3; // "previous" starts a sound again that has played longer, in
 const MOST_SECONDS = 300; // of a file that is kept in memory: as samples, five minutes of stereo take 115 MB
 const LONG = "This loop is long: the browser repeats it, which can leave a short gap.";
 const SHOWN = ["title", "sub", "starred", "src", "wave"]; // what the list of the queue can change
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Its events: "change" (another sound), "state" (playing, paused or loading, or another trouble) and "time". */
 class Player extends EventTarget {

@@ -1,6 +1,6 @@
 // What the pages of a job and of a track have in common: they follow the events of the job.
 
-import { create, get, on } from "./elements.js";
+import { create, get } from "./elements.js";
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
 import { coalesced, debounced, merge } from "./merge.js";
@@ -43,7 +43,6 @@ export function followRecord(name, { job, signal, changed, refreshed = () => {} 
   const page = { refresh, gone, settled: debounced(() => refresh().catch(() => {}), SETTLE) };
   page.follower = new Follower(`/api/jobs/${job}/events`, { changed: (event) => changed(event, page), refresh, signal });
   page.follower.start();
-  on(document, "edited", page.settled, signal);
   sing();
   return page;
 }

@@ -4,8 +4,8 @@ import { create, get, on, tell } from "./elements.js";
 import { send, sendJson } from "./http.js";
 import { announce } from "./merge.js";
 
-/** Open a field in the place of the name that a link leads to. Throws Problem. */
-export async function rename(link) {
+/** Open a field in the place of the name that a link leads to. Calls closed() when it is closed. Throws Problem. */
+export async function rename(link, closed) {
   const url = `/api/tracks/${link.dataset.rename}`;
   const place = get(link.dataset.place);
   const track = await read(url);
@@ -21,7 +21,7 @@ export async function rename(link) {
     form.remove();
     place.hidden = link.hidden = false;
     link.focus();
-    document.dispatchEvent(new Event("edited")); // now the page can show what has changed meanwhile
+    closed();
   };
   on(form, "keydown", (event) => event.key === "Escape" && (event.preventDefault(), event.stopPropagation(), close()));
   on(form, "submit", async (event) => {

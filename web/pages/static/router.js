@@ -1,7 +1,7 @@
 // Shows other pages of this service in the same document, so that a sound goes on. What is no page (a download, the API,
 // the sign-in, another host) is left to the browser.
 
-import { focusOn, get, isPlain, on, whileBusy } from "./elements.js";
+import { calm, focusTitle, get, isPlain, on, whileBusy } from "./elements.js";
 import { ask, isSignedOut, pageOf, problemOf, signIn } from "./http.js";
 import { announce } from "./merge.js";
 
@@ -9,7 +9,6 @@ const NOT_PAGES = /^\/(api|docs|static|rest|openapi\.json|healthz|readyz|metrics
 const KEPT = 5; // pages that "back" shows at once, with the rows that were loaded by scrolling
 const SETTLE = 100; // milliseconds after the last scrolling
 const main = get("main");
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const kept = new Map(); // the number of an entry of the history -> its page as it was left
 
 let app; // the functions of app.js
@@ -79,7 +78,6 @@ function follow(event) {
   visit(url);
 }
 
-/** Send a form, once at a time, and show the page that follows. */
 function submit(event) {
   const { target: form, submitter } = event;
   const attribute = (name) => submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name) ?? "";
@@ -185,7 +183,6 @@ async function arrive({ title, content, url, link, at }, { how, top }) {
   announce(title);
 }
 
-/** Change the document, with a View Transition if the browser has one. */
 function changed(act) {
   if (!document.startViewTransition || calm.matches || document.hidden) return act();
   const transition = document.startViewTransition(act);
@@ -196,10 +193,8 @@ function changed(act) {
 /** Set the focus. Returns the element that has it. */
 function focus(link) {
   const place = (link && main.querySelector(`a[href="${CSS.escape(link)}"]`)) || main.querySelector("[autofocus]");
-  const target = place ?? main.querySelector("h1") ?? main;
-  if (place) place.focus({ preventScroll: true });
-  else focusOn(target);
-  return target;
+  place?.focus({ preventScroll: true });
+  return place ?? focusTitle();
 }
 
 /** Show the element that the address names. Returns it, or null. */

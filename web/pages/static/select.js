@@ -62,8 +62,6 @@ function keyInList(event) {
   event.preventDefault();
 }
 
-
-
 function clear() {
   const isInBar = form.contains(document.activeElement);
   chosen.clear();

@@ -1,7 +1,7 @@
 // The page with the list of tracks. A row stands for the take that plays: its button, its waveform, its length, its star.
 
 import { get, on } from "./elements.js";
-import { beginList } from "./list.js";
+import { begin as beginList } from "./list.js";
 import { setStar } from "./stars.js";
 import { clock } from "./times.js";
 import { draw } from "./waves.js";
@@ -10,12 +10,10 @@ const PARTS = ["src", "title", "sub", "seconds", "home", "wave", "star", "sound"
 
 /** Start the page. Returns what app.js may call. */
 export function begin({ signal }) {
-  const page = beginList("tracks", { signal });
   const observer = new MutationObserver((changes) => changes.forEach(({ target }) => target.matches(".take[data-state]") && stand(target)));
   observer.observe(get("tracks"), { subtree: true, attributeFilter: ["data-state"] });
   on(signal, "abort", () => observer.disconnect());
-  on(document, "edited", () => page.refreshAll().catch(() => {}), signal);
-  return page;
+  return beginList({ signal });
 }
 
 function stand(take) {

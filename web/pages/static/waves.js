@@ -52,7 +52,6 @@ function mark() {
   paint();
 }
 
-/** True if an element belongs to the sound of the player. */
 function isCurrent(element) {
   return soundAt(element).dataset.sound === player.current?.key;
 }
