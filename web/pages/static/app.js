@@ -46,8 +46,8 @@ function leave() {
   page = {};
 }
 
-function show(url) {
-  return new URL(url).pathname === path && page.show ? page.show(url) : null;
+function show(url, how) {
+  return new URL(url).pathname === path && page.show ? page.show(url, how) : null;
 }
 
 /** Links that open a dialog, close it, or let one change a name. Without JavaScript, they open a page. */
@@ -61,9 +61,11 @@ function follow(event) {
 }
 
 function send(event) {
-  if (!event.target.dataset.api) return;
+  const { target: form, submitter } = event;
+  if (!form.dataset.api) return;
   event.preventDefault();
-  load("forms").then(({ sendForm }) => sendForm(event.target, done)).catch(failed);
+  const isByKeyboard = submitter?.matches(":focus-visible");
+  load("forms").then(({ sendForm }) => sendForm(form, (record) => done(form, record, isByKeyboard))).catch(failed);
 }
 
 function showFields({ target }) {
@@ -76,8 +78,8 @@ function failed(problem) {
 }
 
 /** After a form was accepted: show the result on this page, or open the page of the record. */
-async function done(form, record) {
-  const { api, method, body } = form.dataset;
+async function done(form, record, isByKeyboard) {
+  const { api, method, body, discarding } = form.dataset;
   const isNewJob = body === "job";
   const isDeletion = method === "DELETE";
   form.closest("dialog")?.close("sent");
@@ -88,6 +90,7 @@ async function done(form, record) {
   else if (page.refresh) await page.refresh().catch(() => page.follower.lookNow());
   else await visit(location.href, { replace: true });
   if (isNewJob) page.point?.(record.job_id);
+  if (isByKeyboard && discarding !== undefined) document.querySelector(".toast:last-child > button")?.focus();
   if (body) announce(`The ${body} is in the queue`);
 }
 

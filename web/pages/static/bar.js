@@ -81,9 +81,6 @@ on(part("volume"), "input", ({ target }) => (player.volume = Number(target.value
 on(queue, "beforetoggle", ({ newState }) => newState === "open" && listQueue());
 on(part("sounds"), "click", playListed);
 on(part("choices"), "click", ({ target }) => target.value && player.choose(Number(target.value)));
-on(document, "star", ({ detail: { id, starred } }) => {
-  for (const sound of [player.current, ...player.queue.sounds]) if (sound?.key === `track:${id}`) sound.starred = starred;
-});
 on(player, "change", change);
 on(player, "state", showState);
 on(player, "time", showTime);

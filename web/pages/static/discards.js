@@ -28,12 +28,11 @@ export function offerUndo({ discard_id: id, job_id: job, tracks, created_at: fro
   return button;
 }
 
-/** Offer what the page of a job lists in an element, and take back the other offers of this job. Returns the newest button. */
+/** Offer what the page of a job lists in an element, and take back the other offers of this job. */
 export function followOffers(element, job) {
   const listed = [...element.querySelectorAll("[data-discard]")].map(({ dataset }) => dataset);
   for (const { discard, tracks, seconds } of listed) offerUndo({ discard_id: discard, job_id: job, tracks: Number(tracks), seconds: Number(seconds) });
   for (const [id, offer] of offers) if (offer.job === job && !listed.some(({ discard }) => discard === id)) close(id);
-  return listed.length ? place.querySelector(".toast:last-child > button") : null;
 }
 
 async function undo(id, tracks, button) {

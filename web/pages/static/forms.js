@@ -8,14 +8,14 @@ const BODIES = { job: jobOf, loop: loopOf };
 const PARAMETER = "parameters.";
 const attempts = new WeakMap(); // form -> the body that failed; it is sent again with the same id
 
-/** Send a form. Calls done(form, record) after a success, and shows a refusal in the form. */
+/** Send a form. Calls done(record) after a success, and shows a refusal in the form. */
 export function sendForm(form, done) {
   return whileBusy(form, async () => {
     forget(form);
     try {
       const record = await ask(form);
       attempts.delete(form);
-      done(form, record);
+      done(record);
     } catch (problem) {
       show(form, problem);
     }
@@ -78,7 +78,6 @@ function forget(form) {
 }
 
 function show(form, { message, errors }) {
-  form.dispatchEvent(new Event("refused", { bubbles: true }));
   const others = errors.filter((error) => !showAtField(form, error)).map((error) => `${error.field} ${error.message}`);
   if (!errors.length) others.push(message);
   const place = form.querySelector(".form-error");

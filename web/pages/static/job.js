@@ -1,7 +1,7 @@
 // Keeps the page of a job up to date: its progress, its log, its takes and their loops.
 
 import { followOffers } from "./discards.js";
-import { get, on } from "./elements.js";
+import { get } from "./elements.js";
 import { announce, isFinal, tick } from "./merge.js";
 import { followRecord } from "./record.js";
 import { chooseTakes, markTakes } from "./takes.js";
@@ -10,17 +10,13 @@ const STEP = /(\d+) ?\/ ?(\d+)(?: \[|\s*$)|\bstep (\d+) of (\d+)\b/i; // as in w
 
 const state = () => get("job-state");
 
-let isByKeyboard = false; // the deletion that was sent last
-
 /** Start to update the page, until the signal ends it. Returns what app.js may call. */
 export function begin({ signal }) {
   const { job } = get("job").dataset;
-  const page = followRecord("job", { job, signal, changed, refreshed: () => (markTakes(), showOffers(job)) });
+  const page = followRecord("job", { job, signal, changed, refreshed: () => (markTakes(), followOffers(get("undo"), job)) });
   if (get("log-search")) import("./log.js").then(({ beginLog }) => beginLog({ signal }));
-  on(document, "submit", ({ target, submitter }) => (isByKeyboard = target.matches("[data-discarding]") && submitter.matches(":focus-visible")), signal);
-  on(document, "refused", () => (isByKeyboard = false), signal);
   chooseTakes(signal);
-  showOffers(job);
+  followOffers(get("undo"), job);
   return page;
 }
 
@@ -46,11 +42,4 @@ function tickTakes({ progress, message }) {
     tick(row, { progress: Math.max(0, Math.min(100, Math.floor((progress * takes - 100 * done) / together))) });
     row.querySelector(".take-step").textContent = of ? `, step ${step} of ${of}` : "";
   }
-}
-
-function showOffers(job) {
-  const button = followOffers(get("undo"), job);
-  if (!button || !isByKeyboard) return;
-  isByKeyboard = false;
-  button.focus();
 }

@@ -1,7 +1,7 @@
 // A list: up to date without a reload, narrowed as one types, and read on by scrolling. New rows wait behind a button while
 // one points at the list, works in it or has scrolled.
 
-import { get, isPlain, isUnderPointer, on, setParameter } from "./elements.js";
+import { get, isUnderPointer, on, setParameter } from "./elements.js";
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
 import { announce, coalesced, debounced, isFinal, merge, tick } from "./merge.js";
@@ -34,14 +34,13 @@ export function begin({ signal }) {
   const settled = debounced(() => refresh().catch(() => {}), SETTLE);
   const follower = new Follower("/api/events", { changed: (event) => changed(event) && settled(), refresh, signal });
   const go = (url, how) => narrow(url, how).catch((problem) => problem.offline && follower.lookNow());
-  on(document, "click", (event) => followTab(event, go), signal);
   on(search, "submit", (event) => (event.preventDefault(), go(addressOfForm(), "push")), signal);
   on(search, "input", debounced(() => signal.aborted || go(addressOfForm(), "replace"), TYPING), signal);
   release(list, { refresh, refreshAll, signal });
   on(signal, "abort", () => (reading += 1));
   follower.start();
   beginSelection(refreshAll, { signal });
-  return { refresh, follower, point, show: (url) => go(url, null) };
+  return { refresh, follower, point, show: go };
 }
 
 async function point(jobId) {
@@ -127,13 +126,6 @@ function remember(id, status) {
   if (statuses.size > REMEMBERED) statuses.delete(statuses.keys().next().value);
 }
 
-function followTab(event, go) {
-  const link = event.target.closest("#tabs a, #chips a, #empty a:not([data-dialog]), #more a");
-  if (!link || !isPlain(event)) return;
-  event.preventDefault();
-  go(link.href, "push");
-}
-
 /** The address of the list with the fields of the form, narrowed as now. */
 function addressOfForm() {
   const url = new URL(location.href);
@@ -151,7 +143,10 @@ async function narrow(url, how) {
   try {
     const part = partOf(await readPage(url));
     if (number !== reading) return;
-    if (how) record(url, how);
+    if (how) {
+      record(url, how);
+      scrollTo(0, 0);
+    }
     take(part);
   } finally {
     if (number === reading) results.ariaBusy = "false";

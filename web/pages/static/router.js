@@ -19,9 +19,9 @@ let loading; // the AbortController of the page that is loading
 let scrolled;
 
 /**
- * Start to follow links and to send forms. leave() ends the page, arrive() starts the new one, show(url) shows another address
- * of the page (a promise, or null if it cannot), failed(problem) shows a problem, canReturn() is true if the page can start
- * again with a copy of its content.
+ * Start to follow links and to send forms. leave() ends the page, arrive() starts the new one, show(url, how) shows another
+ * address of the page (a promise, or null if it cannot), failed(problem) shows a problem, canReturn() is true if the page can
+ * start again with a copy of its content.
  */
 export function startRouter(functions) {
   app = functions;
@@ -44,7 +44,9 @@ export function startRouter(functions) {
 export function visit(url, { replace = false } = {}) {
   const target = new URL(url, location.href);
   if (!isPage(target)) return location.assign(target);
-  return go(target, { how: replace || target.href === address ? "replace" : "push" });
+  const how = replace || target.href === address ? "replace" : "push";
+  halt();
+  return app.show(target.href, how) ?? go(target, { how });
 }
 
 /** Stop loading another page: one does something else on this page. */
@@ -52,7 +54,7 @@ export function halt() {
   loading?.abort();
 }
 
-/** Change the address for a page that shows another list of itself. How is "push" or "replace". */
+/** Change the address for a page that shows another list of itself. How: "push" or "replace". */
 export function record(url, how) {
   clearTimeout(scrolled);
   if (how === "push") {

@@ -3,6 +3,7 @@
 import { on } from "./elements.js";
 import { sendJson } from "./http.js";
 import { announce, notify } from "./merge.js";
+import { player } from "./player.js";
 
 const sending = new Map(); // track id -> its last request; requests for one track are sent one after another
 
@@ -21,7 +22,7 @@ export function showStar(id, starred) {
   const name = CSS.escape(id);
   for (const form of document.querySelectorAll(`form[data-star-form][action="/tracks/${name}/star"]`)) setStar(form, id, starred);
   for (const { dataset } of document.querySelectorAll(`[data-sound="track:${name}"]`)) dataset.star = starred;
-  document.dispatchEvent(new CustomEvent("star", { detail: { id, starred } }));
+  for (const sound of [player.current, ...player.queue.sounds]) if (sound?.key === `track:${id}`) sound.starred = starred;
 }
 
 /** Make a form the star of a track. Its name stays if there is no title. */
