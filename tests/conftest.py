@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from threading import Barrier
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="ledger-run-"))
 import psycopg  # noqa: E402
@@ -40,6 +40,7 @@ KINDS = ["sqlite", "postgresql"]
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 on_postgresql = pytest.mark.parametrize("kind", ["postgresql"])
 Bind = Callable[[str], None]
+T = TypeVar("T")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -122,7 +123,7 @@ def database_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
     server, template = request.getfixturevalue("postgresql"), request.getfixturevalue("postgresql_template")
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         yield server.replace("/postgres?", f"/{name}?")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -152,7 +153,7 @@ def bind_empty(postgresql: str, postgresql_template: str, template: Path, tmp_pa
             another(template, tmp_path / made[-1])
             return
         with psycopg.connect(postgresql, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {made[-1]} TEMPLATE {postgresql_template}")
+            connection.execute(f"CREATE DATABASE {made[-1]} TEMPLATE {postgresql_template} STRATEGY file_copy")
         init_database(Settings(_env_file=None, database_url=postgresql.replace("/postgres?", f"/{made[-1]}?")))
 
     yield bind
@@ -285,8 +286,8 @@ def call(service: Server) -> Iterator[Caller]:
         yield caller
 
 
-def thorough(full: int, usual: int) -> int:
-    """How often to repeat what may go wrong at any moment: in full by `make soak`, fewer times otherwise."""
+def thorough(full: T, usual: T) -> T:
+    """How often to repeat what may go wrong at any moment, or what to try: in full by `make soak`, less otherwise."""
     return full if os.environ.get("THOROUGH") else usual
 
 

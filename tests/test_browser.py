@@ -155,7 +155,9 @@ def test_a_song_from_the_form_to_a_downloaded_loop(
     delete(page, page.locator("#job-actions").get_by_text("Delete job…"))
     expect(page.get_by_text("No jobs yet")).to_be_visible()
     assert not list(service.folder.glob("output/jobs/*"))
-    seen.errors = [error for error in seen.errors if "/api/loops/" not in error]  # the player asks for its loop
+    seen.errors = [
+        error for error in seen.errors if "/api/loops/" not in error
+    ]  # the player asks whether its loop is there
     seen.check(service)
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from models import JOB_STATUSES, LOOP_STATUSES, Event
 from settings import Settings
-from tests.conftest import ROOT, SAMPLES, Server, wait_for
+from tests.conftest import ROOT, SAMPLES, Server, thorough, wait_for
 from tests.service import UNMEASURED, Caller, accepted, group, lines_with, web_workers
 
 pytestmark = pytest.mark.measured
@@ -64,7 +64,7 @@ def test_a_stop_signal_ends_all_its_processes_well(
     server: Callable[..., Server], number: int, send: Callable[[int, int], None]
 ) -> None:
     running = server(WORKERS="1")
-    for _ in range(3):
+    for _ in range(thorough(3, 1)):
         process = running.start().process
         with closing(Caller(running.port)) as idle:
             assert idle("GET", "/healthz")[0] == 200
