@@ -22,9 +22,7 @@ export function connectSounds() {
   document.querySelectorAll(".wave img").forEach(drawImage);
   on(player, "change state", mark);
   on(player, "time", paint);
-  let frame = null;
-  const markSoon = () => (frame ??= requestAnimationFrame(() => mark((frame = null))));
-  new MutationObserver(markSoon).observe(get("main"), { subtree: true, childList: true });
+  new MutationObserver(mark).observe(get("main"), { subtree: true, childList: true });
   mark();
 }
 
