@@ -95,27 +95,44 @@ def has_words(prompt: bytes, text: str) -> bool:
     SQLite calls this for jobs that are not in the search index. prompt: UTF-8; invalid bytes are read as U+FFFD.
     """
     folded, in_text = fold(prompt.decode("utf-8", "replace")), _phrases_once(text)
-    return _may_have(folded, in_text) and _has_phrases(words(folded), in_text)
+    if not in_text or not all(_may_have(folded, phrase) for phrase in in_text):
+        return False
+    in_prompt = words(folded)
+    return all(_has_phrase(in_prompt, phrase) for phrase in in_text)
 
 
-def fields_have_words(fields: bytes, text: str) -> bool:
-    """True if the text matches these fields. A phrase must be in one field; another may be in another field.
+def part_of_words(fields: bytes, text: str) -> str:
+    """How many phrases of a text these fields have: "all", "some" or "none". A text without a word has none.
 
-    SQLite calls this for tracks. fields: UTF-8, with the character U+001F between two fields.
+    SQLite calls this for the names of tracks.
+    """
+    number = len(phrases_in(fields, text))
+    return "none" if number == 0 else "all" if number == len(_phrases_once(text)) else "some"
+
+
+def fields_have_words(own: bytes, shared: bytes | None, text: str) -> bool:
+    """True if each phrase of a text is in one of these fields. A text without a word matches nothing.
+
+    SQLite calls this for tracks. own: the fields of a track; shared: those of its job, None if there is no job.
+    """
+    number, in_own = len(_phrases_once(text)), phrases_in(own, text)
+    return number > 0 and (len(in_own) == number or len(in_own | _phrases_in_once(shared or b"", text)) == number)
+
+
+def phrases_in(fields: bytes, text: str) -> frozenset[int]:
+    """The numbers of the phrases of a text that one of these fields has.
+
+    fields: UTF-8, with the character U+001F between two fields.
     """
     folded, in_text = fold(fields.decode("utf-8", "replace")), _phrases_once(text)
-    if not _may_have(folded, in_text):
-        return False
-    return _has_phrases([word for field in folded.split("\x1f") for word in (*words(field), WALL)], in_text)
+    likely = [number for number, phrase in enumerate(in_text) if _may_have(folded, phrase)]
+    in_fields = [word for field in folded.split("\x1f") for word in (*words(field), WALL)] if likely else []
+    return frozenset(number for number in likely if _has_phrase(in_fields, in_text[number]))
 
 
-def _may_have(folded: str, in_text: list[list[str]]) -> bool:
-    """False if a word of the text is not even a part of the folded text. It needs a tenth of the time of words()."""
-    return bool(in_text) and all(word in folded for phrase in in_text for word in phrase)
-
-
-def _has_phrases(in_prompt: list[str], in_text: list[list[str]]) -> bool:
-    return all(_has_phrase(in_prompt, phrase) for phrase in in_text)
+def _may_have(folded: str, phrase: list[str]) -> bool:
+    """False if a word is not even a part of the folded text. It needs a tenth of the time of words()."""
+    return all(word in folded for word in phrase)
 
 
 def _has_phrase(in_prompt: list[str], phrase: list[str]) -> bool:
@@ -131,3 +148,4 @@ def _is_single(word: str) -> bool:
 
 
 _phrases_once = lru_cache(64)(phrases)  # a search calls has_words() with the same text for many prompts
+_phrases_in_once = lru_cache(256)(phrases_in)  # the tracks of a job come after one another, with the same long texts

@@ -37,13 +37,6 @@ def sorted_duration(track: str = "") -> str:
     return f"coalesce({track}duration, 0)"
 
 
-def track_text(track: str, on_postgresql: bool) -> str:
-    """All text by which a track is found: its title, its names, and the prompt and the lyrics of its job."""
-    border, own = _border(on_postgresql), own_text(track, on_postgresql)
-    job = f"(SELECT {job_text('job', on_postgresql)} FROM job WHERE job.job_id = {track}.job_id)"
-    return f"concat_ws({border}, {own}, {job})"
-
-
 def own_text(track: str, on_postgresql: bool) -> str:
     """The title and the names of a track."""
     names = [text_of(f"{track}.metadata", key, on_postgresql) for key in OWN]
@@ -57,18 +50,15 @@ def job_text(job: str, on_postgresql: bool) -> str:
     return f"concat_ws({_border(on_postgresql)}, {', '.join(f'substr({text}, 1, {SEARCHED})' for text in texts)})"
 
 
-def folded_genre(track: str, on_postgresql: bool) -> str:
-    """The words of the genre of a track in lower case and without accents, with spaces between them."""
-    genre = genre_of(track, on_postgresql)
-    return f"library_fold({genre})" if on_postgresql else f"folded_words(CAST({genre} AS BLOB))"
-
-
 def genre_of(track: str, on_postgresql: bool) -> str:
     """The genre of a track: its own, or that of its job."""
-    own, of_job = (
-        f"nullif(trim({text_of(f'{table}.metadata', 'genre', on_postgresql)}), '')" for table in (track, "job")
-    )
-    return f"substr(coalesce({own}, (SELECT {of_job} FROM job WHERE job.job_id = {track}.job_id)), 1, {SHORT})"
+    of_job = f"(SELECT {own_genre('job', on_postgresql)} FROM job WHERE job.job_id = {track}.job_id)"
+    return f"coalesce({own_genre(track, on_postgresql)}, {of_job})"
+
+
+def own_genre(table: str, on_postgresql: bool) -> str:
+    """The genre in the metadata of a track or a job; NULL if there is none."""
+    return f"substr(nullif(trim({text_of(f'{table}.metadata', 'genre', on_postgresql)}), ''), 1, {SHORT})"
 
 
 def _border(on_postgresql: bool) -> str:

@@ -2,7 +2,8 @@
 
 On SQLite, an FTS5 index has one row for each job that has tracks. Triggers only note the jobs that have changed, and
 records/indexing.py indexes these jobs in batches. Until then, a search reads their tracks one by one. On PostgreSQL,
-triggers keep one row of words for each track.
+triggers keep a row for each track, with the words of its names, and a row for each job, with those of its prompt and
+lyrics. So a change of a job writes one row, however many tracks the job has.
 """
 
 from collections.abc import Iterator
@@ -10,16 +11,17 @@ from collections.abc import Iterator
 from database.ledger.postgresql import PostgreSQL, spaced, vector_of
 from database.ledger.tables import PREFIXES
 from database.letters import WALL
-from database.library import BORDER, genre_of, sorted_duration, sorted_name, track_text
+from database.library import BORDER, job_text, own_genre, own_text, sorted_duration, sorted_name
 
 OPTIONS = f"tokenize='ascii', prefix='{' '.join(map(str, PREFIXES))}', content='', contentless_delete=1"
 STALE = "library_stale"
 
 
 def indexes(on_postgresql: bool) -> Iterator[str]:
-    """Indexes of tracks, each in the order of a list."""
-    yield f"CREATE INDEX track_duration ON track (({sorted_duration()}), track_id)"
-    yield f"CREATE INDEX track_name ON track (({sorted_name(on_postgresql)}), track_id)"
+    """Indexes of tracks, each in the order of a list, for all tracks and for those of a job."""
+    for name, place in (("duration", sorted_duration()), ("name", sorted_name(on_postgresql))):
+        yield f"CREATE INDEX track_{name} ON track (({place}), track_id)"
+        yield f"CREATE INDEX track_job_{name} ON track (job_id, ({place}), track_id)"
     yield "CREATE INDEX track_seed ON track (seed, created_at, track_id) WHERE seed IS NOT NULL"
 
 
@@ -48,41 +50,62 @@ def with_replaced(trigger: str) -> str:
 
 
 def on_postgresql() -> Iterator[str]:
-    """The table of words, its triggers, and its indexes."""
+    """The tables of words, their triggers, and their indexes. genre: folded; NULL without a genre."""
     yield f"""CREATE FUNCTION library_words(text text) RETURNS tsvector LANGUAGE sql IMMUTABLE COST 10000 AS $$
         {vector_of(f"replace(text, chr({BORDER}), ' {WALL} ')")} $$"""
     yield f"""CREATE FUNCTION library_fold(text text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
         SELECT btrim({spaced("text")}) $$"""
-    yield """CREATE TABLE library_search (track_id TEXT NOT NULL PRIMARY KEY, words TSVECTOR NOT NULL, genre TEXT)"""
-    # It does not lock the job: who deletes tracks locks their job first, and the two would wait for each other.
-    entry = f"SELECT NEW.track_id, {entry_of('NEW')}"
+    for table in ("track", "job"):
+        yield f"""CREATE TABLE library_{table} ({table}_id TEXT NOT NULL PRIMARY KEY
+            REFERENCES {table} ON DELETE CASCADE, words TSVECTOR NOT NULL, genre TEXT)"""
     make = PostgreSQL().function
-    yield make(
-        "track_library",
-        f"INSERT INTO library_search (track_id, words, genre) {entry} "
-        "ON CONFLICT (track_id) DO UPDATE SET words = EXCLUDED.words, genre = EXCLUDED.genre; RETURN NULL;",
+    of_job = (
+        f"{job_entries('job_id = NEW.job_id AND NOT EXISTS (SELECT 1 FROM library_job WHERE job_id = NEW.job_id)')};"
     )
+    yield make("track_library", f"{track_entries('track_id = NEW.track_id')}; {of_job} RETURN NULL;")
     yield """CREATE TRIGGER track_library AFTER INSERT OR UPDATE OF title, metadata, job_id ON track
         FOR EACH ROW EXECUTE FUNCTION track_library()"""
-    yield make("track_library_deleted", "DELETE FROM library_search WHERE track_id = OLD.track_id; RETURN NULL;")
-    yield """CREATE TRIGGER track_library_deleted AFTER DELETE ON track
-        FOR EACH ROW EXECUTE FUNCTION track_library_deleted()"""
-    # After the lock, the next statement sees each title that another transaction was changing.
-    lock = "PERFORM 1 FROM track WHERE job_id = NEW.job_id ORDER BY track_id FOR NO KEY UPDATE;"
-    same = "library_search.track_id = track.track_id AND track.job_id = NEW.job_id"
-    change = f"UPDATE library_search SET (words, genre) = (SELECT {entry_of('track')}) FROM track WHERE {same};"
-    yield make("job_library", f"{lock} {change} RETURN NULL;")
+    # A job without tracks gets a row, too: its first track is perhaps there, but not committed yet.
+    change = f"""INSERT INTO library_job (job_id, words, genre) SELECT NEW.job_id, {job_entry("NEW")}
+        ON CONFLICT (job_id) DO UPDATE SET words = EXCLUDED.words, genre = EXCLUDED.genre;"""
+    yield make("job_library", f"{change} RETURN NULL;")
     yield """CREATE TRIGGER job_library AFTER UPDATE OF prompt, metadata ON job FOR EACH ROW WHEN
         (OLD.prompt IS DISTINCT FROM NEW.prompt OR OLD.metadata IS DISTINCT FROM NEW.metadata)
         EXECUTE FUNCTION job_library()"""
-    yield f"INSERT INTO library_search (track_id, words, genre) SELECT track_id, {entry_of('track')} FROM track"
-    yield "CREATE INDEX library_words ON library_search USING gin (words)"
-    yield "CREATE INDEX library_genre ON library_search (genre, track_id)"
+    yield track_entries("true")
+    yield job_entries("job_id IN (SELECT job_id FROM track)")
+    for table in ("track", "job"):
+        yield f"CREATE INDEX library_{table}_words ON library_{table} USING gin (words)"
+        yield f"CREATE INDEX library_{table}_genre ON library_{table} (genre, {table}_id)"
 
 
-def entry_of(track: str) -> str:
-    """The words and the genre of a track on PostgreSQL: two columns, as SQL. track: the table or its alias."""
-    return f"library_words({track_text(track, True)}), library_fold({genre_of(track, True)})"
+def track_entries(condition: str) -> str:
+    """The statement that writes the rows of PostgreSQL's index for these tracks."""
+    return f"""INSERT INTO library_track (track_id, words, genre) SELECT track_id, {track_entry("track")} FROM track
+        WHERE {condition} ON CONFLICT (track_id) DO UPDATE SET words = EXCLUDED.words, genre = EXCLUDED.genre"""
+
+
+def job_entries(condition: str) -> str:
+    """The statement that adds the rows of PostgreSQL's index for these jobs, unless it has them.
+
+    It does not lock the jobs: who deletes tracks locks their job first, and the two would wait for each other.
+    """
+    return f"""INSERT INTO library_job (job_id, words, genre) SELECT job_id, {job_entry("job")} FROM job
+        WHERE {condition} ON CONFLICT (job_id) DO NOTHING"""
+
+
+def track_entry(track: str) -> str:
+    """The words and the genre of a track alone: two columns, as SQL. They end with a wall, so that others may follow.
+
+    track: the table or its alias.
+    """
+    words = f"library_words({own_text(track, True)} || chr({BORDER}))"
+    return f"{words}, library_fold({own_genre(track, True)})"
+
+
+def job_entry(job: str) -> str:
+    """The words and the genre that a job gives to its tracks."""
+    return f"library_words({job_text(job, True)}), library_fold({own_genre(job, True)})"
 
 
 def _noted(row: str) -> str:

@@ -13,7 +13,7 @@ from playhouse.cysqlite_ext import CySqliteDatabase
 
 from database.groups import ONE_STATEMENT, Groups, acknowledge
 from database.in_use import share
-from database.letters import fields_have_words, folded_words, has_words
+from database.letters import fields_have_words, folded_words, has_words, part_of_words
 from database.text import TolerantCursor
 from database.threads import PerThread
 from settings import Settings
@@ -132,6 +132,6 @@ def open_sqlite(settings: Settings) -> CySqliteDatabase:
     opened = Sqlite(
         str(settings.sqlite_path), rank_functions=False, pragmas=pragmas, timeout=BUSY_SECONDS, lock_type="IMMEDIATE"
     )
-    for function, count in ((has_words, 2), (fields_have_words, 2), (folded_words, 1)):
+    for function, count in ((has_words, 2), (fields_have_words, 3), (part_of_words, 2), (folded_words, 1)):
         opened.register_function(function, num_params=count, deterministic=True)
     return opened

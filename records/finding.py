@@ -6,9 +6,9 @@ from typing import Any
 
 from database import database, is_postgresql
 from database.letters import fold, words
-from database.library import folded_genre, track_text
+from database.library import genre_of, job_text, own_text
 from models import Track
-from records.pages import Page, in_order, sorted_by
+from records.pages import Page, in_order, place_compared, place_read, sorted_by
 from records.words import library_query, tsquery
 from records.writes import Clause, placed
 
@@ -16,13 +16,33 @@ FEW = 5000  # tracks that an index finds: sorting so many takes less time than w
 WALKED = 3000  # tracks that a page looks at one by one before it sorts all matching tracks
 Read = Callable[[str, Sequence[Any]], list[Any]]
 # SQLite's index has the jobs of matching tracks, and perhaps more: another track of the job may have one of the words.
-IN_INDEX = """{0}.job_id IN (SELECT job_id FROM job WHERE rowid IN (SELECT rowid FROM library_search
+IN_INDEX = """track.job_id IN (SELECT job_id FROM job WHERE rowid IN (SELECT rowid FROM library_search
     WHERE library_search MATCH ? UNION ALL SELECT job_rowid FROM library_stale))"""
 IN_ANY_ORDER = """SELECT 1 FROM library_search CROSS JOIN job ON job.rowid = library_search.rowid
     CROSS JOIN track ON track.job_id = job.job_id WHERE library_search MATCH ?"""
-# Words that the job itself has are those of all its tracks.
-IS_SHARED = """(SELECT rowid FROM job WHERE job.job_id = {0}.job_id) IN (SELECT rowid FROM library_search
-    WHERE library_search MATCH ? EXCEPT SELECT job_rowid FROM library_stale)"""
+OWN, OF_JOB = f"CAST({own_text('{0}', False)} AS BLOB)", f"CAST({job_text('job', False)} AS BLOB)"
+HAS_WORDS = f"fields_have_words({OWN}, (SELECT {OF_JOB} FROM job WHERE job.job_id = {{0}}.job_id), ?)"
+# Words that the job itself has are those of all its tracks; for other words, the names of a track decide. So the texts
+# of a job are read only if the names have some of the words, but not all; and once, if the job is not in the index.
+HAS_WORDS_BY_INDEX = f"""CASE WHEN (SELECT rowid FROM job WHERE job.job_id = {{0}}.job_id) IN
+    (SELECT rowid FROM library_search WHERE library_search MATCH ?
+        AND rowid NOT IN (SELECT job_rowid FROM library_stale)
+    UNION ALL SELECT job.rowid FROM library_stale CROSS JOIN job ON job.rowid = library_stale.job_rowid
+        WHERE fields_have_words(x'', {OF_JOB}, ?))
+    THEN 1 ELSE CASE part_of_words({OWN}, ?) WHEN 'all' THEN 1 WHEN 'some' THEN {HAS_WORDS} ELSE 0 END END"""
+
+# PostgreSQL's index has the words of a track and those of its job apart.
+HAS_ENTRY = """coalesce((SELECT {0} FROM library_track AS own CROSS JOIN library_job AS of_job
+    WHERE own.track_id = {1}.track_id AND of_job.job_id = {1}.job_id), false)"""
+ALL_WORDS = "(own.words || of_job.words) @@ ?::tsquery"
+OF_JOBS = "SELECT track.track_id FROM library_job AS of_job JOIN track ON track.job_id = of_job.job_id"
+BY_WORDS = f"""{OF_JOBS} WHERE of_job.words @@ ?::tsquery
+    UNION ALL SELECT own.track_id FROM library_track AS own JOIN track ON track.track_id = own.track_id
+    JOIN library_job AS of_job ON of_job.job_id = track.job_id
+    WHERE own.words @@ ?::tsquery AND (own.words @@ ?::tsquery OR {ALL_WORDS})"""
+BY_GENRE = f"""{OF_JOBS} JOIN library_track AS own ON own.track_id = track.track_id
+    WHERE of_job.genre = ? AND own.genre IS NULL
+    UNION ALL SELECT track_id FROM library_track WHERE genre = ?"""
 
 
 @dataclass(frozen=True)
@@ -63,18 +83,15 @@ class TrackQuery:
         if self.job_type is not None:
             probes.append(("SELECT 1 FROM job WHERE job_type = ?", (self.job_type,), self.indexed()))
         if self.text is not None or self.genre is not None:
-            probes.append((*self._probe(), self.indexed()))
+            probes += [(*probe, self.indexed()) for probe in self._probes()]
         for sql, values, conditions in probes:
             if database.execute_sql(placed(f"{sql} LIMIT 1 OFFSET {FEW}"), values).fetchone() is None:
                 return conditions
         return []
 
-    def _probe(self) -> Clause:
-        """The query for the tracks that the index of words finds, without an order."""
-        if is_postgresql():
-            sql, values = joined(self._of_index())
-            return f"SELECT 1 FROM library_search WHERE {sql}", tuple(values)
-        return IN_ANY_ORDER, (library_query(self.text, self.genre),)
+    def _probes(self) -> list[Clause]:
+        """The queries for the tracks that an index of words or genres finds, without an order."""
+        return self._of_index() if is_postgresql() else [(IN_ANY_ORDER, (library_query(self.text, self.genre),))]
 
     def _plain(self, track: str) -> list[Clause]:
         clauses: list[Clause] = [
@@ -91,35 +108,38 @@ class TrackQuery:
     def _genre(self, track: str) -> list[Clause]:
         if self.genre is None:
             return []
-        genre = _of_row("genre", track) if is_postgresql() else folded_genre(track, False)
-        return [(f"{genre} = ?", (self._folded_genre(),))]
+        if is_postgresql():
+            has_genre = HAS_ENTRY.format("coalesce(own.genre, of_job.genre) = ?", track)
+        else:
+            has_genre = f"folded_words(CAST({genre_of(track, False)} AS BLOB)) = ?"
+        return [(has_genre, (self._folded_genre(),))]
 
     def _text(self, track: str) -> list[Clause]:
         if self.text is None:
             return []
         if is_postgresql():
-            return [(f"coalesce({_of_row('words @@ ?::tsquery', track)}, false)", (tsquery(self.text),))]
-        return [(f"fields_have_words(CAST({track_text(track, False)} AS BLOB), ?)", (self.text,))]
+            return [(HAS_ENTRY.format(ALL_WORDS, track), (tsquery(self.text),))]
+        return [(HAS_WORDS.format(track), (self.text,))]
 
     def _by_words(self) -> list[Clause]:
         """The conditions on words and genre that the index of tracks answers."""
         if is_postgresql():
-            sql, values = joined(self._of_index())
-            return [(f"track.track_id IN (SELECT track_id FROM library_search WHERE {sql})", tuple(values))]
-        candidates = (IN_INDEX.format("track"), (library_query(self.text, self.genre),))
-        text = [
-            (
-                f"CASE WHEN {IS_SHARED.format('track')} THEN 1 ELSE {sql} END",
-                (library_query(self.text, self.genre, is_shared=True), *values),
-            )
-            for sql, values in self._text("track")
-        ]
-        return [candidates, *self._genre("track"), *text]
+            return [(f"track.track_id IN ({sql})", values) for sql, values in self._of_index()]
+        candidates = (IN_INDEX, (library_query(self.text, self.genre),))
+        if self.text is None:
+            return [candidates, *self._genre("track")]
+        shared = library_query(self.text, self.genre, is_shared=True)
+        return [candidates, *self._genre("track"), (HAS_WORDS_BY_INDEX.format("track"), (shared, *[self.text] * 3))]
 
     def _of_index(self) -> list[Clause]:
-        """The same for a row of PostgreSQL's index."""
-        has_words: list[Clause] = [] if self.text is None else [("words @@ ?::tsquery", (tsquery(self.text),))]
-        return has_words if self.genre is None else [*has_words, ("genre = ?", (self._folded_genre(),))]
+        """The queries for the ids of tracks with the words and with the genre, by PostgreSQL's index."""
+        clauses: list[Clause] = []
+        if self.text is not None:
+            every = tsquery(self.text)
+            clauses.append((BY_WORDS, (every, tsquery(self.text, "|"), every, every)))
+        if self.genre is not None:
+            clauses.append((BY_GENRE, (self._folded_genre(), self._folded_genre())))
+        return clauses
 
     def _folded_genre(self) -> str | None:
         return None if self.genre is None else " ".join(words(fold(self.genre)))
@@ -154,12 +174,22 @@ def _walk(query: TrackQuery, page: Page, where: Sequence[Clause], by_job: bool) 
 def _is_first(query: TrackQuery, page: Page) -> Clause:
     """The condition that no other matching track of the job comes before a track.
 
-    COALESCE keeps PostgreSQL from making a join of it, which would read all tracks.
+    It reads the tracks before this one, the nearest first, until one matches. So a walk over all tracks of a job reads
+    each of them about once here. An index has the tracks of a job in this order. Tracks with the same place are read
+    apart from the others: SQLite does not use an index of an expression to compare a pair. PostgreSQL expects NOT
+    coalesce() to be true for half of the tracks, but IS NULL for hardly any: then it would read all tracks.
     """
-    here, there = (f"({sorted_by(Track, page.sort, f'{table}.')}, {table}.track_id)" for table in ("track", "other"))
-    before = f"{there} {'>' if page.descending else '<'} {here}"
-    sql, values = joined([("other.job_id = track.job_id", ()), (before, ()), *query.conditions("other")])
-    return f"NOT coalesce(EXISTS (SELECT 1 FROM track AS other WHERE {sql}), false)", tuple(values)
+    here, there = (sorted_by(Track, page.sort, f"{table}.") for table in ("track", "other"))
+    sign, way = (">", "ASC") if page.descending else ("<", "DESC")
+    reads, values = [], []
+    for before, order in (
+        (f"{there} = {here} AND other.track_id {sign} track.track_id", ""),
+        (f"{there} {sign} {here}", f"{there} {way}, "),
+    ):
+        sql, more = joined([("other.job_id = track.job_id", ()), (before, ()), *query.conditions("other")])
+        reads.append(f"(SELECT true FROM track AS other WHERE {sql} ORDER BY {order}other.track_id {way} LIMIT 1)")
+        values += more
+    return f"NOT coalesce({', '.join(reads)}, false)", tuple(values)
 
 
 def _sorted(where: Sequence[Clause], page: Page, by_job: bool) -> tuple[str, list[Any]]:
@@ -178,28 +208,31 @@ def _after(page: Page, place: str = "", key: str = "track_id") -> list[Clause]:
     """The condition that a track comes after the end of the page before."""
     if page.after is None:
         return []
-    value = Track._meta.fields[page.sort].db_value(page.after[0])
-    return [
-        _compared(place or sorted_by(Track, page.sort), key, "<" if page.descending else ">", (value, page.after[1]))
-    ]
+    way = "<" if page.descending else ">"
+    return [_compared(place or sorted_by(Track, page.sort), key, way, page.sort, page.after)]
 
 
-def _compared(place: str, key: str, way: str, values: tuple[Any, Any]) -> Clause:
-    """The condition that a track stands before or after these values. way: <, >, <= or >=.
+def _compared(place: str, key: str, way: str, sort: str, end: tuple[Any, str]) -> Clause:
+    """The condition that a track stands before or after this place and id. way: <, >, <= or >=.
 
     SQLite uses an index of an expression only for a single value, so an expression is compared alone, too.
     """
-    pair = f"({place}, {key}) {way} (?, ?)"
-    return (f"{place} {way[0]}= ? AND {pair}", (values[0], *values)) if "(" in place else (pair, values)
+    param, value = place_compared(Track, sort, end[0])
+    pair = f"({place}, {key}) {way} ({param}, ?)"
+    if "(" not in place:
+        return pair, (value, end[1])
+    return f"{place} {way[0]}= {param} AND {pair}", (value, value, end[1])
 
 
 def _end(page: Page) -> list[Clause]:
     """The condition that a track is one of the next 3000 of the list; [] if there are not so many."""
     sql, values = joined(_after(page))
     place = sorted_by(Track, page.sort)
-    query = placed(f"SELECT {place}, track_id FROM track WHERE {sql} ") + in_order(Track, page)
+    columns = f"{place_read(Track, page.sort, place)}, track_id"
+    query = placed(f"SELECT {columns} FROM track WHERE {sql} ") + in_order(Track, page)
     last = database.execute_sql(query, [*values, 1, WALKED - 1]).fetchone()
-    return [] if last is None else [_compared(place, "track_id", ">=" if page.descending else "<=", tuple(last))]
+    way = ">=" if page.descending else "<="
+    return [] if last is None else [_compared(place, "track_id", way, page.sort, tuple(last))]
 
 
 def of_job(track: str) -> str:
@@ -212,8 +245,3 @@ def joined(clauses: Sequence[Clause]) -> tuple[str, list[Any]]:
     return " AND ".join(f"({sql})" for sql, _ in clauses) or "true", [
         value for _, values in clauses for value in values
     ]
-
-
-def _of_row(value: str, track: str) -> str:
-    """A value that PostgreSQL's index of tracks has for a track."""
-    return f"(SELECT {value} FROM library_search WHERE library_search.track_id = {track}.track_id)"

@@ -11,7 +11,7 @@ from database.library import genre_of
 from models import MOST_TAKES, Job, Track
 from records import rows
 from records.finding import TrackQuery, find, joined, of_job
-from records.pages import Page, sort_value
+from records.pages import Page, place_read
 from records.rows import Row
 from records.writes import is_one_of, placed
 
@@ -21,15 +21,15 @@ NEWEST = 500  # tracks whose genres are counted
 
 @dataclass(frozen=True)
 class Group:
-    """A job, its tracks in the order of its takes (at most 33), and the matching track that gives it its place."""
+    """A job, its tracks in the order of its takes (at most 33), and the matching track that gives it its place.
+
+    place: the value of Page.after for the groups that follow this one.
+    """
 
     job: Job
     lead: Track
     tracks: list[Track]
-
-    def place(self, sort: str) -> tuple[Any, str]:
-        """The value of Page.after for the groups that follow this one."""
-        return sort_value(Track, sort, rows.row(self.lead)), self.lead.track_id
+    place: tuple[Any, str]
 
 
 class Library:
@@ -44,8 +44,8 @@ class Library:
         A track leads if no other matching track of its job comes before it. Two statements read a page.
         """
         leads = self._leads(page)
-        tracks = tracks_of([row[rows.place(Track, "job")] for row, _ in leads])
-        return [_group(rows.record(Track, track), rows.record(Job, job), tracks) for track, job in leads]
+        tracks = tracks_of([row[rows.place(Track, "job")] for row, _, _ in leads])
+        return [_group(rows.record(Track, track), rows.record(Job, job), tracks, place) for track, job, place in leads]
 
     def matching(self, groups: Sequence[Group]) -> set[str]:
         """The ids of the tracks of these groups that the query describes, by at most one statement."""
@@ -72,9 +72,10 @@ class Library:
         query = placed("SELECT count(*) FROM (SELECT 1 FROM track WHERE starred LIMIT ?) AS starred")
         return int(database.execute_sql(query, (most,)).fetchone()[0])
 
-    def _leads(self, page: Page) -> list[tuple[Row, Row]]:
-        """The leading tracks of a page, with their jobs."""
+    def _leads(self, page: Page) -> list[tuple[Row, Row, Any]]:
+        """The leading tracks of a page, with their jobs and their places."""
         columns = [f"{table}.{name}" for table, model in (("track", Track), ("job", Job)) for name in names(model)]
+        columns.append(place_read(Track, page.sort, "lead.place"))
         way, width = "DESC" if page.descending else "ASC", len(rows.fields(Track))
 
         def read(ids: str, values: Sequence[Any]) -> list[Any]:
@@ -83,7 +84,7 @@ class Library:
             query = placed(f"SELECT {', '.join(columns)} {joins} {where}")
             return list(database.execute_sql(query, values).fetchall())
 
-        return [(row[:width], row[width:]) for row in find(self.query, page, [], by_job=True, read=read)]
+        return [(row[:width], row[width:-1], row[-1]) for row in find(self.query, page, [], by_job=True, read=read)]
 
 
 def names(model: Any) -> list[str]:
@@ -91,13 +92,12 @@ def names(model: Any) -> list[str]:
     return rows.columns(model).split(", ")
 
 
-def _group(lead: Track, job: Job, tracks: dict[str, list[Track]]) -> Group:
+def _group(lead: Track, job: Job, tracks: dict[str, list[Track]], place: Any) -> Group:
     own = tracks.get(job.job_id, [])
     if lead.track_id not in [track.track_id for track in own]:
         own = [*own[: MOST_TRACKS - 1], lead]
-    return Group(
-        job, lead, sorted(own, key=lambda track: (track.take or MOST_TAKES + 1, track.created_at, track.track_id))
-    )
+    own = sorted(own, key=lambda track: (track.take or MOST_TAKES + 1, track.created_at, track.track_id))
+    return Group(job, lead, own, (place, lead.track_id))
 
 
 def tracks_of(job_ids: Sequence[str]) -> dict[str, list[Track]]:

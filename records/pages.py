@@ -3,26 +3,27 @@
 Peewee needs 150-300 µs to build the SQL of a page. The database needs 70 µs to run it.
 """
 
-import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from peewee import Expression
 
-from database import database, from_json, is_postgresql
-from database.library import NAME_LENGTH, NAMELESS, NAMES, sorted_duration, sorted_name
+from database import database, is_postgresql
+from database.library import sorted_duration, sorted_name
 from models import Track
 from records import rows
 from records.rows import Row
 
-Key = tuple[str, int, Any]  # the id of a record, its version, and the value by which the list is sorted
-_LOWER = {ord(letter): letter.lower() for letter in string.ascii_uppercase}
+Key = tuple[str, int, Any]  # the id of a record, its version, and its place: the value by which the list is sorted
 
 
 @dataclass(frozen=True)
 class Page:
-    """The part of a list that a caller wants: the sort field, the direction, and where the part begins."""
+    """The part of a list that a caller wants: the sort field, the direction, and where the part begins.
+
+    after: the place and the id of the record before. The place of a track by title is in bytes.
+    """
 
     sort: str = "created_at"
     descending: bool = True
@@ -62,29 +63,30 @@ def sorted_by(model: Any, sort: str, table: str = "") -> str:
     return f'{table}"{model._meta.fields[sort].column_name}"'
 
 
-def sort_value(model: Any, sort: str, row: Row) -> Any:
-    """The same value of a row."""
-    value = row[rows.place(model, sort)]
-    if model is Track and sort == "title":
-        return _sorted_name(value, from_json(row[rows.place(model, "metadata")]))
-    return value or 0.0 if model is Track and sort == "duration" else value
+def place_read(model: Any, sort: str, place: str) -> str:
+    """The SQL that reads a place. A name is read as bytes: on SQLite, it may be text that Python cannot decode."""
+    if model is not Track or sort != "title":
+        return place
+    return f"convert_to({place}, 'UTF8')" if is_postgresql() else f"CAST({place} AS BLOB)"
 
 
-def _sorted_name(title: str | None, metadata: dict[str, Any]) -> str:
-    names = [text.strip(" ") for name in NAMES if isinstance(text := metadata.get(name), str)]
-    name = title if title is not None else next(filter(None, names), chr(NAMELESS))
-    return name[:NAME_LENGTH].translate(_LOWER)
+def place_compared(model: Any, sort: str, place: Any) -> tuple[str, Any]:
+    """(the SQL that stands for such a place in a comparison, its parameter)."""
+    if model is not Track or sort != "title":
+        return "?", model._meta.fields[sort].db_value(place)
+    return "CAST(? AS TEXT)", place.decode("utf-8", "replace").replace("\0", "") if is_postgresql() else place
 
 
 def key_columns(model: Any, sort: str) -> str:
     """The columns of a Key, for SELECT."""
-    return f'"{model._meta.primary_key.column_name}", "updated_at" AS "version", {sorted_by(model, sort)}'
+    place = place_read(model, sort, sorted_by(model, sort))
+    return f'"{model._meta.primary_key.column_name}", "updated_at" AS "version", {place}'
 
 
 def keys_of(model: Any, sort: str, read: Iterable[Row]) -> list[Key]:
-    """The keys of these rows."""
-    key, version = rows.key(model), rows.place(model, "updated_at")
-    return [(row[key], row[version], sort_value(model, sort, row)) for row in read]
+    """The keys of these rows, for a list that is sorted by a column."""
+    key, version, place = rows.key(model), rows.place(model, "updated_at"), rows.place(model, sort)
+    return [(row[key], row[version], row[place]) for row in read]
 
 
 def plain_list(model: Any, columns: str, page: Page, where: Sequence[Plain]) -> tuple[str, list[Any]]:

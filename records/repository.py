@@ -140,6 +140,10 @@ class Repository(Generic[R]):
         """(the keys of these records, their rows). Without rows if only the keys were read: for plain conditions."""
         if self._is_plain(where):
             return self._merged(key_columns(self.model, page.sort), page, where), []
+        return self.page_keys_and_rows(page, *where)
+
+    def page_keys_and_rows(self, page: Page, *where: Expression) -> tuple[list[Key], list[Row]]:
+        """(the keys of these records, their rows), read by the same statement."""
         read = self.page_rows(page, *where)
         return keys_of(self.model, page.sort, read), read
 

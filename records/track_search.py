@@ -32,6 +32,11 @@ class TrackSearch(TrackRepository):
         """The same as in Repository."""
         return self._find(key_columns(Track, page.sort), page, where), []
 
+    def page_keys_and_rows(self, page: Page, *where: Expression) -> tuple[list[Key], list[Row]]:
+        """The same as in Repository."""
+        read = self._find(f"{columns(Track)}, {key_columns(Track, page.sort)}", page, where)
+        return [row[-3:] for row in read], [row[:-3] for row in read]
+
     def count(self, *where: Expression) -> int:
         """The number of these tracks that meet every condition."""
         conditions = [*self.query.indexed(), *map(_written, where)]

@@ -29,10 +29,10 @@ def library_query(text: str | None, genre: str | None = None, is_shared: bool = 
     return " AND ".join(has_words + ([] if genre is None else [f'fields : ("{genre_token(genre)}")']))
 
 
-def tsquery(text: str) -> str:
-    """The tsquery (PostgreSQL) for the words of a text; '' if it has none."""
+def tsquery(text: str, operator: str = "&") -> str:
+    """The tsquery (PostgreSQL) for the words of a text; '' if it has none. operator: & for all of them, | for any."""
     quoted = (" <-> ".join(f"'{word}':*" for word in phrase) for phrase in phrases(text))
-    return " & ".join(f"({phrase})" for phrase in quoted)
+    return f" {operator} ".join(f"({phrase})" for phrase in quoted)
 
 
 def longest_ascii(text: str) -> str:

@@ -123,7 +123,7 @@ def database_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
     server, template = request.getfixturevalue("postgresql"), request.getfixturevalue("postgresql_template")
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         yield server.replace("/postgres?", f"/{name}?")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -153,7 +153,7 @@ def bind_empty(postgresql: str, postgresql_template: str, template: Path, tmp_pa
             another(template, tmp_path / made[-1])
             return
         with psycopg.connect(postgresql, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {made[-1]} TEMPLATE {postgresql_template}")
+            connection.execute(f"CREATE DATABASE {made[-1]} TEMPLATE {postgresql_template} STRATEGY file_copy")
         init_database(Settings(_env_file=None, database_url=postgresql.replace("/postgres?", f"/{made[-1]}?")))
 
     yield bind

@@ -25,7 +25,23 @@ def fill(tracks: int) -> None:
         sql = (NUMBERS + statement).format(count, json=metadata, starred=starred, n=N, when=f"250000 * {N} + 1500000")
         with database.atomic():
             database.execute_sql(sql.replace("%", "%%") if on_postgresql else sql)
-    if on_postgresql:
+    settle()
+
+
+def fill_job(takes: int, title: str) -> None:
+    """Create one job with these tracks in place of all others. title: SQL with the number n of the track."""
+    with database.atomic():
+        database.execute_sql("DELETE FROM job")
+        database.execute_sql("INSERT INTO job (job_id, prompt, created_at, updated_at) VALUES ('job', 'rain', 1, 1)")
+        columns = "track_id, job_id, title, duration, created_at, updated_at"
+        values = f"'track-' || (100000 + n), 'job', {title}, 1 + mod(n, 7), n, n"
+        database.execute_sql(f"{NUMBERS.format(takes)} INSERT INTO track ({columns}) SELECT {values} FROM numbers")
+    settle()
+
+
+def settle() -> None:
+    """Index everything, as housekeeping does, and count rows for the planner of PostgreSQL."""
+    if is_postgresql():
         database.execute_sql("ANALYZE")
-    while not on_postgresql and jobs_behind():
+    while not is_postgresql() and jobs_behind():
         index_batch(2000)

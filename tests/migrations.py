@@ -64,16 +64,16 @@ def drop_library() -> None:
         if kind == "trigger" and "library" in name:
             table = "job" if name.startswith("job") else "track"
             database.execute_sql(f"DROP TRIGGER {name}{f' ON {table}' if is_postgresql() else ''}")
-        elif name in ("track_duration", "track_name", "track_seed"):
+        elif name in ("track_duration", "track_job_duration", "track_name", "track_job_name", "track_seed"):
             database.execute_sql(f"DROP INDEX {name}")
         elif name == "job_replaced":
             database.execute_sql("DROP TRIGGER job_replaced")
             database.execute_sql(without_library(sql))
-    database.execute_sql("DROP TABLE library_search")
+    for table in ("library_track", "library_job") if is_postgresql() else ("library_search", "library_stale"):
+        database.execute_sql(f"DROP TABLE {table}")
     if not is_postgresql():
-        database.execute_sql("DROP TABLE library_stale")
         return
-    for function in ("library_words", "library_fold", "track_library", "track_library_deleted", "job_library"):
+    for function in ("library_words", "library_fold", "track_library", "job_library"):
         database.execute_sql(f"DROP FUNCTION {function}")
 
 
@@ -86,7 +86,7 @@ def without_library(trigger: str) -> str:
 
 def drop_columns(migration: str, table: str, columns: list[str]) -> None:
     """Undo a migration that has added these columns to a table, the last one first; and that of the library."""
-    if database.table_exists("library_search"):
+    if database.table_exists("library_track" if is_postgresql() else "library_search"):
         drop_library()
     database.execute_sql(f"DELETE FROM schema_migration WHERE name = '{migration}'")
     for name in (f"{table}_event" if is_postgresql() else f"{table}_updated", f"{table}_touched"):

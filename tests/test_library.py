@@ -15,7 +15,6 @@ from records import finding
 from records.finding import TrackQuery
 from records.indexing import index_batch
 from records.library import Library
-from records.pages import keys_of
 from records.track_search import TrackSearch
 from repos import JobRepository, Page, TrackRepository
 from tests import library_model as model
@@ -187,7 +186,7 @@ def flat(query: TrackQuery, page: Page) -> list[str]:
     """The ids of all pages of tracks."""
     ids: list[str] = []
     while read := TrackSearch(query).page_keys(page)[0]:
-        assert read == keys_of(Track, page.sort, TrackSearch(query).page_rows(page))
+        assert TrackSearch(query).page_keys_and_rows(page) == (read, TrackSearch(query).page_rows(page))
         ids += [key for key, _, _ in read]
         page = replace(page, after=(read[-1][2], read[-1][0]))
     return ids
@@ -203,5 +202,5 @@ def grouped(query: TrackQuery, page: Page) -> list[str]:
             }
             assert len(group.tracks) == Track.select().where(Track.job == group.job).count()
         ids += [group.lead.track_id for group in groups]
-        page = replace(page, after=groups[-1].place(page.sort))
+        page = replace(page, after=groups[-1].place)
     return ids

@@ -12,7 +12,7 @@ from records import finding
 from records.library import Library
 from records.track_search import TrackQuery, TrackSearch
 from repos import Page
-from tests.library_fill import fill
+from tests.library_fill import fill, fill_job
 
 pytestmark = pytest.mark.usefixtures("ledger")
 INDEXES = {"created_at": "track_created_at", "duration": "track_duration", "title": "track_name"}
@@ -20,15 +20,40 @@ FEW = [TrackQuery("rare"), TrackQuery(genre="polka"), TrackQuery(seed=7), TrackQ
 
 
 def plans(run: Callable[[], Any]) -> str:
-    """The plans of the statements of a call, as JSON. PostgreSQL scans small tables, unless it is not allowed."""
+    """The plans of the statements of a call, as JSON."""
+    return json.dumps(statements(run, "EXPLAIN (FORMAT JSON) " if is_postgresql() else "EXPLAIN QUERY PLAN "))
+
+
+def statements(run: Callable[[], Any], explain: str) -> list[Any]:
+    """The statements of a call, explained. PostgreSQL scans small tables, unless it is not allowed."""
     events: list[Any] = []
     database.query_hooks.append(events.append)
     run()
     database.query_hooks.remove(events.append)
     if is_postgresql():
         database.execute_sql("SET enable_seqscan = off")
-    explain = "EXPLAIN (FORMAT JSON) " if is_postgresql() else "EXPLAIN QUERY PLAN "
-    return json.dumps([database.execute_sql(explain + event.sql, event.params).fetchall() for event in events])
+    return [database.execute_sql(explain + event.sql, event.params).fetchall() for event in events]
+
+
+def steps(run: Callable[[], Any]) -> int:
+    """The steps that SQLite makes in a call, in tens; on PostgreSQL, the rows that its statements read."""
+    if is_postgresql():
+        return sum(map(rows_read, statements(run, "EXPLAIN (ANALYZE, FORMAT JSON) ")))
+    made: list[int] = []
+    database.connection().progress(lambda: made.append(1), 10)
+    run()
+    database.connection().progress(None, 0)
+    return len(made)
+
+
+def rows_read(plan: Any) -> int:
+    """The rows that all parts of a plan have read, as EXPLAIN ANALYZE counts them."""
+    if isinstance(plan, list | tuple):
+        return sum(map(rows_read, plan))
+    if not isinstance(plan, dict):
+        return 0
+    rows = plan.get("Actual Rows", 0) + plan.get("Rows Removed by Filter", 0)
+    return int(rows * plan.get("Actual Loops", 1)) + sum(map(rows_read, plan.values()))
 
 
 def scans(plan: str) -> bool:
@@ -47,7 +72,7 @@ def test_a_page_of_many_matches_walks_the_index_of_its_order(sort: str, monkeypa
     fill(400)
     last = Library(TrackQuery()).groups(Page(sort, limit=3))[-1]
     for query in (TrackQuery(), TrackQuery("folk"), TrackQuery(genre="folk"), TrackQuery(job_type="synth")):
-        for page in (Page(sort, limit=3), Page(sort, limit=3, after=last.place(sort))):
+        for page in (Page(sort, limit=3), Page(sort, limit=3, after=last.place)):
             for run in (Library(query).groups, TrackSearch(query).page_rows):
                 plan = plans(lambda run=run, page=page: run(page))  # type: ignore[misc]
                 assert walks(plan, INDEXES[sort]) and not scans(plan), plan
@@ -59,6 +84,21 @@ def test_a_page_of_few_matches_reads_no_other_tracks(query: TrackQuery) -> None:
     for run in (Library(query).groups, TrackSearch(query).page_rows):
         plan = plans(lambda run=run: run(Page("title")))  # type: ignore[misc]
         assert not scans(plan) and not any(walks(plan, index) for index in INDEXES.values()), plan
+
+
+@pytest.mark.parametrize("way", [True, False])
+@pytest.mark.parametrize("sort", INDEXES)
+@pytest.mark.parametrize("title", ["NULL", "'Song ' || (100000 + n)", "'Song ' || (100000 - n)"])
+def test_four_times_as_many_takes_of_a_job_are_four_times_as_much_work(
+    title: str, sort: str, way: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "FEW", 20)
+    for query in (TrackQuery(), TrackQuery("rain")):
+        work = []
+        for takes in (250, 1000):
+            fill_job(takes, title)
+            work.append(steps(lambda query=query: Library(query).groups(Page(sort, way))))  # type: ignore[misc]
+        assert work[1] <= 6 * work[0], (query, work)
 
 
 @pytest.mark.soak

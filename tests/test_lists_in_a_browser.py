@@ -131,6 +131,14 @@ def test_the_list_is_narrowed_as_one_types_and_by_chips(library: Server, window:
     assert page.evaluate("window.stayed")
 
 
+def test_a_list_reads_on_when_requests_have_failed(library: Server, window: Windows) -> None:
+    page = window(viewport={"width": 1440, "height": 900}).page
+    page.route("**/tracks?*cursor=*", lambda route: route.abort(), times=4)
+    page.goto(library.url + "/tracks?q=old")
+    expect(page.locator(".row")).to_have_count(70)
+    assert page.locator("#more a").count() == 0
+
+
 def test_a_star_is_seen_in_another_browser(library: Server, window: Windows) -> None:
     add(library, "star")
     here, there = (open_list(window, library, "/tracks?q=star") for _ in range(2))

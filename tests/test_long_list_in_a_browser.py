@@ -75,10 +75,9 @@ def test_a_page_does_not_grow_while_one_scrolls(long_list: Server, window: Calla
     scroll_to(page, 300)
     before = measured(page)
     scroll_to(page, SCROLLED)
-    after = measured(page)
     assert page.evaluate(ROWS) <= 300
-    assert after["Nodes"] <= before["Nodes"] * 1.2
-    assert after["JSHeapUsedSize"] <= before["JSHeapUsedSize"] * 1.5 + 1_000_000
+    wait_for(lambda: measured(page)["Nodes"] <= before["Nodes"] * 1.2, 20)  # a part may be loading
+    assert measured(page)["JSHeapUsedSize"] <= before["JSHeapUsedSize"] * 1.5 + 1_000_000
     page.evaluate("scrollTo(0, 0)")
     newest = f"#job-j{NUMBER}"
     wait_for(lambda: page.locator(newest).count() == 1, 20)

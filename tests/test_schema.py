@@ -35,7 +35,16 @@ def test_the_models_and_the_migrations_agree() -> None:
     assert (diff.create_tables, diff.add_columns, diff.add_indexes) == ([], [], [])
     assert diff.drop_columns == ours
     by_name = {"track_wav", "track_mp3", "loop_result", "track_duration", "track_seed", "track_name"}
-    by_name |= {"track_starred", "job_claim", "job_queue", "job_lease", "loop_claim", "loop_lease"}  # of some rows
+    by_name |= {"track_job_duration", "track_job_name"}
+    by_name |= {
+        "track_starred",
+        "job_claim",
+        "job_queue",
+        "job_finished",
+        "job_lease",
+        "loop_claim",
+        "loop_lease",
+    }  # of some rows
     by_name |= {*(["job_search", "job_metadata"] if is_postgresql() else [])}
     assert {index.name for index in diff.drop_indexes} == by_name
 

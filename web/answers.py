@@ -17,7 +17,7 @@ from errors import Malformed, NotFound
 from models import Loop, Record, Track
 from records import rows
 from records.handover import Handover
-from records.pages import Key, Page, keys_of
+from records.pages import Key, Page
 from records.repository import Repository, child_rows
 from records.rows import Row
 from web import schemas
@@ -28,6 +28,7 @@ from web.lean import json_response, not_modified
 
 MISSING = "There is no such record (any more)."
 UNDO_IS_OVER = "The ten seconds are over: these tracks and their files are deleted."
+QUEUE_PLACE = re.compile(r"(-?\d{1,7}) (\d{18,2000})", re.ASCII)  # priority and place: database/queue.py
 CHILDREN: dict[str, tuple[Any, str]] = {"tracks": (Track, "job"), "loops": (Loop, "track")}
 
 
@@ -127,8 +128,8 @@ def page(repo: Repository[Any], query: schemas.List, *where: Expression, expand:
 def part(repo: Repository[Any], query: schemas.List, *where: Expression) -> tuple[list[Row], str | None]:
     """(the rows of one page of a list, the cursor of the next page or None). Raises Malformed for a wrong cursor."""
     one_more = _one_more(query)
-    read = repo.page_rows(one_more, *where)
-    return read[: query.limit], _cursor(keys_of(repo.model, one_more.sort, read), one_more)
+    keys, read = repo.page_keys_and_rows(one_more, *where)
+    return read[: query.limit], _cursor(keys, one_more)
 
 
 def _one_more(query: schemas.List) -> Page:
@@ -147,8 +148,9 @@ def _keys_and_texts(repo: Repository[Any], one_more: Page, *where: Expression) -
     kept, limit = _kept(repo.model), one_more.limit - 1
     texts = None if read else kept.of_keys(keys[:limit], repo.get_rows)
     if texts is None:
-        read = read or repo.page_rows(one_more, *where)
-        keys, texts = keys_of(repo.model, one_more.sort, read), kept.of_rows(read[:limit])
+        if not read:
+            keys, read = repo.page_keys_and_rows(one_more, *where)
+        texts = kept.of_rows(read[:limit])
     return keys, texts
 
 
@@ -185,26 +187,26 @@ def _cursor(keys: list[Key], one_more: Page) -> str | None:
     """The cursor of the next page; None if these keys are the last."""
     if len(keys) < one_more.limit:
         return None
-    record_id, _, value = keys[-2]
+    record_id, _, place = keys[-2]
     sort = f"-{one_more.sort}" if one_more.descending else one_more.sort
-    return cursor_at(sort, value, record_id)
+    return cursor_at(sort, place, record_id)
 
 
-def cursor_at(sort: str, value: Any, record_id: str) -> str:
-    """The cursor of the page that follows a record of a list. value: the value by which the list is sorted."""
-    text = json.dumps([sort, value, record_id], ensure_ascii=False)
+def cursor_at(sort: str, place: Any, record_id: str) -> str:
+    """The cursor of the page that follows a record of a list. place: the value by which the list is sorted."""
+    text = json.dumps([sort, base64.b64encode(place).decode() if isinstance(place, bytes) else place, record_id])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def position(cursor: str | None, sort: str) -> tuple[Any, str] | None:
-    """(value, id): the record after which the page of a cursor begins; None without one. Raises Malformed."""
+    """(place, id): the record after which the page of a cursor begins; None without one. Raises Malformed."""
     if cursor is None:
         return None
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        cursor_sort, value, key = json.loads(text)
-        if cursor_sort == sort and _is_place(sort.lstrip("-"), value) and isinstance(key, str) and key.isascii():
-            return value.replace("\0", "") if isinstance(value, str) else value, key.replace("\0", "")
+        cursor_sort, place, key = json.loads(text)
+        if cursor_sort == sort and isinstance(key, str) and key.isascii():
+            return _place(sort.lstrip("-"), place), key.replace("\0", "")
     except (ValueError, TypeError, RecursionError):
         pass
     message = "is not a cursor of this list: take it from `next`, with the same sort"
@@ -212,15 +214,22 @@ def position(cursor: str | None, sort: str) -> tuple[Any, str] | None:
     raise Malformed(f"The query cannot be used: cursor {message}.", errors=fields)
 
 
-def _is_place(sort: str, value: Any) -> bool:
-    """True if a list may be sorted by such a value. Raises UnicodeEncodeError for a text that no database takes."""
+def _place(sort: str, value: Any) -> Any:
+    """The place in a list that a cursor names by this value. Raises ValueError or TypeError if there is none."""
     if sort == "queue":
-        return isinstance(value, str) and re.fullmatch(r"-?\d{1,7} \d{18,2000}", value, re.ASCII) is not None
+        match = QUEUE_PLACE.fullmatch(value)
+        if match is None:
+            raise ValueError
+        return int(match[1]), match[2]
     if sort == "title":
-        return isinstance(value, str) and bool(value.encode())
+        return base64.b64decode(value, validate=True)
     if sort == "duration":
-        return type(value) in (int, float) and 0 <= value < 2**63
-    return type(value) is int and abs(value) < 2**63
+        is_place = type(value) in (int, float) and 0 <= value < 2**63
+    else:
+        is_place = type(value) is int and abs(value) < 2**63
+    if not is_place:
+        raise ValueError
+    return value
 
 
 def _next_url(keys: list[Key], one_more: Page) -> str | None:

@@ -8,7 +8,7 @@ import peewee
 from playhouse.schema_diff import diff_models
 
 from database import database, is_postgresql, schema_state
-from database.library_index import entry_of
+from database.library_index import job_entries, job_entry, track_entries, track_entry
 from maintenance.checks.faults import Fault, Place
 from maintenance.checks.fresh import differences
 from models import Delivery, Discard, Event, Job, Loop, Track, Worker
@@ -33,11 +33,14 @@ UNLISTED = """SELECT job.rowid, job.job_id FROM job WHERE job.rowid NOT IN (SELE
     AND NOT EXISTS (SELECT 1 FROM library_search_docsize WHERE id = job.rowid)
     UNION ALL SELECT id, 'a deleted job' FROM library_search_docsize WHERE id NOT IN
     (SELECT job_rowid FROM library_stale) AND NOT EXISTS (SELECT 1 FROM job WHERE job.rowid = id)"""
-# Tracks that PostgreSQL's index does not have, or has with wrong words, and tracks that it should not have. The words
-# are wrong if a track was created while another transaction changed the prompt or the metadata of its job.
-UNWORDED = f"""SELECT coalesce(track.track_id, library_search.track_id) FROM track FULL JOIN library_search
-    ON track.track_id = library_search.track_id WHERE track.track_id IS NULL OR library_search.track_id IS NULL
-    OR (library_search.words, library_search.genre) IS DISTINCT FROM ({entry_of("track")})"""
+# Tracks and jobs that PostgreSQL's index does not have, or has with wrong words. Those of a job are wrong if another
+# transaction changed the job while its first track was created.
+UNWORDED_TRACKS = f"""SELECT track.track_id FROM track
+    LEFT JOIN library_track ON track.track_id = library_track.track_id
+    WHERE (library_track.words, library_track.genre) IS DISTINCT FROM ({track_entry("track")})"""
+UNWORDED_JOBS = f"""SELECT job.job_id FROM job LEFT JOIN library_job ON job.job_id = library_job.job_id
+    WHERE EXISTS (SELECT 1 FROM track WHERE track.job_id = job.job_id)
+    AND (library_job.words, library_job.genre) IS DISTINCT FROM ({job_entry("job")})"""
 
 
 def damaged_database(place: Place) -> Iterator[Fault]:
@@ -101,8 +104,9 @@ def incomplete_search(place: Place) -> Iterator[Fault]:
     """Jobs and tracks that a search does not find although housekeeping believes that they are in the index."""
     advice = "`flask check --fix` puts it into the search index"
     if is_postgresql():
-        for (name,) in database.execute_sql(UNWORDED).fetchall():
-            yield Fault("incomplete_search", f"track {name}", advice)
+        for entity, query in (("track", UNWORDED_TRACKS), ("job", UNWORDED_JOBS)):
+            for (name,) in database.execute_sql(query).fetchall():
+                yield Fault("incomplete_search", f"{entity} {name}", advice)
         return
     names = [name for query in (UNINDEXED, UNLISTED) for _, name in database.execute_sql(query).fetchall()]
     yield from (Fault("incomplete_search", f"job {name}", advice) for name in dict.fromkeys(names))
@@ -126,8 +130,9 @@ def complete_search() -> None:
     """Put the jobs and tracks that are missing in an index into it, and take deleted ones out."""
     if is_postgresql():
         with database.atomic():
-            database.execute_sql(f"DELETE FROM library_search WHERE track_id IN ({UNWORDED})")
-            database.execute_sql(f"UPDATE track SET title = title WHERE track_id IN ({UNWORDED})")
+            database.execute_sql(track_entries(f"track_id IN ({UNWORDED_TRACKS})"))
+            database.execute_sql(f"DELETE FROM library_job WHERE job_id IN ({UNWORDED_JOBS})")
+            database.execute_sql(job_entries(f"job_id IN ({UNWORDED_JOBS})"))
         return
     with database.atomic():
         for query, stale in ((UNINDEXED, "search_stale"), (UNLISTED, "library_stale")):

@@ -79,8 +79,8 @@ def _place(cursor: str | None) -> Place | None:
     after = position(cursor, SORT)
     if after is None:
         return None
-    priority, waits_at = after[0].split()
-    return Place(int(priority), waits_at, after[1])
+    (priority, waits_at), job_id = after
+    return Place(priority, waits_at, job_id)
 
 
 def _array(numbered: list[tuple[Row, Any]], expected: Forecast) -> bytes:

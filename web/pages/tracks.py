@@ -108,7 +108,7 @@ def _page(query: schemas.TrackList) -> Page:
 
 def _after(sort: str, group: Group) -> str:
     """The cursor of the page that follows a group."""
-    return cursor_at(sort, *group.place(sort.lstrip("-")))
+    return cursor_at(sort, *group.place)
 
 
 def _chips(filters: dict[str, str], library: Library) -> list[dict[str, Any]]:

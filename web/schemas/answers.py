@@ -2,14 +2,15 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from web.schemas.types import Format, Id, JobStatus, JsonObject, LoopStatus, Progress, Utc, Word
 
 
 class Answer(BaseModel):
-    """The body of a response."""
+    """The body of a response. Its schema is built for the document only, so a start needs no time for it."""
 
+    model_config = ConfigDict(defer_build=True)
     media_type: ClassVar[str] = "application/json"
 
 

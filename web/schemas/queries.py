@@ -8,7 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 from models import LARGEST_SEED
 from web.schemas.types import Format, Id, JobStatus, LoopStatus, MetadataFilter, Moment, Switch, Word, digits
 
-# A cursor has an id and 200 characters of a name: 4 bytes for each emoji, 6 for each control character, in base64.
+# A cursor has an id and 200 characters of a name of at most 4 bytes each, in base64; all of it is again in base64.
 LONGEST_CURSOR = 2048
 
 

@@ -1,10 +1,8 @@
 // Starts the scripts of the page that is shown.
 
-import { startBar } from "./bar.js";
-import { get, isPlain } from "./elements.js";
-import { startKeys } from "./keys.js";
-import { askForSounds, watchSounds } from "./gone.js";
+import { get, isPlain, on } from "./elements.js";
 import { load } from "./http.js";
+import { startKeys } from "./keys.js";
 import { showNothing } from "./live.js";
 import { announce, begin, notify } from "./merge.js";
 import { player } from "./player.js";
@@ -14,7 +12,8 @@ import { sendStars } from "./stars.js";
 import { keepTimes, tellTimes } from "./times.js";
 import { connectSounds } from "./waves.js";
 
-const SCRIPTS = new Set(["job", "jobs", "track", "tracks"]); // the pages with a script of their own: {page}.js
+const SCRIPTS = { job: "job", jobs: "list", track: "track", tracks: "tracks" }; // of the pages
+const PLAYER = ["bar", "gone", "media"]; // loaded with the first sound
 const main = get("main");
 
 let page = {}; // what begin() of the page returned
@@ -33,11 +32,12 @@ async function arrive() {
   }
   begin();
   tellTimes();
-  askForSounds();
-  if (main.querySelector("form[data-api]")) load("forms").catch(() => {}); // it is loaded again when it is used
-  const script = SCRIPTS.has(name) ? await import(`./${name}.js`) : null;
+  if (player.current) load("gone").then(({ askForSounds }) => askForSounds(), () => {});
+  if (main.querySelector("form[data-api]")) load("forms").catch(() => {});
+  const script = SCRIPTS[name];
+  const module = script && (await import(`./${script}.js`));
   if (signal.aborted) return;
-  page = script?.begin({ signal }) ?? {};
+  page = module?.begin({ signal }) ?? {};
   if (!page.follower) showNothing();
 }
 
@@ -46,36 +46,26 @@ function leave() {
   page = {};
 }
 
-/** Show the page at another address of itself. Returns a promise, or null if the page cannot do this. */
-function show(url) {
-  return new URL(url).pathname === path && page.show ? page.show(url) : null;
+function show(url, how) {
+  return new URL(url).pathname === path && page.show ? page.show(url, how) : null;
 }
 
 /** Links that open a dialog, close it, or let one change a name. Without JavaScript, they open a page. */
 function follow(event) {
-  const link = event.target.closest("a[data-dialog], a[data-close], a[data-rename]");
-  if (!link || !isPlain(event)) return;
-  const dialog = link.closest("dialog");
-  if (link.matches("[data-close]") ? !dialog : link.matches("[data-dialog]") && link.pathname === location.pathname) return;
+  const link = event.target.closest("a[data-dialog], dialog a[data-close], a[data-rename]");
+  if (!link || !isPlain(event) || (link.matches("[data-dialog]") && link.pathname === location.pathname)) return;
   event.preventDefault();
-  if (link.matches("[data-close]")) return dialog.close();
-  const opened = link.matches("[data-dialog]")
-    ? load("dialogs").then(({ openDialog }) => openDialog(link.pathname))
-    : load("rename").then(({ rename }) => rename(link));
-  opened.catch(failed);
+  if (link.matches("[data-close]")) link.closest("dialog").close();
+  else if (link.matches("[data-rename]")) load("rename").then(({ rename }) => rename(link, () => page.refresh?.().catch(() => {}))).catch(failed);
+  else load("dialogs").then(({ openDialog }) => openDialog(link.pathname)).catch(failed);
 }
 
-/** Send a form that has a REST address. The router sends the others. */
-async function send(event) {
-  const form = event.target;
+function send(event) {
+  const { target: form, submitter } = event;
   if (!form.dataset.api) return;
   event.preventDefault();
-  try {
-    const { sendForm } = await import("./forms.js");
-    await sendForm(form, done);
-  } catch (problem) {
-    failed(problem);
-  }
+  const isByKeyboard = submitter?.matches(":focus-visible");
+  load("forms").then(({ sendForm }) => sendForm(form, (record) => done(form, record, isByKeyboard))).catch(failed);
 }
 
 function showFields({ target }) {
@@ -88,34 +78,38 @@ function failed(problem) {
 }
 
 /** After a form was accepted: show the result on this page, or open the page of the record. */
-async function done(form, record) {
-  const { api, method, body } = form.dataset;
+async function done(form, record, isByKeyboard) {
+  const { api, method, body, discarding } = form.dataset;
   const isNewJob = body === "job";
-  if (form.closest("dialog")) (await load("dialogs")).closeDialog(form);
+  const isDeletion = method === "DELETE";
+  form.closest("dialog")?.close("sent");
   closeLoopForm(form.closest("details.make-loop"));
-  if (method === "DELETE") announce("Deleted");
+  if (isDeletion) announce("Deleted");
   if (isNewJob && main.dataset.page !== "jobs") await visit(`/jobs/${record.job_id}`);
-  else if (method === "DELETE" && (!page.refresh || location.pathname === api.replace("/api", ""))) await visit("/");
+  else if (isDeletion && (!page.refresh || location.pathname === api.replace("/api", ""))) await visit("/");
   else if (page.refresh) await page.refresh().catch(() => page.follower.lookNow());
   else await visit(location.href, { replace: true });
-  if (isNewJob) {
-    announce("The job is in the queue");
-    page.point?.(record.job_id);
-  }
-  if (body === "loop") announce("The loop is in the queue");
+  if (isNewJob) page.point?.(record.job_id);
+  if (isByKeyboard && discarding !== undefined) document.querySelector(".toast:last-child > button")?.focus();
+  if (body) announce(`The ${body} is in the queue`);
 }
 
 /** Close the form for a loop. The focus was in it, and moves to the summary. */
 function closeLoopForm(details) {
-  if (!details) return;
-  details.removeAttribute("open");
-  details.querySelector("summary").focus();
+  details?.removeAttribute("open");
+  details?.querySelector("summary").focus();
 }
 
-keepTimes();
-player.addEventListener("change", () => load("media").catch(() => {}), { once: true });
-for (const start of [connectSounds, startBar, startKeys, sendStars, watchSounds, resume]) start();
-for (const [name, act] of Object.entries({ click: follow, submit: send, change: showFields })) document.addEventListener(name, act);
+function showPlayer() {
+  document.documentElement.classList.toggle("has-player", player.current !== null);
+  for (const name of PLAYER) load(name).catch(() => {});
+}
+
+on(player, "change", showPlayer);
+for (const start of [keepTimes, connectSounds, startKeys, sendStars, resume]) start();
+on(document, "click", follow);
+on(document, "submit", send);
+on(document, "change", showFields);
 startRouter({ leave, arrive, show, failed, canReturn: () => Boolean(page.refresh) });
 document.documentElement.classList.add("js"); // only now: without a script that works, the page is as without JavaScript
 await arrive();

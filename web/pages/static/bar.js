@@ -1,40 +1,26 @@
-// The bar at the bottom: shows what the player does, and its buttons.
+// The bar at the bottom: shows what the player does, and its buttons. It is loaded with the first sound.
 
-import { create, get, put, tell } from "./elements.js";
+import { create, get, on, put, tell } from "./elements.js";
 import { player } from "./player.js";
 import { setStar } from "./stars.js";
 import { clock } from "./times.js";
 import { draw, show } from "./waves.js";
 
 const part = (name) => get(`player-${name}`);
-const bar = get("player");
 const [wave, star, queue] = [part("wave"), part("star"), part("queue")];
-const canPop = "popover" in queue;
-
-/** Start to show the player. */
-export function startBar() {
-  for (const [name, act] of Object.entries({
-    play: () => player.toggle(), next: () => player.next(), previous: () => player.previous(),
-    repeat: () => player.repeat(), close: () => player.close(), help: () => part("keys").showModal(),
-  })) part(name).addEventListener("click", act); // prettier-ignore
-  part("volume").addEventListener("input", ({ target }) => (player.volume = Number(target.value)));
-  if (!canPop) queue.hidden = part("list").hidden = true;
-  queue.addEventListener("beforetoggle", ({ newState }) => newState === "open" && listQueue());
-  part("sounds").addEventListener("click", playListed);
-  part("choices").addEventListener("click", ({ target }) => target.value && player.choose(Number(target.value)));
-  document.addEventListener("star", ({ detail: { id, starred } }) => {
-    for (const sound of [player.current, ...player.queue.sounds]) if (sound?.key === `track:${id}`) sound.starred = starred;
-  });
-  player.addEventListener("change", change);
-  player.addEventListener("state", showState);
-  player.addEventListener("time", showTime);
-}
+const ACTS = {
+  play: () => player.toggle(),
+  next: () => player.next(),
+  previous: () => player.previous(),
+  repeat: () => player.repeat(),
+  close: () => player.close(),
+  help: () => part("keys").showModal(),
+};
 
 function change() {
   const { current, compared } = player;
-  bar.hidden = current === null;
-  document.documentElement.classList.toggle("has-player", current !== null);
-  if (!current) return closeQueue();
+  get("player").hidden = current === null;
+  if (!current) return queue.hidePopover();
   part("title").textContent = current.title;
   part("title").href = current.home || "/";
   part("sub").textContent = current.sub;
@@ -42,7 +28,7 @@ function change() {
   draw(wave, current.wave);
   part("choices").hidden = !compared.length;
   part("choices").replaceChildren(...compared.map(choice));
-  if (canPop && queue.matches(":popover-open")) listQueue();
+  if (queue.matches(":popover-open")) listQueue();
   showStar(current);
   showState();
   showTime();
@@ -70,27 +56,32 @@ function showStar({ key, title, starred }) {
 }
 
 function choice(sound, number) {
-  const isHeard = sound.key === player.current.key;
+  const ariaPressed = sound.key === player.current.key;
   const letter = String.fromCharCode(65 + number);
-  return create("button", { type: "button", value: number, ariaLabel: `${letter}: hear ${sound.sub || sound.title}`, ariaPressed: isHeard }, letter);
+  return create("button", { type: "button", value: number, ariaLabel: `${letter}: hear ${sound.sub || sound.title}`, ariaPressed }, letter);
 }
 
 function listQueue() {
-  part("sounds").replaceChildren(
-    ...player.queue.sounds.map(({ key, title, sub }, number) => {
-      const ariaCurrent = key === player.current.key ? "true" : null;
-      return create("li", {}, create("button", { type: "button", value: number, dir: "auto", ariaCurrent }, title, create("small", {}, sub)));
-    }),
-  );
+  const items = player.queue.sounds.map(({ key, title, sub }, number) => {
+    const ariaCurrent = key === player.current.key ? "true" : null;
+    return create("li", {}, create("button", { type: "button", value: number, dir: "auto", ariaCurrent }, title, create("small", {}, sub)));
+  });
+  part("sounds").replaceChildren(...items);
 }
 
 function playListed({ target }) {
   const sound = player.queue.sounds[target.closest("button")?.value];
   if (!sound) return;
   player.play(sound, player.queue);
-  closeQueue();
+  queue.hidePopover();
 }
 
-function closeQueue() {
-  if (canPop) queue.hidePopover();
-}
+for (const [name, act] of Object.entries(ACTS)) on(part(name), "click", act);
+on(part("volume"), "input", ({ target }) => (player.volume = Number(target.value)));
+on(queue, "beforetoggle", ({ newState }) => newState === "open" && listQueue());
+on(part("sounds"), "click", playListed);
+on(part("choices"), "click", ({ target }) => target.value && player.choose(Number(target.value)));
+on(player, "change", change);
+on(player, "state", showState);
+on(player, "time", showTime);
+change();

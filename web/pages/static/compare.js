@@ -1,5 +1,5 @@
-// A/B: plays several takes at the same time, and one of them is heard. All start at the same moment, so that a switch
-// changes only gains. The louder takes are turned down to the loudness of the quietest one.
+// A/B: plays several takes at the same time, and one of them is heard: a switch changes only gains. The louder takes are
+// turned down to the loudness of the quietest one.
 
 import { DecodedEngine } from "./decoded.js";
 import { sendJson } from "./http.js";
@@ -40,7 +40,6 @@ export class Mix {
 
   /** Start all sounds. ended() is called at the end of the longest one. Returns when they begin, by the context. */
   start(from, ended) {
-    this.stop();
     this.#sources = this.buffers.map((buffer, place) => {
       const source = new AudioBufferSourceNode(this.#context, { buffer });
       source.connect(this.#inputs[place]);
@@ -89,14 +88,6 @@ export class Comparison extends DecodedEngine {
     return Math.max(...(this.#mix?.buffers ?? this.#sounds).map(({ duration, seconds }) => duration ?? seconds));
   }
 
-  get last() {
-    return this.duration;
-  }
-
-  placeOf(seconds) {
-    return Math.min(seconds, this.duration);
-  }
-
   /** Hear another sound, by its place in the list, at the same moment. */
   choose(place) {
     this.#chosen = place;
@@ -111,8 +102,8 @@ export class Comparison extends DecodedEngine {
       Promise.all(this.#sounds.map(loudnessOf)),
     ]);
     this.ending.signal.throwIfAborted();
-    const unmeasured = this.#sounds.filter((_, place) => loudnesses[place] === null);
-    if (unmeasured.length) notify(`The loudness of these takes is not measured, so their volume is not changed: ${unmeasured.map(({ sub, title }) => sub || title).join("; ")}.`);
+    const unmeasured = this.#sounds.filter((_, place) => loudnesses[place] === null).map(({ sub, title }) => sub || title);
+    if (unmeasured.length) notify(`The loudness of these takes is not measured, so their volume is not changed: ${unmeasured.join("; ")}.`);
     this.#mix = new Mix(this.context, buffers, equalGains(loudnesses), this.#chosen, this.output);
   }
 
@@ -127,6 +118,6 @@ export class Comparison extends DecodedEngine {
 
 /** The loudness of a track in LUFS; null if it is silent or cannot be measured. */
 async function loudnessOf({ key }) {
-  const answer = await sendJson(`/api/tracks/${key.split(":")[1]}/waveform.json?points=1`).catch(() => ({}));
-  return answer.loudness ?? null;
+  const answer = await sendJson(`/api/tracks/${key.split(":")[1]}/waveform.json?points=1`).catch(() => null);
+  return answer?.loudness ?? null;
 }

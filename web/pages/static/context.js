@@ -1,4 +1,4 @@
-// The AudioContexts that the engines share. They are made and resumed in the event of a click, because browsers want that.
+// The AudioContexts that the engines share.
 
 const contexts = new Map(); // by their sample rate; undefined is that of the loudspeaker
 
@@ -8,7 +8,7 @@ export function contextOf(rate) {
   return contexts.get(rate);
 }
 
-/** Call this at once in the event of a click, before anything is loaded. */
+/** Resume a context. Browsers want this at once in the event of a click, before anything is loaded. */
 export function wake(rate) {
   try {
     contextOf(rate).resume();

@@ -6,10 +6,7 @@ import { problemOf } from "./http.js";
 
 const PATIENCE = 500; // milliseconds; where the browser forbids sounds, it gives no answer
 
-/**
- * An engine, as in element.js. A subclass has read(sound), a promise of the samples; start(from), which returns when they
- * begin by the context; stop(); placeOf(seconds), the place in the sound after so much time; and last, the last place.
- */
+/** An engine, as in element.js. A subclass has read(sound), a promise; stop(); and start(from), which returns when, by the context. */
 export class DecodedEngine extends Engine {
   paused = true;
   repeats = false;
@@ -25,6 +22,16 @@ export class DecodedEngine extends Engine {
 
   get time() {
     return this.#since === null ? this.#at : this.placeOf(this.#at + Math.max(0, this.context.currentTime - this.#since));
+  }
+
+  /** The last place in the sound. */
+  get last() {
+    return this.duration;
+  }
+
+  /** The place in the sound after so many seconds. */
+  placeOf(seconds) {
+    return Math.min(seconds, this.last);
   }
 
   set volume(volume) {
@@ -45,8 +52,7 @@ export class DecodedEngine extends Engine {
     const resumed = this.context?.resume(); // at once, because the browser wants that in the event of a click
     await this.#loaded;
     const isAllowed = navigator.userActivation?.hasBeenActive; // then a slow answer comes, too
-    const isForbidden = !isAllowed && (await Promise.race([resumed, new Promise((done) => setTimeout(done, PATIENCE, true))]));
-    if (isForbidden) return this.pause();
+    if (!isAllowed && (await Promise.race([resumed, new Promise((done) => setTimeout(done, PATIENCE, true))]))) return this.pause();
     await resumed;
     if (this.paused || this.#since !== null) return;
     if (this.#at >= this.duration) this.#at = 0;
@@ -76,7 +82,6 @@ export class DecodedEngine extends Engine {
     this.context?.suspend();
   }
 
-  /** The samples of a file. */
   async decode({ src }) {
     const answer = await fetch(src, { signal: this.ending.signal });
     if (!answer.ok) throw await problemOf(answer);

@@ -1,6 +1,6 @@
 // Shows above the player that tracks were deleted, and lets one undo that for some seconds.
 
-import { create, focusOn, get } from "./elements.js";
+import { create, focusTitle, get } from "./elements.js";
 import { sendJson } from "./http.js";
 import { notify } from "./merge.js";
 
@@ -8,10 +8,10 @@ const offers = new Map(); // discard id -> {toast, job, timer, next}
 const place = get("toasts"); // it is there before the first toast, so that screen readers read that one, too
 
 /**
- * Offer to undo a discard, as REST returns it, for these seconds. The offer stays when another page is shown. next() returns
- * the element that gets the focus after the button. Returns the button; null if the discard can no longer be undone.
+ * Offer to undo a discard, as REST returns it, also when another page is shown. next() returns the element that gets the focus
+ * after the button. Returns the button; null if the discard can no longer be undone.
  */
-export function offerUndo({ discard_id: id, job_id: job, tracks, created_at: from, expires_at: to }, { seconds = (new Date(to) - new Date(from)) / 1000, next } = {}) {
+export function offerUndo({ discard_id: id, job_id: job, tracks, created_at: from, expires_at: to, seconds = (new Date(to) - new Date(from)) / 1000 }, next) {
   if (offers.has(id) || !(seconds > 0)) return null;
   const left = create("span", { className: "toast-left", ariaHidden: "true" });
   const button = create("button", { type: "button", className: "button small", onclick: () => undo(id, tracks, button) }, "Undo ", left);
@@ -28,13 +28,11 @@ export function offerUndo({ discard_id: id, job_id: job, tracks, created_at: fro
   return button;
 }
 
-/** Offer what the page of a job lists in an element, and take back the other offers of this job. Returns the newest button. */
+/** Offer what the page of a job lists in an element, and take back the other offers of this job. */
 export function followOffers(element, job) {
-  const forms = [...element.querySelectorAll("[data-discard]")];
-  for (const { dataset } of forms) offerUndo({ discard_id: dataset.discard, job_id: job, tracks: Number(dataset.tracks) }, { seconds: Number(dataset.seconds) });
-  const listed = new Set(forms.map((form) => form.dataset.discard));
-  for (const [id, offer] of offers) if (offer.job === job && !listed.has(id)) close(id);
-  return forms.length ? place.querySelector(".toast:last-child > button") : null;
+  const listed = [...element.querySelectorAll("[data-discard]")].map(({ dataset }) => dataset);
+  for (const { discard, tracks, seconds } of listed) offerUndo({ discard_id: discard, job_id: job, tracks: Number(tracks), seconds: Number(seconds) });
+  for (const [id, offer] of offers) if (offer.job === job && !listed.some(({ discard }) => discard === id)) close(id);
 }
 
 async function undo(id, tracks, button) {
@@ -44,8 +42,8 @@ async function undo(id, tracks, button) {
     close(id);
     notify(countOf(tracks, tracks > 1 ? "are back." : "is back."));
   } catch (problem) {
+    button.disabled = false;
     if (problem.status === 404 || problem.status === 409) close(id);
-    else button.disabled = false;
     notify(problem.message);
   }
 }
@@ -61,7 +59,7 @@ function close(id) {
   if (!hadFocus) return;
   const following = next?.();
   if (following) following.focus();
-  else focusOn(document.querySelector("#main h1") ?? get("main"));
+  else focusTitle();
 }
 
 function countOf(tracks, words) {

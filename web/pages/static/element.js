@@ -2,7 +2,7 @@
 // return promises; pause(), seek(seconds), close(); time and duration in seconds, paused, volume, repeats; the events
 // "state" (its detail is "playing", "paused" or "loading"), "time", "ended" and "error".
 
-import { create, get } from "./elements.js";
+import { create, get, on } from "./elements.js";
 
 const STATES = { playing: "playing", waiting: "loading", pause: "paused" };
 const audio = create("audio", { id: "player-audio", preload: "none" });
@@ -20,9 +20,9 @@ export class ElementEngine extends Engine {
 
   constructor() {
     super();
-    for (const [name, detail] of Object.entries(STATES)) audio.addEventListener(name, () => this.tell("state", detail));
-    for (const name of ["timeupdate", "durationchange", "seeked"]) audio.addEventListener(name, () => this.tell("time"));
-    for (const name of ["ended", "error"]) audio.addEventListener(name, () => this.tell(name));
+    on(audio, Object.keys(STATES).join(" "), ({ type }) => this.tell("state", STATES[type]));
+    on(audio, "timeupdate durationchange seeked", () => this.tell("time"));
+    on(audio, "ended error", ({ type }) => this.tell(type));
   }
 
   get time() {
@@ -65,7 +65,6 @@ export class ElementEngine extends Engine {
     this.tell("time");
   }
 
-  /** Let go of the sound. */
   close() {
     audio.pause();
     audio.removeAttribute("src");

@@ -2,6 +2,9 @@
 
 const hovers = matchMedia("(hover: hover)");
 
+/** Matches if the reader wants little motion. */
+export const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
 /** The element with an id. */
 export const get = (id) => document.getElementById(id);
 
@@ -12,8 +15,10 @@ export function create(tag, properties, ...content) {
   return element;
 }
 
-/** A function on(target, name, act), which adds a listener until the signal ends it. */
-export const listening = (signal) => (target, name, act) => target.addEventListener(name, act, { signal });
+/** Call act for these events of a target, with blanks between their names, until a signal ends that. */
+export function on(target, names, act, signal) {
+  for (const name of names.split(" ")) target.addEventListener(name, act, { signal });
+}
 
 /** True without a modifier key. With one, a click opens a tab or a window. */
 export function isPlain({ ctrlKey, metaKey, shiftKey, altKey }) {
@@ -47,8 +52,16 @@ export async function whileBusy(form, act) {
   }
 }
 
-/** Give the focus to an element that is no field and no link. */
-export function focusOn(element) {
-  element.tabIndex = -1;
-  element.focus({ preventScroll: true });
+/** Give the focus to the title of the page. Returns it. */
+export function focusTitle() {
+  const title = document.querySelector("main h1") ?? get("main");
+  title.tabIndex = -1;
+  title.focus({ preventScroll: true });
+  return title;
+}
+
+/** Set a parameter of an address; without a value, remove it. */
+export function setParameter({ searchParams }, name, value) {
+  if (value) searchParams.set(name, value);
+  else searchParams.delete(name);
 }

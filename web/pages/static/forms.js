@@ -4,35 +4,18 @@ import { tell, whileBusy } from "./elements.js";
 import { Problem, newId, sendJson } from "./http.js";
 import { announce } from "./merge.js";
 
-const BODIES = {
-  job(form) {
-    const { prompt: _, job_type: type, takes, seed, ...fields } = valuesOf(form);
-    const metadata = {};
-    for (const [name, value] of Object.entries(fields)) {
-      const [place, key] = name.startsWith("parameters.") ? [(metadata.parameters ??= {}), name.slice(11)] : [metadata, name];
-      place[key] = value;
-    }
-    const counts = Object.fromEntries(Object.entries({ takes, seed }).filter(([, value]) => value !== undefined));
-    return { prompt: form.elements.prompt.value, job_type: type, metadata, ...counts };
-  },
-  loop(form) {
-    const fields = new FormData(form);
-    const body = { fade_in_out: fields.has("fade_in_out"), intro: !fields.has("intro"), format: fields.get("format") };
-    for (const name of ["duration", "bars", "candidate"]) if (fields.get(name)) body[name] = Number(fields.get(name));
-    checkLoop(body);
-    return body;
-  },
-};
+const BODIES = { job: jobOf, loop: loopOf };
+const PARAMETER = "parameters.";
 const attempts = new WeakMap(); // form -> the body that failed; it is sent again with the same id
 
-/** Send a form. Calls done(form, record) after a success, and shows a refusal in the form. */
+/** Send a form. Calls done(record) after a success, and shows a refusal in the form. */
 export function sendForm(form, done) {
   return whileBusy(form, async () => {
     forget(form);
     try {
       const record = await ask(form);
       attempts.delete(form);
-      done(form, record);
+      done(record);
     } catch (problem) {
       show(form, problem);
     }
@@ -42,16 +25,13 @@ export function sendForm(form, done) {
 function ask(form) {
   const { api, body, method = "POST" } = form.dataset;
   if (method === "DELETE") return remove(`${api}${form.elements.files.checked ? "?files=true" : ""}`);
-  return sendJson(api, body ? { method, body: identified(form, body) } : { method });
+  return sendJson(api, { method, body: body && identified(form, body) });
 }
 
 async function remove(url) {
-  try {
-    return await sendJson(url, { method: "DELETE" });
-  } catch (problem) {
-    if (problem.status === 404) return null; // the record is deleted already, which is the goal
-    throw problem;
-  }
+  await sendJson(url, { method: "DELETE" }).catch((problem) => {
+    if (problem.status !== 404) throw problem; // else the record is deleted already, which is the goal
+  });
 }
 
 /** The body with an id. The same body gets the same id again, so sending it twice creates one record. */
@@ -62,48 +42,56 @@ function identified(form, kind) {
   return { [`${kind}_id`]: attempts.get(form).id, ...body };
 }
 
-/** Refuse what does not go together in a form, in the words of entries.py: REST names its own fields. Throws Problem. */
-function checkLoop({ duration, bars, fade_in_out: fades, intro }) {
-  const refuse = (field, message) => {
-    throw new Problem(message, 422, [{ field, message }]);
-  };
-  if (!duration && !bars) refuse("duration", "expected a number of seconds or of bars");
-  if (duration && bars) refuse("bars", "expected seconds or bars, not both");
-  if (fades && !intro) refuse("intro", "a file that fades in and out does not repeat as a whole: choose one of the two");
+function jobOf(form) {
+  const metadata = {};
+  for (const field of form.querySelectorAll("[name]:not([type=hidden])")) {
+    const { name, type, checked } = field;
+    const text = field.value.trim();
+    if (!text) continue;
+    const [place, key] = name.startsWith(PARAMETER) ? [(metadata.parameters ??= {}), name.slice(PARAMETER.length)] : [metadata, name];
+    place[key] = type === "checkbox" ? checked : type === "number" ? Number(text) : text;
+  }
+  const { prompt: _, job_type, takes, seed, ...others } = metadata;
+  return { prompt: form.elements.prompt.value, job_type, metadata: others, takes, seed };
 }
 
-/** The fields that are filled in, by name. */
-function valuesOf(form) {
-  const values = {};
-  for (const field of form.querySelectorAll("[name]:not([type=hidden])")) {
-    const text = field.value.trim();
-    if (field.type === "checkbox") values[field.name] = field.checked;
-    else if (text) values[field.name] = field.type === "number" ? Number(text) : text;
-  }
-  return values;
+/** The body for a loop. Refuses what does not go together in the words of entries.py: REST names its own fields. Throws Problem. */
+function loopOf(form) {
+  const fields = new FormData(form);
+  const [fades, skipsIntro] = [fields.has("fade_in_out"), fields.has("intro")];
+  const body = { fade_in_out: fades, intro: !skipsIntro, format: fields.get("format") };
+  for (const name of ["duration", "bars", "candidate"]) if (fields.get(name)) body[name] = Number(fields.get(name));
+  const { duration, bars } = body;
+  if (!duration && !bars) refuse("duration", "expected a number of seconds or of bars");
+  if (duration && bars) refuse("bars", "expected seconds or bars, not both");
+  if (fades && skipsIntro) refuse("intro", "a file that fades in and out does not repeat as a whole: choose one of the two");
+  return body;
+}
+
+function refuse(field, message) {
+  throw new Problem(message, 422, [{ field, message }]);
 }
 
 function forget(form) {
   for (const message of form.querySelectorAll("[data-error], .form-error")) message.hidden = true;
-  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  for (const field of form.querySelectorAll("[aria-invalid]")) field.ariaInvalid = null;
 }
 
-function show(form, problem) {
-  form.dispatchEvent(new Event("refused", { bubbles: true }));
-  const others = problem.errors.filter((error) => !showAtField(form, error)).map((error) => `${error.field} ${error.message}`);
-  if (!problem.errors.length) others.push(problem.message);
+function show(form, { message, errors }) {
+  const others = errors.filter((error) => !showAtField(form, error)).map((error) => `${error.field} ${error.message}`);
+  if (!errors.length) others.push(message);
   const place = form.querySelector(".form-error");
   if (others.length && place) tell(place, others.join("; "));
   form.querySelector("[aria-invalid]")?.focus();
-  announce(problem.message);
+  announce(message);
 }
 
 /** Show a message at the field with this name. True if the form has such a field. */
 function showAtField(form, { field, message }) {
-  const name = field.replace(/^metadata\./, "");
-  const place = form.querySelector(`[data-error="${CSS.escape(name)}"]`);
+  const name = CSS.escape(field.replace(/^metadata\./, ""));
+  const place = form.querySelector(`[data-error="${name}"]`);
   if (!place) return false;
   tell(place, message);
-  form.querySelector(`[name="${CSS.escape(name)}"]:not([type="hidden"])`)?.setAttribute("aria-invalid", "true");
+  form.querySelector(`[name="${name}"]:not([type="hidden"])`)?.setAttribute("aria-invalid", "true");
   return true;
 }

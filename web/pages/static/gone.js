@@ -1,5 +1,7 @@
 // Sounds that are deleted, or that cannot be read: what follows plays, or the rest of a comparison, and a sentence says why.
+// It is loaded with the first sound.
 
+import { on } from "./elements.js";
 import { player } from "./player.js";
 
 const MOST_SKIPS = 10; // one after another
@@ -9,18 +11,7 @@ let skips = 0;
 let asked = 0; // when
 let lost = {}; // the key of the last sound that was deleted, and the sentence about it
 
-/** Start to follow what happens to the sounds of the player. */
-export function watchSounds() {
-  document.addEventListener("record", ({ detail: { entity, entity_id: id, change } }) => {
-    if (change === "deleted") drop(`${entity}:${id}`);
-    if (change === "created") restore(`${entity}:${id}`);
-  });
-  player.addEventListener("gone", ({ detail }) => skip(detail));
-  player.addEventListener("state", () => player.state === "playing" && (skips = 0));
-  player.addEventListener("time", () => Date.now() - asked > EVERY && !isHere() && askForSounds());
-}
-
-/** Ask whether the sounds are still there: no page but their own is sure to hear of their end. */
+/** Ask whether the sounds are still there. Only their own page is sure to get the event of a deletion. */
 export async function askForSounds() {
   const { current, compared } = player;
   asked = Date.now();
@@ -44,13 +35,13 @@ function drop(key) {
   return paused ? player.stumble(why) : skip(why);
 }
 
-/** A deleted track is there again. */
+/** Call this when a deleted track is there again. */
 function restore(key) {
   if (key === lost.key && player.trouble === lost.why) player.say("");
 }
 
-/** Go on to the next sound. */
-async function skip(why) {
+/** Go on to the next sound, and say why. */
+export async function skip(why) {
   const { current, queue } = player;
   const sound = (skips += 1) > MOST_SKIPS ? null : await queue.after(current).catch(() => null);
   if (current.key !== player.current?.key) return;
@@ -70,3 +61,10 @@ async function compareRest(key, why) {
   if (rest.length === 1 && !paused) player.toggle();
   player.say(why);
 }
+
+on(document, "record", ({ detail: { entity, entity_id: id, change } }) => {
+  if (change === "deleted") drop(`${entity}:${id}`);
+  if (change === "created") restore(`${entity}:${id}`);
+});
+on(player, "state", () => player.state === "playing" && (skips = 0));
+on(player, "time", () => Date.now() - asked > EVERY && !isHere() && askForSounds());

@@ -9,56 +9,39 @@ const SILENCE = "The service does not answer. Nothing was lost: try again in a m
 export class Problem extends Error {
   constructor(detail, status = 0, errors = []) {
     super(detail);
-    this.status = status;
-    this.errors = errors;
+    Object.assign(this, { status, errors });
   }
 
+  /** True if the service did not answer, or if only a proxy in front of it did. */
   get offline() {
-    return this.status === 0;
+    return this.status === 0 || this.status > 501;
   }
 }
 
 /**
- * Send a request. Returns the answer; a body is sent as JSON. Throws Problem, and the reason of the signal if it ends the
- * request. When one is signed out, the sign-in is loaded; stays: the page stays, and shows a link to the sign-in.
+ * Send a request, with a body as JSON. Returns the answer. Throws Problem, and the reason of a signal that ends the request.
+ * When one is signed out, the sign-in is loaded; stays: the page stays, and shows a link to the sign-in.
  */
-export async function send(url, { method = "GET", headers = {}, body, signal, stays = false } = {}) {
-  const options = { method, headers, signal };
-  if (body !== undefined) {
-    options.headers = { "Content-Type": "application/json", ...headers };
-    options.body = JSON.stringify(body);
-  }
-  const answer = await ask(url, options);
-  const isSignedOut = answer.status === 401 || isSignIn(answer);
-  if (isSignedOut && !stays) signIn(location.pathname + location.search);
-  get("signed-out").hidden = !isSignedOut || !stays;
-  if (isSignedOut) throw new Problem("You are signed out.", 401);
+export async function send(url, { headers, body, stays = false, ...options } = {}) {
+  const type = body && { "Content-Type": "application/json" };
+  const answer = await ask(url, { ...options, headers: { ...type, ...headers }, body: JSON.stringify(body) });
+  const isOut = isSignedOut(answer);
+  if (isOut && !stays) signIn(location.pathname + location.search);
+  get("signed-out").hidden = !isOut || !stays;
+  if (isOut) throw new Problem("You are signed out.", 401);
   if (!answer.ok) throw await problemOf(answer);
   return answer;
 }
 
 /** Call fetch() with a time limit. Throws Problem without an answer, and the reason of a signal that ends the request. */
 export async function ask(url, { signal, ...options } = {}) {
-  const request = new Request(url, { ...options, signal: limited(signal) });
+  const limits = [AbortSignal.timeout(PATIENCE), signal].filter(Boolean);
   try {
-    return await fetch(request);
+    return await fetch(url, { ...options, signal: AbortSignal.any(limits) });
   } catch {
     signal?.throwIfAborted();
     throw new Problem(SILENCE);
   }
-}
-
-/** A signal that ends after the time limit, or with another signal. AbortSignal.any() does not exist in Safari before 17.4. */
-function limited(signal) {
-  const limit = new AbortController();
-  const end = () => limit.abort(signal?.reason);
-  setTimeout(() => {
-    signal?.removeEventListener("abort", end);
-    end();
-  }, PATIENCE);
-  signal?.addEventListener("abort", end);
-  if (signal?.aborted) end();
-  return limit.signal;
 }
 
 /** The JSON of a record. Throws Problem. */
@@ -96,9 +79,9 @@ export function newId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** True if the service redirected a request to its sign-in. */
-export function isSignIn(answer) {
-  return answer.redirected && new URL(answer.url).pathname === "/sign-in";
+/** True if the answer asks one to sign in. */
+export function isSignedOut({ status, redirected, url }) {
+  return status === 401 || (redirected && new URL(url).pathname === "/sign-in");
 }
 
 /** Load the sign-in, which leads to an address afterwards. */
@@ -108,8 +91,8 @@ export function signIn(address) {
 
 /** The Problem in an answer that is not a success. */
 export async function problemOf(answer) {
-  const isProblem = (answer.headers.get("Content-Type") ?? "").includes("problem+json");
-  const problem = isProblem ? await answer.json().catch(() => ({})) : {};
-  const detail = problem.detail ?? `The service answered ${answer.status} ${answer.statusText}.`;
-  return new Problem(detail, answer.status, problem.errors ?? []);
+  const { status, statusText, headers } = answer;
+  const isProblem = headers.get("Content-Type")?.includes("problem+json");
+  const { detail, errors } = isProblem ? await answer.json().catch(() => ({})) : {};
+  return new Problem(detail ?? `The service answered ${status} ${statusText}.`, status, errors);
 }

@@ -2,27 +2,21 @@
 
 import { followOffers } from "./discards.js";
 import { get } from "./elements.js";
-import { announce, tick } from "./merge.js";
+import { announce, isFinal, tick } from "./merge.js";
 import { followRecord } from "./record.js";
 import { chooseTakes, markTakes } from "./takes.js";
 
-const FINAL = /^(completed|failed|cancelled)$/i;
 const STEP = /(\d+) ?\/ ?(\d+)(?: \[|\s*$)|\bstep (\d+) of (\d+)\b/i; // as in web/pages/takes.py
 
 const state = () => get("job-state");
 
-let jobId; // of the page that is shown
-let isByKeyboard = false; // the deletion that was sent last
-
 /** Start to update the page, until the signal ends it. Returns what app.js may call. */
 export function begin({ signal }) {
-  jobId = get("job").dataset.job;
-  const page = followRecord("job", { job: jobId, signal, changed, refreshed: () => (markTakes(), showOffers()) });
-  if (get("log-search")) import("./log.js").then(({ beginLog }) => signal.aborted || beginLog({ signal }));
-  document.addEventListener("submit", ({ target, submitter }) => (isByKeyboard = target.matches("[data-discarding]") && submitter.matches(":focus-visible")), { signal });
-  document.addEventListener("refused", () => (isByKeyboard = false), { signal });
+  const { job } = get("job").dataset;
+  const page = followRecord("job", { job, signal, changed, refreshed: () => (markTakes(), followOffers(get("undo"), job)) });
+  if (get("log-search")) import("./log.js").then(({ beginLog }) => beginLog({ signal }));
   chooseTakes(signal);
-  showOffers();
+  followOffers(get("undo"), job);
   return page;
 }
 
@@ -33,10 +27,10 @@ function changed({ entity, entity_id: id, change, data }, page) {
   if (entity !== "track" && change === "updated" && before === data.status) {
     tick(element, data);
     if (entity === "job") tickTakes(data);
-    return;
+  } else {
+    if (before && before !== data.status && isFinal(data.status)) announce(`${entity} ${data.status.toLowerCase()}`);
+    page.settled();
   }
-  if (before && before !== data.status && FINAL.test(data.status)) announce(`${entity} ${data.status.toLowerCase()}`);
-  page.settled();
 }
 
 /** Show the progress of the takes that are made now. The progress of the job counts all its takes. */
@@ -48,11 +42,4 @@ function tickTakes({ progress, message }) {
     tick(row, { progress: Math.max(0, Math.min(100, Math.floor((progress * takes - 100 * done) / together))) });
     row.querySelector(".take-step").textContent = of ? `, step ${step} of ${of}` : "";
   }
-}
-
-function showOffers() {
-  const button = followOffers(get("undo"), jobId);
-  if (!button || !isByKeyboard) return;
-  isByKeyboard = false;
-  button.focus();
 }

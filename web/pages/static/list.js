@@ -1,18 +1,16 @@
 // A list: up to date without a reload, narrowed as one types, and read on by scrolling. New rows wait behind a button while
-// one points at the list, works in it or has scrolled: nothing moves under the pointer.
+// one points at the list, works in it or has scrolled.
 
-import { get, isPlain, isUnderPointer, listening } from "./elements.js";
+import { get, isUnderPointer, on, setParameter } from "./elements.js";
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
-import { announce, coalesced, debounced, merge, tick } from "./merge.js";
+import { announce, coalesced, debounced, isFinal, merge, tick } from "./merge.js";
 import { Pages, partOf } from "./pages.js";
 import { halt, record } from "./router.js";
 import { beginSelection } from "./select.js";
 
 const TYPING = 250; // milliseconds after the last key
 const SETTLE = 150;
-const AHEAD = 1_500; // pixels
-const FINAL = new Set(["completed", "failed", "cancelled"]);
 const REMEMBERED = 1000;
 
 const statuses = new Map(); // the last status of each job in an event
@@ -21,44 +19,38 @@ const dirty = new Set(); // pages with rows that have changed
 let name, pages, results, search, more, fresh; // of the page that is shown
 let reading = 0; // the number of the list that is loading; answers for earlier lists are dropped
 
-/** Start to update a list ("jobs" or "tracks"), until the signal ends it. Returns the Follower, and what app.js may call. */
-export function beginList(which, { signal }) {
-  name = which;
+/** Start to update the list of the page, until the signal ends it. Returns what app.js may call. */
+export function begin({ signal }) {
+  name = get("main").dataset.page;
   [results, search, more, fresh] = ["results", "search", "more", "fresh"].map((id) => get(id));
   const list = get(name);
-  const on = listening(signal);
   if (list.children.length === 1) list.firstElementChild.dataset.url ??= location.href;
-  pages = new Pages(list, signal);
+  const next = more.querySelector('[rel="next"]');
+  pages = new Pages(list, next?.href, signal);
+  next?.remove(); // it is for browsers without JavaScript
   dirty.clear();
   const refresh = coalesced(() => refreshOnce());
-  const follower = new Follower("/api/events", { changed: (event) => changed(event, refresh), refresh, signal });
-  const go = (url, how) => narrow(url, how).catch((problem) => problem.offline && follower.lookNow());
-  on(document, "click", (event) => followTab(event, go));
-  on(search, "submit", (event) => (event.preventDefault(), go(addressOfForm(), "push")));
-  on(search, "input", debounced(() => signal.aborted || go(addressOfForm(), "replace"), TYPING));
-  release(list, refresh, signal);
-  const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && readMore(), { rootMargin: `${AHEAD}px` });
-  observer.observe(more);
-  on(more, "click", (event) => event.target.closest('[rel="next"]') && (event.preventDefault(), readMore()));
-  signal.addEventListener("abort", () => {
-    reading += 1;
-    observer.disconnect();
-  });
-  follower.start();
   const refreshAll = () => refreshOnce({ isForced: true });
+  const settled = debounced(() => refresh().catch(() => {}), SETTLE);
+  const follower = new Follower("/api/events", { changed: (event) => changed(event) && settled(), refresh, signal });
+  const go = (url, how) => narrow(url, how).catch((problem) => problem.offline && follower.lookNow());
+  on(search, "submit", (event) => (event.preventDefault(), go(addressOfForm(), "push")), signal);
+  on(search, "input", debounced(() => signal.aborted || go(addressOfForm(), "replace"), TYPING), signal);
+  release(list, { refresh, refreshAll, signal });
+  on(signal, "abort", () => (reading += 1));
+  follower.start();
   beginSelection(refreshAll, { signal });
-  return { refresh, follower, point, show: (url) => go(url, null), refreshAll };
+  return { refresh, follower, point, show: go };
 }
 
-/** Show a job that was just created. */
 async function point(jobId) {
-  if (!get(`job-${jobId}`)) await refreshOnce({ isForced: true }).catch(() => {});
-  const row = get(`job-${jobId}`);
-  row?.classList.add("new");
-  row?.scrollIntoView({ block: "nearest" });
+  const row = () => get(`job-${jobId}`);
+  if (!row()) await refreshOnce({ isForced: true }).catch(() => {});
+  row()?.classList.add("new");
+  row()?.scrollIntoView({ block: "nearest" });
 }
 
-/** Read the first page, and those that have changed; without a stream of events, all that are in the document. */
+/** Read the first page and those that have changed, or else all that are in the document. */
 async function refreshOnce({ isForced = false } = {}) {
   const number = reading;
   const due = new Set([pages.first, ...(dirty.size ? dirty : pages.loaded)].filter((page) => page.isConnected));
@@ -67,11 +59,8 @@ async function refreshOnce({ isForced = false } = {}) {
   if (number !== reading) return;
   const parts = new Map(read.filter(([page]) => page.isConnected));
   merge(read[0][1].fresh);
-  const isLast = pages.list.lastElementChild === pages.first;
   const hold = !isForced && isInUse();
-  const waiting = pages.update(parts, { hold, wait: !isForced && (hold || scrollY > 0) });
-  if (isLast && pages.first === pages.list.lastElementChild) showMore(read[0][1].fresh);
-  showWaiting(waiting);
+  showWaiting(pages.update(parts, { hold, wait: !isForced && (hold || scrollY > 0) }));
   await pages.fill();
 }
 
@@ -81,55 +70,54 @@ function isInUse() {
 }
 
 /** Show the rows that wait when the list is no longer used, or when the button is pressed. */
-function release(list, refresh, signal) {
-  const on = listening(signal);
+function release(list, { refresh, refreshAll, signal }) {
   const look = () => {
-    if (isInUse()) return;
     const waits = !fresh.hidden && scrollY === 0;
-    if (waits || list.querySelector(".gone")) refresh().catch(() => {});
+    if (!isInUse() && (waits || list.querySelector(".gone"))) refresh().catch(() => {});
   };
   for (const part of [list, fresh]) {
-    on(part, "pointerleave", look);
-    on(part, "focusout", () => setTimeout(look));
+    on(part, "pointerleave", look, signal);
+    on(part, "focusout", () => setTimeout(look), signal);
   }
-  on(window, "scroll", debounced(() => signal.aborted || look(), SETTLE));
-  on(window, "pointermove", ({ target }) => target === fresh || delete fresh.dataset.unarmed);
+  on(window, "scroll", debounced(() => signal.aborted || look(), SETTLE), signal);
+  on(window, "pointermove", ({ target }) => target === fresh || delete fresh.dataset.unarmed, signal);
   on(fresh, "click", () => {
     scrollTo({ top: 0, behavior: "instant" });
-    refreshOnce({ isForced: true }).then(() => list.querySelector(".row-title")?.focus(), () => {});
-  });
+    refreshAll().then(() => list.querySelector(".row-title")?.focus(), () => {});
+  }, signal);
 }
 
 /** The button "3 new". While the pointer is where it appears, a click goes to what was there before. */
 function showWaiting(number) {
+  const words = `${number} new`;
   if (fresh.hidden && number) {
     fresh.dataset.unarmed = "";
-    announce(`${number} new`);
+    announce(words);
   }
   fresh.hidden = !number;
-  fresh.textContent = `${number} new`;
+  fresh.textContent = words;
 }
 
-function changed(event, refresh) {
-  const { entity, job_id: id, change, data } = event;
+/** Show the progress in an event. For another change, note the pages that it may change, and return true. */
+function changed({ entity, job_id: id, change, data }) {
   const row = get(`job-${id}`);
   const isOfJob = entity === "job";
   const before = row?.dataset.status ?? statuses.get(id);
   if (isOfJob) remember(id, data.status);
-  if (entity === "loop" || (isOfJob && name === "tracks" && !row)) return;
+  if (entity === "loop" || (isOfJob && name === "tracks" && !row)) return false;
   if (isOfJob && change === "updated" && before === data.status) {
     if (row) tick(row, data);
-    return;
+    return false;
   }
-  if (isOfJob && row && name === "jobs" && before !== data.status && FINAL.has(data.status)) announce(`${data.status}: ${row.querySelector(".row-title").textContent.slice(0, 80)}`);
+  if (isOfJob && row && name === "jobs" && before !== data.status && isFinal(data.status)) announce(`${data.status}: ${row.querySelector(".row-title").textContent.slice(0, 80)}`);
   if (row && isInOrderOfTime()) dirty.add(row.parentElement);
   else for (const page of row ? pages.loaded : [pages.first]) dirty.add(page);
-  settled(refresh);
+  return true;
 }
 
 /** In another order, a change may move a row to another page. */
 function isInOrderOfTime() {
-  return (new URL(location.href).searchParams.get("sort") ?? "created_at").includes("created_at");
+  return (new URLSearchParams(location.search).get("sort") ?? "created_at").includes("created_at");
 }
 
 function remember(id, status) {
@@ -138,28 +126,16 @@ function remember(id, status) {
   if (statuses.size > REMEMBERED) statuses.delete(statuses.keys().next().value);
 }
 
-const settled = debounced((refresh) => refresh().catch(() => {}), SETTLE);
-
-function followTab(event, go) {
-  const link = event.target.closest("#tabs a, #chips a, #empty a:not([data-dialog]), #more a:not([rel])");
-  if (!link || !isPlain(event)) return;
-  event.preventDefault();
-  go(link.href, "push");
-}
-
 /** The address of the list with the fields of the form, narrowed as now. */
 function addressOfForm() {
   const url = new URL(location.href);
   url.searchParams.delete("cursor");
   for (const { name: key, type, value } of search.elements) {
-    if (!key || type === "hidden") continue;
-    if (value.trim()) url.searchParams.set(key, value.trim());
-    else url.searchParams.delete(key);
+    if (key && type !== "hidden") setParameter(url, key, value.trim());
   }
   return url.href;
 }
 
-/** Replace this list with another one. */
 async function narrow(url, how) {
   if (how === "push") halt();
   const number = ++reading;
@@ -167,7 +143,10 @@ async function narrow(url, how) {
   try {
     const part = partOf(await readPage(url));
     if (number !== reading) return;
-    if (how) record(url, how);
+    if (how) {
+      record(url, how);
+      scrollTo(0, 0);
+    }
     take(part);
   } finally {
     if (number === reading) results.ariaBusy = "false";
@@ -176,7 +155,7 @@ async function narrow(url, how) {
 
 function take(part) {
   pages.start(part, location.href);
-  showMore(part.fresh);
+  more.replaceChildren(...part.fresh.querySelectorAll("#more > :not([rel])"));
   showWaiting(0);
   merge(part.fresh);
   for (const field of part.fresh.querySelectorAll("#search [name]:not([type=hidden]), #selection [name=back]")) {
@@ -184,29 +163,4 @@ function take(part) {
     if (document.activeElement !== here) here.value = field.value;
   }
   announce(`${part.rows.length}${part.next ? " or more" : ""} ${name}`);
-}
-
-function showMore(part) {
-  more.replaceChildren(...part.getElementById("more").children);
-}
-
-/** Append the next part of the list. */
-async function readMore() {
-  const link = more.querySelector('[rel="next"]');
-  if (!link || link.ariaBusy === "true") return;
-  const number = reading;
-  link.ariaBusy = "true";
-  link.textContent = "Loading…";
-  try {
-    const part = partOf(await readPage(link.href));
-    if (number !== reading) return;
-    const next = part.fresh.querySelector('#more [rel="next"]');
-    pages.append(part, link.href);
-    if (next) link.replaceWith(next);
-    else link.remove();
-    if (more.getBoundingClientRect().top < innerHeight + AHEAD) readMore(); // an observer reports only changes
-  } catch {
-    link.textContent = "The rows that follow could not be read. Try again";
-    link.ariaBusy = "false";
-  }
 }

@@ -1,14 +1,12 @@
 // Keeps a page up to date: by an event stream if there is one, else by a request every two seconds.
 // The stream is closed while the page is hidden, because a browser opens only six connections to one host.
 
-import { get, listening } from "./elements.js";
+import { get, on } from "./elements.js";
 
-const NAMES = ["job", "track", "loop"].flatMap((entity) => ["created", "updated", "deleted"].map((change) => `${entity}.${change}`));
+const NAMES = ["job", "track", "loop"].flatMap((entity) => ["created", "updated", "deleted"].map((change) => `${entity}.${change}`)).join(" ");
 const POLL = 2_000; // milliseconds, as in the next constants
 const RECONNECT = 300;
 const LONGEST_WAIT = 30_000;
-const REFUSED_WAIT = 30_000;
-const LOOK_PATIENCE = 5_000;
 const WORDS = {
   live: ["Live", "Changes are shown as they happen"],
   polling: ["Every 2 s", "There is no stream of events just now: this page asks every two seconds"],
@@ -28,26 +26,25 @@ export class Follower {
   #url;
   #changed;
   #refresh;
+  #signal;
   #source = null;
   #since = null;
-  #timers = new Set();
+  #timer;
   #failures = 0;
-  #misses = 0; // refreshes in a row that got no answer, although the service may say that it is healthy
   #refusedUntil = 0;
-  #signal;
 
   constructor(url, { changed, refresh, signal }) {
     [this.#url, this.#changed, this.#refresh, this.#signal] = [url, changed, refresh, signal];
   }
 
   start() {
-    const on = listening(this.#signal);
-    on(document, "visibilitychange", () => (document.hidden ? this.#stop() : this.#resume()));
-    on(window, "pagehide", () => this.#stop());
-    on(window, "pageshow", (event) => event.persisted && this.#resume());
-    on(window, "online", () => this.lookNow());
-    on(get("offline-now"), "click", () => this.lookNow());
-    this.#signal.addEventListener("abort", () => this.#stop());
+    const signal = this.#signal;
+    on(document, "visibilitychange", () => (document.hidden ? this.#stop() : this.#resume()), signal);
+    on(window, "pagehide", () => this.#stop(), signal);
+    on(window, "pageshow", (event) => event.persisted && this.#resume(), signal);
+    on(window, "online", () => this.lookNow(), signal);
+    on(get("offline-now"), "click", () => this.lookNow(), signal);
+    on(signal, "abort", () => this.#stop());
     if (!this.#rests) this.#open();
   }
 
@@ -64,23 +61,17 @@ export class Follower {
   #stop() {
     this.#source?.close();
     this.#source = null;
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
+    clearTimeout(this.#timer);
   }
 
   #after(milliseconds, act) {
-    if (this.#signal.aborted) return;
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      act();
-    }, milliseconds);
-    this.#timers.add(timer);
+    clearTimeout(this.#timer);
+    if (!this.#signal.aborted) this.#timer = setTimeout(act, milliseconds);
   }
 
   #open() {
     let opened = false;
-    const source = new EventSource(this.#since === null ? this.#url : `${this.#url}?since=${this.#since}`);
-    this.#source = source;
+    const source = (this.#source = new EventSource(this.#since === null ? this.#url : `${this.#url}?since=${this.#since}`));
     source.onopen = () => {
       opened = true;
       show("live");
@@ -88,11 +79,11 @@ export class Follower {
     };
     source.onerror = () => {
       this.#stop();
-      if (!opened) this.#refusedUntil = Date.now() + REFUSED_WAIT;
+      if (!opened) this.#refusedUntil = Date.now() + LONGEST_WAIT;
       this.#after(opened ? RECONNECT : 0, () => this.#look());
     };
-    for (const name of NAMES) source.addEventListener(name, (message) => this.#take(message));
-    source.addEventListener("resync", (message) => {
+    on(source, NAMES, (message) => this.#take(message));
+    on(source, "resync", (message) => {
       this.#since = message.lastEventId || this.#since;
       this.#catchUp();
     });
@@ -105,77 +96,55 @@ export class Follower {
     document.dispatchEvent(new CustomEvent("record", { detail: event }));
   }
 
-  /** Check now whether the service answers. Call this after a request that got no answer. */
+  /** Look now whether the service answers. Call this after a request that got no answer. */
   lookNow() {
-    if (this.#source === null && !this.#rests) {
-      this.#stop();
-      this.#look();
-    }
+    if (this.#source || this.#rests) return;
+    this.#stop();
+    this.#look();
   }
 
+  /** Refresh the page. If the service answers, open the stream, or look again soon if there is none just now. */
   async #look() {
-    const wasOffline = this.#failures > 0;
-    try {
-      const answer = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(LOOK_PATIENCE) });
-      if (!answer.ok) throw new Error(answer.statusText);
-    } catch {
-      return this.#offline();
-    }
-    if (this.#signal.aborted) return;
-    this.#failures = 0;
-    banner.hidden = true;
-    if (wasOffline) this.#refusedUntil = 0; // the stream failed because the whole service did not answer
-    if ((wasOffline || this.#misses) && !(await this.#catchUp())) return;
-    if (this.#rests || this.#source) return;
-    if (Date.now() >= this.#refusedUntil) this.#open();
-    else this.#poll();
-  }
-
-  async #poll() {
+    if (!(await this.#catchUp()) || this.#rests || this.#source) return;
+    if (Date.now() >= this.#refusedUntil) return this.#open();
     show("polling");
-    if (!(await this.#catchUp())) return;
-    this.#after(POLL, () => (Date.now() >= this.#refusedUntil ? this.#open() : this.#poll()));
+    this.#after(POLL, () => this.#look());
   }
 
-  /** Refresh the page. True if it is up to date. Without an answer, start to look for the service. */
+  /** Refresh the page. False if the service does not answer. The page shows other problems. */
   async #catchUp() {
-    try {
-      await this.#refresh();
-    } catch (problem) {
-      if (!problem.offline || this.#signal.aborted) return true; // the service answers with a problem, which the page shows
-      this.#stop();
-      this.#after(this.#misses && Math.min(LONGEST_WAIT, RECONNECT * 2 ** this.#misses), () => this.#look());
-      this.#misses += 1;
+    const problem = await this.#refresh().then(() => null, (why) => why);
+    if (this.#signal.aborted) return false;
+    if (problem?.offline) {
+      this.#offline();
       return false;
     }
-    this.#misses = 0;
+    if (this.#failures) this.#refusedUntil = 0; // the stream failed because the whole service did not answer
+    this.#failures = 0;
+    banner.hidden = true;
     return true;
   }
 
   #offline() {
-    if (this.#rests) return;
-    const wait = Math.min(LONGEST_WAIT, 1000 * 2 ** this.#failures);
+    if (document.hidden) return;
+    this.#stop();
+    const seconds = Math.min(LONGEST_WAIT / 1000, 2 ** this.#failures);
     this.#failures += 1;
     banner.hidden = false;
     show("offline");
-    this.#count(Math.round(wait / 1000));
+    this.#count(seconds);
   }
 
   #count(seconds) {
-    if (seconds <= 0) {
-      countdown.textContent = "Trying again…";
-      this.#look();
-      return;
-    }
-    countdown.textContent = `Trying again in ${seconds} s.`;
-    this.#after(1000, () => this.#count(seconds - 1));
+    countdown.textContent = seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again…";
+    if (seconds > 0) this.#after(1000, () => this.#count(seconds - 1));
+    else this.#look();
   }
 }
 
 /** Show no state: the page has no Follower. */
 export function showNothing() {
-  pill.hidden = true;
-  banner.hidden = true;
+  pill.hidden = banner.hidden = true;
 }
 
 function show(state) {

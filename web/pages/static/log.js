@@ -1,19 +1,18 @@
 // Keeps the log of a job up to date while the job runs, and searches it as one types.
 
-import { get } from "./elements.js";
+import { get, on, setParameter } from "./elements.js";
 import { readPage } from "./http.js";
-import { announce, debounced } from "./merge.js";
+import { announce, debounced, isFinal } from "./merge.js";
 import { record } from "./router.js";
 
 const EVERY = 2_000; // milliseconds
 const TYPING = 250;
 const NEAR_END = 40; // pixels
-const FINAL = /^(completed|failed|cancelled)$/i;
 
 /** Start to follow the log, until the signal ends it. */
 export function beginLog({ signal }) {
   const form = get("log-search");
-  if (!form) return;
+  if (!form || signal.aborted) return;
   const field = form.elements.log;
   const lines = get("log");
   let reading = 0; // the number of the last request; answers to earlier ones are dropped
@@ -23,7 +22,7 @@ export function beginLog({ signal }) {
   const read = async () => {
     const number = ++reading;
     const url = withWords(`${form.action.split("#")[0]}/log`, field);
-    const fresh = await readPage(url.href, { signal }).finally(() => (ended = Math.max(ended, number)));
+    const fresh = await readPage(url, { signal }).finally(() => (ended = Math.max(ended, number)));
     if (number === reading) show(lines, fresh.getElementById("log"));
     return number === reading;
   };
@@ -32,28 +31,26 @@ export function beginLog({ signal }) {
     lines.scrollTop = lines.scrollHeight;
     const count = lines.querySelectorAll("p:not(.log-gap)").length;
     announce(`${count} line${count === 1 ? "" : "s"} of the log`);
-    record(withWords(location.href, field).href, "replace");
+    record(withWords(location.href, field), "replace");
   };
-  const now = () => search().catch(() => {}); // the page shows that the service does not answer
-  field.addEventListener("input", debounced(() => signal.aborted || now(), TYPING), { signal });
-  form.addEventListener("submit", (event) => (event.preventDefault(), now()), { signal });
+  const now = () => signal.aborted || search().catch(() => {}); // the page shows that the service does not answer
+  on(field, "input", debounced(now, TYPING), signal);
+  on(form, "submit", (event) => (event.preventDefault(), now()), signal);
   const timer = setInterval(() => reading === ended && isRunning(lines) && read().catch(() => {}), EVERY);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  on(signal, "abort", () => clearInterval(timer));
   lines.scrollTop = lines.scrollHeight;
 }
 
-/** An address with the words of the field, if it has any. */
 function withWords(address, { value }) {
   const url = new URL(address);
-  url.searchParams.delete("log");
-  if (value.trim()) url.searchParams.set("log", value.trim());
-  return url;
+  setParameter(url, "log", value.trim());
+  return url.href;
 }
 
 /** False when the log has its last lines, and when nobody sees it. */
-function isRunning(lines) {
-  const isFinal = FINAL.test(get("job-state")?.dataset.status ?? "cancelled");
-  return !document.hidden && !(isFinal && lines.dataset.final === "true");
+function isRunning({ dataset }) {
+  const { status } = get("job-state")?.dataset ?? {};
+  return !document.hidden && !(dataset.final === "true" && (!status || isFinal(status)));
 }
 
 /** Show other lines, but leave text that the reader selects. The end stays in view if it is. */

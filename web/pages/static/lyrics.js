@@ -1,14 +1,13 @@
 // Lyrics that follow the sound: marks the line that is sung, and plays from a line.
 
-import { isPlain } from "./elements.js";
+import { calm, get, isPlain, on } from "./elements.js";
 import { Queue, soundOf } from "./queue.js";
 
 const LEFT_ALONE = 5_000; // milliseconds after the reader has scrolled the lyrics
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Start to follow the player, until the signal ends it. */
 export function beginLyrics({ signal, player }) {
-  const main = document.getElementById("main");
+  const main = get("main");
   const heard = () => player.current?.key.startsWith("track:") && main.querySelector(`[data-sound="${player.current.key}"]`);
   let lines = []; // of the list in the page; the list may be replaced
   let sung = null;
@@ -20,8 +19,8 @@ export function beginLyrics({ signal, player }) {
     const { time } = player;
     const line = heard() ? (lines.findLast((line) => Number(line.dataset.time) <= time) ?? null) : null;
     if (line === sung) return;
-    sung?.removeAttribute("aria-current");
-    line?.setAttribute("aria-current", "true");
+    if (sung) sung.ariaCurrent = null;
+    if (line) line.ariaCurrent = "true";
     sung = line;
     if (line && performance.now() - scrolled > LEFT_ALONE) center(line);
   };
@@ -31,23 +30,20 @@ export function beginLyrics({ signal, player }) {
     event.preventDefault();
     scrolled = -Infinity;
     const at = Number(line.dataset.time);
+    const element = main.querySelector('[data-sound^="track:"]');
     if (heard()) {
       player.seek(at);
       if (player.paused) player.toggle();
-      return;
-    }
-    const element = main.querySelector('[data-sound^="track:"]');
-    if (element) player.play(soundOf(element), Queue.of(element), at);
+    } else if (element) player.play(soundOf(element), Queue.of(element), at);
   };
-  for (const name of ["time", "change"]) player.addEventListener(name, follow, { signal });
+  on(player, "time change", follow, signal);
   for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) {
     main.addEventListener(name, ({ target }) => target.closest?.(".lyrics-box") && (scrolled = performance.now()), { signal, passive: true });
   }
-  main.addEventListener("click", playFrom, { signal });
+  on(main, "click", playFrom, signal);
   follow();
 }
 
-/** Scroll a line into the middle of its box. The page stays where it is. */
 function center(line) {
   const box = line.closest(".lyrics-box");
   const top = line.offsetTop - (box.clientHeight - line.offsetHeight) / 2;

@@ -5,6 +5,7 @@ import { get } from "./elements.js";
 
 const NOTICE = 8_000; // milliseconds
 const LONGEST = 1_000;
+const FINAL = /^(completed|failed|cancelled)$/i;
 const shown = new Map(); // the server's text of each part that is replaced as a whole
 
 let notice;
@@ -18,9 +19,9 @@ export function begin() {
 /** Replace the parts that differ in a newly loaded document. */
 export function merge(fresh) {
   const restore = keepFocus();
-  for (const part of [...fresh.querySelectorAll("[data-live]")]) {
+  for (const part of fresh.querySelectorAll("[data-live]")) {
     const here = get(part.id);
-    if (here && fresh.contains(part)) (part.dataset.live === "swap" ? swap : mergeList)(here, part, fresh);
+    if (here && fresh.contains(part)) (part.dataset.live === "swap" ? swap : mergeList)(here, part);
   }
   restore();
 }
@@ -31,6 +32,11 @@ export function tick(element, { progress, message }) {
   if (bar) bar.value = progress;
   if (percent) percent.textContent = `${progress}%`;
   if (words) words.textContent = message ?? "";
+}
+
+/** True if a job or a loop with this status has ended. */
+export function isFinal(status) {
+  return FINAL.test(status);
 }
 
 /** Announce a text to screen readers. */
@@ -52,30 +58,23 @@ export function coalesced(act) {
   let running = null;
   let following = null;
   const run = () => {
-    running = act().finally(() => (running = null));
-    return running;
+    following = null;
+    return (running = act().finally(() => (running = null)));
   };
-  return () => {
-    if (!running) return run();
-    following ??= running.catch(() => {}).then(() => {
-      following = null;
-      return run();
-    });
-    return following;
-  };
+  return () => (running ? (following ??= running.catch(() => {}).then(run)) : run());
 }
 
-/** Wrap a function: it runs when these milliseconds have passed without another call, and a second after the first call at the latest. */
+/** Wrap a function: it runs after these milliseconds without another call, and at the latest a second after the first call. */
 export function debounced(act, milliseconds) {
   let timer = null;
   let latest;
-  return (...values) => {
+  const run = () => {
+    timer = null;
+    act();
+  };
+  return () => {
     if (timer === null) latest = performance.now() + LONGEST;
     clearTimeout(timer);
-    const run = () => {
-      timer = null;
-      act(...values);
-    };
     timer = setTimeout(run, Math.min(milliseconds, latest - performance.now()));
   };
 }
@@ -93,34 +92,21 @@ function swap(here, part) {
 }
 
 /** New and changed items, the attributes and the order come from the fresh list. The other elements stay. */
-function mergeList(list, freshList, fresh) {
-  Object.assign(list.dataset, freshList.dataset);
-  const items = [...freshList.children];
-  const ids = new Set(items.map((item) => item.id));
-  for (const { name, value } of freshList.attributes) if (list.getAttribute(name) !== value) list.setAttribute(name, value);
-  removeStale(list, ids, Boolean(fresh.querySelector('a[rel="next"]')));
+function mergeList(list, fresh) {
+  for (const { name, value } of fresh.attributes) if (list.getAttribute(name) !== value) list.setAttribute(name, value);
+  const items = new Map([...fresh.children].map((item) => [item.id, item]));
   const old = new Map([...list.children].map((item) => [item.id, item]));
+  for (const [id, here] of old) if (!items.has(id)) here.remove();
   let place = list.firstElementChild;
-  for (const item of items) {
-    const here = old.get(item.id);
-    if (here === undefined) {
-      list.insertBefore(item, place);
-      continue;
-    }
-    place = here.nextElementSibling;
-    if (here.dataset.version !== item.dataset.version && !isEdited(here)) here.replaceWith(item);
+  for (const [id, item] of items) {
+    const here = old.get(id);
+    if (here) place = here.nextElementSibling;
+    if (!here) list.insertBefore(item, place);
+    else if (here.dataset.version !== item.dataset.version && !isEdited(here)) here.replaceWith(item);
   }
 }
 
-/** Remove items that are no longer in the list. If the fresh list is only the first part, later items stay. */
-function removeStale(list, ids, goesOn) {
-  const items = [...list.children];
-  const last = items.findLastIndex((item) => ids.has(item.id));
-  const stale = items.filter((item, place) => !ids.has(item.id) && (!goesOn || place < last || last < 0));
-  for (const item of stale) item.remove();
-}
-
-/** Returns a function that sets the focus again if the focused element was replaced. */
+/** A function that sets the focus again if the focused element was replaced. */
 export function keepFocus() {
   const active = document.activeElement;
   const home = active?.closest("[id]");

@@ -21,38 +21,33 @@ export async function showFields(form) {
   }
 }
 
+/** Replace the fields that depend on the type, and enter what was typed into those of the same names. */
 function replaceFields(form, fresh) {
-  const entries = remember(form);
-  for (const part of [...fresh.querySelectorAll("[data-of-type]")]) form.querySelector(`#${part.id}`).replaceWith(part);
-  form.dataset.type = fresh.querySelector("[data-type]").dataset.type;
-  for (const field of ownFields(form)) {
-    const entry = entries.get(field.name);
-    if (entry !== undefined) enter(field, entry);
-  }
-}
-
-/** What was typed so far into the fields that depend on the type. */
-function remember(form) {
   const entries = typed.get(form) ?? new Map();
   typed.set(form, entries);
   for (const field of ownFields(form)) {
-    if (isChanged(field)) entries.set(field.name, field.type === "checkbox" ? field.checked : field.value);
+    if (isChanged(field)) entries.set(field.name, field[entryOf(field)]);
     else entries.delete(field.name);
   }
-  return entries;
+  for (const part of fresh.querySelectorAll("[data-of-type]")) form.querySelector(`#${part.id}`).replaceWith(part);
+  form.dataset.type = fresh.querySelector("[data-type]").dataset.type;
+  for (const field of ownFields(form)) {
+    const entry = entries.get(field.name);
+    const canTake = !field.options || [...field.options].some(({ value }) => value === entry);
+    if (entry !== undefined && canTake) field[entryOf(field)] = entry;
+  }
 }
 
 function ownFields(form) {
   return form.querySelectorAll('[data-of-type] :is(input:not([type="hidden"]), select, textarea)');
 }
 
-function isChanged(field) {
-  if (field.type === "checkbox") return field.checked !== field.defaultChecked;
-  if (field.matches("select")) return !field.selectedOptions[0]?.defaultSelected;
-  return field.value !== field.defaultValue;
+function entryOf({ type }) {
+  return type === "checkbox" ? "checked" : "value";
 }
 
-function enter(field, entry) {
-  if (field.type === "checkbox") field.checked = Boolean(entry);
-  else if (!field.matches("select") || [...field.options].some((option) => option.value === entry)) field.value = entry;
+function isChanged(field) {
+  if (field.type === "checkbox") return field.checked !== field.defaultChecked;
+  if (field.options) return !field.selectedOptions[0]?.defaultSelected;
+  return field.value !== field.defaultValue;
 }

@@ -1,7 +1,8 @@
-// The rows of a list, in pages. Pages far from the window are emptied: they keep their height, and are read again when one
-// scrolls back. So a list of any length needs the memory of a few pages. The state is in the document, as the router keeps it.
+// The rows of a list, in pages. Pages near the window are read. Those far from it are empty: what follows the last page, and
+// pages that were left, which keep their height. So a list of any length needs the memory of a few pages. The state is in the
+// document, as the router keeps it.
 
-import { create, get, isUnderPointer } from "./elements.js";
+import { calm, create, get, isUnderPointer, on } from "./elements.js";
 import { readPage } from "./http.js";
 import { isEdited, keepFocus } from "./merge.js";
 import { tellTimes } from "./times.js";
@@ -9,12 +10,17 @@ import { tellTimes } from "./times.js";
 const AROUND = 2_500; // pixels above and below the window where pages have rows
 const FIRST = 5; // rows of an emptied page that are remembered
 const LONGEST = 100; // rows of a page; with more, it is split
+const ROW = 64; // pixels; the height of a page that was never read
 const FOLD = 150; // milliseconds
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const RETRY = 2_000;
+const isGap = (page) => page.classList.contains("gap");
+const isNew = (row) => !get(row.id);
+const isOneOf = (ids) => (row) => ids.includes(row.id);
 
 /** A page as the service sent it: its rows, and the address of the page that follows. */
 export function partOf(fresh) {
-  return { fresh, rows: [...fresh.querySelectorAll("#results .row")].map((row) => document.importNode(row, true)), next: fresh.querySelector('#more [rel="next"]')?.href ?? null };
+  const rows = [...fresh.querySelectorAll("#results .row")].map((row) => document.importNode(row, true));
+  return { fresh, rows, next: fresh.querySelector('#more [rel="next"]')?.href ?? null };
 }
 
 export class Pages {
@@ -22,11 +28,14 @@ export class Pages {
   #filling = new Set();
   #observer;
 
-  constructor(list, signal) {
+  /** Next: the address of what follows the pages in a list; null at its end. */
+  constructor(list, next, signal) {
     this.list = list;
     this.#observer = new IntersectionObserver((entries) => this.#moved(entries), { rootMargin: `${AROUND}px 0px` });
     for (const page of list.children) this.#observer.observe(page);
-    signal.addEventListener("abort", () => this.#observer.disconnect());
+    on(signal, "abort", () => (this.#observer.disconnect(), this.#near.clear()));
+    if (next) this.#addEmpty(next);
+    this.changed();
   }
 
   get first() {
@@ -39,15 +48,10 @@ export class Pages {
   }
 
   /** Replace all pages by one. */
-  start(part, url) {
+  start({ rows, next }, url) {
     for (const page of [...this.list.children]) this.#drop(page);
-    this.#add(part.rows, url);
-    this.changed();
-  }
-
-  /** Append a page. Rows that are in the list already are left out. */
-  append(part, url) {
-    this.#add(part.rows.filter((row) => !get(row.id)), url);
+    this.#add(rows, url);
+    if (next) this.#addEmpty(next);
     this.changed();
   }
 
@@ -91,6 +95,10 @@ export class Pages {
     return page;
   }
 
+  #addEmpty(url, before) {
+    empty(this.#add([], url, before), ROW);
+  }
+
   #drop(page) {
     this.#observer.unobserve(page);
     this.#near.delete(page);
@@ -113,23 +121,22 @@ export class Pages {
       const part = partOf(await readPage(page.dataset.url));
       if (page.isConnected && isGap(page) && this.#near.has(page)) this.#show(page, part);
     } catch {
-      // It is read again when the service answers, or when one scrolls back to it.
+      setTimeout(() => this.fill(), RETRY);
     } finally {
       this.#filling.delete(page);
     }
   }
 
-  /** Show the rows of a page that was empty. If rows are missing up to the following page, read them as a page, too. */
+  /** Show the rows of a page that was empty. If rows are missing up to the following page or the end, read them, too. */
   #show(page, part) {
     const following = page.nextElementSibling;
-    const firsts = following ? firstIds(following) : [];
-    const end = part.rows.findIndex((row) => firsts.includes(row.id));
-    const rows = (end < 0 ? part.rows : part.rows.slice(0, end)).filter((row) => !get(row.id));
+    const end = following ? part.rows.findIndex(isOneOf(firstIds(following))) : -1;
+    const rows = (end < 0 ? part.rows : part.rows.slice(0, end)).filter(isNew);
     this.#steady(() => {
       page.classList.remove("gap");
       page.style.height = "";
       page.replaceChildren(...rows);
-      if (following && end < 0 && part.next && part.next !== following.dataset.url) empty(this.#add([], part.next, following), 0);
+      if (end < 0 && part.next && part.next !== following?.dataset.url) this.#addEmpty(part.next, following);
       if (!rows.length) this.#drop(page);
     });
     this.changed();
@@ -137,8 +144,8 @@ export class Pages {
 
   /** Put the rows of a page into their order, new ones too. */
   #arrange(page, { rows, next }, present) {
-    const isNew = rows.length > 0 && next && page === this.first && !rows.some((row) => page.contains(get(row.id)));
-    if (isNew && page.children.length) {
+    const areNew = rows.length > 0 && next && page === this.first && !rows.some((row) => page.contains(get(row.id)));
+    if (areNew && page.children.length) {
       this.#add(rows, page.dataset.url, page); // so many rows are new that the page comes after them
       page.dataset.url = next;
       return;
@@ -151,32 +158,28 @@ export class Pages {
       else page.insertBefore(here, place);
     }
     if (page.children.length > LONGEST && next) this.#add([...page.children].slice(rows.length), next, page.nextElementSibling);
+    if (next && page === this.list.lastElementChild && page.lastElementChild === get(rows.at(-1).id)) this.#addEmpty(next);
     if (!page.children.length && page !== this.first) this.#drop(page);
   }
 
   /** Change the list without moving the row under the pointer, else the one with the focus, else the first visible one. */
   #steady(act) {
     const rows = [...this.list.querySelectorAll(".row")];
+    const topOf = (row) => row.getBoundingClientRect().top;
     const anchor =
       rows.find(isUnderPointer) ??
       document.activeElement.closest(".row") ??
       (scrollY > 0 && rows.find((row) => row.getBoundingClientRect().bottom > 0));
-    const top = anchor && anchor.getBoundingClientRect().top;
+    const top = anchor && topOf(anchor);
     act();
     const here = anchor && get(anchor.id);
-    if (here) scrollBy({ top: here.getBoundingClientRect().top - top, behavior: "instant" });
+    if (here) scrollBy({ top: topOf(here) - top, behavior: "instant" });
   }
 }
 
 /** The number of rows of a part that are not in the list. Of an emptied page, only the first rows are known. */
 function newRows(page, rows) {
-  if (!isGap(page)) return rows.filter((row) => !get(row.id)).length;
-  const firsts = firstIds(page);
-  return Math.max(0, rows.findIndex((row) => firsts.includes(row.id)));
-}
-
-function isGap(page) {
-  return page.classList.contains("gap");
+  return isGap(page) ? Math.max(0, rows.findIndex(isOneOf(firstIds(page)))) : rows.filter(isNew).length;
 }
 
 function mayBeEmptied(page) {

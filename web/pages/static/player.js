@@ -2,8 +2,9 @@
 
 import { wake } from "./context.js";
 import { ElementEngine } from "./element.js";
-import { send } from "./http.js";
-import { Queue } from "./queue.js";
+import { calm, on } from "./elements.js";
+import { load, send } from "./http.js";
+import { Queue, placeIn } from "./queue.js";
 
 const TICK = 50; // milliseconds between two events "time"
 const CALM_TICK = 500;
@@ -11,9 +12,8 @@ const RESTART = 3; // "previous" starts a sound again that has played longer, in
 const MOST_SECONDS = 300; // of a file that is kept in memory: as samples, five minutes of stereo take 115 MB
 const LONG = "This loop is long: the browser repeats it, which can leave a short gap.";
 const SHOWN = ["title", "sub", "starred", "src", "wave"]; // what the list of the queue can change
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Its events: "change" (another sound), "state" (playing, paused or loading, or another trouble), "time", and "gone" with a sentence. */
+/** Its events: "change" (another sound), "state" (playing, paused or loading, or another trouble) and "time". */
 class Player extends EventTarget {
   current = null; // a sound, as soundOf() returns it
   queue = new Queue();
@@ -34,12 +34,11 @@ class Player extends EventTarget {
     this.#listen(this.#element);
   }
 
-  /** Seconds. */
+  /** Seconds, as the duration. */
   get time() {
     return this.#engine.time;
   }
 
-  /** Seconds. */
   get duration() {
     return this.#engine.duration;
   }
@@ -62,9 +61,9 @@ class Player extends EventTarget {
   }
 
   /** Play a sound from a time on. After it comes what follows in the queue. A sound of another page ends a comparison. */
-  async play(sound, queue = new Queue({ sounds: [sound] }), at = null) {
+  async play(sound, queue, at = null) {
     const isHere = queue === this.queue || queue.page === this.#page;
-    const place = isHere ? this.compared.findIndex(({ key }) => key === sound.key) : -1;
+    const place = isHere ? placeIn(this.compared, sound) : -1;
     if (place >= 0) {
       this.choose(place);
       if (at !== null) this.seek(at);
@@ -75,7 +74,7 @@ class Player extends EventTarget {
     return sound === this.#wanted && this.#begin();
   }
 
-  /** Say why the current sound cannot be played. If one plays it all the same, it is loaded again. */
+  /** Say why the current sound cannot be played. If one plays it again, it is loaded again. */
   stumble(why) {
     this.#isBroken = true;
     this.say(why);
@@ -101,7 +100,7 @@ class Player extends EventTarget {
   async next() {
     const { current, queue } = this;
     if (this.compared.length) return this.#turn(1);
-    const sound = current && (await queue.after(current).catch((problem) => this.say(problem.message)));
+    const sound = current && (await queue.after(current).catch(({ message }) => this.say(message)));
     return sound && current.key === this.current?.key && this.play(sound, queue);
   }
 
@@ -121,9 +120,11 @@ class Player extends EventTarget {
     if (!current || this.compared.length) return;
     if (!this.repeating.delete(kindOf(current))) this.repeating.add(kindOf(current));
     this.#engine.repeats = this.isRepeating;
-    if (canRepeat(current) && !paused) wake(current.repeat[2]);
-    if (canRepeat(current)) await this.load(current, queue, time);
-    if (canRepeat(current) && !paused) this.#begin();
+    if (canRepeat(current)) {
+      if (!paused) wake(current.repeat[2]);
+      await this.load(current, queue, time);
+      if (!paused) this.#begin();
+    }
     this.#tell("state");
   }
 
@@ -131,7 +132,7 @@ class Player extends EventTarget {
   async compare(sounds, isPaused = false) {
     wake();
     const { Comparison } = await import("./compare.js");
-    const place = sounds.findIndex(({ key }) => key === this.current?.key);
+    const place = placeIn(sounds, this.current);
     const [engine, at] = [new Comparison(sounds), place < 0 && !this.compared.length ? 0 : this.time];
     if (!sounds.every((sound) => this.compared.includes(sound))) this.#page = location.href;
     this.compared = sounds;
@@ -185,22 +186,20 @@ class Player extends EventTarget {
   }
 
   #listen(engine) {
-    const on = (name, act) => engine.addEventListener(name, (event) => engine === this.#engine && this.current && act(event));
-    on("state", ({ detail }) => this.#become(detail));
-    on("time", () => this.#tell("time"));
-    on("ended", () => {
+    const hear = (name, act) => on(engine, name, (event) => engine === this.#engine && this.current && act(event));
+    hear("state", ({ detail }) => this.#become(detail));
+    hear("time", () => this.#tell("time"));
+    hear("ended", () => {
       this.#become("paused");
       if (!this.compared.length) this.next();
     });
-    on("error", () => this.#failed());
+    hear("error", () => this.#failed());
   }
 
   #become(state) {
     this.state = state;
     clearInterval(this.#timer);
-    if (state === "playing") {
-      this.#timer = setInterval(() => this.#tell("time"), calm.matches ? CALM_TICK : TICK);
-    }
+    if (state === "playing") this.#timer = setInterval(() => this.#tell("time"), calm.matches ? CALM_TICK : TICK);
     this.#tell("state");
   }
 
@@ -214,12 +213,12 @@ class Player extends EventTarget {
     const problem = await send(current.src, { headers: { Range: "bytes=0-0" } }).then(() => null, (why) => why);
     if (current.key !== this.current?.key) return;
     if (problem?.status !== 404) return this.stumble(`This sound cannot be played. ${problem?.message ?? "The browser cannot play it."}`);
-    this.dispatchEvent(new CustomEvent("gone", { detail: `${current.title} cannot be played. ${problem.message}` }));
+    (await load("gone")).skip(`${current.title} cannot be played. ${problem.message}`);
   }
 
   #turn(step) {
     const { compared, current } = this;
-    this.choose((compared.findIndex(({ key }) => key === current.key) + step + compared.length) % compared.length);
+    this.choose((placeIn(compared, current) + step + compared.length) % compared.length);
   }
 
   /** Show a sentence in the bar. */

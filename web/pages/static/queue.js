@@ -7,8 +7,13 @@ const MOST = 500; // sounds that are kept for the time after a reload
 /** The sound of an element with data-sound. */
 export function soundOf(element) {
   const { sound: key, src, title, sub, seconds, home, wave, star, repeat } = element.dataset;
-  const part = repeat?.split(",").map(Number);
-  return { key, src, title, sub, seconds: Number(seconds), home, wave, starred: star === undefined ? null : star === "true", repeat: part };
+  const starred = star === undefined ? null : star === "true";
+  return { key, src, title, sub, seconds: Number(seconds), home, wave, starred, repeat: repeat?.split(",").map(Number) };
+}
+
+/** The place of a sound in a list; -1 if it is not there. */
+export function placeIn(sounds, sound) {
+  return sounds.findIndex(({ key }) => key === sound?.key);
 }
 
 export class Queue {
@@ -26,7 +31,7 @@ export class Queue {
     const list = element.closest("[data-queue]");
     const sounds = list ? soundsIn(list) : [];
     const sound = soundOf(element);
-    if (!sounds.some(({ key }) => key === sound.key)) return new Queue({ sounds: [sound] });
+    if (placeIn(sounds, sound) < 0) return new Queue({ sounds: [sound] });
     return new Queue({ sounds, name: list.dataset.queue, page: location.href, next: nextOf(list) });
   }
 
@@ -35,14 +40,14 @@ export class Queue {
     const list = location.href === this.page && this.#listIn(document);
     if (!list) return;
     const sounds = soundsIn(list);
-    const known = new Set(this.sounds.map(({ key }) => key));
+    const known = this.#keys();
     const last = sounds.findLastIndex(({ key }) => known.has(key));
     this.#join(this.next || nextOf(list) ? sounds.slice(0, last + 1) : sounds);
   }
 
   /** The sound before (-1) or after (1) another one; null at the end. */
-  beside({ key }, step) {
-    return this.sounds[this.#place(key) + step] ?? null;
+  beside(sound, step) {
+    return this.sounds[placeIn(this.sounds, sound) + step] ?? null;
   }
 
   /** The sound after another one. At the end of the queue, this reads the list again, and then its next part. */
@@ -61,9 +66,13 @@ export class Queue {
   }
 
   /** The queue around a sound, to be kept for the time after a reload. */
-  near({ key }) {
-    const first = Math.max(0, this.#place(key) - MOST / 2);
+  near(sound) {
+    const first = Math.max(0, placeIn(this.sounds, sound) - MOST / 2);
     return { ...this, sounds: this.sounds.slice(first, first + MOST) };
+  }
+
+  #keys() {
+    return new Set(this.sounds.map(({ key }) => key));
   }
 
   #listIn(root) {
@@ -79,7 +88,7 @@ export class Queue {
 
   /** Put the new sounds of a list behind those that they follow in it; if it has only new ones, they come last. */
   #join(sounds) {
-    const known = new Set(this.sounds.map(({ key }) => key));
+    const known = this.#keys();
     const fresh = new Map(sounds.map((sound) => [sound.key, sound]));
     const added = new Map(); // the key of a sound -> the new ones that follow it
     let before = sounds.some(({ key }) => known.has(key)) ? null : (this.sounds.at(-1)?.key ?? null);
@@ -89,10 +98,6 @@ export class Queue {
     }
     const after = (key) => added.get(key) ?? [];
     this.sounds = [...after(null), ...this.sounds.flatMap((sound) => [fresh.get(sound.key) ?? sound, ...after(sound.key)])];
-  }
-
-  #place(key) {
-    return this.sounds.findIndex((sound) => sound.key === key);
   }
 }
 

@@ -43,7 +43,6 @@ export function followRecord(name, { job, signal, changed, refreshed = () => {} 
   const page = { refresh, gone, settled: debounced(() => refresh().catch(() => {}), SETTLE) };
   page.follower = new Follower(`/api/jobs/${job}/events`, { changed: (event) => changed(event, page), refresh, signal });
   page.follower.start();
-  document.addEventListener("edited", page.settled, { signal });
   sing();
   return page;
 }

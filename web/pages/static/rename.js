@@ -1,11 +1,11 @@
 // Changes the title of a track in the place of its name: Enter saves, Esc cancels.
 
-import { create, get, tell } from "./elements.js";
+import { create, get, on, tell } from "./elements.js";
 import { send, sendJson } from "./http.js";
 import { announce } from "./merge.js";
 
-/** Open a field in the place of the name that a link leads to. Throws Problem. */
-export async function rename(link) {
+/** Open a field in the place of the name that a link leads to. Calls closed() when it is closed. Throws Problem. */
+export async function rename(link, closed) {
   const url = `/api/tracks/${link.dataset.rename}`;
   const place = get(link.dataset.place);
   const track = await read(url);
@@ -21,10 +21,10 @@ export async function rename(link) {
     form.remove();
     place.hidden = link.hidden = false;
     link.focus();
-    document.dispatchEvent(new Event("edited")); // now the page can show what has changed meanwhile
+    closed();
   };
-  form.addEventListener("keydown", (event) => event.key === "Escape" && (event.preventDefault(), event.stopPropagation(), close()));
-  form.addEventListener("submit", async (event) => {
+  on(form, "keydown", (event) => event.key === "Escape" && (event.preventDefault(), event.stopPropagation(), close()));
+  on(form, "submit", async (event) => {
     event.preventDefault();
     try {
       const title = field.value.trim() || null;

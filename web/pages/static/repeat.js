@@ -3,8 +3,8 @@
 import { DecodedEngine } from "./decoded.js";
 
 /** A source that plays a buffer and repeats its part from start to end, in seconds. */
-export function repeatingSource(context, buffer, [start, end]) {
-  return new AudioBufferSourceNode(context, { buffer, loop: true, loopStart: start, loopEnd: end });
+export function repeatingSource(context, buffer, [loopStart, loopEnd]) {
+  return new AudioBufferSourceNode(context, { buffer, loop: true, loopStart, loopEnd });
 }
 
 /** The engine for sounds with a part that repeats. */

@@ -1,15 +1,14 @@
 // Shows other pages of this service in the same document, so that a sound goes on. What is no page (a download, the API,
 // the sign-in, another host) is left to the browser.
 
-import { focusOn, get, isPlain } from "./elements.js";
-import { ask, isSignIn, pageOf, problemOf, signIn } from "./http.js";
+import { calm, focusTitle, get, isPlain, on, whileBusy } from "./elements.js";
+import { ask, isSignedOut, pageOf, problemOf, signIn } from "./http.js";
 import { announce } from "./merge.js";
 
 const NOT_PAGES = /^\/(api|docs|static|rest|openapi\.json|healthz|readyz|metrics|sign-in)(\/|$)/;
 const KEPT = 5; // pages that "back" shows at once, with the rows that were loaded by scrolling
 const SETTLE = 100; // milliseconds after the last scrolling
 const main = get("main");
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const kept = new Map(); // the number of an entry of the history -> its page as it was left
 
 let app; // the functions of app.js
@@ -20,9 +19,9 @@ let loading; // the AbortController of the page that is loading
 let scrolled;
 
 /**
- * Start to follow links and to send forms. leave() ends the page, arrive() starts the new one, show(url) lets a page show
- * another address of itself (a promise, or null if it cannot), failed(problem) shows a problem, canReturn() says whether
- * the page can start again with a copy of its content.
+ * Start to follow links and to send forms. leave() ends the page, arrive() starts the new one, show(url, how) shows another
+ * address of the page (a promise, or null if it cannot), failed(problem) shows a problem, canReturn() is true if the page can
+ * start again with a copy of its content.
  */
 export function startRouter(functions) {
   app = functions;
@@ -31,11 +30,11 @@ export function startRouter(functions) {
   entry = state?.entry ?? history.length;
   if (state?.top) scrollTo(0, state.top);
   remember();
-  addEventListener("click", follow);
-  addEventListener("submit", submit);
-  addEventListener("popstate", travel);
-  addEventListener("pagehide", remember);
-  addEventListener("scroll", () => {
+  on(window, "click", follow);
+  on(window, "submit", submit);
+  on(window, "popstate", travel);
+  on(window, "pagehide", remember);
+  on(window, "scroll", () => {
     clearTimeout(scrolled);
     scrolled = setTimeout(remember, SETTLE);
   });
@@ -45,7 +44,9 @@ export function startRouter(functions) {
 export function visit(url, { replace = false } = {}) {
   const target = new URL(url, location.href);
   if (!isPage(target)) return location.assign(target);
-  return go(target, { how: replace || target.href === address ? "replace" : "push" });
+  const how = replace || target.href === address ? "replace" : "push";
+  halt();
+  return app.show(target.href, how) ?? go(target, { how });
 }
 
 /** Stop loading another page: one does something else on this page. */
@@ -53,7 +54,7 @@ export function halt() {
   loading?.abort();
 }
 
-/** Change the address for a page that shows another list of itself. How is "push" or "replace". */
+/** Change the address for a page that shows another list of itself. How: "push" or "replace". */
 export function record(url, how) {
   clearTimeout(scrolled);
   if (how === "push") {
@@ -79,19 +80,14 @@ function follow(event) {
   visit(url);
 }
 
-/** Send a form, once at a time, and show the page that follows. */
-async function submit(event) {
+function submit(event) {
   const { target: form, submitter } = event;
   const attribute = (name) => submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name) ?? "";
   const url = new URL(attribute("action"), location.href);
   if (event.defaultPrevented || attribute("method") === "dialog" || !isPage(url) || form.matches("[data-native]")) return;
   event.preventDefault();
-  if (form.ariaBusy === "true") return;
-  form.ariaBusy = "true";
   const body = new URLSearchParams(new FormData(form, submitter));
-  if (attribute("method") === "post") await go(url, { body });
-  else await visit(Object.assign(url, { search: body }));
-  form.ariaBusy = "false";
+  whileBusy(form, () => (attribute("method") === "post" ? go(url, { body }) : visit(Object.assign(url, { search: body }))));
 }
 
 /** Show the page of the history entry that the browser has moved to. */
@@ -140,7 +136,7 @@ async function go(url, { how, body, top = 0 }) {
 /** Read a page. Returns undefined if the browser loads it instead. Throws Problem. */
 async function read(url, body, signal) {
   const answer = await ask(url, { method: body ? "POST" : "GET", body, signal });
-  if (isSignIn(answer) || answer.status === 401) return signIn((body ? address : url.href).slice(location.origin.length));
+  if (isSignedOut(answer)) return signIn((body ? address : url.href).slice(location.origin.length));
   const isHtml = answer.headers.get("Content-Type")?.startsWith("text/html");
   if (!isHtml && !answer.ok) throw await problemOf(answer);
   const fresh = isHtml && (await pageOf(answer));
@@ -189,7 +185,6 @@ async function arrive({ title, content, url, link, at }, { how, top }) {
   announce(title);
 }
 
-/** Change the document, with a View Transition if the browser has one. */
 function changed(act) {
   if (!document.startViewTransition || calm.matches || document.hidden) return act();
   const transition = document.startViewTransition(act);
@@ -200,10 +195,8 @@ function changed(act) {
 /** Set the focus. Returns the element that has it. */
 function focus(link) {
   const place = (link && main.querySelector(`a[href="${CSS.escape(link)}"]`)) || main.querySelector("[autofocus]");
-  const target = place ?? main.querySelector("h1") ?? main;
-  if (place) place.focus({ preventScroll: true });
-  else focusOn(target);
-  return target;
+  place?.focus({ preventScroll: true });
+  return place ?? focusTitle();
 }
 
 /** Show the element that the address names. Returns it, or null. */

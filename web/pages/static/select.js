@@ -1,43 +1,33 @@
 // Selects rows of a list, also those that are not in the document now, and does something with all of them.
 
-import { create, get, listening, tell, whileBusy } from "./elements.js";
+import { create, get, on, tell, whileBusy } from "./elements.js";
 import { load, sendJson } from "./http.js";
 import { announce } from "./merge.js";
 import { showStar } from "./stars.js";
 
 const MOST = 200; // records in a request
+const boxes = () => [...document.querySelectorAll('#results input[form="selection"]')];
+const rowOf = (box) => box.closest(".row").id;
 
 let form, chosen, last; // of the page that is shown; chosen: row id -> { value, number } of its box
 
 /** Start to select in a list, until the signal ends it. refreshAll() shows the list as it is now. */
 export function beginSelection(refreshAll, { signal }) {
-  const results = get("results");
-  const button = get("select");
-  form = get("selection");
-  [chosen, last] = [new Map(), null];
-  const on = listening(signal);
-  on(results, "click", (event) => event.target.form === form && toggle(event.target, event.shiftKey));
-  on(results, "keydown", keyInList);
-  on(form, "keydown", ({ key }) => key === "Escape" && clear());
-  on(form, "submit", (event) => submit(event, refreshAll));
-  on(get("deselect"), "click", clear);
-  on(document, "rows", restore);
+  const [results, button] = [get("results"), get("select")];
+  [form, chosen, last] = [get("selection"), new Map(), null];
+  on(results, "click", ({ target, shiftKey }) => target.form === form && toggle(target, shiftKey), signal);
+  on(results, "keydown", keyInList, signal);
+  on(form, "keydown", ({ key }) => key === "Escape" && clear(), signal);
+  on(form, "submit", (event) => submit(event, refreshAll), signal);
+  on(get("deselect"), "click", clear, signal);
+  on(document, "rows", restore, signal);
   on(button, "click", () => {
     button.ariaPressed = String(button.ariaPressed !== "true");
-    if (!chosen.size) results.classList.toggle("selecting");
-    else clear();
-  });
+    clear();
+  }, signal);
   get("deselect").hidden = false;
   for (const box of boxes()) if (box.checked) note(box);
   show();
-}
-
-function boxes() {
-  return [...document.querySelectorAll('#results input[form="selection"]')];
-}
-
-function rowOf(box) {
-  return box.closest(".row").id;
 }
 
 function note(box) {
@@ -66,14 +56,10 @@ function keyInList(event) {
   const isBox = target.form === form;
   if (target.matches("input:not([type=checkbox])")) return;
   if (key === "Escape" && chosen.size) clear();
-  else if (key === "a" && (event.ctrlKey || event.metaKey)) selectAll();
+  else if (key === "a" && (event.ctrlKey || event.metaKey)) check(boxes(), true);
   else if (key === "Enter" && isBox && chosen.size) form.querySelector("button:not([hidden])").focus();
   else return;
   event.preventDefault();
-}
-
-function selectAll() {
-  check(boxes(), true);
 }
 
 function clear() {
@@ -98,13 +84,11 @@ function show() {
   const number = [...chosen.values()].reduce((sum, each) => sum + each.number, 0);
   const words = `${size} selected${number > size ? `, ${number} tracks` : ""}`;
   const place = get("selected");
-  const isNew = place.textContent !== words;
+  if (size && place.textContent !== words) announce(`${words}. Press Enter to go to the buttons`);
   place.textContent = words;
   form.classList.toggle("shown", size > 0);
   form.inert = !size;
-  const isSelecting = get("select").ariaPressed === "true";
-  get("results").classList.toggle("selecting", size > 0 || isSelecting);
-  if (isNew && size) announce(`${words}. Press Enter to go to the buttons`);
+  get("results").classList.toggle("selecting", size > 0 || get("select").ariaPressed === "true");
 }
 
 /** Do it by REST. Deleting jobs cannot be undone: the service asks on a page first. */
@@ -127,7 +111,7 @@ async function act(name, action, ids, { refreshAll, isByKeyboard }) {
   if (action.endsWith("star")) for (const id of done) showStar(id, action === "star");
   clear();
   if (discard) {
-    const button = (await load("discards")).offerUndo(discard, { next: () => get(near)?.querySelector(".row-title") });
+    const button = (await load("discards")).offerUndo(discard, () => get(near)?.querySelector(".row-title"));
     if (isByKeyboard) button?.focus();
   } else announce(`${done.length} done`);
   if (refused.length) complain(`${refused.length} of ${ids.length} refused: ${refused[0].detail}`);
@@ -138,8 +122,8 @@ async function act(name, action, ids, { refreshAll, isByKeyboard }) {
 function nearest() {
   const ids = boxes().map(rowOf);
   const end = ids.findLastIndex((id) => chosen.has(id));
-  const isLeft = (id) => !chosen.has(id);
-  return ids.slice(end).find(isLeft) ?? ids.slice(0, end).findLast(isLeft);
+  const stays = (id) => !chosen.has(id);
+  return ids.slice(end).find(stays) ?? ids.slice(0, end).findLast(stays);
 }
 
 function download(name, ids) {

@@ -1,5 +1,6 @@
 // Chooses the takes of a job that are compared: the number of a chosen take becomes a letter.
 
+import { get, on } from "./elements.js";
 import { load } from "./http.js";
 import { notify } from "./merge.js";
 import { player } from "./player.js";
@@ -10,15 +11,10 @@ let turn = Promise.resolve(); // the end of the last choice: one begins when the
 
 /** Start to listen, until the signal ends the page. */
 export function chooseTakes(signal) {
-  const list = document.getElementById("takes");
-  list.addEventListener("click", ({ target }) => choose(target.closest("[data-compare]")), { signal });
-  list.addEventListener("keydown", (event) => {
-    if (!event.target.matches("[data-compare]") || (event.key !== "Enter" && event.key !== " ")) return;
-    event.preventDefault();
-    choose(event.target);
-  }, { signal });
-  document.addEventListener("compare", () => choose(numberHere()), { signal });
-  player.addEventListener("change", follow, { signal });
+  const list = get("takes");
+  on(list, "click", ({ target }) => choose(target.closest("[data-compare]")), signal);
+  on(document, "compare", () => choose(numberHere()), signal);
+  on(player, "change", follow, signal);
   chosen = [];
   follow();
 }
@@ -27,8 +23,9 @@ export function chooseTakes(signal) {
 export function markTakes() {
   for (const number of document.querySelectorAll("[data-compare]")) {
     const place = chosen.indexOf(keyOf(number));
-    const letter = place < 0 ? "" : String.fromCharCode(65 + place);
-    Object.assign(number, { role: "button", tabIndex: 0, title: "Compare", ariaPressed: String(place >= 0) });
+    const isChosen = place >= 0;
+    const letter = isChosen ? String.fromCharCode(65 + place) : "";
+    Object.assign(number, { role: "button", tabIndex: 0, title: "Compare", ariaPressed: isChosen });
     number.ariaLabel = `${letter && `${letter}: `}Compare ${number.dataset.compare}`;
     if (letter) number.dataset.letter = letter;
     else delete number.dataset.letter;

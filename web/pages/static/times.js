@@ -1,7 +1,9 @@
 // Shows times in words, and the exact time on hover; updates them regularly.
 
+import { on, put } from "./elements.js";
+
 const EVERY = 10_000; // milliseconds
-const UNITS = [["year", 31_557_600], ["month", 2_629_800], ["week", 604_800], ["day", 86_400], ["hour", 3600], ["minute", 60]];
+const UNITS = [["year", 31_557_600], ["month", 2_629_800], ["week", 604_800], ["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
 const words = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
@@ -9,29 +11,27 @@ const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyl
 export function tellTimes(root = document) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
-    const text = ago((Date.now() - moment) / 1000);
-    if (time.textContent !== text) time.textContent = text;
+    put(time, "textContent", ago((Date.now() - moment) / 1000));
     time.title = exact.format(moment);
   }
 }
 
 /** Update all times of the page at an interval. */
 export function keepTimes() {
-  tellTimes();
-  setInterval(() => document.hidden || tellTimes(), EVERY);
-  document.addEventListener("visibilitychange", () => document.hidden || tellTimes());
+  const tell = () => document.hidden || tellTimes();
+  setInterval(tell, EVERY);
+  on(document, "visibilitychange", tell);
 }
 
 /** Seconds as 0:30, 4:05 or 1:02:03. */
 export function clock(seconds) {
-  const whole = Math.floor(seconds);
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, String(whole % 60).padStart(2, "0")];
-  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+  const two = (number) => String(Math.floor(number) % 60).padStart(2, "0");
+  const rest = `${two(seconds / 60)}:${two(seconds)}`;
+  return seconds < 3600 ? rest.replace(/^0/, "") : `${Math.floor(seconds / 3600)}:${rest}`;
 }
 
 function ago(seconds) {
-  for (const [unit, length] of UNITS) {
-    if (seconds >= length) return words.format(-Math.floor(seconds / length), unit);
-  }
-  return seconds >= 10 ? words.format(-Math.floor(seconds), "second") : "now";
+  if (seconds < 10) return "now";
+  const [unit, length] = UNITS.find(([, length]) => seconds >= length);
+  return words.format(-Math.floor(seconds / length), unit);
 }

@@ -1,27 +1,28 @@
 // Connects the buttons and waveforms of a page with the player, and marks those of the sound that plays.
 
-import { isPlain, put } from "./elements.js";
+import { get, isPlain, on, put } from "./elements.js";
 import { player } from "./player.js";
 import { Queue, soundOf } from "./queue.js";
 import { clock } from "./times.js";
 
 const STEP = 5; // seconds for one press of an arrow key; less in a short sound
 const KEYS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 3, PageDown: -3 };
+const BUTTONS = "main [data-play]";
+const WAVES = "main .wave[data-seek]";
+const soundAt = (element) => element.closest("[data-sound]");
 
 let playing = []; // the waveforms of the sound that plays
 
 /** Start to connect the sounds of the pages, also those that are added later. */
 export function connectSounds() {
-  document.addEventListener("click", click);
-  document.addEventListener("input", ({ target }) => target.matches(".wave > input") && seekTo(target.parentElement, target.value / target.max));
-  document.addEventListener("keydown", step);
+  on(document, "click", click);
+  on(document, "input", ({ target }) => target.matches(".wave > input") && seekTo(target.parentElement, target.value / target.max));
+  on(document, "keydown", step);
   document.addEventListener("load", ({ target }) => drawImage(target), true);
   document.querySelectorAll(".wave img").forEach(drawImage);
-  for (const name of ["change", "state"]) player.addEventListener(name, mark);
-  player.addEventListener("time", paint);
-  let frame = null;
-  const markSoon = () => (frame ??= requestAnimationFrame(() => mark((frame = null))));
-  new MutationObserver(markSoon).observe(document.getElementById("main"), { subtree: true, childList: true });
+  on(player, "change state", mark);
+  on(player, "time", paint);
+  new MutationObserver(mark).observe(get("main"), { subtree: true, childList: true });
   mark();
 }
 
@@ -40,31 +41,30 @@ function drawImage(image) {
 function mark() {
   player.update();
   playing = [];
-  const key = player.current?.key;
-  for (const element of document.querySelectorAll("[data-sound]")) putState(element, element.dataset.sound === key ? player.state : null);
-  for (const button of document.querySelectorAll("main [data-sound] [data-play], main [data-sound][data-play]")) markButton(button, key);
-  for (const wave of document.querySelectorAll("[data-sound] .wave[data-seek]")) markWave(wave, key);
+  for (const element of document.querySelectorAll("[data-sound]")) putState(element);
+  document.querySelectorAll(BUTTONS).forEach(markButton);
+  for (const wave of document.querySelectorAll(WAVES)) {
+    if (isCurrent(wave)) playing.push(wave);
+    else show(wave, 0, Number(soundAt(wave).dataset.seconds));
+  }
   paint();
 }
 
-function markButton(button, key) {
-  const state = button.closest("[data-sound]").dataset.sound === key ? player.state : null;
-  const verb = state === null || state === "paused" ? "Play" : "Pause";
-  putState(button, state);
+function isCurrent(element) {
+  return soundAt(element).dataset.sound === player.current?.key;
+}
+
+function markButton(button) {
+  putState(button);
   put(button, "role", "button");
-  const label = button.ariaLabel?.replace(/^(Play|Pause)\b/, verb);
-  if (label && label !== button.ariaLabel) button.ariaLabel = label;
+  const isPlaying = isCurrent(button) && !player.paused;
+  const label = button.ariaLabel?.replace(/^(Play|Pause)\b/, isPlaying ? "Pause" : "Play");
+  if (label) put(button, "ariaLabel", label);
 }
 
-function markWave(wave, key) {
-  const { sound, seconds } = wave.closest("[data-sound]").dataset;
-  if (sound === key) playing.push(wave);
-  else show(wave, 0, Number(seconds));
-}
-
-function putState(element, state) {
-  if (state === null) delete element.dataset.state;
-  else put(element.dataset, "state", state);
+function putState(element) {
+  if (isCurrent(element)) put(element.dataset, "state", player.state);
+  else delete element.dataset.state;
 }
 
 function paint() {
@@ -82,37 +82,38 @@ export function show(wave, time, duration) {
 }
 
 function click(event) {
-  const button = event.target.closest("main [data-sound] [data-play], main [data-sound][data-play]");
-  const wave = event.target.closest("main [data-sound] .wave[data-seek]");
-  if (button && isPlain(event)) {
-    event.preventDefault();
-    const element = button.closest("[data-sound]");
-    if (element.dataset.sound === player.current?.key) player.toggle();
-    else player.play(soundOf(element), Queue.of(element));
-  } else if (wave && !event.target.matches("input")) {
-    event.preventDefault();
+  const { target, clientX } = event;
+  const button = isPlain(event) && target.closest(BUTTONS);
+  const wave = !target.matches("input") && target.closest(WAVES);
+  if (button) press(button);
+  else if (wave) {
     const { left, width } = wave.getBoundingClientRect();
-    seekTo(wave, (event.clientX - left) / width);
-  }
+    seekTo(wave, (clientX - left) / width);
+  } else return;
+  event.preventDefault();
 }
 
-/** The space key presses a play button, and arrow keys move a slider by seconds. */
+function press(button) {
+  const element = soundAt(button);
+  if (isCurrent(button)) player.toggle();
+  else player.play(soundOf(element), Queue.of(element));
+}
+
+/** Keys press what has become a button, and arrow keys move a slider by seconds. */
 function step(event) {
   const { target, key } = event;
-  if (key === " " && target.matches("main [data-play]")) {
-    event.preventDefault();
-    target.click();
-  }
-  if (!(key in KEYS) || !target.matches(".wave > input")) return;
+  const presses = target.matches('main [role="button"]') && (key === " " || (key === "Enter" && !target.href));
+  if (!presses && !(key in KEYS && target.matches(".wave > input"))) return;
   event.preventDefault();
+  if (presses) return target.click();
   const seconds = Number(target.value) + KEYS[key] * Math.min(STEP, target.max / 20);
   seekTo(target.parentElement, Math.min(Math.max(0, seconds / target.max), 1));
 }
 
 /** Go to a part, from 0 to 1, of the sound of a waveform. Another sound is played from there on. */
 function seekTo(wave, part) {
-  const element = wave.closest("[data-sound]"); // the waveform of the bar is in none
-  if (!element || element.dataset.sound === player.current?.key) return player.seek(part * player.duration);
+  const element = soundAt(wave); // the waveform of the bar is in none
+  if (!element || isCurrent(element)) return player.seek(part * player.duration);
   const sound = soundOf(element);
   player.play(sound, Queue.of(element), part * sound.seconds);
 }
