@@ -85,10 +85,13 @@ def _has_worked(repair: Callable[[], bool | None]) -> bool:
 
 
 def _found(find: Find, place: Place) -> list[Fault]:
-    """What a check finds. A check that cannot read what it needs finds that."""
+    """What a check finds. A check that cannot read what it needs finds that.
+
+    A damaged file may say that a row has gigabytes: then SQLite has not enough memory.
+    """
     try:
         faults = list(islice(find(place), MOST + 1))
-    except (LedgerError, *AWAY, cysqlite.DatabaseError, OSError) as error:
+    except (LedgerError, *AWAY, cysqlite.DatabaseError, OSError, MemoryError) as error:
         return [Fault("unreadable", find.__name__, f"this check cannot be made: {' '.join(str(error).split())}")]
     if len(faults) > MOST:
         faults[MOST] = Fault(

@@ -11,6 +11,7 @@ from web.pages import (
     making,
     pages,
     protection,
+    queue,
     selection,
     takes,
     track_forms,
@@ -20,8 +21,8 @@ from web.pages import (
     wording,
 )
 
-PARTS = (pages, log, tracks, forms, track_forms, selection, undo)
-FILTERS = (wording, making, listening, lyrics, takes, track_rows, undo)
+PARTS = (pages, log, tracks, forms, track_forms, selection, undo, queue)
+FILTERS = (wording, making, listening, lyrics, takes, track_rows, undo, queue)
 
 
 def register(app: Flask) -> None:
@@ -34,6 +35,7 @@ def register(app: Flask) -> None:
         part.routes.add_to(blueprint)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["services"] = app.extensions[NAME]
+    app.jinja_env.globals.update(queue.GLOBALS)
     for module in FILTERS:
         app.jinja_env.filters.update(module.FILTERS)
     app.register_blueprint(blueprint)

@@ -1,5 +1,6 @@
 // Starts the scripts of the page that is shown.
 
+import { startBell } from "./bell.js";
 import { get, isPlain, on } from "./elements.js";
 import { load } from "./http.js";
 import { startKeys } from "./keys.js";
@@ -106,7 +107,7 @@ function showPlayer() {
 }
 
 on(player, "change", showPlayer);
-for (const start of [keepTimes, connectSounds, startKeys, sendStars, resume]) start();
+for (const start of [keepTimes, connectSounds, startKeys, sendStars, resume, startBell]) start();
 on(document, "click", follow);
 on(document, "submit", send);
 on(document, "change", showFields);

@@ -1,12 +1,14 @@
 // Keeps the page of a job up to date: its progress, its log, its takes and their loops.
 
 import { followOffers } from "./discards.js";
-import { get } from "./elements.js";
+import { get, on } from "./elements.js";
 import { announce, isFinal, tick } from "./merge.js";
 import { followRecord } from "./record.js";
 import { chooseTakes, markTakes } from "./takes.js";
 
 const STEP = /(\d+) ?\/ ?(\d+)(?: \[|\s*$)|\bstep (\d+) of (\d+)\b/i; // as in web/pages/takes.py
+
+const AGAIN = 10_000; // milliseconds: the place of a job in the queue changes without an event of the job
 
 const state = () => get("job-state");
 
@@ -16,6 +18,8 @@ export function begin({ signal }) {
   const page = followRecord("job", { job, signal, changed, refreshed: () => (markTakes(), followOffers(get("undo"), job)) });
   if (get("log-search")) import("./log.js").then(({ beginLog }) => beginLog({ signal }));
   chooseTakes(signal);
+  const timer = setInterval(() => document.hidden || isFinal(state().dataset.status) || page.settled(), AGAIN);
+  on(signal, "abort", () => clearInterval(timer));
   followOffers(get("undo"), job);
   return page;
 }
@@ -24,7 +28,7 @@ function changed({ entity, entity_id: id, change, data }, page) {
   if (entity === "job" && change === "deleted") return page.gone();
   const element = entity === "job" ? state() : get(`${entity}-${id}`);
   const before = element?.dataset.status;
-  if (entity !== "track" && change === "updated" && before === data.status) {
+  if (entity !== "track" && change === "updated" && before === data.status && before !== "pending") {
     tick(element, data);
     if (entity === "job") tickTakes(data);
   } else {

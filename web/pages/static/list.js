@@ -105,7 +105,7 @@ function changed({ entity, job_id: id, change, data }) {
   const before = row?.dataset.status ?? statuses.get(id);
   if (isOfJob) remember(id, data.status);
   if (entity === "loop" || (isOfJob && name === "tracks" && !row)) return false;
-  if (isOfJob && change === "updated" && before === data.status) {
+  if (isOfJob && change === "updated" && before === data.status && before !== "pending") {
     if (row) tick(row, data);
     return false;
   }

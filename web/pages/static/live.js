@@ -3,7 +3,7 @@
 
 import { get, on } from "./elements.js";
 
-const NAMES = ["job", "track", "loop"].flatMap((entity) => ["created", "updated", "deleted"].map((change) => `${entity}.${change}`)).join(" ");
+const NAMES = ["job", "track", "loop"].flatMap((entity) => ["created", "updated", "deleted"].map((change) => `${entity}.${change}`)).concat("queue.updated").join(" ");
 const POLL = 2_000; // milliseconds, as in the next constants
 const RECONNECT = 300;
 const LONGEST_WAIT = 30_000;

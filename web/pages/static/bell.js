@@ -1,0 +1,44 @@
+// Says in the title, and by a notification, when the last job is done. One button asks for it, once for this browser.
+
+import { get, on } from "./elements.js";
+import { sendJson } from "./http.js";
+import { recall, store } from "./storage.js";
+
+const NAME = "bell"; // in the storage of the browser
+const EVERY = 15_000; // milliseconds; events do not come while the page is hidden
+const DONE = "✓ All done · ";
+const { classList } = document.documentElement;
+
+let wasBusy = false;
+
+/** Start to look, if it was asked for; else wait for the button. */
+export function startBell() {
+  on(document, "click", ({ target }) => target === get("bell") && ask());
+  if (recall("localStorage", NAME)) begin();
+}
+
+function ask() {
+  globalThis.Notification?.requestPermission();
+  store("localStorage", NAME, true);
+  begin();
+}
+
+function begin() {
+  classList.add("has-bell");
+  look();
+  setInterval(look, EVERY);
+}
+
+async function look() {
+  const queue = await sendJson("/api/queue?limit=1").catch(() => null);
+  if (!queue) return;
+  const isBusy = queue.waiting + queue.running.length > 0;
+  if (wasBusy && !isBusy) tell();
+  wasBusy = isBusy;
+}
+
+function tell() {
+  document.title = `${DONE}${document.title}`;
+  on(window, "focus pointermove keydown", () => (document.title = document.title.replace(DONE, "")));
+  if (globalThis.Notification?.permission === "granted") new Notification("All jobs are done", { tag: NAME });
+}
