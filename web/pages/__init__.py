@@ -7,7 +7,6 @@ from web.pages import (
     forms,
     listening,
     log,
-    lyrics,
     making,
     pages,
     protection,
@@ -21,7 +20,7 @@ from web.pages import (
 )
 
 PARTS = (pages, log, tracks, forms, track_forms, selection, undo)
-FILTERS = (wording, making, listening, lyrics, takes, track_rows, undo)
+FILTERS = (wording, making, listening, takes, track_rows, undo)
 
 
 def register(app: Flask) -> None:
