@@ -40,10 +40,10 @@ def whole(entries: Sequence[Entry], size: int = 1000) -> bytes:
 
 
 def names(answer: Any) -> list[str]:
-    """The names of the files of an archive. Their data is as it was."""
+    """The names of the files of an archive, without the texts that every archive has. Their data is as it was."""
     with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
         assert archive.testzip() is None
-        return archive.namelist()
+        return [name for name in archive.namelist() if name not in ("playlist.m3u8", "tracks.json")]
 
 
 @pytest.fixture
@@ -247,7 +247,7 @@ def test_a_large_archive_needs_little_memory(server: Callable[..., Server], aske
     assert answer.headers["Content-Length"] == str((tmp_path / "songs.zip").stat().st_size)
     assert most - before < 30_000_000
     with zipfile.ZipFile(tmp_path / "songs.zip") as archive:
-        assert [info.file_size for info in archive.infolist()] == [LARGE] * 3
+        assert [info.file_size for info in archive.infolist()][:3] == [LARGE] * 3
     (tmp_path / "songs.zip").unlink()
 
 

@@ -155,9 +155,8 @@ def test_a_song_from_the_form_to_a_downloaded_loop(
     delete(page, page.locator("#job-actions").get_by_text("Delete job…"))
     expect(page.get_by_text("No jobs yet")).to_be_visible()
     assert not list(service.folder.glob("output/jobs/*"))
-    seen.errors = [
-        error for error in seen.errors if "/api/loops/" not in error
-    ]  # the player asks whether its loop is there
+    # The player asks whether its loop is there.
+    seen.errors = [error for error in seen.errors if "/api/loops/" not in error]
     seen.check(service)
 
 
@@ -304,20 +303,6 @@ def test_axe_finds_nothing_serious(
     page.get_by_role("link", name="New job").first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert violations(page) == []
-
-
-def test_a_proxy_without_its_service_counts_as_no_answer(filled: Server, window: Callable[..., Watched]) -> None:
-    page = window().page
-    page.goto(filled.url)
-    expect(page.locator("#connection[data-state=live]")).to_be_visible()
-    for url in (f"{filled.url}/", f"{filled.url}/api/events*"):
-        page.route(url, lambda route: route.fulfill(status=502))
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # the page opens its stream again
-    expect(page.get_by_text("The service does not answer.")).to_be_visible()
-    page.unroute_all()
-    page.get_by_role("button", name="Try now").click()
-    expect(page.locator("#connection[data-state=live]")).to_be_visible()
-    expect(page.locator("#offline")).to_be_hidden()
 
 
 def test_everything_is_there_without_javascript(filled: Server, window: Callable[..., Watched]) -> None:

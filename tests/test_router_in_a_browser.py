@@ -220,6 +220,20 @@ def test_while_the_service_is_away_the_page_stays_and_says_so(
     assert page.evaluate(STAYED)
 
 
+def test_a_proxy_without_its_service_counts_as_no_answer(listed: Server, window: Callable[..., Watched]) -> None:
+    page = window().page
+    page.goto(listed.url)
+    expect(page.locator("#connection[data-state=live]")).to_be_visible()
+    for url in (f"{listed.url}/", f"{listed.url}/api/events*"):
+        page.route(url, lambda route: route.fulfill(status=502))
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # the page opens its stream again
+    expect(page.get_by_text("The service does not answer.")).to_be_visible()
+    page.unroute_all()
+    page.get_by_role("button", name="Try now").click()
+    expect(page.locator("#connection[data-state=live]")).to_be_visible()
+    expect(page.locator("#offline")).to_be_hidden()
+
+
 def test_one_who_is_signed_out_signs_in_and_comes_back(
     window: Callable[..., Watched], server: Callable[..., Server]
 ) -> None:

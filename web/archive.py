@@ -8,8 +8,9 @@ from errors import Malformed, NotFound
 from files.bundles import Entry
 from files.storage import Storage
 from files.tracks import OTHER
-from models import Job, Track, utc_now
+from models import Job, Track
 from web import schemas
+from web.archive_texts import Song, entry, texts
 from web.downloads import file_name
 from web.titles import name_of
 
@@ -20,11 +21,16 @@ COLUMNS: tuple[Any, ...] = (
     Track.job,
     Track.title,
     Track.metadata,
+    Track.starred,
+    Track.duration,
+    Track.seed,
     Track.take,
+    Track.provenance,
     Track.created_at,
     Track.file_path_wav,
     Track.file_path_mp3,
 )
+OF_JOB: tuple[Any, ...] = (Job.job_id, Job.job_type, Job.prompt, Job.metadata, Job.file_manifest)
 
 
 def chosen_tracks(query: schemas.ArchiveQuery) -> list[Track]:
@@ -49,17 +55,19 @@ def chosen_tracks(query: schemas.ArchiveQuery) -> list[Track]:
 def entries(storage: Storage, tracks: Sequence[Track], kind: str | None) -> list[Entry]:
     """The files of these tracks; kind: wav or mp3, where a track has both. WAV if it is None.
 
-    A track without a file is named in a text file of the archive. Playlists, covers and lyrics would be more entries.
+    The texts of archive_texts follow: playlist, lyrics, facts. A track without a file is named in another text.
     """
-    names, made, missing = _names(tracks), list[Entry](), list[str]()
+    jobs = _jobs(set(map(_job_id, tracks)))
+    names, made, missing, songs = _names(tracks, jobs), list[Entry](), list[str](), list[Song]()
     for track in tracks:
         name = names[track.track_id]
-        entry = _entry(storage, track, kind or "wav", name)
-        if entry is None:
+        sound = _entry(storage, track, kind or "wav", name)
+        if sound is None:
             missing.append(name)
         else:
-            made.append(entry)
-    return made + ([_note_of(missing)] if missing else [])
+            made.append(sound)
+            songs.append(Song(track, jobs.get(_job_id(track)), sound.name))
+    return [*made, *texts(songs), *([_note_of(missing)] if missing else [])]
 
 
 def _require(query: schemas.ArchiveQuery, tracks: Sequence[Track]) -> None:
@@ -87,9 +95,8 @@ def _entry(storage: Storage, track: Track, kind: str, name: str) -> Entry | None
     return None
 
 
-def _names(tracks: Sequence[Track]) -> dict[str, str]:
+def _names(tracks: Sequence[Track], jobs: dict[str, Job]) -> dict[str, str]:
     """A file name without its ending for each track, by track_id. The number keeps the order, and makes it unique."""
-    jobs = _jobs(set(map(_job_id, tracks)))
     width = len(str(len(tracks)))
     return {
         track.track_id: f"{number:0{width}} {file_name(name_of(track, jobs.get(_job_id(track))))}{_number(track)}"
@@ -108,11 +115,10 @@ def _number(track: Track) -> str:
 def _jobs(job_ids: set[str]) -> dict[str, Job]:
     ids = sorted(job_ids)
     batches = (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
-    return {
-        job.job_id: job for batch in batches for job in Job.select(Job.job_id, Job.prompt).where(Job.job_id.in_(batch))
-    }
+    return {job.job_id: job for batch in batches for job in Job.select(*OF_JOB).where(Job.job_id.in_(batch))}
 
 
 def _note_of(missing: Sequence[str]) -> Entry:
-    text = "\r\n".join(["These tracks have no file in the storage folder:", "", *missing, ""]).encode()
-    return Entry("missing files.txt", text, len(text), utc_now())
+    return entry(
+        "missing files.txt", "\r\n".join(["These tracks have no file in the storage folder:", "", *missing, ""])
+    )

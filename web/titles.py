@@ -1,4 +1,4 @@
-"""Names of tracks, as people read them on pages and in the names of downloads."""
+"""Names of tracks, as people read them on pages and in the names of downloads, and other texts of the metadata."""
 
 from database.library import NAMES
 from models import Job, Track
@@ -24,7 +24,12 @@ def name_of_its_own(track: Track, job: Job) -> str | None:
     return None if name == _name_in(job) else name
 
 
+def metadata_text(record: Job | Track, name: str) -> str | None:
+    """A value of the metadata; None if it is not text, or blank."""
+    value = record.metadata.get(name)
+    return value if isinstance(value, str) and value.strip() else None
+
+
 def _name_in(record: Job | Track) -> str | None:
     """The name in the metadata of a record, if it has one."""
-    names = (record.metadata.get(key) for key in NAMES)
-    return next((name for name in names if isinstance(name, str) and name.strip()), None)
+    return next(filter(None, (metadata_text(record, key) for key in NAMES)), None)

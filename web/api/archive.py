@@ -15,7 +15,7 @@ ZIP = "application/zip"
 
 @routes.route("GET", "/tracks.zip", answers={200: (ZIP,)}, problems=[404])
 def get_archive_of_tracks(query: schemas.ArchiveQuery) -> Response:
-    """The sound of up to 1000 tracks as a ZIP archive that is made while it is sent.
+    """The sound of up to 1000 tracks as a ZIP archive that is made while it is sent, with playlist and lyrics.
 
     If a file vanishes meanwhile, the transfer breaks off.
     """

@@ -7,7 +7,6 @@ from web.pages import (
     forms,
     listening,
     log,
-    lyrics,
     making,
     pages,
     protection,
@@ -22,7 +21,7 @@ from web.pages import (
 )
 
 PARTS = (pages, log, tracks, forms, track_forms, selection, undo, queue)
-FILTERS = (wording, making, listening, lyrics, takes, track_rows, undo, queue)
+FILTERS = (wording, making, listening, takes, track_rows, undo, queue)
 
 
 def register(app: Flask) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from models import Job, Track
 from records.library import Group
 from web.pages.takes import missing, numbered
-from web.pages.wording import brief, metadata_text
-from web.titles import name_of
+from web.pages.wording import brief
+from web.titles import metadata_text, name_of
 
 NAME, WORDS = 120, 80  # characters of a name, and of the words below it
 

@@ -9,7 +9,8 @@ from models import JOB_STATUSES, LOOP_STATUSES, Job, Loop, Track, utc_now
 from records.offers import why_not_made
 from web.candidates import AROUND, playable
 from web.current import live_workers, services
-from web.titles import name_of_its_own
+from web.lyrics import timed_lyrics
+from web.titles import metadata_text, name_of_its_own
 
 LABELS = {
     "pending": "Waiting",
@@ -120,12 +121,6 @@ def brief(text: str, length: int = SHORT) -> str:
 def tags(record: Job | Track) -> list[str]:
     """Genre, mood and language; those that the metadata has."""
     return [brief(value, 40) for name in ("genre", "mood", "language") if (value := metadata_text(record, name))]
-
-
-def metadata_text(record: Job | Track, name: str) -> str | None:
-    """A value of the metadata; None if it is not text, or blank."""
-    value = record.metadata.get(name)
-    return value if isinstance(value, str) and value.strip() else None
 
 
 def title(track: Track, job: Job, number: int) -> str:
@@ -256,6 +251,7 @@ FILTERS = {
     function.__name__: function
     for function in (
         ago, brief, clock, details, digits, exact, findings, has_prompt, heading, is_final, is_outdated, iso, label,
-        line_count, metadata_text, name_of_its_own, seams, tags, title, tone, took, verdict, version, waits_for,
+        line_count, metadata_text, name_of_its_own, seams, tags, timed_lyrics, title, tone, took, verdict, version,
+        waits_for,
     )
 }  # fmt: skip

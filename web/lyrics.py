@@ -1,11 +1,11 @@
-"""Template filter: the lyrics of a job with the times at which they are sung."""
+"""The lyrics of a job with the times at which they are sung."""
 
 import math
 from typing import Any, NamedTuple
 
 from generators.lyrics import Line, read_lyrics, spread
 from models import Job
-from web.pages.wording import metadata_text
+from web.titles import metadata_text
 
 LONGEST = 50_000  # characters; longer lyrics are shown as they were sent
 MOST = 1000  # lines
@@ -58,6 +58,3 @@ def _without_spare(manifest: dict[str, Any]) -> list[Line]:
 
 def _in_order(lines: list[Line]) -> list[TimedLine]:
     return sorted(TimedLine(line.seconds or 0.0, line.words) for line in lines)
-
-
-FILTERS = {"timed_lyrics": timed_lyrics}
