@@ -1,5 +1,6 @@
 """The paused queue: nobody claims a job, running ones are finished, and all of it is kept."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from repos import JobRepository, LoopRepository, is_paused, set_paused
 from settings import Settings
 from studio.worker import JobWorker
 from tests.conftest import wait_for
+from tests.test_commands import flask
 from tests.workers import worker_process
 
 jobs, loops = JobRepository(), LoopRepository()
@@ -105,3 +107,10 @@ def test_workers_in_processes_of_their_own_obey(ledger: Settings) -> None:
         for worker in workers:
             worker.kill()
             worker.wait(10)
+
+
+def test_the_terminal_pauses_the_queue(ledger: Settings, tmp_path: Path) -> None:
+    for command, paused, words in (("pause", True, "The queue is paused."), ("resume", False, "The queue goes on.")):
+        answer = flask(tmp_path, "jobs", command, DATABASE_URL=ledger.database_url)
+        assert answer.returncode == 0 and answer.stdout.startswith(words), answer.stderr
+        assert is_paused() is paused
