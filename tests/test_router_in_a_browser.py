@@ -106,6 +106,24 @@ def test_the_list_shows_its_filters_on_back_and_forward(page: Page, listed: Serv
     expect(page.get_by_role("heading", name="song song")).to_be_visible()
 
 
+def test_an_answer_for_the_list_before_does_not_change_the_list_that_came_meanwhile(page: Page, listed: Server) -> None:
+    before, after = list[Route](), list[Route]()  # requests that wait
+    page.route(f"{listed.url}/", lambda route: before.append(route))
+    page.route(f"{listed.url}/\\?show=failed", lambda route: after.append(route))
+    page.get_by_role("link", name="Failed").click()
+    wait_for(lambda: page.evaluate("0") or after, 20)
+    listed.call("POST", "/api/jobs", {"job_id": "between", "prompt": "between", "job_type": "other"})
+    wait_for(lambda: page.evaluate("0") or before, 20)
+    after.pop().continue_()
+    expect(page.get_by_text("No failed jobs")).to_be_visible()
+    page.unroute(f"{listed.url}/\\?show=failed")
+    with page.expect_response(lambda answer: answer.url.endswith("/?show=failed")):  # the list reads itself again
+        before.pop().continue_()
+    expect(page.locator("#tabs [aria-current]")).to_have_text(re.compile("Failed"))
+    expect(page.get_by_text("No failed jobs")).to_be_visible()
+    listed.call("DELETE", "/api/jobs/between")
+
+
 def test_the_later_of_two_clicks_wins(page: Page, listed: Server) -> None:
     waiting: list[Route] = []
     page.route("**/jobs/job-116", lambda route: waiting.append(route))
