@@ -12,7 +12,7 @@ from records import workers
 from records.forecast import forecast
 from repos import JobRepository, set_paused
 from settings import Settings
-from tests.conftest import wait_for
+from tests.conftest import thorough, wait_for
 from tests.own_generator import generator
 from tests.workers import worker_process
 
@@ -25,6 +25,7 @@ time.sleep(max(0, prepared + 0.05 * float(sys.argv[5]) - time.time()))
 write('a.wav')
 """
 LEARNT = [(1, 30), (1, 120), (2, 60)]  # (takes, seconds of music)
+LEAST, MOST = thorough((0.75, 1.25), (0.5, 1.75))  # of the time that was said; more while other tests run
 QUEUED = [(1, 200), (3, 40), (2, 100), (4, 30)]
 
 
@@ -78,5 +79,5 @@ def test_jobs_of_other_lengths_and_takes_are_done_when_it_was_said(
     wait_until_done(ids)
     took = {job_id: (job.finished_at - begun).total_seconds() for job_id, job in jobs.get_by_ids(ids).items()}
     parts = {job_id: round(took[job_id] / said.done_in[job_id].seconds, 2) for job_id in ids}
-    assert all(0.75 <= part <= 1.25 for part in parts.values()), parts
-    assert 0.75 <= max(took.values()) / said.all_done_in.seconds <= 1.25
+    parts["all"] = max(took.values()) / said.all_done_in.seconds
+    assert all(LEAST <= part <= MOST for part in parts.values()), parts
