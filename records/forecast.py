@@ -51,9 +51,9 @@ class Runner:
     free: Estimate = NOW
 
 
-def forecast() -> Forecast:
-    """The forecast for all jobs that run and the first of those that wait."""
-    jobs, live = JobRepository(), workers.live()
+def forecast(live: Sequence[Worker] | None = None) -> Forecast:
+    """The forecast for all jobs that run and the first of those that wait. live: the workers, if they were read."""
+    jobs, live = JobRepository(), workers.live() if live is None else live
     running = jobs.page(Page(limit=MOST_RUNNING, descending=False), jobs.in_status(*JOB_STATUSES.steps[1:-1]))
     result = Forecast(running, jobs.tally()[JOB_STATUSES.pending])
     paces = Paces(live)

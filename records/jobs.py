@@ -72,7 +72,7 @@ class JobRepository(WorkRepository[Job]):
         """Put a pending job at the head of the queue, or before another pending job. It gets the priority of that job.
 
         If it is there already, it is not changed. Returns it, or None if it does not exist. Raises WrongStatus if one
-        of the jobs is not pending, and NotFound if there is no job `before`.
+        of the jobs is not pending, and Invalid if there is no job `before`.
         """
         with database.atomic():
             changes, is_pending = changes_of_move(job_id, before), has_status((self.statuses.pending,))

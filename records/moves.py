@@ -10,7 +10,7 @@ from typing import Any
 
 from database import database, is_postgresql
 from database.queue import DIGITS, PLACE
-from errors import NotFound
+from errors import Invalid
 from models import JOB_STATUSES, Job
 from records.refusals import not_waiting
 from records.writes import Clause, placed
@@ -24,7 +24,7 @@ def changes_of_move(job_id: str, other_id: str | None) -> list[Clause]:
     """The changes that put a job before another pending one, or first if other_id is None. [] if it is there already.
 
     Call it in a transaction: on PostgreSQL, others that move jobs wait for its end. Raises WrongStatus if the other job
-    is not pending, and NotFound if there is none.
+    is not pending, and Invalid if there is none.
     """
     if is_postgresql():  # on SQLite, a writer is alone
         database.execute_sql("SELECT one FROM queue_state FOR UPDATE")
@@ -53,13 +53,13 @@ def _first() -> Any:
 
 
 def _pending(job_id: str) -> Any:
-    """The same of this job. Raises WrongStatus if it is not pending, and NotFound if it does not exist."""
+    """The same of this job. Raises WrongStatus if it is not pending, and Invalid if it does not exist."""
     sql = f"SELECT job_id, priority, {PLACE} FROM job WHERE job_id = ? AND {PENDING}"
     row = database.execute_sql(placed(sql), (job_id,)).fetchone()
     if row is not None:
         return row
     job = Job.get_or_none(Job.job_id == job_id)
-    raise NotFound(f"There is no job {job_id} to go before.") if job is None else not_waiting(job)
+    raise Invalid(f"there is no job {job_id} to go before", "before") if job is None else not_waiting(job)
 
 
 def _before(priority: int, place: str) -> Any:

@@ -35,7 +35,7 @@ positive_data_acceptance.expected-statuses = ["2xx", "3xx", "404", "409"]
 negative_data_rejection.expected-statuses = ["400", "404", "405", "409", "412", "415", "422"]
 
 [[operations]]
-include-operation-id = ["update_track", "update_loop"]
+include-operation-id = ["update_track", "update_loop", "make_job_next"]
 phases.stateful.checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", "404", "409", "412", "422"]
 
 [[operations]]
@@ -94,6 +94,8 @@ def aim(case: Case[Any]) -> None:
         parent = PARENTS.get(case.operation.definition.raw["operationId"])
         if parent in body_of(case):
             case.body[parent] = RECORDS[parent]
+        if "before" in body_of(case):
+            case.body["before"] = RECORDS["job_id"]
         case.path_parameters = {name: RECORDS[name] for name in case.path_parameters}
 
 

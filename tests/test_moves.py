@@ -14,7 +14,7 @@ from peewee import IntegrityError, OperationalError
 
 from database import database, init_database, release, release_connection
 from database.queue import DIGITS
-from errors import NotFound, WrongStatus
+from errors import Invalid, WrongStatus
 from models import Event, Job
 from records.moves import between
 from repos import JobRepository
@@ -104,7 +104,7 @@ def test_only_pending_jobs_are_moved(abc: None) -> None:
     for job_id, before in (("a", None), ("b", None), ("a", "c"), ("c", "a"), ("c", "b")):
         with pytest.raises(WrongStatus, match="only pending jobs have a place"):
             jobs.make_next(job_id, before)
-    with pytest.raises(NotFound, match="no job nobody"):
+    with pytest.raises(Invalid, match="no job nobody"):
         jobs.make_next("c", "nobody")
     assert jobs.make_next("nobody") is None and jobs.make_next("nobody", "c") is None
 
@@ -213,6 +213,7 @@ def test_rest_moves_a_job(client: FlaskClient, abc: None) -> None:
     assert (answer.status_code, answer.json["job_id"], "place" in answer.json) == (200, "c", False)
     assert client.post("/api/jobs/d/next", json={"before": "b"}).status_code == 200 and order() == "cadb"
     assert client.post("/api/jobs/nobody/next").status_code == 404
-    assert "nobody" in client.post("/api/jobs/d/next", json={"before": "nobody"}).json["detail"]
+    refused = client.post("/api/jobs/d/next", json={"before": "nobody"})
+    assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, "before")
     jobs.cancel("a")
     assert client.post("/api/jobs/a/next").json["code"] == "wrong_status"

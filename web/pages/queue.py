@@ -10,6 +10,7 @@ from records import waiting
 from records.forecast import Forecast, forecast
 from records.pace import Estimate
 from repos import COUNTED, is_paused, set_paused
+from web.current import live_workers
 from web.pages.forms import own_address, read_form
 from web.pages.routes import Routes
 
@@ -29,7 +30,7 @@ def change_queue() -> ResponseReturnValue:
 def expected() -> Forecast:
     """The forecast for the queue. It is made once for each request."""
     if "forecast" not in g:
-        g.forecast = forecast()
+        g.forecast = forecast(live_workers())
     return cast(Forecast, g.forecast)
 
 
