@@ -166,11 +166,12 @@ def listen(page: Page) -> None:
     page.get_by_role("button", name="Play Take 1").click()
     wait_for(lambda: page.evaluate(time) > 0.3, 30)
     page.get_by_role("button", name="Pause Take 1").click()
+    expect(page.get_by_role("button", name="Play Take 1")).to_be_visible()
     slider = page.get_by_role("slider", name="Position in Take 1")
     box = slider.bounding_box()
     assert box is not None
-    slider.click(position={"x": box["width"] / 2, "y": 10})
-    wait_for(lambda: abs(page.evaluate(time) - 10) < 0.5, 30)
+    middle: Any = {"x": box["width"] / 2, "y": 10}
+    wait_for(lambda: slider.click(position=middle) or abs(page.evaluate(time) - 10) < 0.5, 30)
     slider.press("ArrowRight")
     wait_for(lambda: page.evaluate(time) > 10.5, 30)
     assert re.fullmatch("0:1[0-9] of 0:20", slider.get_attribute("aria-valuetext") or "")

@@ -186,7 +186,7 @@ def test_a_key_switches_the_take_and_keeps_the_moment(takes: Server, window: Cal
     page.add_init_script(f"({TAP})()")
     page.goto(f"{takes.url}/jobs/song")
     compare(page, 1, 2)
-    assert chosen(page) == ["A", "B", None]
+    wait_for(lambda: chosen(page) == ["A", "B", None], 10)
     expect(page.locator("#line-a")).to_have_attribute("data-state", "playing")
     page.keyboard.press("2")
     expect(page.locator("#line-b")).to_have_attribute("data-state", "playing")
@@ -203,10 +203,10 @@ def test_the_last_take_of_a_comparison_plays_on_alone(takes: Server, window: Cal
     page = window().page
     page.goto(f"{takes.url}/jobs/song")
     compare(page, 2, 1)
-    assert chosen(page) == ["B", "A", None]
+    wait_for(lambda: chosen(page) == ["B", "A", None], 10)
     before = position(page)
     page.get_by_role("button", name="Compare Take 2").click()
-    assert chosen(page) == ["A", None, None]
+    wait_for(lambda: chosen(page) == ["A", None, None], 10)
     expect(page.locator("#line-a")).to_have_attribute("data-state", "playing")
     assert position(page) >= before
     assert page.evaluate("import('/static/player.js').then(({player}) => player.compared.length)") == 0
