@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.conftest import Server, wait_for
 from tests.models_of_music import TABLES
@@ -95,6 +95,22 @@ def test_a_type_that_cannot_be_shown_is_not_chosen(running: Server, window: Call
     expect(page.locator("#announcer")).to_contain_text("does not answer")
     expect(form.get_by_label("Type")).to_have_value("opera")
     expect(form.locator("form")).to_have_attribute("aria-busy", "false")
+
+
+def test_a_form_that_is_sent_while_its_fields_load_is_sent_with_them(
+    running: Server, window: Callable[..., Watched]
+) -> None:
+    page = window().page
+    form = open_form(page, running)
+    form.get_by_label("Prompt").fill("a waltz")
+    waiting = list[Route]()
+    page.route("**/new?*", lambda route: waiting.append(route))
+    form.get_by_label("Type").select_option("synth")
+    wait_for(lambda: page.evaluate("0") or waiting, 20)
+    form.get_by_role("button", name="Make it").click()
+    waiting[0].continue_()
+    expect(form).to_be_hidden()
+    assert only_job(running)["job_type"] == "synth"
 
 
 def test_the_form_works_on_a_phone_without_javascript(running: Server, window: Callable[..., Watched]) -> None:

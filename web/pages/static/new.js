@@ -5,20 +5,26 @@ import { announce } from "./merge.js";
 
 const typed = new WeakMap(); // form -> what was typed into the fields of all types, by name
 
-/** Show the fields of the type that is chosen. */
+/** Show the fields of the type that is chosen. If the form is sent meanwhile, send it with them. */
 export async function showFields(form) {
   const { job_type: type } = form.elements;
   const chosen = type.value;
+  const loading = new AbortController();
+  let isSent = false;
   form.ariaBusy = "true";
+  form.addEventListener("submit", () => (isSent = true), loading);
   try {
     const fresh = await readPage(`/new?job_type=${encodeURIComponent(chosen)}`);
     if (type.value === chosen) replaceFields(form, fresh);
   } catch (problem) {
     if (type.value === chosen) type.value = form.dataset.type;
+    isSent = false;
     announce(problem.message);
   } finally {
+    loading.abort();
     if (type.value === form.dataset.type) form.ariaBusy = "false";
   }
+  if (isSent && form.ariaBusy === "false") form.requestSubmit();
 }
 
 /** Replace the fields that depend on the type, and enter what was typed into those of the same names. */
