@@ -11,13 +11,13 @@ from typing import Any
 from database import database, is_postgresql
 from database.queue import DIGITS, PLACE
 from errors import Invalid
-from models import JOB_STATUSES, Job
+from models import Job
+from records.queue import pending
 from records.refusals import not_waiting
+from records.waiting import Place, first, place_of
 from records.writes import Clause, placed
 
 STEP = 2_000_000  # microseconds: so far ahead of the first one there is room for many others
-PENDING = f"status = '{JOB_STATUSES.pending}'"
-ORDER = f"priority {{0}}, {PLACE} {{1}}, job_id {{1}} LIMIT 1"
 
 
 def changes_of_move(job_id: str, other_id: str | None) -> list[Clause]:
@@ -28,14 +28,13 @@ def changes_of_move(job_id: str, other_id: str | None) -> list[Clause]:
     """
     if is_postgresql():  # on SQLite, a writer is alone
         database.execute_sql("SELECT one FROM queue_state FOR UPDATE")
-    other = _first() if other_id is None else _pending(other_id)
+    other = _first() if other_id is None else _of(other_id)
     if other is None:  # nothing is pending
         return []
-    key, priority, high = other
-    before, low = _before(priority, high) or (None, f"{int(high[:DIGITS]) - STEP:0{DIGITS}}")
-    if job_id in (key, before):
+    before, low = _before(other) or (None, f"{int(other.waits_at[:DIGITS]) - STEP:0{DIGITS}}")
+    if job_id in (other.job_id, before):
         return []
-    return [("priority = ?", (priority,)), ("place = ?", (between(low, high),))]
+    return [("priority = ?", (other.priority,)), ("place = ?", (between(low, other.waits_at),))]
 
 
 def between(low: str, high: str) -> str:
@@ -47,28 +46,21 @@ def between(low: str, high: str) -> str:
         return next(f"{place:f}".removeprefix("0.") for place in rounded if lower < place < upper)
 
 
-def _first() -> Any:
-    """(job_id, priority, place) of the first job of the queue, or None."""
-    return _read(f"{PENDING} ORDER BY {ORDER.format('DESC', 'ASC')}")
+def _first() -> Place | None:
+    """The place of the first job of the queue, or None."""
+    return next((Place(priority, waits_at, key) for key, priority, waits_at in first("job_id, priority", 1)), None)
 
 
-def _pending(job_id: str) -> Any:
-    """The same of this job. Raises WrongStatus if it is not pending, and Invalid if it does not exist."""
-    sql = f"SELECT job_id, priority, {PLACE} FROM job WHERE job_id = ? AND {PENDING}"
-    row = database.execute_sql(placed(sql), (job_id,)).fetchone()
-    if row is not None:
-        return row
+def _of(job_id: str) -> Place:
+    """The place of this job. Raises WrongStatus if it is not pending, and Invalid if it does not exist."""
+    if place := place_of(job_id):
+        return place
     job = Job.get_or_none(Job.job_id == job_id)
     raise Invalid(f"there is no job {job_id} to go before", "before") if job is None else not_waiting(job)
 
 
-def _before(priority: int, place: str) -> Any:
-    """(job_id, place) of the last job of this priority with a lower place, or None."""
-    row = _read(f"{PENDING} AND priority = ? AND {PLACE} < ? ORDER BY {ORDER.format('ASC', 'DESC')}", priority, place)
-    return row and (row[0], row[2])
-
-
-def _read(condition: str, *values: Any) -> Any:
-    hint = "" if is_postgresql() else " INDEXED BY job_claim"
-    sql = f"SELECT job_id, priority, {PLACE} FROM job{hint} WHERE {condition}"
-    return database.execute_sql(placed(sql), values).fetchone()
+def _before(place: Place) -> Any:
+    """(job_id, where it waits) of the last job of the same priority that waits at an earlier place, or None."""
+    sql = f"""SELECT job_id, {PLACE} FROM {pending(Job, "claim")} AND priority = ? AND {PLACE} < ?
+        ORDER BY priority, {PLACE} DESC, job_id DESC LIMIT 1"""
+    return database.execute_sql(placed(sql), (place.priority, place.waits_at)).fetchone()

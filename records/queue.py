@@ -35,8 +35,8 @@ def head(model: Any, types: int, locks: bool) -> str:
     lock = "FOR UPDATE SKIP LOCKED" if locks else ""
     if types > 1:
         return _locked_of_types(model, types) if locks else f"SELECT {key} FROM ({_merged(model, types, 1)}) AS queue"
-    pending = _pending(model, "queue") + " AND job_type = ?" if types else _pending(model, "claim")
-    return f"SELECT {key} FROM {pending} ORDER BY priority DESC, {waits_at(model)}, {key} LIMIT 1 {lock}"
+    source = pending(model, "queue") + " AND job_type = ?" if types else pending(model, "claim")
+    return f"SELECT {key} FROM {source} ORDER BY priority DESC, {waits_at(model)}, {key} LIMIT 1 {lock}"
 
 
 @cache
@@ -52,14 +52,14 @@ def waits_at(model: Any) -> str:
 
 def next_waiting_type(model: Any, last: str) -> str | None:
     """The first type after this one, in alphabetical order, that has pending records; or None."""
-    sql = f"SELECT min(job_type) FROM {_pending(model, 'queue')} AND job_type > ?"
+    sql = f"SELECT min(job_type) FROM {pending(model, 'queue')} AND job_type > ?"
     (following,) = database.execute_sql(placed(sql), (last,)).fetchone()
     return following  # type: ignore[no-any-return]
 
 
 def count_waiting(model: Any, job_type: str, most: int) -> int:
     """The number of pending records of a type. most: the count stops there."""
-    waiting = f"SELECT 1 FROM {_pending(model, 'queue')} AND job_type = ? LIMIT ?"
+    waiting = f"SELECT 1 FROM {pending(model, 'queue')} AND job_type = ? LIMIT ?"
     (number,) = database.execute_sql(
         placed(f"SELECT count(*) FROM ({waiting}) AS waiting"), (job_type, most)
     ).fetchone()
@@ -70,7 +70,7 @@ def _merged(model: Any, types: int, limit: int) -> str:
     """The best pending records of several types. No index sorts several types together, so this merges their lists."""
     key = model._meta.primary_key.column_name
     order = f"ORDER BY priority DESC, waits_at, {key} LIMIT {limit}"
-    one = f"SELECT {key}, priority, {waits_at(model)} AS waits_at FROM {_pending(model, 'queue')} AND job_type = ?"
+    one = f"SELECT {key}, priority, {waits_at(model)} AS waits_at FROM {pending(model, 'queue')} AND job_type = ?"
     return merged([one] * types, order)
 
 
@@ -83,7 +83,7 @@ def _locked_of_types(model: Any, types: int) -> str:
     return f"SELECT {table}.{key} FROM {queue} ORDER BY {order} LIMIT 1 FOR UPDATE OF {table} SKIP LOCKED"
 
 
-def _pending(model: Any, index: str) -> str:
+def pending(model: Any, index: str) -> str:
     """The pending records, as SQL: the table and the condition. index: "queue" for one type, "claim" for any type.
 
     SQLite can use an index of pending records only if the status is in the text of the statement. Even then it may

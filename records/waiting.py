@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from database import database, is_postgresql
+from database import database
 from database.queue import PLACE
 from models import JOB_STATUSES, Job
 from records import rows
 from records.pages import merged
+from records.queue import pending
 from records.rows import Row
 from records.writes import placed
 
@@ -31,7 +32,7 @@ class Place(NamedTuple):
 
 def first(columns: str, limit: int) -> Sequence[Any]:
     """These columns of the first jobs of the queue."""
-    sql = f"SELECT {columns}, {PLACE} AS waits_at FROM {_pending()} ORDER BY {ORDER} LIMIT ?"
+    sql = f"SELECT {columns}, {PLACE} AS waits_at FROM {pending(Job, 'claim')} ORDER BY {ORDER} LIMIT ?"
     return database.execute_sql(placed(sql), (limit,)).fetchall()  # type: ignore[no-any-return]
 
 
@@ -52,19 +53,14 @@ def place_of(job_id: str) -> Place | None:
 
 def count_before(place: Place, most: int) -> int:
     """The number of jobs before a place. most: the count stops there."""
-    lists = " UNION ALL ".join(f"SELECT 1 FROM {_pending()} AND {condition}" for condition in BEFORE)
+    lists = " UNION ALL ".join(f"SELECT 1 FROM {pending(Job, 'claim')} AND {condition}" for condition in BEFORE)
     sql = placed(f"SELECT count(*) FROM (SELECT * FROM ({lists}) AS jobs LIMIT {most}) AS counted")
     (number,) = database.execute_sql(sql, place.values()).fetchone()
     return int(number)
 
 
 def _behind(columns: str, after: Place, limit: int) -> Sequence[Any]:
-    lists = [f"SELECT {columns}, {PLACE} AS waits_at FROM {_pending()} AND {condition}" for condition in BEHIND]
+    one = f"SELECT {columns}, {PLACE} AS waits_at FROM {pending(Job, 'claim')}"
+    lists = [f"{one} AND {condition}" for condition in BEHIND]
     sql = merged(lists, f"ORDER BY {ORDER} LIMIT {int(limit)}")
     return database.execute_sql(placed(sql), after.values()).fetchall()  # type: ignore[no-any-return]
-
-
-def _pending() -> str:
-    """The pending jobs, as SQL: the table and the condition, as in records/queue.py."""
-    hint = "" if is_postgresql() else " INDEXED BY job_claim"
-    return f"job{hint} WHERE status = '{JOB_STATUSES.pending}'"

@@ -104,3 +104,18 @@ def test_without_history_only_the_place_is_shown(client: FlaskClient) -> None:
 )
 def test_estimated_times_in_words(seconds: float, words: str) -> None:
     assert length(seconds) == words
+
+
+def test_jobs_behind_the_forecast_have_a_place_by_one_more_statement(
+    client: FlaskClient, statements: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("records.forecast.MOST_PLANNED", 2)
+    counts = []
+    for number in range(6):
+        jobs.create(job_id=f"w{number}", prompt="p", job_type="other")
+        if number in (1, 3, 5):
+            statements.clear()
+            page = client.get("/").text
+            counts.append(sum("SELECT" in statement for statement in statements))
+    assert counts[1:] == [counts[0] + 1] * 2
+    assert "5 before it" in row(page, "w5") and "1 before it" in row(page, "w1")

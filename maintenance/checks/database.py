@@ -33,8 +33,7 @@ UNLISTED = """SELECT job.rowid, job.job_id FROM job WHERE job.rowid NOT IN (SELE
     AND NOT EXISTS (SELECT 1 FROM library_search_docsize WHERE id = job.rowid)
     UNION ALL SELECT id, 'a deleted job' FROM library_search_docsize WHERE id NOT IN
     (SELECT job_rowid FROM library_stale) AND NOT EXISTS (SELECT 1 FROM job WHERE job.rowid = id)"""
-# Tracks and jobs that PostgreSQL's index does not have, or has with wrong words. Those of a job are wrong if another
-# transaction changed the job while its first track was created.
+# Tracks and jobs with tracks that PostgreSQL's index does not have, or has with wrong words.
 UNWORDED_TRACKS = f"""SELECT track.track_id FROM track
     LEFT JOIN library_track ON track.track_id = library_track.track_id
     WHERE (library_track.words, library_track.genre) IS DISTINCT FROM ({track_entry("track")})"""

@@ -5,7 +5,7 @@ import { sendJson } from "./http.js";
 import { recall, store } from "./storage.js";
 
 const NAME = "bell"; // in the storage of the browser
-const EVERY = 15_000; // milliseconds; events do not come while the page is hidden
+const EVERY = 15_000; // milliseconds; a hidden page gets no events
 const DONE = "✓ All done · ";
 const { classList } = document.documentElement;
 
@@ -38,7 +38,11 @@ async function look() {
 }
 
 function tell() {
+  const seen = new AbortController();
   document.title = `${DONE}${document.title}`;
-  on(window, "focus pointermove keydown", () => (document.title = document.title.replace(DONE, "")));
+  on(window, "focus pointermove keydown", () => {
+    document.title = document.title.replace(DONE, "");
+    seen.abort();
+  }, seen.signal);
   if (globalThis.Notification?.permission === "granted") new Notification("All jobs are done", { tag: NAME });
 }

@@ -57,7 +57,7 @@ async function refreshOnce({ isForced = false } = {}) {
   dirty.clear();
   const read = await Promise.all([...due].map(async (page) => [page, partOf(await readPage(page.dataset.url))]));
   if (number !== reading) return;
-  if (!read[0][0].isConnected) return refreshOnce({ isForced }); // the rows of another list came meanwhile
+  if (!read[0][0].isConnected) return refreshOnce({ isForced }); // another list came meanwhile
   const parts = new Map(read.filter(([page]) => page.isConnected));
   merge(read[0][1].fresh);
   const hold = !isForced && isInUse();

@@ -7,7 +7,7 @@ import { player } from "./player.js";
 import { Queue, soundOf } from "./queue.js";
 
 let chosen = []; // the keys of their sounds, in the order of the letters
-let turn = Promise.resolve(); // the end of the last choice: one begins when the choice before it has ended
+let turn = Promise.resolve(); // the last choice: the next one begins when it has ended
 
 /** Start to listen, until the signal ends the page. */
 export function chooseTakes(signal) {
