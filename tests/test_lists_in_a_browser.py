@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.conftest import Server, wait_for
 from tests.played import serve, upload
@@ -129,6 +129,18 @@ def test_the_list_is_narrowed_as_one_types_and_by_chips(library: Server, window:
     page.go_back()
     expect(page.locator(".row")).to_have_count(10)
     assert page.evaluate("window.stayed")
+
+
+def test_words_typed_while_the_script_of_the_list_loads_are_searched(library: Server, window: Windows) -> None:
+    held = list[Route]()
+    page = window(viewport={"width": 1440, "height": 900}).page
+    page.route("**/list.js*", lambda route: held.append(route))
+    page.goto(library.url + "/tracks")
+    wait_for(lambda: page.evaluate("0") or held, 20)
+    page.get_by_role("searchbox").fill("old-07")
+    held.pop().continue_()
+    expect(page.locator(".row")).to_have_count(1)
+    assert page.url.endswith("?q=old-07")
 
 
 def test_a_list_reads_on_when_requests_have_failed(library: Server, window: Windows) -> None:

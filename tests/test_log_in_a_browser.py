@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.conftest import Server, wait_for
 from tests.played import serve
@@ -82,6 +82,21 @@ def test_the_log_is_searched_as_one_types(page: Page, log: Path) -> None:
     field.fill("")
     expect(page.locator("#log p").first).to_have_text("Traceback (most recent call last):")
     assert "log" not in page.url.partition("?")[2]
+
+
+def test_words_typed_while_the_module_of_the_log_loads_are_searched(
+    window: Callable[..., Watched], logging: Server, log: Path
+) -> None:
+    seen = window(viewport={"width": 1440, "height": 700})
+    held = list[Route]()
+    seen.page.route("**/log.js*", lambda route: held.append(route))
+    seen.page.goto(f"{logging.url}/jobs/{log.parent.name}")
+    wait_for(lambda: seen.page.evaluate("0") or held, 20)
+    seen.page.get_by_role("searchbox", name="Lines with these words").fill("chunk q")
+    held.pop().continue_()
+    expect(seen.page.locator("#log p")).to_have_text(["chunk q is ready ×4"])
+    expect(seen.page.locator("#announcer")).to_have_text("1 line of the log")
+    seen.check(logging)
 
 
 def test_the_log_is_followed_again_after_a_retry(page: Page, log: Path, logging: Server) -> None:

@@ -65,3 +65,8 @@ export function setParameter({ searchParams }, name, value) {
   if (value) searchParams.set(name, value);
   else searchParams.delete(name);
 }
+
+/** True if a search field has other words than the address: they were typed before the script that searches had loaded. */
+export function isTyped({ name, value }) {
+  return value.trim() !== (new URLSearchParams(location.search).get(name) ?? "").trim();
+}

@@ -1,7 +1,7 @@
 // A list: up to date without a reload, narrowed as one types, and read on by scrolling. New rows wait behind a button while
 // one points at the list, works in it or has scrolled.
 
-import { get, isUnderPointer, on, setParameter } from "./elements.js";
+import { get, isTyped, isUnderPointer, on, setParameter } from "./elements.js";
 import { readPage } from "./http.js";
 import { Follower } from "./live.js";
 import { announce, coalesced, debounced, isFinal, merge, tick } from "./merge.js";
@@ -39,6 +39,7 @@ export function begin({ signal }) {
   release(list, { refresh, refreshAll, signal });
   on(signal, "abort", () => (reading += 1));
   follower.start();
+  if (isTyped(search.elements.q)) go(addressOfForm(), "replace");
   beginSelection(refreshAll, { signal });
   return { refresh, follower, point, show: go };
 }

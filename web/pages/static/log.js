@@ -1,6 +1,6 @@
 // Keeps the log of a job up to date while the job runs, and searches it as one types.
 
-import { get, on, setParameter } from "./elements.js";
+import { get, isTyped, on, setParameter } from "./elements.js";
 import { readPage } from "./http.js";
 import { announce, debounced, isFinal } from "./merge.js";
 import { record } from "./router.js";
@@ -39,6 +39,7 @@ export function beginLog({ signal }) {
   const timer = setInterval(() => reading === ended && isRunning(lines) && read().catch(() => {}), EVERY);
   on(signal, "abort", () => clearInterval(timer));
   lines.scrollTop = lines.scrollHeight;
+  if (isTyped(field)) now();
 }
 
 function withWords(address, { value }) {
