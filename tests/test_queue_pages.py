@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
@@ -119,3 +120,31 @@ def test_jobs_behind_the_forecast_have_a_place_by_one_more_statement(
             counts.append(sum("SELECT" in statement for statement in statements))
     assert counts[1:] == [counts[0] + 1] * 2
     assert "5 before it" in row(page, "w5") and "1 before it" in row(page, "w1")
+
+
+def test_the_jobs_that_wait_are_in_the_order_of_the_queue_page_by_page(client: FlaskClient) -> None:
+    for number in range(101):
+        waits(f"job-{number}", priority=-number)
+    page = client.get("/?show=waiting").text
+    seen = []
+    for _ in range(2):
+        seen += re.findall(r'id="job-(job-[0-9]+)"', page)
+        page = client.get(unescape(re.search(r'rel="next" href="([^"]*)"', page)[1])).text  # type: ignore[index]
+    seen += re.findall(r'id="job-(job-[0-9]+)"', page)
+    assert seen == [f"job-{number}" for number in range(101)]
+    assert 'action="/jobs/job-100/next"' in row(page, "job-100") and 'value="job-99"' in row(page, "job-100")
+    assert "down" not in row(page, "job-100")
+
+
+def test_a_filter_lists_the_waiting_jobs_newest_first_without_moves(client: FlaskClient, queue: None) -> None:
+    page = client.get("/?show=waiting&job_type=song").text
+    assert re.findall(r'id="job-([abc])"', page) == ["c", "b", "a"] and "data-move" not in page
+
+
+def test_a_move_goes_back_to_the_list_that_had_the_form(client: FlaskClient, queue: None) -> None:
+    answer = client.post("/jobs/c/next", data={"before": "b", "back": "/?show=waiting"})
+    assert (answer.status_code, answer.location) == (303, "/?show=waiting")
+    assert re.findall(r'id="job-([abc])"', client.get(answer.location).text) == ["a", "c", "b"]
+    assert client.post("/jobs/c/next").location == "/jobs/c"
+    assert client.post("/jobs/runs/next").status_code == 409 and client.post("/jobs/no/next").status_code == 404
+    assert client.post("/jobs/c/next", data={"before": "no"}).status_code == 422

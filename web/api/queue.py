@@ -1,6 +1,6 @@
 """REST: the queue of jobs: what runs, what comes next and when it is done; pause it, and change its order."""
 
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from flask import Response
@@ -25,15 +25,25 @@ jobs = JobRepository()
 SORT = "queue"
 
 
+class Part(NamedTuple):
+    """A part of the queue: its rows with their places, the places beside it, and the cursor of what follows."""
+
+    read: list[tuple[Row, Place]]
+    before: Place | None
+    behind: Place | None
+    cursor: str | None
+
+
 @routes.route("GET", "/queue", answers={200: schemas.Queue})
 def get_queue(query: schemas.QueueQuery) -> Response:
     """What runs, what comes next and when it is done, and whether the queue is paused."""
-    expected, (read, following) = forecast(), _part(query)
+    expected, part = forecast(), part_of_queue(query.cursor, query.limit)
     running = [(rows.row(job), None) for job in expected.running]
+    following = part.cursor and f"/api/queue?{urlencode({'limit': query.limit, 'cursor': part.cursor})}"
     head = to_json(
         {"paused": is_paused(), "waiting": expected.waiting, "done_in": shown(expected.all_done_in)}
     ).encode()
-    lists = (_array(running, expected), _array(read, expected), to_json(following).encode())
+    lists = (_array(running, expected), _array(_numbered(part), expected), to_json(following).encode())
     return json_response(b'%b,"running":%b,"items":%b,"next":%b}' % (head[:-1], *lists))
 
 
@@ -60,18 +70,20 @@ def shown(estimate: Estimate | None) -> dict[str, float] | None:
     return {name: round(getattr(estimate, name), 1) for name in ("seconds", "low", "high")}
 
 
-def _part(query: schemas.QueueQuery) -> tuple[list[tuple[Row, int | None]], str | None]:
-    """(the rows of a part of the queue, each with its position, the address of the next part). Raises Malformed."""
-    after = _place(query.cursor)
-    read = waiting.page(after, query.limit + 1)
-    before = waiting.count_before(read[0][1], COUNTED) if read and after else 0
-    numbers = [before + number if before < COUNTED else None for number in range(1, query.limit + 1)]
-    part = [(row, number) for (row, _), number in zip(read, numbers, strict=False)]
-    if len(read) <= query.limit:
-        return part, None
+def part_of_queue(cursor: str | None, limit: int) -> Part:
+    """The jobs that wait behind the place of a cursor, or the first ones. Raises Malformed."""
+    after = _place(cursor)
+    read = waiting.page(after, limit + 1)
+    if len(read) <= limit:
+        return Part(read, after, None, None)
     last = read[-2][1]
-    cursor = cursor_at(SORT, f"{last.priority} {last.waits_at}", last.job_id)
-    return part, f"/api/queue?{urlencode({'limit': query.limit, 'cursor': cursor})}"
+    return Part(read[:-1], after, read[-1][1], cursor_at(SORT, f"{last.priority} {last.waits_at}", last.job_id))
+
+
+def _numbered(part: Part) -> list[tuple[Row, int | None]]:
+    """The rows of a part, each with its position."""
+    before = waiting.count_before(part.read[0][1], COUNTED) if part.read and part.before else 0
+    return [(row, before + number if before < COUNTED else None) for number, (row, _) in enumerate(part.read, 1)]
 
 
 def _place(cursor: str | None) -> Place | None:

@@ -75,11 +75,10 @@ def make_loop(track_id: str) -> ResponseReturnValue:
 
 @routes.post("/jobs/<id:record_id>/cancel", defaults={"kind": "job", "verb": "cancel"})
 @routes.post("/jobs/<id:record_id>/retry", defaults={"kind": "job", "verb": "retry"})
-@routes.post("/jobs/<id:record_id>/next", defaults={"kind": "job", "verb": "make_next"})
 @routes.post("/loops/<id:record_id>/cancel", defaults={"kind": "loop", "verb": "cancel"})
 @routes.post("/loops/<id:record_id>/retry", defaults={"kind": "loop", "verb": "retry"})
 def act(kind: str, verb: str, record_id: str) -> ResponseReturnValue:
-    """Cancel or retry a job or loop, or make a job the next one. Then show the job."""
+    """Cancel or retry a job or loop. Then show the job."""
     return redirect(home_of(require(getattr(REPOS[kind], verb)(record_id))), 303)
 
 

@@ -13,6 +13,7 @@ from repos import JobRepository, LoopRepository, Page, TrackRepository
 from web import schemas
 from web.answers import part, require
 from web.api.jobs import conditions, matching_jobs
+from web.api.queue import Part, part_of_queue
 from web.current import services
 from web.pages import undo
 from web.pages.log import log_of
@@ -37,15 +38,21 @@ TRACKS = 50  # of a job on its page
 
 @routes.get("/")
 def show_jobs() -> str:
-    """The jobs, newest first, narrowed by status, type and words."""
+    """The jobs, newest first, narrowed by status, type and words. All that wait are in the order of the queue."""
     show = request.args.get("show") or None
     query = _query(show)
-    read, cursor = part(matching_jobs(query), query, *conditions(query))
     filters = {name: value for name, value in (("q", query.q), ("job_type", query.job_type)) if value}
+    neighbours = {}  # the ids of the jobs before and behind each one that can be moved
+    if show == "waiting" and not filters:
+        queue = part_of_queue(query.cursor, ROWS)
+        read, cursor, neighbours = [row for row, _ in queue.read], queue.cursor, _neighbours(queue)
+    else:
+        read, cursor = part(matching_jobs(query), query, *conditions(query))
     listed = [rows.record(Job, row) for row in read]
     return render_template(
         "jobs.html",
         jobs=listed,
+        neighbours=neighbours,
         sounds=tracks.first_of_jobs([job.job_id for job in listed]),
         here=_address(filters, show),
         next=cursor and _address(filters, show, cursor),
@@ -116,6 +123,13 @@ def _query(show: str | None) -> schemas.JobList:
     statuses = {"status": list(SHOWN[show])} if show else {}
     query: schemas.JobList = validate_query(schemas.JobList, {**filled, **statuses, "limit": str(ROWS)})
     return query
+
+
+def _neighbours(queue: Part) -> dict[str, tuple[str | None, str | None]]:
+    """The ids of the jobs before and behind each job of a part of the queue."""
+    ids = [job.job_id for _, job in queue.read]
+    before, behind = (place and place.job_id for place in (queue.before, queue.behind))
+    return dict(zip(ids, zip([before, *ids], [*ids[1:], behind], strict=False), strict=False))
 
 
 def _tabs(filters: dict[str, str], show: str | None) -> list[dict[str, Any]]:

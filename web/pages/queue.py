@@ -1,4 +1,6 @@
-"""The queue on the pages: where a job waits and when it is done, in words, and the form that pauses the queue."""
+"""The queue on the pages: where a job waits and when it is done, in words, and the forms that pause it
+and change its order.
+"""
 
 from typing import cast
 
@@ -9,12 +11,14 @@ from models import JOB_STATUSES, Job
 from records import waiting
 from records.forecast import Forecast, forecast
 from records.pace import Estimate
-from repos import COUNTED, is_paused, set_paused
+from repos import COUNTED, JobRepository, is_paused, set_paused
+from web.answers import require
 from web.current import live_workers
 from web.pages.forms import own_address, read_form
 from web.pages.routes import Routes
 
 routes = Routes()
+jobs = JobRepository()
 MINUTE, HOUR = 60, 3600
 WIDE = 1.3  # a range is shown if its end is so many times its begin
 
@@ -25,6 +29,14 @@ def change_queue() -> ResponseReturnValue:
     form = read_form()
     set_paused(form.get("paused") == "true")
     return redirect(own_address(form.get("back", url_for("pages.show_jobs"))), 303)
+
+
+@routes.post("/jobs/<id:job_id>/next")
+def make_job_next(job_id: str) -> ResponseReturnValue:
+    """Put a job at the head of the queue, or before another job. Then show the list that had the form, or the job."""
+    form = read_form()
+    require(jobs.make_next(job_id, form.get("before") or None))
+    return redirect(own_address(form.get("back", url_for("pages.show_job", job_id=job_id))), 303)
 
 
 def expected() -> Forecast:

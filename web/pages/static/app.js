@@ -34,7 +34,7 @@ async function arrive() {
   begin();
   tellTimes();
   if (player.current) load("gone").then(({ askForSounds }) => askForSounds(), () => {});
-  if (main.querySelector("form[data-api]")) load("forms").catch(() => {});
+  if (main.querySelector("form[data-api]:not(.inline)")) load("forms").catch(() => {});
   const script = SCRIPTS[name];
   const module = script && (await import(`./${script}.js`));
   if (signal.aborted) return;

@@ -2,7 +2,7 @@
 // one points at the list, works in it or has scrolled.
 
 import { get, isTyped, isUnderPointer, on, setParameter } from "./elements.js";
-import { readPage } from "./http.js";
+import { load, readPage } from "./http.js";
 import { Follower } from "./live.js";
 import { announce, coalesced, debounced, isFinal, merge, tick } from "./merge.js";
 import { Pages, partOf } from "./pages.js";
@@ -38,6 +38,8 @@ export function begin({ signal }) {
   on(search, "input", debounced(() => signal.aborted || go(addressOfForm(), "replace"), TYPING), signal);
   release(list, { refresh, refreshAll, signal });
   on(signal, "abort", () => (reading += 1));
+  const order = () => list.querySelector("[data-move]") && load("order").then(({ beginOrder }) => beginOrder(list, refreshAll, signal), () => {});
+  on(list, "pointerover focusin", order, signal);
   follower.start();
   if (isTyped(search.elements.q)) go(addressOfForm(), "replace");
   beginSelection(refreshAll, { signal });
@@ -117,9 +119,10 @@ function changed({ entity, job_id: id, change, data }) {
   return true;
 }
 
-/** In another order, a change may move a row to another page. */
+/** In another order, a change may move a row to another page. Jobs that wait are in the order of the queue. */
 function isInOrderOfTime() {
-  return (new URLSearchParams(location.search).get("sort") ?? "created_at").includes("created_at");
+  const parameters = new URLSearchParams(location.search);
+  return parameters.get("show") !== "waiting" && (parameters.get("sort") ?? "created_at").includes("created_at");
 }
 
 function remember(id, status) {
