@@ -1,6 +1,4 @@
-"""The queue on the pages: where a job waits and when it is done, in words, and the forms that pause it
-and change its order.
-"""
+"""The queue on the pages: where a job waits and when it is done, and the forms that pause it and order it."""
 
 from typing import cast
 
