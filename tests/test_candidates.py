@@ -21,8 +21,6 @@ from tests.conftest import ROOT
 from tests.sounds import RATE, noise, wav_bytes
 from web.pages.wording import QUALITIES
 
-pytestmark = pytest.mark.measured
-
 loops, tracks = LoopRepository(), TrackRepository()
 CANDIDATES = [
     {"start": 5.0, "end": 15.0, "crossfade": 0.03, "beats": 20, "tempo": 120.0, "score": 0.9, "quality": "good"},

@@ -19,8 +19,6 @@ from tests.conftest import ROOT, Server, clean_environment, on_sqlite, thorough
 from tests.terminals import terminal
 from tests.test_commands import flask
 
-pytestmark = pytest.mark.measured
-
 repo = JobRepository()
 ESCAPE = "\x1b"
 # Queues the jobs of a file, and dies after a statement with this number.

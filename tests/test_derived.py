@@ -21,8 +21,6 @@ from tests.conftest import Server, wait_for
 from tests.sounds import RATE, wav_bytes
 from tests.test_storage import everything
 
-pytestmark = pytest.mark.measured
-
 tracks = TrackRepository()
 
 

@@ -8,8 +8,6 @@ import pytest
 
 from tests.conftest import ROOT, clean_environment
 
-pytestmark = pytest.mark.measured
-
 MODEL = "from models import Job; Job.create(job_id='a', prompt='p'); print(Job.select().count())"
 REPOSITORY = "from repos import JobRepository; print(JobRepository().create(job_type='x').prompt)"
 CONDITION = """

@@ -18,7 +18,6 @@ from tests.pieces.songs import ambient, short, steady
 from tests.sounds import wav_bytes
 from tests.test_rounds import made
 
-pytestmark = pytest.mark.measured
 GET_INSTRUMENT, GET_LOOP_INFO = 0x10D0, 0x10E0  # commands of libsndfile
 BARS = ["--bars", "4", "--no-intro"]
 

@@ -22,7 +22,6 @@ from tests.sounds import RATE, noise, wav_bytes
 from tests.test_candidates import CANDIDATES, cut, kind, song  # noqa: F401
 from web.seams import CUT, HEIGHT, WIDTH, svg
 
-pytestmark = pytest.mark.measured
 loops, tracks = LoopRepository(), TrackRepository()
 OWN, CANDIDATE = "/api/loops/loop-1/seam.svg", "/api/loops/loop-1/candidates/{}/seam.svg"
 SVG = "{http://www.w3.org/2000/svg}"

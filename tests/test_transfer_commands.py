@@ -26,8 +26,6 @@ from tests.ledgers import another, exported, fill, live
 from tests.service import ROOT, clean_environment
 from tests.test_commands import flask
 
-pytestmark = pytest.mark.measured
-
 KILLS = thorough(20, 3)
 
 
