@@ -13,6 +13,7 @@ from database.connection import (
     leave,
     release,
     release_connection,
+    require_file,
     server_version,
 )
 from database.json_text import from_json, to_column, to_json
@@ -46,6 +47,7 @@ __all__ = [
     "prepare_database",
     "release",
     "release_connection",
+    "require_file",
     "schema_state",
     "server_version",
     "to_column",

@@ -112,6 +112,12 @@ def commit_in_groups() -> None:
         database.commit_in_groups()
 
 
+def require_file() -> None:
+    """Raise FileGone if the SQLite file was removed or replaced since this process opened it."""
+    if not is_postgresql():
+        database.file.require()
+
+
 def server_version() -> str:
     """The name and version of the database, such as 'SQLite 3.54.0' or 'PostgreSQL 18.4'."""
     kind, query = ("PostgreSQL", "SHOW server_version") if is_postgresql() else ("SQLite", "SELECT sqlite_version()")

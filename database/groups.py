@@ -16,6 +16,8 @@ from typing import Any
 import peewee
 from peewee import __exception_wrapper__ as exceptions_of_peewee  # type: ignore[attr-defined]
 
+from errors import LedgerError
+
 log = logging.getLogger("ledger.database")
 
 MOST = 32  # the most transactions that share one commit
@@ -45,12 +47,14 @@ class Group:
         call()
 
     def wait(self) -> None:
-        """Wait for the commit. Raises OperationalError if it failed; the original error is its __cause__."""
+        """Wait for the commit. Raises OperationalError or FileGone if it failed, with the error as __cause__."""
         if not self.is_done:
             waiting = threading.Lock()
             waiting.acquire()
             self.then(waiting.release)
             waiting.acquire()
+        if isinstance(self.error, LedgerError):
+            raise type(self.error)(str(self.error)) from self.error
         if self.error is not None:
             raise peewee.OperationalError(f"the commit failed: {self.error}") from self.error
 
@@ -66,10 +70,13 @@ class Group:
 
 
 class Groups:
-    """The groups of one process. connect() opens the connection that its threads share."""
+    """The groups of one process. connect() opens the connection that its threads share.
 
-    def __init__(self, connect: Callable[[], Any]) -> None:
-        self._connect = connect
+    confirm() is called after each commit. If it raises an error, the commit counts as failed.
+    """
+
+    def __init__(self, connect: Callable[[], Any], confirm: Callable[[], object]) -> None:
+        self._connect, self._confirm = connect, confirm
         self._connection: Any = None
         self._group = Group()
         self._turn = threading.Lock()  # the thread that holds it uses the connection
@@ -176,6 +183,7 @@ class Groups:
             if self._connection is not None and self._connection.in_transaction:
                 with exceptions_of_peewee:
                     self._connection.execute("COMMIT")
+                self._confirm()
             elif group.size:
                 return sys.exception() or peewee.OperationalError("the transaction was rolled back")
         except Exception as error:

@@ -11,6 +11,7 @@ import peewee
 from peewee import __exception_wrapper__ as exceptions_of_peewee  # type: ignore[attr-defined]
 from playhouse.cysqlite_ext import CySqliteDatabase
 
+from database.file_identity import FileIdentity
 from database.groups import ONE_STATEMENT, Groups, acknowledge
 from database.in_use import share
 from database.letters import fields_have_words, folded_words, has_words, part_of_words
@@ -30,6 +31,7 @@ class Sqlite(PerThread, CySqliteDatabase):
     _state: Any  # of this thread, by Peewee
     _groups: Groups | None = None
     _in_use: Callable[[], object] | None = None  # ends the lock of this process
+    file: FileIdentity
     _locking = threading.Lock()
 
     def let_go(self) -> None:
@@ -37,10 +39,11 @@ class Sqlite(PerThread, CySqliteDatabase):
         if self._in_use is not None:
             self._in_use()
             self._in_use = None
+            self.file.forget()
 
     def commit_in_groups(self) -> None:
         """From now on, the write transactions of several threads share one commit."""
-        self._groups = Groups(super(PerThread, self)._connect)
+        self._groups = Groups(self._connect_shared, self.file.require)
 
     def end_groups(self) -> None:
         """Close the connection that the groups share."""
@@ -76,6 +79,7 @@ class Sqlite(PerThread, CySqliteDatabase):
             return
         super().commit()
         self._let_others_write()
+        self.file.require()
 
     def rollback(self) -> None:
         """Roll back, and let other threads write."""
@@ -83,12 +87,13 @@ class Sqlite(PerThread, CySqliteDatabase):
             self._leave(self._groups, is_kept=False)
             return
         try:
-            super().rollback()
+            if self.connection().in_transaction:  # a commit that ended it may have failed afterwards
+                super().rollback()
         finally:
             self._let_others_write()
 
     def _connect(self) -> Any:
-        """A new connection. The first one locks the file for this process, so that nobody replaces it meanwhile."""
+        """A new connection of a thread. The first one locks the file for this process: no restore replaces it."""
         with self._locking:
             if self._in_use is None:
                 try:
@@ -96,7 +101,15 @@ class Sqlite(PerThread, CySqliteDatabase):
                 except OSError as error:
                     raise peewee.OperationalError(f"unable to lock the database file: {error.strerror}") from None
                 self._in_use = weakref.finalize(self, os.close, handle)
-        return super()._connect()
+        self.file.require()
+        connection = super()._connect()
+        self.file.note()
+        return connection
+
+    def _connect_shared(self) -> Any:
+        """A new connection that threads share: it does not end with one of them. Every thread has its own before."""
+        self.file.require()
+        return super(PerThread, self)._connect()
 
     def _leave(self, groups: Groups, is_kept: bool) -> None:
         """End the transaction of this thread in its group; then the thread uses its own connection again.
@@ -132,6 +145,7 @@ def open_sqlite(settings: Settings) -> CySqliteDatabase:
     opened = Sqlite(
         str(settings.sqlite_path), rank_functions=False, pragmas=pragmas, timeout=BUSY_SECONDS, lock_type="IMMEDIATE"
     )
+    opened.file = FileIdentity(settings.sqlite_path)
     for function, count in ((has_words, 2), (fields_have_words, 3), (part_of_words, 2), (folded_words, 1)):
         opened.register_function(function, num_params=count, deterministic=True)
     return opened

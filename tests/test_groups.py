@@ -250,7 +250,7 @@ class LateTurn:
 
 
 def test_a_commit_that_was_left_to_a_writer_that_gives_up_is_made(ledger: Settings) -> None:
-    shared = groups.Groups(lambda: cysqlite.Connection(str(ledger.sqlite_path)))
+    shared = groups.Groups(lambda: cysqlite.Connection(str(ledger.sqlite_path)), lambda: None)
     left = []
     shared.begin().execute("INSERT INTO job (job_id) VALUES ('first')")
     shared._turn = LateTurn(shared._turn, lambda: left.append(shared.end(is_kept=True)))  # type: ignore[assignment]

@@ -12,6 +12,7 @@ from playhouse.pool import MaxConnectionsExceeded
 from werkzeug.exceptions import HTTPException
 
 import errors
+from database.file_identity import FileGone
 from database.refusals import is_disk_full
 from maintenance.traffic import REQUEST_ID
 
@@ -34,6 +35,7 @@ REFUSALS: dict[type[errors.LedgerError], tuple[int, str]] = {
     errors.Undecodable: (404, "not_found"),
     errors.Busy: (503, "unavailable"),
     errors.StorageUnusable: (503, "unavailable"),
+    FileGone: (503, "unavailable"),
     errors.StorageFull: (507, "storage_full"),
     errors.MissingParent: (422, "invalid"),
     errors.WrongLines: (422, "invalid"),

@@ -11,7 +11,8 @@ import peewee
 from flask import Response
 from playhouse.pool import MaxConnectionsExceeded
 
-from database import AWAY, schema_state, server_version
+from database import AWAY, require_file, schema_state, server_version
+from database.file_identity import FileGone
 from records.offers import offers
 from settings import Settings
 from web import schemas
@@ -43,7 +44,7 @@ def readyz() -> Response:
     settings = services().settings
     folder = Path(settings.storage_dir)
     looks: dict[str, Callable[[], str]] = {
-        "database": server_version,
+        "database": _look_at_database,
         "schema": _look_at_schema,
         "storage": partial(_look_at_storage, folder),
         "disk": partial(_look_at_disk, settings),
@@ -60,10 +61,17 @@ def _check(look: Callable[[], str]) -> Check:
     """Run one check: its detail, or the reason of its failure."""
     try:
         return {"ok": True, "detail": look()}
+    except FileGone as error:
+        return {"ok": False, "detail": str(error)}
     except (peewee.DatabaseError, peewee.InterfaceError, MaxConnectionsExceeded):
         return {"ok": False, "detail": "the database does not answer: check that it runs and can be reached"}
     except NotReady as error:
         return {"ok": False, "detail": str(error)}
+
+
+def _look_at_database() -> str:
+    require_file()
+    return server_version()
 
 
 def _look_at_schema() -> str:

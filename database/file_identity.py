@@ -1,0 +1,56 @@
+"""Notices that the SQLite file was removed or replaced while this process has it open.
+
+SQLite does not: it writes into the file that it opened, also when that file has no name any more. So the name is looked
+up after each commit, before anything is acknowledged.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+import peewee
+
+from errors import LedgerError
+
+log = logging.getLogger("ledger.database")
+
+
+class FileGone(LedgerError, peewee.OperationalError):
+    """The database file was removed or replaced. Peewee passes it on: its first base is no error of a driver."""
+
+
+class FileIdentity:
+    """The file that a process has opened by a path, by its device and its inode."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened: tuple[int, int] | None = None
+        self._is_logged = False
+
+    def note(self) -> None:
+        """Note which file has the path, if none is noted; after a connection was opened."""
+        if self._opened is None:
+            self._opened = self._present()
+
+    def forget(self) -> None:
+        """Forget the file: all connections to it are closed."""
+        self._opened = None
+
+    def require(self) -> None:
+        """Raise FileGone if another file has the path now, or none."""
+        if self._opened is not None and self._present() != self._opened:
+            error = FileGone(
+                f"The database file {self._path.name} was removed or replaced while this process had it open. Nothing "
+                "can be saved: restore a backup if it is missing, then restart the service and its workers."
+            )
+            if not self._is_logged:
+                self._is_logged = True
+                log.critical("%s", error)
+            raise error
+
+    def _present(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
