@@ -7,6 +7,8 @@ from typing import Any
 
 import pydantic_core
 
+from database.damage import Damaged
+
 ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -49,13 +51,17 @@ def from_json(text: str | bytes) -> Any:
     """The value of JSON text of any writer, read so that it can be written again.
 
     A number too large for a float is None, a lone surrogate is U+FFFD, and text that is nested too deeply is TOO_DEEP.
+    Raises Damaged: the database takes no such text, so it was damaged later.
     """
     text = text.decode() if isinstance(text, bytes) else text
-    if _is_plain(text):
-        return pydantic_core.from_json(text)  # needs a quarter of the time
-    if is_too_deep(text):
-        return TOO_DEEP
-    value = _read(text)
+    try:
+        if _is_plain(text):
+            return pydantic_core.from_json(text)  # needs a quarter of the time
+        if is_too_deep(text):
+            return TOO_DEEP
+        value = _read(text)
+    except ValueError as error:
+        raise Damaged(f"malformed JSON: {error}") from None
     if ESCAPED_SURROGATE.search(text):  # a pair of surrogates is one character now, so only lone ones are left
         value = _read(SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
     return value

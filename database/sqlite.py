@@ -11,6 +11,7 @@ import peewee
 from peewee import __exception_wrapper__ as exceptions_of_peewee  # type: ignore[attr-defined]
 from playhouse.cysqlite_ext import CySqliteDatabase
 
+from database.damage import Damaged
 from database.file_identity import FileIdentity
 from database.groups import ONE_STATEMENT, Groups, acknowledge
 from database.in_use import share
@@ -21,6 +22,7 @@ from settings import Settings
 
 BUSY_SECONDS = 10
 WRITER_SECONDS = 30
+SCHEMA = "malformed database schema"  # the driver cannot read the message of SQLite that quotes it
 
 _writer, _thread = threading.Lock(), threading.local()
 
@@ -53,7 +55,11 @@ class Sqlite(PerThread, CySqliteDatabase):
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """A cursor over the result; text that is not valid UTF-8 is read as U+FFFD."""
         run = super().execute_sql
-        return TolerantCursor(run(sql, params), sql, lambda again: run(again, params))
+        try:
+            cursor = run(sql, params)
+        except UnicodeDecodeError:
+            raise Damaged(SCHEMA) from None
+        return TolerantCursor(cursor, sql, lambda again: run(again, params))
 
     def begin(self, lock_type: str | None = None) -> None:
         """Wait for the writers of this process, then for the writers of other processes, and begin."""
@@ -102,7 +108,10 @@ class Sqlite(PerThread, CySqliteDatabase):
                     raise peewee.OperationalError(f"unable to lock the database file: {error.strerror}") from None
                 self._in_use = weakref.finalize(self, os.close, handle)
         self.file.require()
-        connection = super()._connect()
+        try:
+            connection = super()._connect()
+        except UnicodeDecodeError:
+            raise Damaged(SCHEMA) from None
         self.file.note()
         return connection
 

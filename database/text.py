@@ -3,9 +3,15 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import cysqlite
+from peewee import __exception_wrapper__ as exceptions_of_peewee  # type: ignore[attr-defined]
+
 
 class TolerantCursor:
     """A cursor that tolerates such text. The cursor of the driver raises UnicodeDecodeError for it.
+
+    Peewee does not see what the driver raises while rows are read, such as for a damaged page. This cursor raises it as
+    Peewee would.
 
     After this error the query runs again and returns text as bytes, without the rows that were read before. A statement
     that changes rows does not run again: it raises the error.
@@ -30,6 +36,9 @@ class TolerantCursor:
             row = self._cursor.fetchone()
         except UnicodeDecodeError:
             return next(self._start_again(), None)
+        except cysqlite.Error:
+            with exceptions_of_peewee:
+                raise
         self._count += 1
         return row
 
@@ -40,6 +49,9 @@ class TolerantCursor:
                 return list(self._cursor.fetchall())
             except UnicodeDecodeError:
                 self._start_again()
+            except cysqlite.Error:
+                with exceptions_of_peewee:
+                    raise
         return list(self)
 
     def _start_again(self) -> Iterator[Any]:
@@ -56,9 +68,12 @@ class TolerantCursor:
         cursor = self._run_again(
             f"WITH tolerated ({', '.join(names)}) AS ({self._sql}) SELECT {columns} FROM tolerated"
         )
-        rows = iter(cursor.fetchone, None)
-        for _ in range(self._count):
-            next(rows, None)
-        for row in rows:
-            pairs = zip(row[::2], row[1::2], strict=True)
-            yield tuple(bytes(value).decode("utf-8", "replace") if kind == "text" else value for value, kind in pairs)
+        with exceptions_of_peewee:
+            rows = iter(cursor.fetchone, None)
+            for _ in range(self._count):
+                next(rows, None)
+            for row in rows:
+                pairs = zip(row[::2], row[1::2], strict=True)
+                yield tuple(
+                    bytes(value).decode("utf-8", "replace") if kind == "text" else value for value, kind in pairs
+                )

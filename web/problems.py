@@ -12,6 +12,7 @@ from playhouse.pool import MaxConnectionsExceeded
 from werkzeug.exceptions import HTTPException
 
 import errors
+from database.damage import ADVICE, is_damaged
 from database.file_identity import FileGone
 from database.refusals import is_disk_full
 from maintenance.traffic import REQUEST_ID
@@ -46,6 +47,8 @@ DETAILS = {
     405: "This address does not take that method: the Allow header lists those it takes.",
 }
 RETRY_SECONDS = "2"
+
+_is_damage_logged = False  # in full
 
 
 def problem(status: int, code: str, detail: str, fields: list[dict[str, str]] | None = None) -> Response:
@@ -97,6 +100,8 @@ def from_http(error: HTTPException) -> Response:
 
 def from_database(error: peewee.DatabaseError) -> Response:
     """The response to a database error: a defect if a statement is wrong, else the database is unavailable."""
+    if is_damaged(error):
+        return damaged(error)
     ours = isinstance(error, peewee.DataError | peewee.IntegrityError | peewee.InternalError | peewee.ProgrammingError)
     return unexpected(error) if ours else unavailable(error)
 
@@ -109,6 +114,17 @@ def unavailable(error: Exception) -> Response:
     answer = problem(503, "unavailable", "The database cannot be used just now: send this again in a moment.")
     answer.headers["Retry-After"] = RETRY_SECONDS
     return answer
+
+
+def damaged(error: Exception) -> Response:
+    """The response if a part of the database cannot be read. What is not damaged is served.
+
+    The log has the traceback of the first such error.
+    """
+    global _is_damage_logged
+    log.critical("the database is damaged: %s: %s", ADVICE, error, exc_info=None if _is_damage_logged else error)
+    _is_damage_logged = True
+    return problem(503, "unavailable", f"The database is damaged, and this part of it cannot be read: {ADVICE}.")
 
 
 def unexpected(error: Exception) -> Response:

@@ -12,6 +12,7 @@ from flask import Response
 from playhouse.pool import MaxConnectionsExceeded
 
 from database import AWAY, require_file, schema_state, server_version
+from database.damage import ADVICE, is_damaged
 from database.file_identity import FileGone
 from records.offers import offers
 from settings import Settings
@@ -63,7 +64,9 @@ def _check(look: Callable[[], str]) -> Check:
         return {"ok": True, "detail": look()}
     except FileGone as error:
         return {"ok": False, "detail": str(error)}
-    except (peewee.DatabaseError, peewee.InterfaceError, MaxConnectionsExceeded):
+    except (peewee.DatabaseError, peewee.InterfaceError, MaxConnectionsExceeded) as error:
+        if is_damaged(error):
+            return {"ok": False, "detail": f"the database is damaged: {ADVICE}"}
         return {"ok": False, "detail": "the database does not answer: check that it runs and can be reached"}
     except NotReady as error:
         return {"ok": False, "detail": str(error)}
