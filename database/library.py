@@ -58,7 +58,16 @@ def genre_of(track: str, on_postgresql: bool) -> str:
 
 def own_genre(table: str, on_postgresql: bool) -> str:
     """The genre in the metadata of a track or a job; NULL if there is none."""
-    return f"substr(nullif(trim({text_of(f'{table}.metadata', 'genre', on_postgresql)}), ''), 1, {SHORT})"
+    return _own_name(table, "genre", on_postgresql)
+
+
+def own_artist(track: str, on_postgresql: bool) -> str:
+    """The artist in the metadata of a track; NULL if there is none."""
+    return _own_name(track, "artist", on_postgresql)
+
+
+def _own_name(table: str, key: str, on_postgresql: bool) -> str:
+    return f"substr(nullif(trim({text_of(f'{table}.metadata', key, on_postgresql)}), ''), 1, {SHORT})"
 
 
 def _border(on_postgresql: bool) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from database import database, is_postgresql
 from database.letters import fold, words
-from database.library import genre_of, job_text, own_text
+from database.library import genre_of, job_text, own_artist, own_text
 from models import Track
 from records.pages import Page, in_order, place_compared, place_read, sorted_by
 from records.words import library_query, tsquery
@@ -50,7 +50,8 @@ class TrackQuery:
     """What a person looks for. None: anything.
 
     text: every word must be in the title, a name, the artist or the album of the track, or in the prompt or the lyrics
-    of its job. genre: that of the track, or else of its job; case and accents do not matter.
+    of its job. genre: that of the track, or else of its job; case and accents do not matter. artist: exactly that of
+    the metadata of the track; "" for tracks without one. No index has it, so search for its words or a generator, too.
     """
 
     text: str | None = None
@@ -59,6 +60,7 @@ class TrackQuery:
     seed: int | None = None
     starred: bool | None = None
     job_id: str | None = None
+    artist: str | None = None
 
     def conditions(self, track: str = "track") -> list[Clause]:
         """What a row of this table or alias must meet, read from the track and its job."""
@@ -99,6 +101,8 @@ class TrackQuery:
             for name, value in (("job_id", self.job_id), ("seed", self.seed))
             if value is not None
         ]
+        if self.artist is not None:
+            clauses.append((f"coalesce({own_artist(track, is_postgresql())}, '') = ?", (self.artist,)))
         return clauses if self.starred is None else [*clauses, (f"{'' if self.starred else 'NOT '}{track}.starred", ())]
 
     def _job_type(self, track: str) -> list[Clause]:

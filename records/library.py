@@ -43,7 +43,7 @@ class Library:
 
         A track leads if no other matching track of its job comes before it. Two statements read a page.
         """
-        leads = self._leads(page)
+        leads = self.leads(page)
         tracks = tracks_of([row[rows.place(Track, "job")] for row, _, _ in leads])
         return [_group(rows.record(Track, track), rows.record(Job, job), tracks, place) for track, job, place in leads]
 
@@ -72,7 +72,7 @@ class Library:
         query = placed("SELECT count(*) FROM (SELECT 1 FROM track WHERE starred LIMIT ?) AS starred")
         return int(database.execute_sql(query, (most,)).fetchone()[0])
 
-    def _leads(self, page: Page) -> list[tuple[Row, Row, Any]]:
+    def leads(self, page: Page) -> list[tuple[Row, Row, Any]]:
         """The leading tracks of a page, with their jobs and their places."""
         columns = [f"{table}.{name}" for table, model in (("track", Track), ("job", Job)) for name in names(model)]
         columns.append(place_read(Track, page.sort, "lead.place"))
