@@ -60,6 +60,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     openapi.register(app, api.operations(), bool(settings.api_token), catalogue(settings))
     docs.register(app)
     pages.register(app)
+    if settings.subsonic_password:
+        from web import subsonic  # imported here, because most services have no music players
+
+        subsonic.register(app)
 
     commands.register(app)
     app.shell_context_processor(lambda: {**vars(models), **vars(repos)})

@@ -17,10 +17,17 @@ from errors import SettingsError
 
 VERSION = "0.1.0"
 SQLITE_SCHEME = "sqlite:///"
-SECRETS = ("DATABASE_URL", "WEBHOOK_URL", "WEBHOOK_SECRET", "API_TOKEN")  # a URL may contain a password or a key
+SECRETS = (
+    "DATABASE_URL",
+    "WEBHOOK_URL",
+    "WEBHOOK_SECRET",
+    "API_TOKEN",
+    "SUBSONIC_PASSWORD",
+)  # a URL may contain a password or a key
 HOST_NAME = re.compile("[a-z0-9._-]+")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 POSTGRESQL_SCHEMES = ("postgresql://", "postgres://")
+SHORTEST_PASSWORD = 12  # characters
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST = timedelta(days=36_500)
 
@@ -77,6 +84,8 @@ class Settings(BaseSettings):
     webhook_secret: str = Field("", validate_default=True, description="whsec_… to sign it with")
     log_format: Literal["text", "json"] = Field("text", description="lines of text, or a JSON object in each line")
     api_token: str = Field("", description="when set, /api wants Authorization: Bearer <token>")
+    subsonic_user: str = Field("ledger", description="the name by which music players sign in")
+    subsonic_password: str = Field("", description="when set, music players find the library under /rest/")
 
     @field_validator("db_path")
     @classmethod
@@ -122,6 +131,16 @@ class Settings(BaseSettings):
         trimmed = token.strip()
         if token and not re.fullmatch("[ -~]+", trimmed):
             raise ValueError("expected letters, digits and signs of ASCII: a request cannot send others")
+        return trimmed
+
+    @field_validator("subsonic_password")
+    @classmethod
+    def _check_password(cls, password: str, info: ValidationInfo) -> str:
+        trimmed = password.strip()
+        if trimmed and len(trimmed) < SHORTEST_PASSWORD:
+            raise ValueError(f"expected at least {SHORTEST_PASSWORD} characters, chosen at random")
+        if trimmed and trimmed == info.data.get("api_token"):
+            raise ValueError("expected another text than API_TOKEN: players keep it, and it opens less")
         return trimmed
 
     @field_validator("allowed_hosts")

@@ -24,6 +24,12 @@ def name_of_its_own(track: Track, job: Job) -> str | None:
     return None if name == _name_in(job) else name
 
 
+def job_name(job: Job) -> str:
+    """The name of a job: a name in its metadata, its prompt, or its id."""
+    prompt = job.prompt if job.prompt and job.prompt.strip() else None
+    return _name_in(job) or prompt or str(job.job_id)
+
+
 def metadata_text(record: Job | Track, name: str) -> str | None:
     """A value of the metadata; None if it is not text, or blank."""
     value = record.metadata.get(name)
