@@ -17,6 +17,7 @@ from models import Track
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from tests.players import CHANGES, PASSWORD, READS, UNKNOWN, Player, address, elements, listed, signed
+from tests.service import ROOT
 from web.subsonic import METHODS, catalogue, system
 from web.subsonic.lists import LISTS
 
@@ -230,6 +231,11 @@ def test_every_method_is_either_read_or_refused() -> None:
     assert {method.partition("?")[0] for method in CHANGES} == system.CHANGES
     rest = {"stream", "download", "getCoverArt", "star", "unstar", "getPlaylist"}
     assert {method.partition("?")[0] for method in READS} | rest == set(METHODS)
+
+
+def test_every_method_that_answers_something_is_in_the_documents() -> None:
+    text = (ROOT / "docs" / "phone.md").read_text()
+    assert [name for name in METHODS.keys() - system.EMPTY.keys() - {"getPlaylist"} if f"`{name}`" not in text] == []
 
 
 def test_a_song_is_sent_as_it_is_stored_in_ranges(player: Player, song: bytes) -> None:

@@ -12,6 +12,7 @@ CALL = "ledger.subsonic"  # the key of the call in the environ of WSGI: the body
 FORM = "application/x-www-form-urlencoded"
 MOST_IDS = 1000
 MOST = 2**31 - 1
+LONGEST = 2000  # characters of a value: the id of an artist has up to 1400
 Fields = dict[str, Any]
 
 
@@ -22,8 +23,8 @@ class Call:
         self._values = values
 
     def get(self, name: str, default: str = "") -> str:
-        """A parameter, or the default if the call does not have it."""
-        return self._values.get(name, default).replace("\0", "")
+        """A parameter, or the default if the call does not have it; its first 2000 characters."""
+        return _clean(self._values.get(name, default))
 
     def require(self, name: str) -> str:
         """A parameter that the method needs. It may be empty. Raises Failure."""
@@ -33,7 +34,7 @@ class Call:
 
     def ids(self, name: str) -> list[str]:
         """All values of a parameter that may come several times; [] for none. Raises Failure for too many."""
-        values = [value.replace("\0", "") for value in self._values.getlist(name)]
+        values = list(map(_clean, self._values.getlist(name)))
         if len(values) > MOST_IDS:
             raise Failure(GENERIC, f"The parameter {name} may come {MOST_IDS} times at most.")
         return values
@@ -59,3 +60,7 @@ def this_call() -> Call:
 def call_without_form() -> Call:
     """The same, but if its form was not read, the call has only the parameters of the query."""
     return request.environ.get(CALL) or Call(request.args)
+
+
+def _clean(value: str) -> str:
+    return value[:LONGEST].replace("\0", "")
