@@ -2,12 +2,15 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
+
+from repos import JobRepository, TrackRepository
 
 USER, PASSWORD = "ledger", "correct horse battery"
 NAMESPACE = "{http://subsonic.org/restapi}"
@@ -146,3 +149,14 @@ def elements(xml: bytes) -> Iterator[tuple[str, dict[str, str]]]:
     """(the name, the attributes) of each element of an XML document."""
     for element in ElementTree.fromstring(xml).iter():
         yield element.tag.removeprefix(NAMESPACE), element.attrib
+
+
+def add(job_id: str, takes: int = 1, year: int = 2024, **fields: Any) -> None:
+    """A job with tracks of these takes, all made in a year. fields: those of the tracks; metadata is that of both."""
+    when = {"created_at": datetime(year, 6, 1, tzinfo=UTC)}
+    metadata = fields.pop("metadata", {})
+    job = {"prompt": f"song {job_id}", "job_type": "synth", "takes": takes, "metadata": metadata, **when}
+    JobRepository().create(job_id=job_id, **job)
+    for take in range(1, takes + 1):
+        about = {"take": take, "duration": 60.4, "metadata": metadata, **when, **fields}
+        TrackRepository().create(track_id=f"{job_id}-{take}", job_id=job_id, **about)

@@ -1,9 +1,6 @@
 """The methods for music players: a job is an album, its tracks are songs; a player reads all and changes only stars."""
 
 import json
-import struct
-import zlib
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
@@ -16,7 +13,7 @@ from database import database
 from models import Track
 from repos import JobRepository, TrackRepository
 from settings import Settings
-from tests.players import CHANGES, PASSWORD, READS, UNKNOWN, Player, address, elements, listed, signed
+from tests.players import CHANGES, PASSWORD, READS, UNKNOWN, Player, add, elements, listed, signed
 from tests.service import ROOT
 from web.subsonic import METHODS, catalogue, system
 from web.subsonic.lists import LISTS
@@ -43,7 +40,6 @@ CODES = {
     "getUser": 10,
     "getUser?username=admin": 50,
 }
-LYRICS = "[00:01.50]Hello\n[00:03]World"
 
 
 @pytest.fixture
@@ -56,17 +52,6 @@ def settings(settings: Settings) -> Settings:
 def player(client: FlaskClient) -> Player:
     """A player that knows the password."""
     return Player(client)
-
-
-def add(job_id: str, takes: int = 1, year: int = 2024, **fields: Any) -> None:
-    """A job with tracks of these takes, all made in a year. fields: those of the tracks; metadata is that of both."""
-    when = {"created_at": datetime(year, 6, 1, tzinfo=UTC)}
-    metadata = fields.pop("metadata", {})
-    job = {"prompt": f"song {job_id}", "job_type": "synth", "takes": takes, "metadata": metadata, **when}
-    JobRepository().create(job_id=job_id, **job)
-    for take in range(1, takes + 1):
-        about = {"take": take, "duration": 60.4, "metadata": metadata, **when, **fields}
-        TrackRepository().create(track_id=f"{job_id}-{take}", job_id=job_id, **about)
 
 
 def dump() -> dict[str, Any]:
@@ -184,18 +169,6 @@ def test_a_search_finds_artists_albums_and_songs(player: Player) -> None:
     assert player("search2?query=nothing")["searchResult2"] == {"artist": [], "album": [], "song": []}
 
 
-def test_lyrics_have_times_in_milliseconds_if_they_have_times(player: Player) -> None:
-    add("a", metadata={"lyrics": LYRICS, "language": "EN"}), add("b", metadata={"lyrics": "One\nTwo"}), add("c")
-    (timed,) = player("getLyricsBySongId?id=a-1")["lyricsList"]["structuredLyrics"]
-    assert timed["line"] == [{"start": 1500, "value": "Hello"}, {"start": 3000, "value": "World"}]
-    assert (timed["synced"], timed["lang"], timed["displayTitle"]) == (True, "en", "song a")
-    (plain,) = player("getLyricsBySongId?id=b-1")["lyricsList"]["structuredLyrics"]
-    assert (plain["synced"], plain["line"]) == (False, [{"value": "One"}, {"value": "Two"}])
-    assert player("getLyricsBySongId?id=c-1")["lyricsList"] == {"structuredLyrics": []}
-    assert player("getLyrics?title=song b&artist=synth")["lyrics"]["value"] == "One\nTwo"
-    assert player("getLyrics?title=song b&artist=Ada")["lyrics"] == player("getLyrics")["lyrics"] == {}
-
-
 def test_only_songs_can_have_a_star_and_all_of_a_call_get_it_or_none(player: Player) -> None:
     add("a", takes=3)
     assert player("star?id=a-1&id=a-2&id=a-2")["status"] == "ok"
@@ -236,61 +209,6 @@ def test_every_method_is_either_read_or_refused() -> None:
 def test_every_method_that_answers_something_is_in_the_documents() -> None:
     text = (ROOT / "docs" / "phone.md").read_text()
     assert [name for name in METHODS.keys() - system.EMPTY.keys() - {"getPlaylist"} if f"`{name}`" not in text] == []
-
-
-def test_a_song_is_sent_as_it_is_stored_in_ranges(player: Player, song: bytes) -> None:
-    for method in (
-        "stream?id=track-1",
-        "stream.view?id=track-1&format=raw",
-        "download?id=track-1",
-        "stream?id=track-1&maxBitRate=256",
-    ):
-        TrackRepository().update("track-1", duration=1.0)
-        answer = player.get(method)
-        assert (answer.data, answer.content_type) == (song, "audio/wav")
-    part = player.client.get(address("stream?id=track-1"), headers={"Range": "bytes=10-19"})
-    assert (part.status_code, part.data, part.headers["Content-Range"]) == (
-        206,
-        song[10:20],
-        f"bytes 10-19/{len(song)}",
-    )
-    beyond = player.client.get(address("stream?id=track-1"), headers={"Range": f"bytes={len(song)}-"})
-    assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, f"bytes */{len(song)}")
-
-
-def test_a_player_that_wants_less_gets_an_mp3(player: Player, song: bytes) -> None:
-    TrackRepository().update("track-1", duration=1.0)
-    posted = player.client.post(address("stream"), data={"id": "track-1", "format": "mp3"})
-    assert posted.content_type == "audio/mpeg" and posted.data[:3] != b"RIF"
-    for method in ("stream?id=track-1&format=opus", "stream?id=track-1&maxBitRate=255"):
-        assert player.get(method).data == posted.data
-
-
-def test_songs_of_an_album_have_a_gain_if_their_loudness_is_measured(player: Player, song: bytes) -> None:
-    assert player("getSong?id=track-1")["song"]["replayGain"] == {}
-    shape = player.client.get("/api/tracks/track-1/waveform.json").json
-    gain = player("getAlbum?id=job-1")["album"]["song"][0]["replayGain"]
-    assert gain["trackGain"] == round(-18 - shape["loudness"], 2)  # type: ignore[index]
-    assert 0 < gain["trackPeak"] <= 1
-
-
-def test_covers_are_pngs_of_the_size_that_is_asked_for(player: Player, track: Track) -> None:
-    for method, side in (
-        ("getCoverArt?id=job-1&size=64", 64),
-        ("getCoverArt?id=track-1", 300),
-        ("getCoverArt?id=job-1&size=9999", 1000),
-    ):
-        answer = player.get(method)
-        assert (answer.content_type, answer.data[:8]) == ("image/png", b"\x89PNG\r\n\x1a\n")
-        assert struct.unpack(">II", answer.data[16:24]) == (side, side)
-    place, chunks = 8, []
-    while place < len(answer.data):
-        length = struct.unpack(">I", answer.data[place : place + 4])[0]
-        kind, data = answer.data[place + 4 : place + 8], answer.data[place + 8 : place + 8 + length]
-        assert struct.unpack(">I", answer.data[place + 8 + length : place + 12 + length])[0] == zlib.crc32(kind + data)
-        chunks.append((kind, data))
-        place += 12 + length
-    assert len(zlib.decompress(dict(chunks)[b"IDAT"])) == 1000 * 126
 
 
 def test_an_answer_reads_no_row_for_each_song(player: Player, statements: list[str]) -> None:
