@@ -25,14 +25,14 @@ Song = tuple[Track, Job]
 class Album:
     """A job, one of its tracks, the number of all its tracks, and their length in seconds.
 
-    place: the value of Page.after for the albums that follow this one; None for an album that is not of a list.
+    place: the value of Page.after for the albums that follow this one, if it is of a list.
     """
 
     job: Job
     lead: Track
     songs: int
     seconds: float
-    place: tuple[Any, str] | None = None
+    place: tuple[Any, str] = (None, "")
 
 
 def albums(query: TrackQuery, page: Page) -> list[Album]:

@@ -16,9 +16,9 @@ MOST_SONGS = 1000  # of an album
 jobs, tracks = JobRepository(), TrackRepository()
 
 
-def page_of(call: Call, count: str, offset: str, default: int, sort: str = "created_at", is_down: bool = True) -> Page:
-    """The page that a call asks for by the parameters with these names."""
-    return Page(sort, is_down, call.number(count, default, MOST), call.number(offset, 0))
+def page_of(call: Call, count: str, offset: str, default: int, is_down: bool = True) -> Page:
+    """The page that a call asks for by the parameters with these names; the newest are first if is_down."""
+    return Page(descending=is_down, limit=call.number(count, default, MOST), offset=call.number(offset, 0))
 
 
 def list_albums(query: TrackQuery, page: Page) -> Sequence[Album]:
@@ -26,7 +26,7 @@ def list_albums(query: TrackQuery, page: Page) -> Sequence[Album]:
     if not page.limit:
         return []
     name = ("albums", query, page.sort, page.descending, page.after)
-    return catalogue().read(name, page, lambda start: albums(query, start), lambda album: album.place or (None, ""))
+    return catalogue().read(name, page, lambda start: albums(query, start), lambda album: album.place)
 
 
 def list_songs(query: TrackQuery, page: Page) -> list[Song]:
