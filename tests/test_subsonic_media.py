@@ -35,6 +35,7 @@ def test_lyrics_have_times_in_milliseconds_if_they_have_times(player: Player) ->
     assert (plain["synced"], plain["line"]) == (False, [{"value": "One"}, {"value": "Two"}])
     assert player("getLyricsBySongId?id=c-1")["lyricsList"] == {"structuredLyrics": []}
     assert player("getLyrics?title=song b&artist=synth")["lyrics"]["value"] == "One\nTwo"
+    assert player("getLyrics?title=song a")["lyrics"]["value"] == "Hello\nWorld"
     assert player("getLyrics?title=song b&artist=Ada")["lyrics"] == player("getLyrics")["lyrics"] == {}
 
 

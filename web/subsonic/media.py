@@ -50,10 +50,9 @@ def get_cover_art(call: Call) -> Response:
 def get_lyrics_by_song_id(call: Call) -> Fields:
     """The lyrics of a song: lines with times in milliseconds, or lines without times. Raises Failure."""
     track, job = require_song(call.require("id"))
-    timed = timed_lyrics(job)
-    lines = [{"start": round(1000 * line.seconds), "value": line.words} for line in timed] or _plain_lines(job)
+    lines = _lines(job)
     about = {"displayArtist": artist_of(track, job).name, "displayTitle": title_of(track, job), "lang": _language(job)}
-    listed = [{**about, "offset": 0, "synced": bool(timed), "line": lines}] if lines else []
+    listed = [{**about, "offset": 0, "synced": "start" in lines[0], "line": lines}] if lines else []
     return {"lyricsList": {"structuredLyrics": listed}}
 
 
@@ -61,7 +60,7 @@ def get_lyrics(call: Call) -> Fields:
     """The lyrics of a song with this title, and with this artist if the call names one; without text if none has."""
     title, artist = call.get("title"), call.get("artist")
     for track, job in list_songs(TrackQuery(TAKE.sub("", title)), Page(limit=NAMESAKES)) if title else []:
-        text = metadata_text(job, "lyrics")
+        text = "\n".join([line["value"] for line in _lines(job)])
         if text and title_of(track, job) == title and artist in ("", artist_of(track, job).name):
             return {"lyrics": {"title": title, "artist": artist_of(track, job).name, "value": text}}
     return {"lyrics": {}}
@@ -84,8 +83,10 @@ def _kind(call: Call, track: Track) -> str | None:
     return None if form in STORED and is_small else "mp3"
 
 
-def _plain_lines(job: Job) -> list[Fields]:
-    return [{"value": line} for line in (metadata_text(job, "lyrics") or "").splitlines()]
+def _lines(job: Job) -> list[Fields]:
+    """The lines of the lyrics of a job, all with their times or all without; [] if it has no lyrics."""
+    timed = [{"start": round(1000 * line.seconds), "value": line.words} for line in timed_lyrics(job)]
+    return timed or [{"value": line} for line in (metadata_text(job, "lyrics") or "").splitlines()]
 
 
 def _language(job: Job) -> str:
