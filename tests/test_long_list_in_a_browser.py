@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from database import database, init_database, release
+from records.indexing import index_batch, jobs_behind
 from settings import Settings
 from tests.conftest import Server, thorough, wait_for
 from tests.played import serve
@@ -39,6 +40,8 @@ def long_list(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with database.atomic():
         for table in TABLES:
             database.execute_sql(FILL.replace("{number}", str(NUMBER)).replace("{columns}", table))
+    while jobs_behind():
+        index_batch()
     release()
     service = serve(folder)
     yield service
