@@ -49,12 +49,15 @@ class MissingParent(Invalid):
 
 
 class WrongLines(Invalid):
-    """Lines of a file are wrong. `lines` has the reason for each by its number; `errors` has the same for REST."""
+    """Lines of a file are wrong. `lines` has the reason for each by its number; `errors` has the same for REST.
 
-    def __init__(self, lines: dict[int, str]) -> None:
-        number = "One line is" if len(lines) == 1 else f"{len(lines)} lines are"
-        errors = [{"field": f"line {line}", "message": reason} for line, reason in sorted(lines.items())]
-        super().__init__(f"{number} wrong, so nothing was queued: correct the file and repeat this.", errors=errors)
+    unit: what the numbers count.
+    """
+
+    def __init__(self, lines: dict[int, str], unit: str = "line") -> None:
+        number = f"One {unit} is" if len(lines) == 1 else f"{len(lines)} {unit}s are"
+        errors = [{"field": f"{unit} {line}", "message": reason} for line, reason in sorted(lines.items())]
+        super().__init__(f"{number} wrong, so nothing was queued: correct that and repeat this.", errors=errors)
         self.lines = lines
 
 

@@ -23,7 +23,7 @@ from commands.records import (
 )
 from commands.watch import watch_command
 from database import bound_settings
-from errors import Invalid, WrongLines
+from errors import WrongLines
 from files import deletion
 from models import Job
 from records import rows, workers
@@ -59,7 +59,9 @@ def jobs() -> None:
 
 @click.command()
 @click.argument("prompt", required=False)
-@click.option("--from", "source", type=click.Path(path_type=Path), help="Queue all jobs of a .csv or .jsonl file.")
+@click.option(
+    "--from", "source", type=click.Path(path_type=Path), help="Queue all jobs of a .csv, .jsonl, .txt or .lrc file."
+)
 @click.option("--type", "job_type", metavar="VALUE", help="The generator, such as diffrhythm or synth.")
 @options_of(schemas.NewJob, left_out=("prompt", "job_type"))
 @json_option
@@ -68,20 +70,21 @@ def add(prompt: str | None, source: Path | None, as_json: bool, **options: Any) 
     """Queue a job and print its id. With - as PROMPT, read the prompt from stdin.
 
     With --from, queue all jobs of a file, or none if a line is wrong. The first line of a .csv file names the fields,
-    such as prompt, job_type, priority and metadata.genre. Each line of a .jsonl file is the body of a request. Options
-    are for lines that do not have the field.
+    such as prompt, job_type, priority and metadata.genre. Each line of a .jsonl file is the body of a request. Each
+    line of a .txt file is a prompt. A .lrc file has the lyrics of one job. PROMPT and options are for lines that do not
+    have the field.
 
     Example: flask jobs add --from prompts.csv --type synth
     """
-    if (prompt is None) == (source is None):
-        raise click.UsageError("Write either a PROMPT or --from FILE.")
-    texts = texts_of(options)
+    if prompt is None and source is None:
+        raise click.UsageError("Write a PROMPT or --from FILE.")
+    if prompt == "-":
+        prompt = sys.stdin.buffer.read(PROMPT_BYTES).decode(errors="surrogateescape").strip("\r\n")
+    texts = ({} if prompt is None else {"prompt": prompt}) | texts_of(options)
     if source is not None:
         add_batch(source, body_of(schemas.NewJob, texts), as_json)
         return
-    if prompt == "-":
-        prompt = sys.stdin.buffer.read(PROMPT_BYTES).decode(errors="surrogateescape").strip("\r\n")
-    fields = add_one(KIND, {"prompt": str(prompt), **texts}, as_json, _checked)
+    fields = add_one(KIND, texts, as_json, _checked)
     print_some(_notes(fields), "notes")
     say_if_not_made([texts.get("job_type", DEFAULT_TYPE)])
 
@@ -110,24 +113,21 @@ def resume() -> None:
 
 def add_batch(source: Path, defaults: dict[str, Any], as_json: bool) -> None:
     """Queue all jobs of a file, or print what is wrong with it."""
-    from records.batches import create_jobs
-    from web.batches import MOST_BYTES, READERS, read_batch
+    from web.batches import MOST_BYTES, kind_of, queue_batch, read_batch
 
-    kind = source.suffix.lower().removeprefix(".")
-    if kind not in READERS:
-        raise Invalid(f"{source} has another ending than .csv and .jsonl: rename it.")
+    kind = kind_of(str(source))
     with source.open("rb") as file:
         raw = file.read(MOST_BYTES + 1)
     try:
-        batch = read_batch(raw, kind, defaults, _checked)
-        created = create_jobs(batch)
+        batch = read_batch(bound_settings(), raw, kind, defaults)
+        created = queue_batch(batch)
     except WrongLines as error:
         print_some(_by_line(source, error.lines), "wrong lines")
         raise
     print_created(KIND, [row for row, _ in created], as_json)
     old = sum(not is_new for _, is_new in created)
     click.echo(f"{len(created) - old} jobs queued" + (f", {old} were there already" if old else ""), err=True)
-    notes = {line: " ".join(found) for line, fields in batch.items() if (found := _notes(fields))}
+    notes = {line: " ".join(found) for line, found in batch.notes.items() if found}
     print_some(_by_line(source, notes), "lines with notes")
     say_if_not_made(sorted({row[rows.place(Job, "job_type")] for row, _ in created}))
 

@@ -10,7 +10,7 @@ from records.rows import Row
 MOST_JOBS = 10_000  # of a batch. Other writers wait for its transaction, on SQLite about two seconds
 
 
-def create_jobs(batch: dict[int, dict[str, Any]]) -> list[tuple[Row, bool]]:
+def create_jobs(batch: dict[int, dict[str, Any]], unit: str = "line") -> list[tuple[Row, bool]]:
     """Create the jobs with these fields, by line of a file. Returns their rows, and for each whether it is new.
 
     A job that the same fields have created before is not new. So a batch with ids can be repeated. Raises WrongLines,
@@ -24,7 +24,7 @@ def create_jobs(batch: dict[int, dict[str, Any]]) -> list[tuple[Row, bool]]:
             except Conflict as error:  # no statement has failed, so the other lines can be tried
                 wrong[line] = str(error)
             except Invalid as error:
-                raise WrongLines({line: str(error)}) from None
+                raise WrongLines({line: str(error)}, unit) from None
         if wrong:
-            raise WrongLines(wrong)
+            raise WrongLines(wrong, unit)
     return created

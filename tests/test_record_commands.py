@@ -141,8 +141,7 @@ def test_a_prompt_is_read_from_stdin(ledger: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
     [
-        ((), 2, "either a PROMPT or --from"),
-        (("rain", "--from", "x.csv"), 2, "either a PROMPT or --from"),
+        ((), 2, "Write a PROMPT or --from"),
         (("--from", "missing.csv"), 1, "There is no file missing.csv: check the path."),
         (("--from", "prompts.ods"), 1, "another ending"),
         (("--from", "."), 1, "another ending"),
@@ -209,6 +208,22 @@ def test_a_file_with_wrong_lines_queues_nothing_and_a_mended_one_all(ledger: Any
     queued = run(jobs, "add", "--from", str(prompts), "--type", "synth", "--metadata", "mood=Calm")
     assert len(queued.stdout.split()) == 500 and queued.stderr == "500 jobs queued\n"
     assert Job.get_by_id(queued.stdout.split()[0]).metadata == {"genre": "Ambient", "mood": "Calm"}
+
+
+def test_a_file_of_lyrics_is_queued_with_the_prompt_of_the_command(ledger: Any, tmp_path: Path) -> None:
+    (tmp_path / "rain.lrc").write_text("[00:01.00]The rain")
+    refused = run(jobs, "add", "--from", str(tmp_path / "rain.lrc"))
+    assert refused.exit_code == 1 and "rain.lrc line 1: prompt field required" in refused.stderr
+    queued = run(jobs, "add", "slow folk", "--from", str(tmp_path / "rain.lrc"), "--type", "other")
+    job = Job.get_by_id(queued.stdout.strip())
+    assert (job.prompt, job.job_type, job.metadata) == ("slow folk", "other", {"lyrics": "[00:01.00]The rain"})
+
+
+def test_each_line_of_a_text_file_is_queued(ledger: Any, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("rain\nsnow\n")
+    queued = run(jobs, "add", "--from", str(tmp_path / "prompts.txt"), "--type", "synth", "--takes", "3")
+    made = [Job.get_by_id(job_id) for job_id in queued.stdout.split()]
+    assert [(job.prompt, job.job_type, job.takes) for job in made] == [("rain", "synth", 3), ("snow", "synth", 3)]
 
 
 def test_only_the_first_twenty_wrong_lines_are_printed(ledger: Any, tmp_path: Path) -> None:

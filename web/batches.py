@@ -1,14 +1,19 @@
-"""Reads files of many jobs: CSV with a header, or JSON Lines with the body of a request in each line."""
+"""Reads files of many jobs: CSV with a header, JSON Lines, lines of prompts, or the lyrics of one job. Queues them."""
 
 import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from errors import Invalid, LedgerError, Malformed, TooLarge, WrongLines
-from records.batches import MOST_JOBS
-from web import schemas
+from records.batches import MOST_JOBS, create_jobs
+from records.rows import Row
+from settings import Settings
+from web import orders, schemas
+from web.reading import validate_body
 from web.strict_json import read_json
 from web.texts import body_of, fields_of, kinds
 
@@ -20,30 +25,62 @@ Read = Callable[[], Body]  # reads the body of one line, or raises the error of 
 Reader = Callable[[str, Body], Iterator[tuple[int, Read]]]
 
 
-def read_batch(
-    raw: bytes, kind: str, defaults: Body | None = None, prepare: Callable[[Body], Body] = dict
-) -> dict[int, Body]:
-    """The fields of all jobs of a file, by the number of the line where each begins. kind: csv or jsonl.
+@dataclass(frozen=True)
+class Batch:
+    """The jobs of a file by line: their fields, their notes, and what is wrong. unit: what the numbers count."""
 
-    defaults: fields for lines that do not have them. prepare(fields) returns the fields to record, or raises Invalid.
-    Empty lines are skipped. Raises WrongLines with every wrong line, and TooLarge.
+    jobs: dict[int, Body]
+    notes: dict[int, list[str]]
+    wrong: dict[int, str]
+    unit: str
+
+
+def kind_of(name: str) -> str:
+    """The kind of a file by its ending: one of FILES. Raises Invalid for another ending."""
+    kind = PurePath(name).suffix.lower().removeprefix(".")
+    if kind not in FILES:
+        endings = ", ".join(f".{one}" for one in FILES[:-1])
+        raise Invalid(f"{name or 'The file'} has another ending than {endings} and .{FILES[-1]}: rename it.")
+    return kind
+
+
+def read_batch(settings: Settings, raw: bytes, kind: str, defaults: Body | None = None) -> Batch:
+    """The jobs of a file, each by the number of the line where it begins. kind: a key of READERS.
+
+    defaults: fields for lines that do not have them. Empty lines are skipped. Each job is checked against the recipe of
+    its generator. Raises TooLarge, and Malformed for JSON that cannot be read.
     """
     if len(raw) > MOST_BYTES:
         raise TooLarge(f"The file has more than {MOST_BYTES // 1024**2} MB: split it.")
-    fields, wrong = dict[int, Body](), dict[int, str]()
+    defaults = defaults or {}
+    batch = Batch({}, {}, {}, "job" if kind == "json" else "line")
     try:
-        for line, read in READERS[kind](_text(raw), defaults or {}):
-            _require_room(line, len(fields) + len(wrong))
+        for line, read in READERS[kind](_text(raw), defaults):
+            _require_room(line, len(batch.jobs) + len(batch.wrong))
             try:
-                fields[line] = prepare(fields_of(schemas.NewJob, _completed(read(), defaults or {})))
+                fields = orders.read_texts(settings, fields_of(schemas.NewJob, _completed(read(), defaults)))
+                batch.notes[line] = orders.check_new(settings, fields)
+                batch.jobs[line] = fields
             except LedgerError as error:
-                wrong[line] = _reason(error)
+                batch.wrong[line] = _reason(error)
     except WrongLines as error:  # what follows cannot be read
-        wrong |= error.lines
-    wrong |= _repeated(fields)
-    if wrong or not fields:
-        raise WrongLines(wrong or {1: "the file has no job"})
-    return fields
+        batch.wrong.update(error.lines)
+    for line, reason in _repeated(batch.jobs).items():
+        batch.wrong[line] = reason
+        del batch.jobs[line]
+    if not batch.jobs and not batch.wrong:
+        batch.wrong[1] = "the file has no job"
+    return batch
+
+
+def queue_batch(batch: Batch) -> list[tuple[Row, bool]]:
+    """Queue all jobs in one transaction: their rows in the order of the lines, and for each whether it is new.
+
+    Raises WrongLines if a line is wrong, and then queues none.
+    """
+    if batch.wrong:
+        raise WrongLines(batch.wrong, batch.unit)
+    return create_jobs(batch.jobs, batch.unit)
 
 
 def _require_room(line: int, number: int) -> None:
@@ -74,8 +111,26 @@ def _json_lines(text: str, defaults: Body) -> Iterator[tuple[int, Read]]:
 
 def _object(value: Any) -> Body:
     if not isinstance(value, dict):
-        raise Invalid("The line is not a JSON object.")
+        raise Invalid("The job is not a JSON object.")
     return value
+
+
+def _json(text: str, defaults: Body) -> Iterator[tuple[int, Read]]:
+    """The jobs of a schemas.JobBatch, by their place from 1."""
+    for number, job in enumerate(validate_body(schemas.JobBatch, read_json(text.encode())).jobs, 1):
+        yield number, lambda job=job: _object(job)  # type: ignore[misc]
+
+
+def _prompts(text: str, defaults: Body) -> Iterator[tuple[int, Read]]:
+    for number, line in enumerate(re.split("\r\n|[\r\n]", text), 1):
+        if line.strip():
+            yield number, lambda line=line: {"prompt": line.strip()}  # type: ignore[misc]
+
+
+def _lyrics(text: str, defaults: Body) -> Iterator[tuple[int, Read]]:
+    """One job, with the text as its lyrics."""
+    if text.strip():
+        yield 1, lambda: {"metadata": {"lyrics": text.strip("\r\n")}}
 
 
 def _csv(text: str, defaults: Body) -> Iterator[tuple[int, Read]]:
@@ -147,4 +202,5 @@ def _repeated(fields: dict[int, Body]) -> dict[int, str]:
     return {line: f"has the job_id {job_id} of line {place}" for line, job_id, place in places if place != line}
 
 
-READERS: dict[str, Reader] = {"csv": _csv, "jsonl": _json_lines}
+READERS: dict[str, Reader] = {"csv": _csv, "jsonl": _json_lines, "txt": _prompts, "lrc": _lyrics, "json": _json}
+FILES = ("csv", "jsonl", "txt", "lrc")

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import MISSING, BaseModel, ConfigDict, Field
+from pydantic import MISSING, BaseModel, ConfigDict, Field, SkipValidation
 
+from records.batches import MOST_JOBS
 from web.schemas.types import (
     NOT_BLANK,
     Bars,
@@ -67,6 +68,12 @@ class NewJob(JobFields):
 
     job_id: Id | MISSING = MISSING
     prompt: Prompt
+
+
+class JobBatch(Body):
+    """Jobs to record together. Each of them is validated alone, so that a refusal names all that are wrong."""
+
+    jobs: Annotated[list[SkipValidation[NewJob]], Field(min_length=1, max_length=MOST_JOBS)]
 
 
 class JobPatch(JobFields):
