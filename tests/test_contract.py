@@ -43,6 +43,12 @@ include-method = ["PATCH", "DELETE"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", "404", "409", "412"]
 
 [[operations]]
+# Lines of text need not be CSV, JSON or prompts, any text is a text, and a job that is wrong is one of many.
+include-operation-id = ["create_jobs"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", "400", "422"]
+checks.negative_data_rejection.expected-statuses = ["200", "201", "400", "404", "405", "415", "422"]
+
+[[operations]]
 include-operation-id = ["put_track_audio", "put_job_reference"]  # each takes a process to find out that it is no sound
 generation.max-examples = 8
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "412"]
@@ -58,9 +64,10 @@ include-operation-id = ["make_track_again", "make_job_next"]
 checks.negative_data_rejection.enabled = false
 
 [[operations]]
-include-operation-id = ["claim_job", "claim_loop", "change_jobs", "change_tracks"]
+include-operation-id = ["claim_job", "claim_loop", "change_jobs", "change_tracks", "create_jobs"]
 checks.allow_header_conformance.enabled = false  # a job may be called claim: what else it takes is at that address too
 """
+schemathesis.serializer.alias("application/x-ndjson", "text/plain")
 CONTRACT = schemathesis.openapi.from_dict(DOCUMENT, config=schemathesis.Config.from_str(CONFIG)).exclude(
     operation_id=STREAMS
 )

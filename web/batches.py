@@ -9,6 +9,8 @@ from pathlib import PurePath
 from typing import Any
 
 from errors import Invalid, LedgerError, Malformed, TooLarge, WrongLines
+from models import Job
+from records import rows
 from records.batches import MOST_JOBS, create_jobs
 from records.rows import Row
 from settings import Settings
@@ -81,6 +83,24 @@ def queue_batch(batch: Batch) -> list[tuple[Row, bool]]:
     if batch.wrong:
         raise WrongLines(batch.wrong, batch.unit)
     return create_jobs(batch.jobs, batch.unit)
+
+
+def created(batch: Batch, rows_of_jobs: list[tuple[Row, bool]]) -> dict[str, Any]:
+    """What queue_batch() has returned, as responses have it: a schemas.CreatedJobs as a dict."""
+    notes = batch.notes.values()
+    return {
+        "created": sum(is_new for _, is_new in rows_of_jobs),
+        "items": [
+            {"job_id": row[rows.key(Job)], "notes": found} for (row, _), found in zip(rows_of_jobs, notes, strict=True)
+        ],
+    }
+
+
+def defaults_of(query: schemas.BatchQuery) -> Body:
+    """The fields in a query for the jobs that do not have them. Raises Invalid."""
+    fields = {name: getattr(query, name) for name in ("job_type", "takes")}
+    metadata = body_of(schemas.NewJob, {f"metadata.{path}": text for path, text in query.metadata.items()})
+    return {name: value for name, value in fields.items() if value is not None} | metadata
 
 
 def _require_room(line: int, number: int) -> None:

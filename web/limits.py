@@ -12,12 +12,13 @@ from errors import SettingsError
 from settings import Settings
 from web import guard
 from web.operations import Operation
-from web.reading import BODY_BYTES, STRANGER_BYTES
+from web.reading import BATCH_BYTES, BODY_BYTES, STRANGER_BYTES
 
 THREADS = 4  # threads that call the app for reads, and the same number for writes. More threads make reads slower
 OTHERS = 6  # other threads that use a connection: uploads (2), waits, housekeeping, webhooks, events
 WAITS = 5000  # requests that wait until a job has finished or work is pending
 MEGABYTE = 1_000_000
+BATCHES = {"/api/jobs/batch", "/jobs/many"}  # the paths that take many jobs
 
 
 @dataclass
@@ -49,6 +50,8 @@ def body_limit(app: Flask, settings: Settings) -> Callable[[dict[str, Any]], int
             return 0
         if not check.knows(environ):
             return STRANGER_BYTES
+        if environ["PATH_INFO"] in BATCHES:
+            return BATCH_BYTES
         return settings.max_upload_mb * MEGABYTE if is_upload(app, environ) else BODY_BYTES
 
     return limit

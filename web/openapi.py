@@ -18,11 +18,13 @@ from web import schemas
 from web.guard import SECURED
 from web.operations import Operation
 from web.parameters import describe_parameters
+from web.reading import BATCH_TYPES
 
 REF, PROBLEM_REF = "#/components/schemas/{model}", "#/components/responses/{status}"
 ALWAYS = (400, 403, 408, 414, 429, 431, 503)  # for every operation; the server itself sends 408, 414, 429 and 431
 WITH_BODY = (411, 413, 415, 422, 507)
 WITH_FILE = (411, 413, 507)
+TEXTS = [kind for kind in BATCH_TYPES if kind != "application/json"]
 BYTES, PROBLEM_TYPE = "application/octet-stream", "application/problem+json"
 TITLES = {304: "Not changed since the client read it"}
 DESCRIPTIONS = {
@@ -36,7 +38,7 @@ DESCRIPTIONS = {
     412: "The record changed since it was read",
     413: "The body is too large",
     414: "The target of the request is too long",
-    415: "The body is not application/json",
+    415: "The media type of the body is not listed here",
     416: "The Range is beyond the end",
     422: "The body breaks a rule; errors names the fields",
     429: "Too many requests were sent on one connection before their answers were read",
@@ -105,7 +107,8 @@ def _operation(operation: Operation, secured: bool) -> dict[str, Any]:
         "responses": {str(status): _answer(status, model) for status, model in operation.answers.items()},
     }
     if operation.body:
-        described["requestBody"] = {"required": not operation.body.is_optional, "content": _json(operation.body)}
+        content = _json(operation.body) | ({kind: _binary(kind) for kind in TEXTS} if operation.lines else {})
+        described["requestBody"] = {"required": not operation.body.is_optional, "content": content}
     elif operation.upload:
         described["requestBody"] = {"required": True, "content": {BYTES: _binary(BYTES)}}
     with_body = WITH_BODY if operation.body else WITH_FILE if operation.upload else ()
@@ -163,7 +166,7 @@ def _json(model: type[BaseModel], media_type: str = "application/json") -> dict[
 
 
 def _binary(media_type: str) -> dict[str, Any]:
-    text = media_type.startswith("text/")
+    text = media_type in TEXTS or media_type.startswith("text/")
     return {"schema": {"type": "string"} if text else {"type": "string", "contentMediaType": media_type}}
 
 
@@ -174,7 +177,7 @@ def _answer(status: int, model: type[BaseModel] | tuple[str, ...] | None) -> dic
     if model is not None:
         described["content"] = _json(model, getattr(model, "media_type", "application/json"))
     headers = {
-        "Location": status == 201,
+        "Location": status == 201 and model is not schemas.CreatedJobs,
         "ETag": model in (schemas.Job, schemas.NotedJob, schemas.Track, schemas.Loop),
         "Link": model is not None and issubclass(model, schemas.Page),
     }

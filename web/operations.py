@@ -13,7 +13,7 @@ from database.groups import committing_later
 from models import ID_PATTERN
 from records.waits import COMMIT, HAS_LEFT, Commit
 from web import problems, schemas
-from web.reading import read_body, read_if_match, read_lease_token, read_query
+from web.reading import read_body, read_if_match, read_lease_token, read_lines, read_query
 from web.uploads import Upload
 
 View = TypeVar("View", bound=Callable[..., Response])
@@ -29,7 +29,10 @@ class IdConverter(BaseConverter):
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path. query and body are the schemas of the arguments of its view."""
+    """One method of one path. query and body are the schemas of the arguments of its view.
+
+    lines: the body may also be lines of text, so the view gets it unread.
+    """
 
     method: str
     path: str
@@ -39,6 +42,7 @@ class Operation:
     query: type[schemas.Query] = schemas.NoQuery
     body: type[schemas.Body] | None = None
     conditional: bool = False
+    lines: bool = False
     upload: bool = False
     lease: Any = None
     commits_later: bool = False
@@ -49,7 +53,9 @@ class Operation:
         query = read_query(self.query)
         if self.query is not schemas.NoQuery:
             arguments["query"] = query
-        if self.body is not None:
+        if self.lines:
+            arguments["lines"] = read_lines()
+        elif self.body is not None:
             arguments["body"] = read_body(self.body)
         if self.upload:
             arguments["upload"] = Upload()
@@ -89,7 +95,8 @@ class Operations:
         headers: Sequence[str] = (),
         commits_later: bool = False,
     ) -> Callable[[View], View]:
-        """A decorator for a view. Its arguments query, body, upload, if_match and lease_token come from the request.
+        """A decorator for a view. Its arguments query, body, lines, upload, if_match and lease_token come from the
+        request.
 
         headers: the names of the request headers that the view itself reads. commits_later: the view has one
         transaction, and after it the view only makes the response.
@@ -98,6 +105,8 @@ class Operations:
         def declare(view: View) -> View:
             takes = inspect.signature(view).parameters
             options: dict[str, Any] = {name: takes[name].annotation for name in ("query", "body") if name in takes}
+            if "lines" in takes:
+                options |= {"body": schemas.JobBatch, "lines": True}
             if "lease_token" in takes:
                 options["lease"] = takes["lease_token"].annotation
             options |= {"conditional": "if_match" in takes, "upload": "upload" in takes, "headers": tuple(headers)}

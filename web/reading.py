@@ -2,7 +2,7 @@
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import request
 from pydantic import ValidationError
@@ -16,7 +16,15 @@ from web.strict_json import read_json
 ETAG = re.compile("([0-9]{1,18})(-[0-9a-f]{16})?")  # a version, with a digest of the children when they are nested
 KEPT_QUERIES, KEPT_LENGTH = 256, 200  # query strings that are cached, at most; and the length of the longest one
 BODY_BYTES = 1024 * 1024
+BATCH_BYTES = 8 * BODY_BYTES  # of many jobs
 STRANGER_BYTES = 64 * 1024  # for a client that has not signed in, although API_TOKEN is set
+# The kinds of files of many jobs, by media type.
+BATCH_TYPES = {
+    "application/json": "json",
+    "application/x-ndjson": "jsonl",
+    "text/csv": "csv",
+    "text/plain": "txt",
+}
 # Messages for clients, by the type of an error, also after its field, and by the pattern that does not match.
 BY_TYPE = {
     "extra_forbidden": "is not known here",
@@ -34,6 +42,13 @@ BY_PATTERN = {
     ID_PATTERN: "must be made of A-Z a-z 0-9 . _ - and not be . or ..",
     schemas.METADATA_PATH: "is no path: write metadata.genre=ambient, with a dot between keys",
 }
+
+
+class Lines(NamedTuple):
+    """A body of many jobs: its bytes, and what kind of file they are."""
+
+    raw: bytes
+    kind: str
 
 
 def read_query(schema: type[schemas.Query]) -> Any:
@@ -82,9 +97,21 @@ def read_body(schema: type[schemas.Body]) -> Any:
         return validate_body(schema, {})
     if environ.get("CONTENT_TYPE") != "application/json" and request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
-    if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
-        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+    _require_identity()
     return validate_body(schema, read_json(raw_body()))
+
+
+def read_lines() -> Lines:
+    """The body with many jobs, not parsed. Raises UnsupportedMediaType, and the errors of raw_body()."""
+    if request.mimetype not in BATCH_TYPES:
+        raise UnsupportedMediaType(f"Send the jobs as Content-Type: {', '.join(BATCH_TYPES)}.")
+    _require_identity()
+    return Lines(raw_body(BATCH_BYTES), BATCH_TYPES[request.mimetype])
+
+
+def _require_identity() -> None:
+    if request.environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
+        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
 
 
 def validate_body(schema: type[schemas.Body], value: Any) -> Any:

@@ -6,6 +6,7 @@ from web.api import (
     actions,
     archive,
     audio,
+    batches,
     discards,
     events,
     generators,
@@ -24,6 +25,7 @@ from web.operations import Operation
 
 PARTS = (
     jobs,
+    batches,
     references,
     queue,
     leases,

@@ -108,6 +108,20 @@ class NotedJob(Job):
     notes: list[str] = Field(description="sentences: what its generator will drop or change")
 
 
+class CreatedJob(Answer):
+    """A job of a batch."""
+
+    job_id: Id
+    notes: list[str] = Field(description="sentences: what its generator will drop or change")
+
+
+class CreatedJobs(Answer):
+    """The jobs of a batch, in its order."""
+
+    created: int = Field(description="how many of them are new: the others were there already")
+    items: list[CreatedJob]
+
+
 class LeasedJob(Job):
     """A job and the token of its lease."""
 

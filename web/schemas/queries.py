@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from models import LARGEST_SEED
+from models import LARGEST_SEED, MOST_TAKES
 from web.schemas.types import Format, Id, JobStatus, LoopStatus, MetadataFilter, Moment, Switch, Word, digits
 
 # A cursor has an id and 200 characters of a name of at most 4 bytes each, in base64; all of it is again in base64.
@@ -49,6 +49,14 @@ class JobList(List):
     metadata: MetadataFilter = Field({}, max_length=20, description="metadata.genre=ambient; any dotted path")
     sort: Literal["-created_at", "created_at", "-updated_at", "updated_at", "-priority", "priority"] = "-created_at"
     expand: Literal["tracks", "tracks.loops"] | SkipJsonSchema[None] = None
+
+
+class BatchQuery(Query):
+    """Fields for those jobs of a batch that do not have them."""
+
+    job_type: Word | SkipJsonSchema[None] = None
+    takes: Annotated[int, Field(ge=1, le=MOST_TAKES), BeforeValidator(digits)] | SkipJsonSchema[None] = None
+    metadata: MetadataFilter = Field({}, max_length=20, description="metadata.genre=Ambient; any dotted path")
 
 
 class JobGet(Query):
