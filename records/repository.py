@@ -101,8 +101,12 @@ class Repository(Generic[R]):
         if row is None:
             raise Conflict(f"{self.name} {values[key]} was deleted while it was being made: send it again")
         if row[rows.place(self.model, "fingerprint")] != request:
-            raise Conflict(f"{self.name} {values[key]} exists already, made from another request")
+            raise self.taken(values[key])
         return row, False
+
+    def taken(self, record_id: str) -> Conflict:
+        """The error for an id that belongs to a record made from another request."""
+        return Conflict(f"{self.name} {record_id} exists already, made from another request")
 
     def is_recorded(self, fields: dict[str, Any]) -> bool:
         """True if the same request has created its record before, so that create_once() would return that record."""

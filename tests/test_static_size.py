@@ -16,7 +16,7 @@ __all__ = ["chromium", "page", "window"]
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 STATIC = ROOT / "web" / "pages" / "static"
 SCRIPTS = sorted(STATIC.glob("*.js"))
-MOST_BYTES = 131_000  # of all scripts together; no page loads them all
+MOST_BYTES = 128_900  # of all scripts together; the goal is 120,000
 MOST_LINES = 250
 MOST_BYTES_OF_A_PAGE = 120_000  # of the scripts and styles that it loads, unzipped
 LOADED = """() => Object.fromEntries(performance.getEntriesByType("resource")
@@ -65,6 +65,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ("/jobs/takes", {"job.js", "forms.js", "log.js", "lyrics.js"}),
         ("/tracks/takes-1", {"track.js", "forms.js", "lyrics.js"}),
         ("/new", {"forms.js"}),
+        ("/new/many", set()),
         ("/jobs/takes/delete", {"forms.js"}),
     ],
 )

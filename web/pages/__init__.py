@@ -8,6 +8,7 @@ from web.pages import (
     listening,
     log,
     making,
+    many,
     pages,
     protection,
     queue,
@@ -20,7 +21,7 @@ from web.pages import (
     wording,
 )
 
-PARTS = (pages, log, tracks, forms, track_forms, selection, undo, queue)
+PARTS = (pages, log, tracks, forms, many, track_forms, selection, undo, queue)
 FILTERS = (wording, making, listening, takes, track_rows, undo, queue)
 
 

@@ -73,6 +73,10 @@ function showFields({ target }) {
   if (target.matches('[data-body="job"] [name="job_type"]')) load("new").then((form) => form.showFields(target.form), failed);
 }
 
+function drag({ dataTransfer }) {
+  if (dataTransfer.types.includes("Files")) load("drop").catch(() => {});
+}
+
 function failed(problem) {
   notify(problem.message);
   page.follower?.lookNow();
@@ -111,6 +115,7 @@ for (const start of [keepTimes, connectSounds, startKeys, sendStars, resume, sta
 on(document, "click", follow);
 on(document, "submit", send);
 on(document, "change", showFields);
+on(document, "dragenter", drag);
 startRouter({ leave, arrive, show, failed, canReturn: () => Boolean(page.refresh) });
 document.documentElement.classList.add("js"); // only now: without a script that works, the page is as without JavaScript
 await arrive();

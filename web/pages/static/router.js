@@ -77,6 +77,7 @@ function follow(event) {
   const url = new URL(link.href);
   if (!isPage(url) || (url.hash && withoutHash(url.href) === withoutHash(address))) return;
   event.preventDefault();
+  link.closest("dialog")?.close();
   visit(url);
 }
 
@@ -86,7 +87,8 @@ function submit(event) {
   const url = new URL(attribute("action"), location.href);
   if (event.defaultPrevented || attribute("method") === "dialog" || !isPage(url) || form.matches("[data-native]")) return;
   event.preventDefault();
-  const body = new URLSearchParams(new FormData(form, submitter));
+  const fields = new FormData(form, submitter);
+  const body = form.enctype === "multipart/form-data" ? fields : new URLSearchParams(fields);
   whileBusy(form, () => (attribute("method") === "post" ? go(url, { body }) : visit(Object.assign(url, { search: body }))));
 }
 
