@@ -15,6 +15,7 @@ from database.ledger.sqlite import SQLite
 from maintenance import housekeeping
 from models import JOB_STATUSES, Job, utc_now
 from records.filters import equals
+from records.recent import recent_jobs
 from records.search import JobSearch
 from repos import JobRepository, LoopRepository, Page, stats
 from settings import Settings
@@ -122,6 +123,11 @@ def test_a_list_of_all_walks_an_index_in_every_order(repo: Any, sort: str) -> No
     index = f"{repo.name}_created_at" if sort == "created_at" else f"{repo.name}_status_{sort}"
     plan = plans(lambda: repo.page_rows(Page(sort)))
     assert walks(plan, index), plan
+
+
+def test_the_recent_settings_are_those_of_the_newest_jobs() -> None:
+    plan = plans(lambda: recent_jobs(["synth", "other"], 10))
+    assert walks(plan) if is_postgresql() else "SCAN job USING INDEX job_created_at" in plan, plan
 
 
 @pytest.mark.parametrize("sort", SORTS)

@@ -10,6 +10,7 @@ from generators.parameters import digits
 from generators.recipe import Recipe, Seconds
 from models import LARGEST_SEED, MOST_TAKES
 from web.current import services
+from web.pages.filled import Filled, templates
 from web.pages.wording import brief
 
 GENRES = (
@@ -21,6 +22,7 @@ MOODS = (
     *("Playful", "Heartfelt", "Uplifting", "Mysterious", "Calm", "Tense", "Triumphant", "Chill", "Ethereal", "Warm"),
 )
 SYNTH = "synth"
+NOTHING = Filled()
 NO_FORM = (
     "Jobs of type {chosen} have no form here, as this machine has no recipe for them: put one into generators.toml, "
     "or send the job with POST /api/jobs. These are the fields of {shown}."
@@ -51,8 +53,8 @@ LENGTHS = {
 }
 
 
-def new_job_page(entries: Mapping[str, str], errors: Mapping[str, str]) -> str:
-    """The form for a new job, with the entries so far and the errors by field.
+def new_job_page(entries: Mapping[str, str], errors: Mapping[str, str], source: Filled = NOTHING) -> str:
+    """The form for a new job, with the entries so far and the errors by field. source: what has filled it in.
 
     A type without a recipe here has no form: the page says so, and shows the fields of the first type.
     """
@@ -74,6 +76,8 @@ def new_job_page(entries: Mapping[str, str], errors: Mapping[str, str]) -> str:
         lyrics_example=EXAMPLES.get(recipe.lyrics.form, TAGGED),
         most_takes=MOST_TAKES,
         largest_seed=LARGEST_SEED,
+        source=source,
+        templates=templates(types),
     )
 
 

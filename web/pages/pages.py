@@ -16,6 +16,7 @@ from web.api.jobs import conditions, matching_jobs
 from web.api.queue import Part, part_of_queue
 from web.current import services
 from web.pages import undo
+from web.pages.filled import filled
 from web.pages.log import log_of
 from web.pages.new_job import new_job_page
 from web.pages.routes import Routes
@@ -66,8 +67,10 @@ def show_jobs() -> str:
 
 @routes.get("/new")
 def show_new_job() -> str:
-    """The form for a new job. The fields of the query are filled in, such as job_type=synth."""
-    return new_job_page(request.args.to_dict(), {})
+    """The form for a new job. The query fills it in: like=JOB_ID, track=TRACK_ID, or fields such as job_type=synth."""
+    arguments = request.args.to_dict()
+    source = filled(arguments)
+    return new_job_page({**source.entries, **arguments}, {}, source)
 
 
 @routes.get("/jobs/<id:job_id>")

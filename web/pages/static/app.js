@@ -51,12 +51,13 @@ function show(url, how) {
   return new URL(url).pathname === path && page.show ? page.show(url, how) : null;
 }
 
-/** Links that open a dialog, close it, or let one change a name. Without JavaScript, they open a page. */
+/** Links that open a dialog, close it, fill in its form, or let one change a name. Without JavaScript, they open a page. */
 function follow(event) {
-  const link = event.target.closest("a[data-dialog], dialog a[data-close], a[data-rename]");
+  const link = event.target.closest("a[data-dialog], dialog a[data-close], a[data-rename], a[data-like]");
   if (!link || !isPlain(event) || (link.matches("[data-dialog]") && link.pathname === location.pathname)) return;
   event.preventDefault();
   if (link.matches("[data-close]")) link.closest("dialog").close();
+  else if (link.matches("[data-like]")) load("new").then(({ fillIn }) => fillIn(link)).catch(failed);
   else if (link.matches("[data-rename]")) load("rename").then(({ rename }) => rename(link, () => page.refresh?.().catch(() => {}))).catch(failed);
   else load("dialogs").then(({ openDialog }) => openDialog(link.pathname)).catch(failed);
 }

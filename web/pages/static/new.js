@@ -14,7 +14,7 @@ export async function showFields(form) {
   form.ariaBusy = "true";
   form.addEventListener("submit", () => (isSent = true), loading);
   try {
-    const fresh = await readPage(`/new?job_type=${encodeURIComponent(chosen)}`);
+    const fresh = await readPage(`/new?${form.dataset.query}&job_type=${encodeURIComponent(chosen)}`);
     if (type.value === chosen) replaceFields(form, fresh);
   } catch (problem) {
     if (type.value === chosen) type.value = form.dataset.type;
@@ -25,6 +25,16 @@ export async function showFields(form) {
     if (type.value === form.dataset.type) form.ariaBusy = "false";
   }
   if (isSent && form.ariaBusy === "false") form.requestSubmit();
+}
+
+/** Fill in the form with the fields of an earlier job. Words that were typed stay. */
+export async function fillIn(link) {
+  const part = link.closest("[data-part]");
+  const fresh = (await readPage(link.href)).querySelector("[data-part]");
+  const words = (root) => [...root.querySelectorAll('[name="prompt"], [name="lyrics"]')];
+  for (const [index, field] of words(part).entries()) if (isChanged(field)) words(fresh)[index].value = field.value;
+  part.replaceWith(fresh);
+  words(fresh)[0].focus();
 }
 
 /** Replace the fields that depend on the type, and enter what was typed into those of the same names. */
