@@ -75,6 +75,15 @@ def test_a_taken_id_is_marked_before_and_while_the_file_is_queued(client: FlaskC
     assert Job.select().count() == 2
 
 
+def test_a_button_that_is_pressed_twice_queues_its_jobs_once(client: FlaskClient) -> None:
+    shown = choose(client, "rain\nsnow\n", "prompts.txt", job_type="synth")
+    for _ in range(2):
+        assert press(client, shown, job_type="synth").status_code == 303
+    assert sorted(job.prompt for job in Job.select()) == ["rain", "snow"]
+    press(client, choose(client, "rain\nsnow\n", "prompts.txt", job_type="synth"), job_type="synth")
+    assert Job.select().count() == 4
+
+
 def test_a_file_with_ids_may_be_queued_twice(client: FlaskClient) -> None:
     for _ in range(2):
         shown = choose(client, "prompt,job_id\na,one\n", job_type="synth")
@@ -85,6 +94,8 @@ def test_a_file_with_ids_may_be_queued_twice(client: FlaskClient) -> None:
 @on_sqlite
 def test_what_was_not_shown_is_not_queued(client: FlaskClient) -> None:
     shown = choose(client, "rain\nsnow\n", "prompts.txt", job_type="synth")
+    digest = dict(FIELD.findall(shown.text))["shown"].partition(" ")[0]
+    assert press(client, shown, job_type="synth", shown=digest + " ../x").status_code == 200
     changed = press(client, shown, job_type="synth", takes="3")
     assert changed.status_code == 200 and rows(changed) == ["1 rain synth 3 takes", "2 snow synth 3 takes"]
     assert Job.select().count() == 0

@@ -6,9 +6,10 @@ Between the table and the queue, the browser keeps the file: a hidden field has 
 import base64
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -19,7 +20,7 @@ from werkzeug.formparser import FormDataParser
 
 from errors import Invalid, LedgerError, Malformed, TooLarge, UnsupportedMediaType, WrongLines
 from generators.catalogue import catalogue
-from models import MOST_TAKES
+from models import MOST_TAKES, new_id
 from records.batches import MOST_JOBS, taken_ids
 from web import orders, schemas
 from web.batches import FILES, Batch, kind_of, queue_batch, read_batch
@@ -34,13 +35,17 @@ routes = Routes()
 DEFAULTS = ("job_type", "prompt", "takes")  # the fields of the form for jobs that do not have them
 SHOWN, SHOWN_WRONG = 50, 500  # lines in the table
 FACTS = 6
+BATCH_ID = re.compile("[0-9a-f-]{36}")
 PARTS = 20
 ENDINGS = ",".join(f".{kind}" for kind in FILES)
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What the form has sent: a file, and the entries for jobs that do not have them. seen: the digest of a table."""
+    """What the form has sent: a file, and the entries for jobs that do not have them.
+
+    seen: from the button of a table: its digest, and an id. Pressing the button twice queues the jobs once.
+    """
 
     name: str
     raw: bytes
@@ -79,15 +84,22 @@ def make_many() -> ResponseReturnValue:
         batch = sent.batch()
     except LedgerError as error:
         return _page(sent.entries, error=str(error)), 422
-    if sent.seen == sent.digest and not batch.wrong:
+    digest, _, batch_id = sent.seen.partition(" ")
+    if digest == sent.digest and BATCH_ID.fullmatch(batch_id) and not batch.wrong:
         try:
-            queue_batch(batch)
+            queue_batch(identified(batch, batch_id))
             return redirect(url_for("pages.show_jobs", show="waiting"), 303)
         except WrongLines as error:
             batch.wrong.update(error.lines)
     else:
         batch.wrong.update(taken_ids(batch.jobs))
     return _page(sent.entries, sent, batch), 422 if batch.wrong else 200
+
+
+def identified(batch: Batch, batch_id: str) -> Batch:
+    """The batch with an id for each job: its own, or one of this batch and its line."""
+    jobs = {line: {"job_id": f"{batch_id}-{line}", **fields} for line, fields in batch.jobs.items()}
+    return replace(batch, jobs=jobs)
 
 
 def _page(entries: dict[str, str], sent: Sent | None = None, batch: Batch | None = None, error: str = "") -> str:
@@ -100,6 +112,7 @@ def _page(entries: dict[str, str], sent: Sent | None = None, batch: Batch | None
         types=types_of(catalogue(services().settings)),
         rows=list(_rows(batch)) if batch else [],
         endings=ENDINGS,
+        batch_id=new_id(),
         most_takes=MOST_TAKES,
         most_jobs=MOST_JOBS,
         megabytes=BATCH_BYTES // 1024**2,
