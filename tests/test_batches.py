@@ -79,6 +79,11 @@ def test_the_ending_of_a_file_says_what_is_in_it() -> None:
             kind_of(name)
 
 
+def test_a_line_with_the_id_of_another_line_is_no_job() -> None:
+    batch = batch_of(b"prompt,job_id\na,one\nb,two\nc,one", "csv")
+    assert (list(batch.jobs), list(batch.wrong)) == ([2, 3], [4])
+
+
 def test_each_job_is_checked_against_its_generator() -> None:
     raw = b"prompt,job_type,metadata.duration,metadata.lyrics,metadata.parameters.speed\n"
     batch = batch_of(raw + b"a,synth,20,la la,\nb,synth,-1,,\nc,synth,20,,2\n", "csv")

@@ -140,12 +140,13 @@ def test_the_last_different_settings_are_templates(client: FlaskClient, aria: Jo
         jobs.create(job_type="synth", prompt=f"song {number}", metadata={"duration": 20, "genre": f"g{number}"})
     jobs.create(job_id="long", job_type="synth", prompt="<b>", takes=3, metadata={"duration": 60.5})
     jobs.create(job_type="unheard", prompt="p")
+    jobs.create(job_id="twice", job_type="synth", prompt="song", takes=2, metadata={"duration": 20})
     jobs.create(job_id="last", job_type="synth", prompt="song", metadata={"duration": "20"})
     opera = "opera, 90 s, 4 takes, chunked false, steps 50, strength 0.5, voice high"
-    words = ["synth, 20 s", "synth, 60.5 s, 3 takes", opera]
+    words = ["synth, 20 s", "synth, 20 s, 2 takes", "synth, 60.5 s, 3 takes", opera]
     assert list(templates(client)) == words
-    assert [*templates(client).values()] == ["/new?like=last", "/new?like=long", "/new?like=aria"]
-    assert value(client.get(templates(client)[words[1]]).text, "duration") == "60.5"
+    assert [*templates(client).values()] == [f"/new?like={job}" for job in ("last", "twice", "long", "aria")]
+    assert value(client.get(templates(client)[words[2]]).text, "duration") == "60.5"
 
 
 def test_there_are_ten_templates_of_the_newest_jobs(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
