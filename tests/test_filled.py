@@ -140,7 +140,7 @@ def test_the_last_different_settings_are_templates(client: FlaskClient, aria: Jo
         jobs.create(job_type="synth", prompt=f"song {number}", metadata={"duration": 20, "genre": f"g{number}"})
     jobs.create(job_id="long", job_type="synth", prompt="<b>", takes=3, metadata={"duration": 60.5})
     jobs.create(job_type="unheard", prompt="p")
-    jobs.create(job_id="twice", job_type="synth", prompt="song", takes=2, metadata={"duration": 20})
+    jobs.create(job_id="twice", job_type="synth", prompt="song", takes=2, metadata={"duration": "20"})
     jobs.create(job_id="last", job_type="synth", prompt="song", metadata={"duration": "20"})
     opera = "opera, 90 s, 4 takes, chunked false, steps 50, strength 0.5, voice high"
     words = ["synth, 20 s", "synth, 20 s, 2 takes", "synth, 60.5 s, 3 takes", opera]
