@@ -69,7 +69,7 @@ def test_a_file_that_is_dropped_on_the_list_is_shown_and_then_queued(running: Se
     expect(page.get_by_role("row")).to_have_count(51)
     assert jobs_of(running) == []
     page.get_by_role("button", name="Queue 120 jobs").click()
-    expect(page.get_by_role("link", name="song 119")).to_be_visible()
+    expect(page.get_by_role("link", name="song 0", exact=True)).to_be_visible()
     assert len(jobs_of(running)) == 120 and page.url.endswith("/?show=waiting")
     assert not page.evaluate("document.documentElement.classList.contains('dropping')")
     seen.check(running)
@@ -113,7 +113,7 @@ def test_the_link_in_the_dialog_leads_to_the_page(running: Server, window: Windo
     page = window(**PHONE).page
     opened(page, running.url)
     page.get_by_role("link", name="New job").first.click()
-    page.get_by_role("dialog").get_by_role("link", name="queue many").click()
+    page.get_by_role("dialog").get_by_role("link", name="queue many", exact=True).click()
     expect(page.get_by_role("heading", name="Queue many")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
     assert page.url.endswith("/new/many")
@@ -125,7 +125,7 @@ def test_many_are_queued_by_keyboard_alone(running: Server, window: Windows, tmp
     page = window(java_script_enabled=script, **PHONE).page
     (opened if script else Page.goto)(page, running.url)
     page.get_by_role("link", name="New job").first.press("Enter")
-    page.get_by_role("link", name="queue many").press("Enter")
+    page.get_by_role("link", name="queue many", exact=True).press("Enter")
     form = page.get_by_role("main")
     form.get_by_label("File").set_input_files(tmp_path / "rain.lrc")
     form.get_by_role("button", name="Show the jobs").press("Enter")
