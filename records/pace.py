@@ -31,6 +31,10 @@ class Estimate:
         """So many times as long."""
         return Estimate(self.seconds * factor, self.low * factor, self.high * factor)
 
+    def rounded(self) -> dict[str, float]:
+        """The three numbers as answers have them, with one decimal."""
+        return {name: round(getattr(self, name), 1) for name in ("seconds", "low", "high")}
+
     def after(self, seconds: float) -> "Estimate":
         """What remains after these seconds."""
         return Estimate(*(max(0.0, part - seconds) for part in (self.seconds, self.low, self.high)))

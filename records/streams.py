@@ -19,11 +19,18 @@ class EventStream:
     """One stream: the events after a point, or from now on. After a break, its client continues after its last event.
 
     A server that supports this class sends the events to all streams without a thread. Any other server iterates over
-    the blocks, and one thread waits in each stream.
+    the blocks, and one thread waits in each stream; such a stream has no forecasts.
     """
 
-    def __init__(self, feed: Feed, point: int | None, job_id: str | None, closed: Callable[[], object]) -> None:
-        self.feed, self.job_id = feed, job_id
+    def __init__(
+        self,
+        feed: Feed,
+        point: int | None,
+        job_id: str | None,
+        closed: Callable[[], object],
+        wants_forecast: bool = False,
+    ) -> None:
+        self.feed, self.job_id, self.wants_forecast = feed, job_id, wants_forecast
         self.point = -1 if point is None else point
         self._begins_now = point is None
         self._blocks: Generator[bytes, None, None] | None = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from records.events import Feed, Message
 from records.streams import BEAT, BEAT_SECONDS, RETRY, STREAM_SECONDS, EventStream, sse
+from server.forecasts import Forecasts
 from server.lanes import Lane
 
 if TYPE_CHECKING:
@@ -24,25 +25,26 @@ class Streams:
     def __init__(self, feed: Feed, lane: Lane, loop: asyncio.AbstractEventLoop) -> None:
         self.feed, self.lane, self.loop = feed, lane, loop
         self.position = -1  # all events up to this id have been sent to the streams that keep up
-        self._senders: set[StreamSender] = set()
+        self.senders: set[StreamSender] = set()
+        self._forecasts = Forecasts(self, loop)
         self._watching = ExitStack()
 
     def add(self, exchange: "Exchange", stream: EventStream) -> "StreamSender":
         """Begin to send a stream; the head of the answer has been sent."""
-        if not self._senders:
+        if not self.senders:
             self._watching.enter_context(self.feed.watched())
         sender = StreamSender(self, exchange, stream)
-        self._senders.add(sender)
+        self.senders.add(sender)
         sender.begin()
         return sender
 
     def __len__(self) -> int:
-        return len(self._senders)
+        return len(self.senders)
 
     def remove(self, sender: "StreamSender") -> None:
         """Forget a stream that has ended."""
-        self._senders.discard(sender)
-        if not self._senders:
+        self.senders.discard(sender)
+        if not self.senders:
             self._watching.close()
 
     def publish(self, messages: list[Message], position: int) -> None:
@@ -53,7 +55,7 @@ class Streams:
         by_job: dict[str, bytes] = defaultdict(bytes)
         for message, block in zip(messages, blocks, strict=True):
             by_job[message.job_id] += block
-        for sender in list(self._senders):
+        for sender in list(self.senders):
             job_id = sender.stream.job_id
             if not sender.is_live:
                 continue
@@ -63,9 +65,10 @@ class Streams:
                 sender.send_new(whole if job_id is None else by_job.get(job_id, b""), position)
 
     def beat(self, now: float) -> None:
-        """Called once a second: send a comment to idle streams, and end those that are open for long."""
-        for sender in list(self._senders):
+        """Called once a second: send comments to idle streams, end those that are open for long, send forecasts."""
+        for sender in list(self.senders):
             sender.beat(now)
+        self._forecasts.beat()
 
 
 class StreamSender:
@@ -74,6 +77,7 @@ class StreamSender:
     def __init__(self, streams: Streams, exchange: "Exchange", stream: EventStream) -> None:
         self.streams, self.exchange, self.stream = streams, exchange, stream
         self.is_live = False
+        self.forecast: bytes | None = None  # the last one that was sent
         self._is_reading = self._is_open = False
         self._is_closed = False
         self._written_at = streams.loop.time()
@@ -102,6 +106,13 @@ class StreamSender:
         self.stream.point = position
         if block:
             self._write(block)
+
+    def send_forecast(self, event: bytes) -> None:
+        """Send the event of a forecast if it differs from the last one; an empty one is not sent."""
+        if event != self.forecast and self.exchange.connection.is_writable:
+            self.forecast = event
+            if event:
+                self._write(event)
 
     def resume(self) -> None:
         """The client reads again."""

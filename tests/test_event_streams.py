@@ -102,3 +102,33 @@ def test_fifty_streams_get_the_commits_of_another_process(
         with closing(listener):
             progress = [event["data"]["data"]["progress"] for event in take(iter(listener), 6)]
         assert progress == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_stream_has_forecasts_if_it_asks_for_them(server: Callable[..., Server]) -> None:
+    running = server().start()
+    for job_id in ("one", "two"):
+        running.call("POST", "/api/jobs", {"job_id": job_id, "job_type": "other", "prompt": "waltz"})
+    with (
+        closing(Listener(running.port, "/api/events?forecast=true")) as all_records,
+        closing(Listener(running.port, "/api/jobs/two/events?forecast=true")) as of_two,
+        closing(Listener(running.port, "/api/jobs/two/events")) as without,
+    ):
+        whole, two, plain = iter(all_records), iter(of_two), iter(without)
+        assert next_forecast(whole) == {"waiting": 2, "running": 0, "done_in": None}
+        assert next_forecast(two) == {"job_id": "two", "position": 2, "done_in": None}
+        running.call("POST", "/api/jobs/two/next")
+        assert next_forecast(two) == {"job_id": "two", "position": 1, "done_in": None}
+        running.call("PATCH", "/api/jobs/two", {"status": "generating_audio"})
+        assert next_forecast(whole) == {"waiting": 1, "running": 1, "done_in": None}
+        assert next_forecast(two) == {"job_id": "two", "position": None, "done_in": None}
+        running.call("PATCH", "/api/jobs/two", {"status": "completed"})
+        events = [next(block for block in plain if "event" in block) for _ in range(4)]
+        assert events[-1]["data"]["data"]["status"] == "completed"
+        assert {event["event"] for event in events} == {"job.created", "job.updated"}
+
+
+def next_forecast(stream: Iterator[Block]) -> Block:
+    """The data of the next forecast, which has no id."""
+    block = next(block for block in stream if block.get("event", "").endswith(".forecast"))
+    assert "id" not in block
+    return block["data"]  # type: ignore[no-any-return]

@@ -20,7 +20,7 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 @routes.route("GET", "/events", answers={200: schemas.ServerSentEvent}, headers=["Last-Event-ID"])
 def stream_events(query: schemas.EventQuery) -> Response:
     """Every committed change, from now on or after the event id in Last-Event-ID or `since`."""
-    return _stream(point(query.since), None)
+    return _stream(query, None)
 
 
 @routes.route(
@@ -33,7 +33,7 @@ def stream_events(query: schemas.EventQuery) -> Response:
 def stream_job_events(job_id: str, query: schemas.EventQuery) -> Response:
     """The changes of one job, its tracks and their loops. A new stream begins with the last event of the job."""
     require(jobs.get_by_id(job_id))
-    return _stream(point(query.since), job_id)
+    return _stream(query, job_id)
 
 
 def point(since: int | None) -> int | None:
@@ -44,11 +44,11 @@ def point(since: int | None) -> int | None:
     return int(seen) if re.fullmatch("[0-9]{1,18}", seen) else 10**18  # an unknown id leads to resync
 
 
-def _stream(since: int | None, job_id: str | None) -> Response:
+def _stream(query: schemas.EventQuery, job_id: str | None) -> Response:
     if request.method == "HEAD":
         return Response(content_type="text/event-stream", headers=HEADERS)
     places = services().limits.streams
     if not places.acquire(blocking=False):
         raise Busy("As many streams are open as are allowed: SSE_LIMIT says how many. Come back in a moment.")
-    stream = EventStream(services().feed, since, job_id, places.release)
+    stream = EventStream(services().feed, point(query.since), job_id, places.release, query.forecast)
     return Response(stream, content_type="text/event-stream", headers=HEADERS, direct_passthrough=True)

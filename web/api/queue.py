@@ -41,7 +41,7 @@ def get_queue(query: schemas.QueueQuery) -> Response:
     running = [(rows.row(job), None) for job in expected.running]
     following = part.cursor and f"/api/queue?{urlencode({'limit': query.limit, 'cursor': part.cursor})}"
     head = to_json(
-        {"paused": is_paused(), "waiting": expected.waiting, "done_in": shown(expected.all_done_in)}
+        {"paused": is_paused(), "waiting": expected.waiting, "done_in": _shown(expected.all_done_in)}
     ).encode()
     lists = (_array(running, expected), _array(_numbered(part), expected), to_json(following).encode())
     return json_response(b'%b,"running":%b,"items":%b,"next":%b}' % (head[:-1], *lists))
@@ -61,13 +61,6 @@ def make_job_next(job_id: str, body: schemas.NextJob) -> Response:
     A job that is there already is not changed. 409 if one of the jobs is not pending.
     """
     return record(jobs.make_next(job_id, **body.fields_set()))
-
-
-def shown(estimate: Estimate | None) -> dict[str, float] | None:
-    """An estimate as responses have it."""
-    if estimate is None:
-        return None
-    return {name: round(getattr(estimate, name), 1) for name in ("seconds", "low", "high")}
 
 
 def part_of_queue(cursor: str | None, limit: int) -> Part:
@@ -102,7 +95,11 @@ def _array(numbered: list[tuple[Row, Any]], expected: Forecast) -> bytes:
         with_member(
             with_member(text, "position", to_json(number).encode()),
             "done_in",
-            to_json(shown(expected.done_in.get(job_id))).encode(),
+            to_json(_shown(expected.done_in.get(job_id))).encode(),
         )
         for (job_id, text), (_, number) in zip(texts.items(), numbered, strict=True)
     )
+
+
+def _shown(estimate: Estimate | None) -> dict[str, float] | None:
+    return None if estimate is None else estimate.rounded()

@@ -167,6 +167,11 @@ class EventQuery(Query):
     since: Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(digits)] | SkipJsonSchema[None] = Field(
         None, description="events after this id; Last-Event-ID wins over it"
     )
+    forecast: Switch = Field(
+        False,
+        description="also send when the jobs of the queue are done: docs/events.md",
+        json_schema_extra={"default": "false"},
+    )
 
 
 class NoQuery(Query):
