@@ -1,49 +1,63 @@
-"""Writes tags into WAV and MP3 files, as ID3. The sound in them stays as it is."""
+"""Tags of a track: what a player shows, and what made it."""
 
-import shutil
-from collections.abc import Mapping
-from pathlib import Path
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
-from mutagen.id3 import COMM, TALB, TCON, TIT2, TPE1
-from mutagen.mp3 import MP3
-from mutagen.wave import WAVE
+from generators.timed import TimedLine
 
-from files.riff import is_exact, is_riff
-
-UTF_8 = 3
-FRAMES = {"title": TIT2, "artist": TPE1, "album": TALB, "genre": TCON}
+WORDS = ("artist", "album", "genre")  # in the metadata of a track and of a job
+MADE_BY = ("generator", "version", "seed", "parameters", "licence")  # of the provenance
 
 
-class Untaggable(Exception):
-    """The file gets no tags. The sentence has the reason."""
+@dataclass(frozen=True)
+class Tags:
+    """The tags of a track. An empty text, and None, is no tag.
 
-
-def write_tags(path: Path, tags: Mapping[str, str]) -> None:
-    """Write title, artist, album, genre and comment into a file. A WAV of more than 4 GB (RF64) gets none.
-
-    Raises Untaggable, and then the file is as it was: a copy gets the tags, and replaces the file when it is complete.
+    lyrics: without times. lines: the lines with times, if there are any. bpm: beats in a minute. take: its number from
+    1. takes: how many its job has. comment: what made the track.
     """
-    if path.suffix == ".wav" and not is_riff(path):
-        return
-    if path.suffix == ".wav" and not is_exact(path):
-        raise Untaggable(f"{path.name} gets no tags: the lengths in it are wrong")
-    copy = path.with_name(f".tagged{path.suffix}")
-    try:
-        shutil.copyfile(path, copy)
-        _write(copy, tags)
-        copy.replace(path)
-    except Exception as error:  # mutagen raises many kinds for a file that it cannot read, such as struct.error
-        copy.unlink(missing_ok=True)
-        why = str(error).replace(str(copy), path.name) or type(error).__name__
-        raise Untaggable(f"{path.name} gets no tags: {why}") from error
+
+    title: str = ""
+    artist: str = ""
+    album: str = ""
+    genre: str = ""
+    comment: str = ""
+    lyrics: str = ""
+    lines: Sequence[TimedLine] = ()
+    bpm: int | None = None
+    take: int | None = None
+    takes: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The tags as a JSON object, without those that are not set."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """The tags of an object of to_json()."""
+        lines = tuple(TimedLine(*line) for line in fields.get("lines", ()))
+        return cls(**{**fields, "lines": lines})
 
 
-def _write(path: Path, tags: Mapping[str, str]) -> None:
-    sound = WAVE(path) if path.suffix == ".wav" else MP3(path)
-    if sound.tags is None:
-        sound.add_tags()
-    for tag, frame in FRAMES.items():
-        if tag in tags:
-            sound.tags.setall(frame.__name__, [frame(encoding=UTF_8, text=[tags[tag]])])
-    sound.tags.setall("COMM", [COMM(encoding=UTF_8, lang="eng", desc="", text=[tags["comment"]])])
-    sound.save()
+def words_in(*metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Artist, album and genre: each from the first of these metadata that has it."""
+    found = {name: next(filter(None, (_word(fields.get(name)) for fields in metadata)), None) for name in WORDS}
+    return {name: word for name, word in found.items() if word}
+
+
+def sung(text: Any, lines: Sequence[TimedLine]) -> dict[str, Any]:
+    """lyrics and lines of Tags. text: the lyrics as they were sent; lines: those with times."""
+    words = "\n".join(line.words for line in lines) or (text if isinstance(text, str) else "")
+    return {"lyrics": words.strip(), "lines": tuple(lines)}
+
+
+def comment_of(made_by: Mapping[str, Any]) -> str:
+    """What made a track, as JSON: those parts of its provenance by which it can be made again."""
+    made = {name: made_by[name] for name in MADE_BY if made_by.get(name) is not None}
+    return json.dumps(made, ensure_ascii=False)
+
+
+def _word(value: Any) -> str:
+    return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""

@@ -20,17 +20,18 @@ import numpy as np
 from files.riff import is_exact, is_riff
 from files.sound import Sink, Source, Unusable
 from files.storage import safe_name, sha256
-from files.tags import Untaggable, write_tags
+from files.tagging import Untaggable, write_tags
+from files.tags import Tags
 
 SILENCE = 1e-4  # of full scale, about -80 dB: no sample of a silent file is louder
 
 
-def main(target: Path, sources: list[tuple[str, dict[str, str]]]) -> None:
+def main(target: Path, sources: list[tuple[str, dict[str, Any]]]) -> None:
     """Encode every file that has sound in it. sources: the path and the tags of each."""
     tracks, reasons = [], []
     for number, (path, tags) in enumerate(sources):
         try:
-            tracks.append(encode(Path(path), target, (number, len(sources)), tags))
+            tracks.append(encode(Path(path), target, (number, len(sources)), Tags.from_json(tags)))
         except Unusable as error:
             reasons.append(str(error))
             print(f"left out: {error}", flush=True)
@@ -39,7 +40,7 @@ def main(target: Path, sources: list[tuple[str, dict[str, str]]]) -> None:
     (target / "tracks.json").write_text(json.dumps(tracks))
 
 
-def encode(path: Path, target: Path, place: tuple[int, int], tags: dict[str, str]) -> dict[str, Any]:
+def encode(path: Path, target: Path, place: tuple[int, int], tags: Tags) -> dict[str, Any]:
     """Encode one track as WAV and MP3. Returns its number, names, duration in seconds, sizes in bytes and digests.
 
     place: its number from 0, and how many there are. Raises Unusable, and then leaves no file.
@@ -92,7 +93,7 @@ def move(path: Path, target: Path) -> None:
         path.replace(target)
 
 
-def tag(file: Path, tags: dict[str, str]) -> None:
+def tag(file: Path, tags: Tags) -> None:
     """Write the tags; if the file takes none, print a note."""
     try:
         write_tags(file, tags)

@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from database import to_json
+from database.library import NAMES
+from files.tags import Tags, comment_of, sung, words_in
 from generators import rendered, templates
 from generators.orders import Order
 from generators.recipe import Recipe
+from generators.timed import timed_lines
 from models import LARGEST_SEED, Job
 from studio.outputs import clean_up
 from studio.process import ROOT, Command
-from studio.tags import tags_of
 from studio.warm import WarmRecipe
 
 ENCODER_SECONDS = 3600.0
+TITLE_CHARACTERS = 120
 REQUESTED = (  # what a warm process gets, beside the parameters
     *("prompt", "lyrics", "lyrics_file", "duration", "seed", "take", "takes", "output_dir", "reference_file"),
     *("job_id", "metadata"),
@@ -56,7 +59,9 @@ class Run:
     def encoder(self, sources: Collection[Path], made: Mapping[str, Any]) -> Command:
         """The command that encodes these files of the generator, with tags. made: as in made_by()."""
         listed = self.folder / "sources.json"
-        listed.write_text(json.dumps([(str(path), self.tags(number, made)) for number, path in enumerate(sources)]))
+        listed.write_text(
+            json.dumps([(str(path), self.tags(number, made).to_json()) for number, path in enumerate(sources)])
+        )
         words = [sys.executable, "-m", "studio.encoder", str(self.tracks), str(listed)]
         return Command(words, ROOT, ENCODER_SECONDS, says_why=True)
 
@@ -121,6 +126,19 @@ class Run:
         recipe = self.recipe
         return {"generator": recipe.name, **made, "seed": self.seed_of_file(number), "licence": recipe.licence}
 
-    def tags(self, number: int, made: Mapping[str, Any]) -> dict[str, str]:
+    def tags(self, number: int, made: Mapping[str, Any]) -> Tags:
         """The tags of a file."""
-        return tags_of(self.order.prompt, self.order.metadata, self.made_by(number, made))
+        order, lyrics = self.order, self.job.metadata.get("lyrics")
+        names = (order.metadata.get(key) for key in NAMES)
+        return Tags(
+            title=next(filter(_is_text, names), None) or " ".join(order.prompt.split())[:TITLE_CHARACTERS],
+            take=self.take_of_file(number),
+            takes=self.job.takes,
+            comment=comment_of(self.made_by(number, made)),
+            **words_in(order.metadata),
+            **sung(lyrics, timed_lines(lyrics, order.lyrics, order.seconds)),
+        )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())

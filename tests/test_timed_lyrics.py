@@ -8,10 +8,11 @@ from flask.testing import FlaskClient
 
 from generators.dialects import write_lyrics
 from generators.lyrics import read_lyrics
+from generators.timed import MOST
 from models import Job
 from repos import JobRepository
 from tests.conftest import SAMPLES, on_sqlite
-from web.lyrics import MOST, timed_lyrics
+from web.lyrics import timed_lyrics
 
 LRC = "[ti:Rain]\n[00:12.50]one\n[00:10.00][01:02.00]twice\n[00:15]three"
 

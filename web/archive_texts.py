@@ -6,8 +6,9 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from files.bundles import Entry
+from generators.timed import write_lrc
 from models import Job, Track, utc_now
-from web.lyrics import TimedLine, timed_lyrics
+from web.lyrics import timed_lyrics
 from web.titles import metadata_text, name_of
 
 MOST_CHARACTERS = 10_000_000  # of all lyrics in an archive: they are in memory while it is sent
@@ -54,14 +55,9 @@ def lyrics(song: Song) -> Iterator[tuple[str, str]]:
     if song.job is None:
         return
     if timed := timed_lyrics(song.job):
-        yield f"{song.stem}.lrc", lrc(timed)
+        yield f"{song.stem}.lrc", write_lrc(timed)
     elif text := metadata_text(song.job, "lyrics"):
         yield f"{song.stem}.txt", text
-
-
-def lrc(lines: Sequence[TimedLine]) -> str:
-    """Lines with times as an LRC file, which players show beside the song."""
-    return "".join(f"[{_clock(line.seconds)}]{_line(line.words)}\n" for line in lines)
 
 
 def facts(songs: Sequence[Song]) -> str:
@@ -87,11 +83,6 @@ def _facts(track: Track, job: Job | None, file: str) -> Mapping[str, Any]:
         "order": order,
         "provenance": track.provenance,
     }
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds * 100), 6000)
-    return f"{minutes:02}:{rest // 100:02}.{rest % 100:02}"
 
 
 def _line(text: str) -> str:
