@@ -15,8 +15,9 @@ from pathlib import Path
 
 log = logging.getLogger("ledger.storage")
 DERIVED = ".derived"
-SEAM = "seam"  # the suffix of the preview of a seam begins with it
-SEAM_SECONDS = 86_400.0
+SEAM, COVER = "seam", "cover"  # the suffix of such a file begins with it
+DAY = 86_400.0  # seconds
+KEPT_SECONDS = {SEAM: DAY, COVER: 60 * DAY}
 OLD_SUFFIX = "json"  # waveforms of earlier versions of this service, which have no loudness
 
 
@@ -33,10 +34,11 @@ def forget(root: Path, source: Path) -> None:
 
 
 def sweep(root: Path) -> None:
-    """Remove derived files whose source was deleted or changed, previews of seams that are older than a day, and
-    files that nobody reads any more.
+    """Remove derived files whose source was deleted or changed, those that are older than KEPT_SECONDS, and files that
+    nobody reads any more.
 
-    A source has a preview for each seam that somebody listened to, and few are heard again.
+    A source has a preview for each seam that somebody listened to, and few are heard again. It has a cover for each
+    title that the track had.
     """
     top = os.fspath(root / DERIVED)
     for place, folders, names in os.walk(top, topdown=False):
@@ -67,7 +69,8 @@ def _current_version(source: str) -> str | None:
 def _is_outdated(path: Path, current: str | None) -> bool:
     """True if a derived file is of another version of its source than the current one, or need not be kept."""
     version, _, suffix = path.name.partition(".")
-    return version != current or suffix == OLD_SUFFIX or (suffix.startswith(f"{SEAM}-") and _age(path) > SEAM_SECONDS)
+    kept_seconds = KEPT_SECONDS.get(suffix.partition("-")[0])
+    return version != current or suffix == OLD_SUFFIX or (kept_seconds is not None and _age(path) > kept_seconds)
 
 
 def _age(path: Path) -> float:

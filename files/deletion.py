@@ -13,10 +13,10 @@ from database import AWAY, database, release_connection
 from errors import LedgerError
 from files.pending import pending_uploads
 from files.removals import Key, announce_removal, forget_removal
-from files.storage import Storage
+from files.storage import Storage, is_file
 from models import Loop, Track
 from records import filters
-from records.paths import names_in_use
+from records.paths import names_in_use, tracks_in_use
 from repos import JobRepository, LoopRepository, TrackRepository
 
 log = logging.getLogger("ledger.storage")
@@ -40,11 +40,11 @@ class Belongings:
 def delete_job(storage: Storage, job_id: str, if_match: Versions, files: bool) -> bool:
     """Delete a job; if `files` is true, also all files that were made for it.
 
-    False if there is no such job. Raises Stale. The generator log and the reference recording of the job are always
-    deleted, because another job may get the same id. A file that cannot be removed stays, and the log of this service
-    names it.
+    False if there is no such job. Raises Stale. The generator log and the reference recording of the job, and the
+    uploaded covers of its tracks, are always deleted, because another record may get the same id. A file that cannot be
+    removed stays, and the log of this service names it.
     """
-    find = partial(_of_job, job_id) if files else None
+    find = partial(_of_job, job_id) if files else partial(_covers, storage, Track.job == job_id)
     deleted = _delete(storage, ("job", job_id), find, partial(JobRepository().delete, job_id, if_match))
     if deleted:
         storage.remove([storage.log(job_id), storage.reference(job_id)])
@@ -52,10 +52,14 @@ def delete_job(storage: Storage, job_id: str, if_match: Versions, files: bool) -
 
 
 def delete_jobs(storage: Storage, job_ids: Sequence[str]) -> list[str]:
-    """Delete jobs as delete_job() does without files, in one transaction. Returns the ids of those that were there."""
-    deleted = JobRepository().delete_all(job_ids)
+    """Delete jobs as delete_job() does without files. Returns the ids of those that were there.
+
+    One transaction deletes all, except jobs with uploaded covers: each of them has its own, because each needs a note.
+    """
+    with_covers = _jobs_with_covers(storage, job_ids)
+    deleted = JobRepository().delete_all([job_id for job_id in job_ids if job_id not in with_covers])
     storage.remove(path for job_id in deleted for path in (storage.log(job_id), storage.reference(job_id)))
-    return deleted
+    return deleted + [job_id for job_id in with_covers if delete_job(storage, job_id, None, files=False)]
 
 
 def delete_jobs_with_files(storage: Storage, job_ids: Sequence[str]) -> tuple[list[str], dict[str, LedgerError]]:
@@ -74,8 +78,12 @@ def delete_jobs_with_files(storage: Storage, job_ids: Sequence[str]) -> tuple[li
 
 
 def delete_track(storage: Storage, track_id: str, if_match: Versions, files: bool) -> bool:
-    """Delete a track and its loops, with files also the files in its folder and those it names in its job's folder."""
-    find = partial(_of, Track.track_id == track_id, Loop.track == track_id) if files else None
+    """Delete a track and its loops, with files also the files in its folder and those it names in its job's folder.
+
+    Its uploaded cover is always deleted.
+    """
+    this = Track.track_id == track_id
+    find = partial(_of, this, Loop.track == track_id) if files else partial(_covers, storage, this)
     return _delete(storage, ("track", track_id), find, partial(TrackRepository().delete, track_id, if_match))
 
 
@@ -91,13 +99,24 @@ def files_of_job(storage: Storage, job_id: str) -> set[Path]:
 
 
 def named(storage: Storage, paths: Collection[Path]) -> set[Path]:
-    """The subset of the paths that a track or a loop names now, or will name again if its discard is undone."""
-    matches: set[Path] = set()
+    """The subset of the paths that a track or a loop names now, or will name again if its discard is undone.
+
+    The uploaded covers of these tracks count as named.
+    """
+    matches = _covers_in_use(storage, paths)
     ordered = list(paths)
     for batch in (ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH)):
         names = {name: path for path in batch for name in storage.spellings(path)}
         matches |= {names[name] for name in names_in_use(list(names))}
     return matches
+
+
+def _covers_in_use(storage: Storage, paths: Collection[Path]) -> set[Path]:
+    owners = {path: owner for path in paths if (owner := storage.owner(path)) and owner[0] == "track"}
+    covers = {track_id: path for path, (_, track_id) in owners.items() if path == storage.cover(track_id)}
+    ordered = list(covers)
+    batches = (ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH))
+    return {covers[track_id] for batch in batches for track_id in tracks_in_use(batch)}
 
 
 def remove_unnamed(storage: Storage, paths: Iterable[Path]) -> None:
@@ -133,7 +152,7 @@ def paths_of(storage: Storage, belongings: Belongings) -> set[Path]:
 def remove_belongings(storage: Storage, belongings: Belongings, needed: Collection[Path] = ()) -> None:
     """Remove the files that no record names, except those that are needed; then the empty folders."""
     remove_unnamed(storage, paths_of(storage, belongings).difference(needed))
-    for key in belongings.deleted:
+    for key in belongings.deleted | {key for key in belongings.sharing if key[0] == "track"}:
         storage.remove_empty(*key)
 
 
@@ -163,6 +182,18 @@ def _delete_with_files(
         log.warning("the files of %s stay for an hour, as the database is away: %s", belongings.deleted, error)
         release_connection()
     return True
+
+
+def _covers(storage: Storage, tracks: Expression) -> Belongings:
+    """The uploaded covers of deleted tracks whose other files stay."""
+    rows: Any = Track.select(Track.track_id).where(tracks).tuples()
+    covers = {track_id: path for (track_id,) in rows if is_file(path := storage.cover(track_id))}
+    return Belongings(set(map(storage.relative, covers.values())), set(), {("track", track_id) for track_id in covers})
+
+
+def _jobs_with_covers(storage: Storage, job_ids: Sequence[str]) -> list[str]:
+    rows: Any = Track.select(Track.job, Track.track_id).where(Track.job.in_(list(job_ids))).tuples()
+    return list(dict.fromkeys(job_id for job_id, track_id in rows if is_file(storage.cover(track_id))))
 
 
 def _of_job(job_id: str) -> Belongings:

@@ -1,9 +1,10 @@
-"""Derived files (MP3, waveform and loudness, previews of seams): made from a sound file on first request, then cached.
+"""Derived files (MP3, waveform, cover, previews of seams): made from a sound file on first request, then cached.
 
 Subprocesses make them, so the web process never loads numpy. AT_ONCE of them run at a time, and beside them
 as many that make previews: a page may ask for five previews at once, and an upload must not wait for them.
 """
 
+import hashlib
 import json
 import logging
 import subprocess
@@ -20,7 +21,7 @@ from typing import Any, Literal, TypeVar
 
 from database import give_back_connection
 from errors import Busy, Conflict, LedgerError, NotFound, Undecodable
-from files.cache import SEAM
+from files.cache import COVER, SEAM
 from files.digests import digest
 from files.publishing import publish_file
 from files.refusals import refusal, storage_errors
@@ -36,18 +37,22 @@ UNUSABLE = 3  # the exit code of a subprocess for a file that is not sound
 CRASHES = {-number for number in (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV)}  # exit codes: the file crashes its decoder
 SOUND = "files.sound"
 GONE = "The track's file is gone."
+UTF_8: Any = {"encoding": "utf-8", "errors": "surrogatepass"}
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a derived file is made: its suffix, and the module with the arguments that come before SOURCE and TARGET.
 
-    sha256: If set, the source must have this SHA-256.
+    sha256: If set, the source must have this SHA-256. needs: another derived file of the source that is made first. Its
+    path is the argument before SOURCE. text: what the module reads from standard input.
     """
 
     suffix: str
     command: tuple[str, ...]
     sha256: str | None = None
+    needs: "Recipe | None" = None
+    text: str = ""
 
 
 MP3 = Recipe("mp3", (SOUND, "mp3"))
@@ -62,6 +67,16 @@ def seam_preview(start: float, end: float, crossfade: float, sha256: str) -> Rec
 def seam_outline(start: float, end: float, sha256: str) -> Recipe:
     """JSON with the outline of the sound at both ends of a seam; see seam_preview()."""
     return _of_seam("json", ("--outline",), {"start": start, "end": end, "crossfade": 0.0}, sha256)
+
+
+def drawn_cover(title: str) -> Recipe:
+    """A PNG of the waveform and the title of a track."""
+    return Recipe(f"{COVER}-{short_digest(title)}.png", ("files.drawing",), needs=WAVEFORM, text=title)
+
+
+def short_digest(text: str) -> str:
+    """A part of the SHA-256 of a text, for the name of a file that is made from it."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _of_seam(kind: str, flags: tuple[str, ...], seconds: dict[str, float], sha256: str) -> Recipe:
@@ -144,7 +159,8 @@ class Derivatives:
             part = self.storage.part()
             try:
                 part.touch()  # this error has a reason; the error of an encoder does not
-                self._run(*recipe.command, source, part)
+                needed = [self._needed(recipe.needs, source)] if recipe.needs else []
+                self._run(*recipe.command, *needed, source, part, text=recipe.text)
                 publish_file(part, target)
             finally:
                 part.unlink(missing_ok=True)
@@ -152,6 +168,11 @@ class Derivatives:
             target.unlink(missing_ok=True)
             raise NotFound("The track's file changed while something was made from it: ask again.")
         return target
+
+    def _needed(self, recipe: Recipe, source: Path) -> Path:
+        """The path of another derived file of a source. It is made now if it is not there."""
+        path = self._target(source, recipe)
+        return path if path is not None and is_file(path) else self._make(recipe, (source,))
 
     def _choose(self, recipe: Recipe, sources: tuple[Path, ...]) -> tuple[Path, Path]:
         """(the source that the recipe is for, the path of the derived file). Raises Conflict, NotFound.
@@ -181,12 +202,15 @@ class Derivatives:
         except FileNotFoundError:
             return None
 
-    def _run(self, module: str, *arguments: str | Path) -> str:
-        """Run `python -m MODULE ARGUMENTS`. Returns what it prints. Raises Undecodable, StorageFull, Busy."""
-        command = [sys.executable, "-m", module, *map(str, arguments)]
-        with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    def _run(self, module: str, *arguments: str | Path, text: str = "") -> str:
+        """Run `python -m MODULE ARGUMENTS` with this standard input. Returns what it prints.
+
+        Raises Undecodable, StorageFull, Busy.
+        """
+        command, pipe = [sys.executable, "-m", module, *map(str, arguments)], subprocess.PIPE
+        with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, **UTF_8) as process:
             try:
-                output, error = self._communicate(process)
+                output, error = self._communicate(process, text)
             finally:
                 process.kill()
         if process.returncode == 0:
@@ -197,11 +221,12 @@ class Derivatives:
             raise refusal(OSError(ENOSPC, "no space left"))
         raise _failure(process.returncode, error)
 
-    def _communicate(self, process: subprocess.Popen[str]) -> tuple[str, str]:
-        deadline = time.monotonic() + LONGEST_SECONDS
+    def _communicate(self, process: subprocess.Popen[str], text: str) -> tuple[str, str]:
+        deadline, unsent = time.monotonic() + LONGEST_SECONDS, text or None
         while not self.stopping.is_set() and time.monotonic() < deadline:
             with suppress(subprocess.TimeoutExpired):
-                return process.communicate(timeout=TICK_SECONDS)
+                return process.communicate(unsent, timeout=TICK_SECONDS)
+            unsent = None  # communicate() sends the rest of it by itself
         raise Busy("The service is stopping, or the file takes longer than an hour: ask again in a moment.")
 
 

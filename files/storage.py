@@ -22,7 +22,7 @@ ATTEMPT = re.compile("[0-9a-f]{12}")
 KINDS = ("jobs", "tracks", "loops")
 PARTS = ".parts"
 PART_SECONDS = 3600.0
-LOG_NAME, REFERENCE_NAME = "generator.log", "reference.wav"
+LOG_NAME, REFERENCE_NAME, COVER_NAME = "generator.log", "reference.wav", "cover"
 FULL_BYTES = 4 * 1024 * 1024
 
 
@@ -44,6 +44,10 @@ class Storage:
     def reference(self, job_id: str) -> Path:
         """The file with the reference recording that a client uploaded for the job."""
         return self.folder("job", job_id) / REFERENCE_NAME
+
+    def cover(self, track_id: str) -> Path:
+        """The file with the picture that a client uploaded as cover of the track: a PNG or a JPEG."""
+        return self.folder("track", track_id) / COVER_NAME
 
     def relative(self, path: Path) -> str:
         """The path as records store it: relative to the storage folder."""

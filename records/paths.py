@@ -1,4 +1,4 @@
-"""Says which files are named by tracks and loops, or by those that can still come back."""
+"""Says which files belong to tracks and loops, or to those that can still come back."""
 
 from collections.abc import Sequence
 
@@ -25,3 +25,13 @@ def names_in_use(names: Sequence[str]) -> set[str]:
     ]
     statement = placed(" UNION ALL ".join(present + discarded))
     return {name for (name,) in database.execute_sql(statement, [*names] * len(COLUMNS) * 2).fetchall()}
+
+
+def tracks_in_use(track_ids: Sequence[str]) -> set[str]:
+    """Those of these tracks that exist now, or after the undo of their discard. One statement reads all."""
+    if not track_ids:
+        return set()
+    among = f"track_id IN ({marks(track_ids)})"
+    discarded = f"SELECT track_id FROM discarded_track WHERE {among} AND {CAN_COME_BACK}"
+    statement = placed(f"SELECT track_id FROM track WHERE {among} UNION ALL {discarded}")
+    return {track_id for (track_id,) in database.execute_sql(statement, [*track_ids] * 2).fetchall()}

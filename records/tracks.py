@@ -1,6 +1,7 @@
 """TrackRepository: creates, reads and changes tracks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,16 @@ class TrackRepository(Repository[Track]):
     def update(self, track_id: str, if_match: Sequence[int] | None = None, **changes: Any) -> Track | None:
         """Change a track. Returns it, or None if it does not exist. Raises Invalid, MissingParent, Stale."""
         return self._update(track_id, changes, if_match)
+
+    @contextmanager
+    def changed(self, track_id: str) -> Iterator[Track | None]:
+        """A transaction that changes the version of a track, for a file that belongs to it. None if there is no track.
+
+        No other transaction changes or deletes the track meanwhile. If the block raises an error, it has not changed.
+        """
+        with database.atomic():
+            row = self._change_row(track_id, {}, None, None)
+            yield None if row is None else rows.record(Track, row)
 
     def get_by_job_id(self, job_id: str) -> list[Track]:
         """The tracks of a job, oldest first."""

@@ -79,8 +79,8 @@ def test_a_waveform_does_not_outlive_its_track(
     client.put("/api/tracks/track-1/audio", data=wav_bytes())
     run = Derivatives._run
 
-    def deleted_meanwhile(self: Derivatives, module: str, *arguments: str | Path) -> str:
-        said = run(self, module, *arguments)
+    def deleted_meanwhile(self: Derivatives, module: str, *arguments: str | Path, **options: str) -> str:
+        said = run(self, module, *arguments, **options)
         assert client.delete("/api/tracks/track-1?files=true").status_code == 204
         return said
 

@@ -58,6 +58,12 @@ def sound(file: BinaryIO, kind: str, title: str) -> Response:
     return ranged(transfer, TYPES[kind], headers)
 
 
+def picture(file: BinaryIO, content_type: str) -> Response:
+    """A response with an open file with a picture, and its ETag. Closes the file after sending."""
+    transfer = Transfer(file)
+    return ranged(transfer, content_type, {"ETag": transfer.etag, "Cache-Control": "no-cache"})
+
+
 def ranged(transfer: Transfer, content_type: str, headers: dict[str, str] | None = None) -> Response:
     """A response with the whole file or the requested Range (206, 416), or 304 if the client has this version."""
     answer = Response(transfer, content_type=content_type, headers=headers, direct_passthrough=True)

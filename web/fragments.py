@@ -34,6 +34,7 @@ URLS = {
         "again": "/api/tracks/{id}/again",
         "audio": "/api/tracks/{id}/audio",
         "waveform": "/api/tracks/{id}/waveform.svg",
+        "cover": "/api/tracks/{id}/cover",
     },
     Loop: {
         "self": "/api/loops/{id}",
@@ -44,7 +45,7 @@ URLS = {
     },
 }
 SOUNDS = {Job: (), Track: ("file_path_wav", "file_path_mp3"), Loop: ("result_path",)}
-NEED_SOUND = ("audio", "waveform")  # the URLs that only a record with a sound has
+NEED_SOUND = ("audio", "waveform", "cover")  # the URLs that only a record with a sound has
 PARENTS = {Job: "job_id", Track: "job", Loop: "track"}
 SECONDS = 4096  # seconds whose text is cached, at most: the records of a page often have times in the same seconds
 

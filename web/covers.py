@@ -1,0 +1,37 @@
+"""The cover of a track: the picture that was uploaded, or one that is drawn from its waveform and its name."""
+
+from typing import BinaryIO, NamedTuple
+
+from errors import NotFound
+from files.derived import drawn_cover
+from files.pictures import LONGEST_START, PNG, type_of
+from models import Job, Track
+from web.current import services
+from web.titles import name_of
+
+
+class Cover(NamedTuple):
+    """A picture as an open file, and its type: image/png or image/jpeg."""
+
+    file: BinaryIO
+    kind: str
+
+
+def cover_of(track: Track) -> Cover:
+    """The cover of a track, for when_made(). Raises NotFound without a sound, and BeingMade if it is not drawn yet."""
+    storage = services().storage
+    file = storage.open(storage.cover(track.track_id))
+    if file is None:
+        return Cover(services().track_files.open_derived(track, drawn_cover(cover_title(track))), PNG)
+    kind = type_of(file.read(LONGEST_START))
+    file.seek(0)
+    if kind is None:  # somebody else has written this file
+        file.close()
+        raise NotFound("The cover of the track is no PNG and no JPEG: upload another one with PUT.")
+    return Cover(file, kind)
+
+
+def cover_title(track: Track) -> str:
+    """The name of a track, which is drawn on its cover."""
+    job = Job.select(Job.job_id, Job.prompt).where(Job.job_id == track.__data__["job"]).first()
+    return name_of(track, job)
