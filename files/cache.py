@@ -15,9 +15,9 @@ from pathlib import Path
 
 log = logging.getLogger("ledger.storage")
 DERIVED = ".derived"
-SEAM, COVER = "seam", "cover"  # the suffix of such a file begins with it
+SEAM, COVER, TAGGED = "seam", "cover", "tagged"  # the suffix of such a file begins with it
 DAY = 86_400.0  # seconds
-KEPT_SECONDS = {SEAM: DAY, COVER: 60 * DAY}
+KEPT_SECONDS = {SEAM: DAY, TAGGED: DAY, COVER: 60 * DAY}
 OLD_SUFFIX = "json"  # waveforms of earlier versions of this service, which have no loudness
 
 
@@ -37,8 +37,8 @@ def sweep(root: Path) -> None:
     """Remove derived files whose source was deleted or changed, those that are older than KEPT_SECONDS, and files that
     nobody reads any more.
 
-    A source has a preview for each seam that somebody listened to, and few are heard again. It has a cover for each
-    title that the track had.
+    A source has a preview for each seam that somebody listened to, and few are heard again. It has a file with tags for
+    each download, and a cover for each title that the track had.
     """
     top = os.fspath(root / DERIVED)
     for place, folders, names in os.walk(top, topdown=False):

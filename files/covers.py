@@ -56,10 +56,10 @@ def remove_cover(storage: Storage, track_id: str) -> bool:
     return True
 
 
-def cover_version(storage: Storage, track_id: str) -> str | None:
-    """A text that changes whenever the uploaded cover of a track does; None if there is none."""
+def version_of(cover: Path) -> str | None:
+    """A text that changes whenever this file is replaced; None if it is gone."""
     try:
-        status = storage.cover(track_id).lstat()
+        status = cover.lstat()
     except OSError:
         return None
     return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"

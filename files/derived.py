@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from errno import ENOSPC
 from pathlib import Path
 from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV
-from typing import Any, Literal, TypeVar
+from tempfile import TemporaryFile
+from typing import IO, Any, Literal, TypeVar
 
 from database import give_back_connection
 from errors import Busy, Conflict, LedgerError, NotFound, Undecodable
@@ -37,21 +38,22 @@ UNUSABLE = 3  # the exit code of a subprocess for a file that is not sound
 CRASHES = {-number for number in (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV)}  # exit codes: the file crashes its decoder
 SOUND = "files.sound"
 GONE = "The track's file is gone."
-UTF_8: Any = {"encoding": "utf-8", "errors": "surrogatepass"}
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a derived file is made: its suffix, and the module with the arguments that come before SOURCE and TARGET.
 
-    sha256: If set, the source must have this SHA-256. needs: another derived file of the source that is made first. Its
-    path is the argument before SOURCE. text: what the module reads from standard input.
+    sha256: If set, the source must have this SHA-256. needs: another derived file that is made first. Its path is the
+    argument before SOURCE. It is made from the same source, or from `beside`. text: what the module reads from standard
+    input.
     """
 
     suffix: str
     command: tuple[str, ...]
     sha256: str | None = None
     needs: "Recipe | None" = None
+    beside: Path | None = None
     text: str = ""
 
 
@@ -159,7 +161,7 @@ class Derivatives:
             part = self.storage.part()
             try:
                 part.touch()  # this error has a reason; the error of an encoder does not
-                needed = [self._needed(recipe.needs, source)] if recipe.needs else []
+                needed = [self._needed(recipe.needs, recipe.beside or source)] if recipe.needs else []
                 self._run(*recipe.command, *needed, source, part, text=recipe.text)
                 publish_file(part, target)
             finally:
@@ -207,10 +209,10 @@ class Derivatives:
 
         Raises Undecodable, StorageFull, Busy.
         """
-        command, pipe = [sys.executable, "-m", module, *map(str, arguments)], subprocess.PIPE
-        with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, **UTF_8) as process:
+        command = [sys.executable, "-m", module, *map(str, arguments)]
+        with TemporaryFile() as file, _start(command, file, text) as process:
             try:
-                output, error = self._communicate(process, text)
+                output, error = self._communicate(process)
             finally:
                 process.kill()
         if process.returncode == 0:
@@ -221,13 +223,19 @@ class Derivatives:
             raise refusal(OSError(ENOSPC, "no space left"))
         raise _failure(process.returncode, error)
 
-    def _communicate(self, process: subprocess.Popen[str], text: str) -> tuple[str, str]:
-        deadline, unsent = time.monotonic() + LONGEST_SECONDS, text or None
+    def _communicate(self, process: subprocess.Popen[str]) -> tuple[str, str]:
+        deadline = time.monotonic() + LONGEST_SECONDS
         while not self.stopping.is_set() and time.monotonic() < deadline:
             with suppress(subprocess.TimeoutExpired):
-                return process.communicate(unsent, timeout=TICK_SECONDS)
-            unsent = None  # communicate() sends the rest of it by itself
+                return process.communicate(timeout=TICK_SECONDS)
         raise Busy("The service is stopping, or the file takes longer than an hour: ask again in a moment.")
+
+
+def _start(command: list[str], file: IO[bytes], text: str) -> subprocess.Popen[str]:
+    """Start a command that reads the text from a file: a pipe could be full."""
+    file.write(text.encode("utf-8", "surrogatepass"))
+    file.seek(0)
+    return subprocess.Popen(command, cwd=ROOT, text=True, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def _failure(code: int, error: str) -> LedgerError:

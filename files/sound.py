@@ -30,6 +30,8 @@ MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz
 MP3_192_KBIT = 0.444  # libsndfile's compression_level for 192 kbit/s
 WAV_BYTES = 4_000_000_000  # the header of a WAV cannot hold a greater length; the header of RF64 can
 KINDS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "MP3": "mp3"}  # the kind of each format name of libsndfile
+MORE_THAN_16_BITS = ("PCM_24", "PCM_32", "FLOAT", "DOUBLE")
+FLAC_CHANNELS = 8
 SEEKABLE = ("PCM_", "FLOAT", "DOUBLE")  # how libsndfile names sound in a WAV that is not compressed
 PEAK_FRAMES = 256
 POINTS = 2000
@@ -46,7 +48,8 @@ class Source:
     """A sound file to decode: its content decides the format, not its name. A context manager. Raises Unusable.
 
     rate: in Hz. channels: their number. kind: wav, mp3 or None for another format. expected: the number of frames that
-    the header says, which may be wrong. is_seekable: True if read() can be called, as for a WAV that is not compressed.
+    the header says, which may be wrong. bits: 16 or 24, in which the samples have room. is_seekable: True if read() can
+    be called, as for a WAV that is not compressed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,6 +64,7 @@ class Source:
             raise self._undecodable(error) from None
         self.rate, self.channels, self.expected = self._sound.samplerate, self._sound.channels, self._sound.frames
         self.kind = KINDS.get(self._sound.format)
+        self.bits = 24 if self._sound.subtype in MORE_THAN_16_BITS else 16
         self.is_seekable = self.kind == "wav" and self._sound.subtype.startswith(SEEKABLE)
         if not RATES[0] <= self.rate <= RATES[1] or self.channels > CHANNELS:
             self.__exit__()
@@ -192,6 +196,29 @@ def encode(path: Path, target: Path, kind: Kind) -> float:
             sink.write(block)
             frames += len(block)
         return frames / float(source.rate)
+
+
+def encode_flac(path: Path, target: Path) -> None:
+    """Decode a file and encode it as FLAC, of 24 bits if its samples have more than 16. Raises Unusable.
+
+    Samples of up to 24 bits stay as they are. Sound of more than eight channels is mixed.
+    """
+    with Source(path) as source:
+        channels, subtype = min(FLAC_CHANNELS, source.channels), f"PCM_{source.bits}"
+        with soundfile.SoundFile(target, "w", source.rate, channels, subtype, format="FLAC") as flac:
+            for block in source.blocks():
+                flac.write(whole_numbers(mixed(block, channels), source.bits))
+
+
+def whole_numbers(block: Block, bits: int) -> NDArray[np.int32]:
+    """Samples from -1 to 1 as whole numbers, in the highest bits of int32.
+
+    libsndfile reads samples as parts of 2**(bits - 1), but writes them as parts of one less.
+    """
+    most = 2 ** (bits - 1)
+    whole = np.clip(np.rint(block.astype(np.float64) * most), -most, most - 1)
+    numbers: NDArray[np.int32] = (whole * 2 ** (32 - bits)).astype(np.int32)
+    return numbers
 
 
 def probe(path: Path) -> dict[str, Any]:

@@ -26,17 +26,16 @@ class Untaggable(Exception):
     """The file gets no tags. The sentence has the reason."""
 
 
-def write_tags(path: Path, tags: Tags, cover: bytes | None = None) -> None:
-    """Write tags, and a PNG or JPEG as cover, into a file. Its name says its kind. RF64 (more than 4 GB) gets none.
+def write_tags(path: Path, kind: str, tags: Tags, cover: bytes | None = None) -> None:
+    """Write tags, and a PNG or JPEG as cover, into a file. kind: mp3, wav or flac. RF64 (more than 4 GB) gets none.
 
     Raises Untaggable, and then the file is as it was: a copy gets the tags, and replaces the file when it is complete.
     """
-    kind = path.suffix.removeprefix(".")
     if kind == "wav" and not is_riff(path):
         return
     if kind == "wav" and not is_exact(path):
         raise Untaggable(f"{path.name} gets no tags: the lengths in it are wrong")
-    copy = path.with_name(f".tagged.{kind}")
+    copy = path.with_name(f".tagged-{path.name}")
     try:
         shutil.copyfile(path, copy)
         WRITERS[kind](copy, tags, cover)

@@ -54,9 +54,9 @@ def sung(text: Any, lines: Sequence[TimedLine]) -> dict[str, Any]:
 
 
 def comment_of(made_by: Mapping[str, Any]) -> str:
-    """What made a track, as JSON: those parts of its provenance by which it can be made again."""
+    """What made a track, as JSON: those parts of its provenance by which it can be made again; "" without one."""
     made = {name: made_by[name] for name in MADE_BY if made_by.get(name) is not None}
-    return json.dumps(made, ensure_ascii=False)
+    return json.dumps(made, ensure_ascii=False) if made else ""
 
 
 def _word(value: Any) -> str:

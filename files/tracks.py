@@ -50,30 +50,22 @@ class TrackFiles:
             raise NotFound("The track's file is gone.") from None
         return shape
 
-    def stored(self, track: Track) -> tuple[str, int] | None:
-        """(the kind of the file that open() opens if no kind is asked for, its bytes); None if there is no file."""
-        for kind, name in (("wav", track.file_path_wav), ("mp3", track.file_path_mp3)):
-            path = self.storage.locate(name) if name else None
-            with suppress(OSError):
-                if path is not None and S_ISREG((status := path.lstat()).st_mode):
-                    return kind, status.st_size
-        return None
+    def find(self, track: Track) -> Path:
+        """The path of the WAV of a track, or else of its MP3. Raises NotFound."""
+        return self._find(track, None)[0]
 
-    def measured(self, track: Track) -> dict[str, Any] | None:
-        """The same as waveform(), if it has been made already; else None."""
-        with suppress(NotFound, FileNotFoundError):
-            path = self.storage.derived(self._find(track, None)[0], WAVEFORM.suffix)
-            shape: dict[str, Any] = json.loads(path.read_text())
-            return shape
-        return None
+    def find_derived(self, track: Track, recipe: Recipe, kind: str = "wav") -> Path:
+        """The path of a file derived from the WAV or the MP3 of a track: of this kind, if the track has both.
 
-    def open_derived(self, track: Track, recipe: Recipe) -> BinaryIO:
-        """A file derived from the WAV or the MP3 of a track, whichever has the SHA-256 of the recipe, open to read.
-
-        Raises NotFound, and BeingMade if the derived file is not there.
+        If the recipe has a SHA-256, it is derived from the file that has it. Raises NotFound, and BeingMade if the
+        derived file is not there.
         """
         self._find(track, None)  # raises NotFound
-        file = open_file(self.derivatives.get(recipe, *self._files(track)))
+        return self.derivatives.get(recipe, *self._files(track, kind))
+
+    def open_derived(self, track: Track, recipe: Recipe, kind: str = "wav") -> BinaryIO:
+        """The same as find_derived(), as an open file."""
+        file = open_file(self.find_derived(track, recipe, kind))
         if file is None:
             raise NotFound("The track's file is gone.")
         return file
@@ -104,10 +96,10 @@ class TrackFiles:
             raise NotFound(f"The track has no {kinds} file in the storage folder: upload one with PUT.")
         return self.derivatives.get(MP3, wav), "mp3"
 
-    def _files(self, track: Track) -> list[Path]:
-        """The paths of the sound files that a track has, the WAV first."""
-        names = (track.file_path_wav, track.file_path_mp3)
-        return [path for name in names if (path := self.storage.find(name))]
+    def _files(self, track: Track, kind: str = "wav") -> list[Path]:
+        """The paths of the sound files that a track has, the one of this kind first."""
+        names = {"wav": track.file_path_wav, "mp3": track.file_path_mp3}
+        return [path for name in (names[kind], names[OTHER[kind]]) if (path := self.storage.find(name))]
 
     def _publish(self, track: Track, sound: Sound, if_match: list[int] | None) -> Track | None:
         """Put a sound in place, and let the record name it and no other.

@@ -56,8 +56,8 @@ def encode(path: Path, target: Path, place: tuple[int, int], tags: Tags) -> dict
         raise
     if not wav.exists():
         move(path, wav)
-    for file in (wav, mp3):
-        tag(file, tags)
+    for kind, file in (("wav", wav), ("mp3", mp3)):
+        tag(file, kind, tags)
     files = {kind: {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256(file)}
              for kind, file in (("wav", wav), ("mp3", mp3))}  # fmt: skip
     return {"number": number, "duration": duration, "files": files}
@@ -93,10 +93,10 @@ def move(path: Path, target: Path) -> None:
         path.replace(target)
 
 
-def tag(file: Path, tags: Tags) -> None:
+def tag(file: Path, kind: str, tags: Tags) -> None:
     """Write the tags; if the file takes none, print a note."""
     try:
-        write_tags(file, tags)
+        write_tags(file, kind, tags)
     except Untaggable as error:
         print(error, flush=True)
 

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from files import drawing
 from files.cache import DERIVED, sweep
-from files.covers import cover_version
+from files.covers import version_of
 from files.deletion import delete_jobs, named
 from files.discards import discard_tracks, finish
 from files.leftovers import remove_leftovers
@@ -179,7 +179,7 @@ def test_a_cover_replaces_the_one_before(client: FlaskClient, storage: Storage, 
     for body in (png(), jpeg(), png(4, 4)):
         upload(client, body)
         assert client.get(COVER).data == body and list(storage.folder("track", "track-1").iterdir())
-        versions.add(cover_version(storage, "track-1"))
+        versions.add(version_of(storage.cover("track-1")))
     assert len(versions) == 3 and len(list(storage.folder("track", "track-1").iterdir())) == 1
     assert client.delete(COVER).status_code == 204 and not storage.folder("track", "track-1").exists()
 

@@ -191,7 +191,7 @@ def test_the_page_of_a_track_shows_what_it_is(client: FlaskClient) -> None:
     assert 'dir="auto">Low tide</h1>' in page and "<dd>2 of 4</dd>" in page
     assert '<a href="/tracks?seed=71042">71042</a>' in page and 'href="/jobs/a"' in page
     assert 'id="loop-l"' in page and "How Low tide was made" in page and "Ada" in page
-    assert 'href="/api/tracks/a-2/audio?format=wav" download' in page and "/tracks/a-2/delete" in page
+    assert 'href="/api/tracks/a-2/download?format=flac" download' in page and "/tracks/a-2/delete" in page
 
 
 def test_the_page_of_a_track_that_is_gone_says_so(client: FlaskClient) -> None:

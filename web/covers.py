@@ -32,6 +32,6 @@ def cover_of(track: Track) -> Cover:
 
 
 def cover_title(track: Track) -> str:
-    """The name of a track, which is drawn on its cover."""
+    """The name of a track, which is drawn on its cover, in one line."""
     job = Job.select(Job.job_id, Job.prompt).where(Job.job_id == track.__data__["job"]).first()
-    return name_of(track, job)
+    return " ".join(name_of(track, job).split())

@@ -16,7 +16,7 @@ from web.log_lines import as_text
 
 TAIL_BYTES = 1024 * 1024
 TEXT = "text/plain; charset=utf-8"
-TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac"}
 LAST_NONE = re.compile(r"\s*bytes\s*=\s*-0+\s*", re.IGNORECASE)
 LONGEST_NAME = 200  # bytes; file systems take 255
 RESERVED = re.compile("CON|PRN|AUX|NUL|CONIN[$]|CONOUT[$]|(COM|LPT)[0-9¹²³]", re.IGNORECASE)
@@ -51,10 +51,13 @@ def log_lines(storage: Storage, job_id: str, words: list[str], is_folded: bool, 
     return Response(as_text([*log.errors, *log.lines][-tail if tail else 0 :]), content_type=TEXT)
 
 
-def sound(file: BinaryIO, kind: str, title: str) -> Response:
-    """A response with an open WAV or MP3 file, its ETag and its title as file name. Closes the file after sending."""
+def sound(file: BinaryIO, kind: str, title: str, how: str = "inline") -> Response:
+    """A response with an open sound file, its ETag and its title as file name. Closes the file after sending.
+
+    kind: wav, mp3 or flac. how: as in disposition().
+    """
     transfer = Transfer(file)
-    headers = {"Content-Disposition": disposition(title, kind), "ETag": transfer.etag, "Cache-Control": "no-cache"}
+    headers = {"Content-Disposition": disposition(title, kind, how), "ETag": transfer.etag, "Cache-Control": "no-cache"}
     return ranged(transfer, TYPES[kind], headers)
 
 

@@ -13,6 +13,7 @@ from web.answers import json_answer, record, require
 from web.candidates import preview_of
 from web.current import services
 from web.operations import IfMatch, Operations
+from web.tagged import open_tagged
 from web.titles import name_of
 from web.uploads import Upload
 from web.waiting import when_made
@@ -22,6 +23,11 @@ tracks, loops = TrackRepository(), LoopRepository()
 
 KINDS = ("audio/wav", "audio/mpeg")
 SOUND: dict[int, Any] = {200: KINDS, 206: KINDS, 304: None}
+TAGGED: dict[int, Any] = {
+    200: ("audio/mpeg", "audio/flac", "audio/wav"),
+    206: ("audio/mpeg", "audio/flac", "audio/wav"),
+    304: None,
+}
 PREVIEW: dict[int, Any] = {200: KINDS[:1], 206: KINDS[:1], 304: None}
 PEAKS: dict[int, Any] = {200: schemas.Waveform, 304: None}
 PICTURE: dict[int, Any] = {200: ("image/svg+xml",), 304: None}
@@ -34,6 +40,16 @@ def get_track_audio(track_id: str, query: schemas.AudioQuery) -> Response:
     return when_made(
         lambda: services().track_files.open(track, query.format),
         lambda opened: downloads.sound(*opened, _title(track)),
+    )
+
+
+@routes.route("GET", "/tracks/<id:track_id>/download", answers=TAGGED, problems=[404, 416, 507])
+def download_track(track_id: str, query: schemas.DownloadQuery) -> Response:
+    """The sound of a track as a file to keep, with its tags and its cover of this moment: MP3, FLAC or WAV."""
+    track = require(tracks.get_by_id(track_id))
+    return when_made(
+        lambda: open_tagged(track, query.format),
+        lambda opened: downloads.sound(opened.file, query.format, opened.title, "attachment"),
     )
 
 

@@ -137,6 +137,12 @@ class AudioQuery(Query):
     format: Literal["wav", "mp3"] | SkipJsonSchema[None] = Field(None, description="WAV when there is one, else MP3")
 
 
+class DownloadQuery(Query):
+    """Parameters of a file to take away."""
+
+    format: Literal["mp3", "flac", "wav"] = "mp3"
+
+
 class ArchiveQuery(Query):
     """Which tracks an archive has: all that meet every condition."""
 
