@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Self
+from tempfile import TemporaryFile
+from typing import BinaryIO, Self, cast
 
 from errors import NotFound
 from files.storage import open_file
@@ -19,12 +20,66 @@ HEAD, DESCRIPTOR, LISTED, END = 30, 16, 46, 22
 LARGE_HEAD, LARGE_DESCRIPTOR, LARGE_FIELD, FIELDS, LARGE_END = 20, 8, 8, 4, 56 + 20  # what ZIP64 adds
 
 
+class Texts:
+    """Texts for an archive, in a file without a name: only the last one is in memory, and a kill leaves nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = cast(BinaryIO, TemporaryFile(dir=folder))  # noqa: SIM115 (close() closes it)
+        self._size = 0
+
+    def add(self, text: str) -> "Part":
+        """Append a text as UTF-8. Half of a character outside the BMP becomes a question mark. Raises OSError."""
+        data = text.encode("utf-8", "replace")
+        self._file.write(data)
+        self._size += len(data)
+        return Part(self, self._size - len(data), self._size)
+
+    def all(self) -> "Part":
+        """All texts, one after another."""
+        return Part(self, 0, self._size)
+
+    def read(self, start: int, size: int) -> bytes:
+        """Bytes from this place on."""
+        self._file.seek(start)
+        return self._file.read(size)
+
+    def close(self) -> None:
+        """Delete the file."""
+        self._file.close()
+
+
+@dataclass
+class Part:
+    """Bytes of the file of texts, from start up to stop, that can be read once."""
+
+    texts: Texts
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        return self.stop - self.start
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """The file of the texts stays open for the others."""
+
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        block = self.texts.read(self.start, min(size, self.size))
+        self.start += len(block)
+        return block
+
+
 @dataclass(frozen=True)
 class Entry:
-    """A file of an archive. source: its path, or its bytes. size: in bytes. name: with / between folders."""
+    """A file of an archive. source: its path, its bytes, or a text. size: in bytes. name: with / between folders."""
 
     name: str
-    source: Path | bytes
+    source: Path | bytes | Part
     size: int
     moment: datetime
 
@@ -40,8 +95,10 @@ class Entry:
         info.file_size, info.external_attr = self.size, RIGHTS
         return info
 
-    def open(self) -> BinaryIO:
+    def open(self) -> BinaryIO | Part:
         """Its data. Raises NotFound if its file is gone."""
+        if isinstance(self.source, Part):
+            return self.source
         file = BytesIO(self.source) if isinstance(self.source, bytes) else open_file(self.source)
         if file is None:
             raise NotFound(f"{self.name} is gone.")
@@ -49,13 +106,14 @@ class Entry:
 
 
 class Bundle(Transfer):
-    """An archive with these entries, not compressed: sound hardly becomes smaller.
+    """An archive with these entries, not compressed: sound hardly becomes smaller. texts: closed at the end.
 
     read() raises NotFound if a file is gone or has another size than its entry says. So the transfer breaks, and the
     client does not take what it has for the whole archive.
     """
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], texts: Sequence[Texts] = ()) -> None:
+        self._texts = texts
         self.size = self.left = size_of(entries)
         self._written = _Written()
         self._steps = _write(self._written, entries)
@@ -76,8 +134,10 @@ class Bundle(Transfer):
         return self
 
     def close(self) -> None:
-        """Close the file that is being sent."""
+        """Close the file that is being sent, and the texts."""
         self._steps.close()
+        for text in self._texts:
+            text.close()
 
     __del__ = close
 

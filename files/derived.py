@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -129,6 +130,18 @@ class Derivatives:
                 making = self._under_way[target] = pool.submit(self._make, recipe, sources)
                 making.add_done_callback(lambda _: self._under_way.pop(target, None))
         return making
+
+    def make_all(self, recipes: Sequence[tuple[Recipe, Path]], seconds: float) -> "Future[None]":
+        """Make files from their sources, one after another, for so many seconds. What cannot be made is left out."""
+        return self._pool.submit(self._make_all, recipes, seconds)
+
+    def _make_all(self, recipes: Sequence[tuple[Recipe, Path]], seconds: float) -> None:
+        end = time.monotonic() + seconds
+        for recipe, source in recipes:
+            if time.monotonic() > end or self.stopping.is_set():
+                break
+            with suppress(LedgerError):
+                self._make(recipe, (source,))
 
     def probe(self, path: Path) -> dict[str, Any]:
         """Decode a file to learn what it contains. Returns the same as files.sound.probe().

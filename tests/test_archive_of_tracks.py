@@ -1,5 +1,6 @@
 """GET /api/tracks.zip: which tracks, in which order, by which names; and an archive that any program reads."""
 
+import errno
 import io
 import os
 import subprocess
@@ -9,23 +10,25 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from errors import NotFound
-from files.bundles import Bundle, Entry, size_of
-from files.storage import Storage
+from files.bundles import Bundle, Entry, Texts, size_of
+from files.storage import PARTS, Storage
 from models import Job
 from repos import TrackRepository
-from tests.conftest import Server, on_sqlite, wait_for
+from tests.conftest import Server, on_sqlite, thorough, wait_for
 from tests.service import web_workers
+from tests.test_covers import jpeg
 from web.downloads import file_name
 
 tracks = TrackRepository()
 MOMENT = datetime(2026, 11, 27, 12, 30, 8, tzinfo=UTC)
-LARGE = 300_000_000
+LARGE = thorough(700_000_000, 20_000_000)  # bytes of each of three songs
 
 
 def entry(name: str, data: bytes) -> Entry:
@@ -112,9 +115,69 @@ def test_too_many_tracks_are_refused(client: FlaskClient, job: Job, monkeypatch:
 def test_an_archive_of_many_tracks_needs_few_statements(
     client: FlaskClient, takes: list[str], statements: list[str]
 ) -> None:
+    tracks.create(track_id="t4", job_id="job-1", take=4)
     statements.clear()
     client.get("/api/tracks.zip")
-    assert len([sql for sql in statements if sql.startswith("SELECT")]) == 2
+    assert len([sql for sql in statements if sql.startswith("SELECT")]) == 5
+
+
+@on_sqlite
+def test_an_archive_reads_tracks_and_jobs_page_by_page(
+    client: FlaskClient, takes: list[str], statements: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = names(client.get("/api/tracks.zip?job_id=job-1"))
+    monkeypatch.setattr("web.archive.PAGE", 2)
+    statements.clear()
+    assert names(client.get("/api/tracks.zip?job_id=job-1")) == whole
+    assert len([sql for sql in statements if sql.startswith("SELECT")]) == 9
+
+
+@on_sqlite
+def test_covers_lie_beside_their_tracks(client: FlaskClient, storage: Storage, song: bytes) -> None:
+    tracks.create(track_id="t2", job_id="job-1", title="Low tide", file_path_wav="song.wav")
+    client.put("/api/tracks/track-1/cover", data=jpeg())
+    made = names(client.get("/api/tracks.zip?track_id=t2&track_id=track-1"))
+    stems = ["1 Low tide", "2 ambient rain, soft piano"]
+    assert made == [*(f"{stem}.wav" for stem in stems), f"{stems[0]}.png", f"{stems[1]}.jpg"]
+    with zipfile.ZipFile(io.BytesIO(client.get("/api/tracks.zip?track_id=t2&track_id=track-1").data)) as archive:
+        assert archive.read("1 Low tide.png") == client.get("/api/tracks/t2/cover").data
+        assert archive.read("2 ambient rain, soft piano.jpg") == jpeg()
+    assert not [path for path in (storage.root / PARTS).iterdir()]
+
+
+@on_sqlite
+def test_an_archive_does_not_wait_long_for_its_covers(
+    client: FlaskClient, song: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.api.archive.DRAWING_SECONDS", -1.0)
+    assert names(client.get("/api/tracks.zip")) == ["1 ambient rain, soft piano.wav"]
+
+
+@on_sqlite
+def test_names_are_unique_for_windows_and_sort_as_the_playlist(
+    client: FlaskClient, storage: Storage, song: bytes
+) -> None:
+    for number, title in enumerate(
+        ["CON", "con", "Rain.", "rain", "RAIN?", "ｒａｉｎ", "nul.wav", "..", "Ünder", "ünder"]
+    ):
+        tracks.create(track_id=f"x{number}", job_id="job-1", title=title, file_path_wav="song.wav")
+    with zipfile.ZipFile(io.BytesIO(client.get("/api/tracks.zip").data)) as archive:
+        sounds = [name for name in archive.namelist() if name.endswith(".wav")]
+        listed = archive.read("playlist.m3u8").decode().split("\n")[2::2]
+        assert len(sounds) == 11 and sounds == sorted(sounds) == listed
+        assert len({name.casefold() for name in archive.namelist()}) == len(archive.namelist())
+        assert all(file_name(name) == name for name in archive.namelist())
+
+
+@on_sqlite
+def test_a_full_disk_refuses_the_archive_in_a_sentence(
+    client: FlaskClient, takes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Texts, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Texts, "add", full)
+    assert client.get("/api/tracks.zip").status_code == 507
 
 
 @on_sqlite
@@ -206,9 +269,9 @@ def test_an_archive_that_nobody_reads_to_the_end_closes_its_file(tmp_path: Path)
 # --- the transfer
 
 
-def with_songs(running: Server, number: int, size: int) -> None:
+def with_songs(running: Server, number: int, size: int, fields_of_job: Any = MappingProxyType({})) -> None:
     """Give a server the job j with so many tracks, each with a sparse file of this size."""
-    running.call("POST", "/api/jobs", {"job_id": "j", "prompt": "p"})
+    assert running.call("POST", "/api/jobs", {"job_id": "j", "prompt": "p", **fields_of_job})[0] == 201
     for take in range(1, number + 1):
         with (running.storage / f"{take}.wav").open("wb") as file:
             file.truncate(size)
@@ -235,20 +298,29 @@ def open_files(running: Server) -> set[str]:
 
 
 def test_a_large_archive_needs_little_memory(server: Callable[..., Server], asked: Any, tmp_path: Path) -> None:
-    running = server().start()
+    running, path = server().start(), tmp_path / "songs.zip"
     with_songs(running, 3, LARGE)
     before = running.memory()
-    connection = asked(running)
-    answer, most = connection.getresponse(), 0
-    with (tmp_path / "songs.zip").open("wb") as copy:
+    answer, most = asked(running).getresponse(), 0
+    with path.open("wb") as copy:
         while block := answer.read(1_000_000):
             copy.write(block)
             most = max(most, running.memory())
-    assert answer.headers["Content-Length"] == str((tmp_path / "songs.zip").stat().st_size)
-    assert most - before < 30_000_000
-    with zipfile.ZipFile(tmp_path / "songs.zip") as archive:
+    assert answer.headers["Content-Length"] == str(path.stat().st_size)
+    assert most - before < 30_000_000 and most < 120_000_000
+    subprocess.run(["unzip", "-tq", path], check=True, capture_output=True)
+    with zipfile.ZipFile(path) as archive:
         assert [info.file_size for info in archive.infolist()][:3] == [LARGE] * 3
-    (tmp_path / "songs.zip").unlink()
+    path.unlink()
+
+
+def test_the_texts_of_an_archive_need_little_memory(server: Callable[..., Server], asked: Any) -> None:
+    running = server().start()
+    with_songs(running, 32, 100, {"metadata": {"lyrics": "rain " * 190_000}})
+    before = running.memory()
+    answer = asked(running).getresponse()
+    assert int(answer.headers["Content-Length"]) > 60_000_000
+    assert running.memory() - before < 20_000_000 and len(answer.read()) > 60_000_000
 
 
 def test_a_transfer_whose_file_vanishes_breaks_off_and_the_service_goes_on(
@@ -267,7 +339,7 @@ def test_a_transfer_whose_file_vanishes_breaks_off_and_the_service_goes_on(
 
 def test_a_client_that_leaves_leaves_no_file_open(server: Callable[..., Server], asked: Any) -> None:
     running = server().start()
-    with_songs(running, 1, LARGE)
+    with_songs(running, 1, 300_000_000)
     connection = asked(running)
     connection.getresponse().read(1000)
     song = str(running.storage / "1.wav")

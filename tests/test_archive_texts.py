@@ -13,7 +13,6 @@ from files.storage import Storage
 from models import Job
 from repos import JobRepository, TrackRepository
 from tests.conftest import on_sqlite
-from web import archive_texts
 
 jobs, tracks = JobRepository(), TrackRepository()
 LRC = "[ti:Rain]\n[00:01.50]The platform hums\n[01:02.256]a quiet key\n"
@@ -76,10 +75,3 @@ def test_odd_lyrics_break_no_archive(client: FlaskClient, takes: None, lyrics: A
     database.execute_sql("UPDATE job SET metadata = ?", [json.dumps({"lyrics": lyrics})])
     packed = archive(client)
     assert packed.testzip() is None and "tracks.json" in packed.namelist()
-
-
-@on_sqlite
-def test_very_many_lyrics_are_left_out(client: FlaskClient, takes: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive_texts, "MOST_CHARACTERS", 25)
-    jobs.update("job-1", metadata={"lyrics": "The platform hums\n"})
-    assert sum(name.endswith(".txt") for name in archive(client).namelist()) == 1

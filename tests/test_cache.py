@@ -99,9 +99,9 @@ def test_an_upload_and_an_mp3_do_not_wait_for_previews(
 ) -> None:
     source, go_on, run = storage.root / "song.wav", threading.Event(), Derivatives._run
 
-    def wait_if_preview(self: Derivatives, module: str, *arguments: str | Path) -> str:
+    def wait_if_preview(self: Derivatives, module: str, *arguments: str | Path, **options: str) -> str:
         assert module == SOUND or go_on.wait(30)
-        return run(self, module, *arguments)
+        return run(self, module, *arguments, **options)
 
     monkeypatch.setattr(Derivatives, "_run", wait_if_preview)
     previews = [making(derivatives, source, seam_preview(0.1, end / 10, 0.0, sha256(source))) for end in range(5, 10)]

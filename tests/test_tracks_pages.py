@@ -194,6 +194,17 @@ def test_the_page_of_a_track_shows_what_it_is(client: FlaskClient) -> None:
     assert 'href="/api/tracks/a-2/download?format=flac" download' in page and "/tracks/a-2/delete" in page
 
 
+def test_the_list_of_all_starred_tracks_has_them_as_one_archive(client: FlaskClient) -> None:
+    make("a", takes=1, made=1)
+    link = 'href="/api/tracks.zip?starred=true" download'
+    assert link not in client.get("/tracks?starred=true").text
+    TrackRepository().star_all(["a-1"], True)
+    assert (
+        link in client.get("/tracks?starred=true").text and link in client.get("/tracks?starred=true&sort=title").text
+    )
+    assert link not in client.get("/tracks").text and link not in client.get("/tracks?starred=true&q=x").text
+
+
 def test_the_page_of_a_track_that_is_gone_says_so(client: FlaskClient) -> None:
     assert client.get("/tracks/none").status_code == 404
 

@@ -1,21 +1,26 @@
 """Chooses the tracks of an archive, and names its files so that they are in order and can be stored anywhere."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from errors import Malformed, NotFound
-from files.bundles import Entry
-from files.storage import Storage
+from files.bundles import Bundle, Entry
+from files.derived import Recipe, drawn_cover
+from files.pictures import JPEG, LONGEST_START, type_of
+from files.refusals import storage_errors
+from files.storage import Storage, is_file, open_file
 from files.tracks import OTHER
 from models import Job, Track
 from web import schemas
-from web.archive_texts import Song, entry, texts
+from web.archive_texts import ArchiveTexts, Song
+from web.covers import title_of
 from web.downloads import file_name
 from web.titles import name_of
 
 MOST = 1000  # tracks in an archive
-BATCH = 200
+PAGE = 20  # tracks that are in memory with their jobs
 COLUMNS: tuple[Any, ...] = (
     Track.track_id,
     Track.job,
@@ -33,92 +38,128 @@ COLUMNS: tuple[Any, ...] = (
 OF_JOB: tuple[Any, ...] = (Job.job_id, Job.job_type, Job.prompt, Job.metadata, Job.file_manifest)
 
 
-def chosen_tracks(query: schemas.ArchiveQuery) -> list[Track]:
-    """The tracks of an archive in its order: as in track_id; else those of a job by take; else the newest first.
+def chosen_tracks(query: schemas.ArchiveQuery) -> list[str]:
+    """The ids of the tracks in order: as in track_id; else those of a job by take; else the newest first.
 
     Raises NotFound if there are none, or if one of track_id does not exist; Malformed for too many.
     """
     where: list[Any] = [Track.track_id.in_(query.track_id)] if query.track_id else []
     where += [Track.job == query.job_id] if query.job_id is not None else []
     where += [Track.starred == query.starred] if query.starred is not None else []
-    newest_first = Track.select(*COLUMNS).order_by(Track.created_at.desc(), Track.track_id.desc()).limit(MOST + 1)
-    tracks = list(newest_first.where(*where) if where else newest_first)
+    chosen: Any = Track.select(Track.track_id, Track.take).order_by(Track.created_at.desc(), Track.track_id.desc())
+    tracks = list((chosen.where(*where) if where else chosen).limit(MOST + 1).tuples())
     if len(tracks) > MOST:
         raise Malformed(f"The query cannot be used: more than {MOST} tracks meet it. Choose fewer.")
-    _require(query, tracks)
-    if query.track_id:
-        places = {track_id: place for place, track_id in reversed(list(enumerate(query.track_id)))}
-        return sorted(tracks, key=lambda track: places[track.track_id])
-    return sorted(reversed(tracks), key=_take) if query.job_id is not None else tracks
+    if query.job_id is not None:
+        tracks = sorted(reversed(tracks), key=lambda row: row[1] or 0)
+    ids = [track_id for track_id, _ in tracks]
+    _require(query, ids)
+    places = {track_id: place for place, track_id in reversed(list(enumerate(query.track_id)))}
+    return sorted(ids, key=places.__getitem__) if places else ids
 
 
-def entries(storage: Storage, tracks: Sequence[Track], kind: str | None) -> list[Entry]:
-    """The files of these tracks; kind: wav or mp3, where a track has both. WAV if it is None.
+def wanted_covers(storage: Storage, track_ids: Sequence[str]) -> list[tuple[Recipe, Path]]:
+    """The covers of these tracks that are not drawn yet: how each is drawn, and of which sound."""
+    wanted = (_drawn(storage, song) for song in _songs(track_ids) if not is_file(storage.cover(song.track.track_id)))
+    return [cover for cover in wanted if cover and not is_file(_path_of(storage, *cover))]
 
-    The texts of archive_texts follow: playlist, lyrics, facts. A track without a file is named in another text.
+
+def pack(storage: Storage, track_ids: Sequence[str], kind: str | None) -> Bundle:
+    """An archive of these tracks; kind: wav or mp3, where a track has both. WAV if it is None.
+
+    After the sounds come the covers that are uploaded or drawn, and the texts. A track without a file is named in one
+    of the texts. Raises StorageFull, StorageUnusable.
     """
-    jobs = _jobs(set(map(_job_id, tracks)))
-    names, made, missing, songs = _names(tracks, jobs), list[Entry](), list[str](), list[Song]()
-    for track in tracks:
-        name = names[track.track_id]
-        sound = _entry(storage, track, kind or "wav", name)
-        if sound is None:
-            missing.append(name)
-        else:
-            made.append(sound)
-            songs.append(Song(track, jobs.get(_job_id(track)), sound.name))
-    return [*made, *texts(songs), *([_note_of(missing)] if missing else [])]
+    sounds, covers = list[Entry](), list[Entry]()
+    with storage_errors():
+        texts = ArchiveTexts(storage.part().parent)
+        try:
+            for song in _songs(track_ids):
+                sound = _sound(storage, song, kind or "wav")
+                if sound is None:
+                    texts.add_missing(song)
+                else:
+                    sounds.append(sound)
+                    covers += _cover(storage, song)
+                    texts.add(song, sound.name)
+            return Bundle([*sounds, *covers, *texts.entries()], texts.files)
+        except BaseException:
+            texts.close()
+            raise
 
 
-def _require(query: schemas.ArchiveQuery, tracks: Sequence[Track]) -> None:
-    present = {track.track_id for track in tracks}
+def _require(query: schemas.ArchiveQuery, track_ids: Sequence[str]) -> None:
+    present = set(track_ids)
     gone = [track_id for track_id in query.track_id if track_id not in present]
     if gone and query.job_id is None and query.starred is None:
         raise NotFound(f"There is no track {gone[0]} (any more).")
-    if not tracks:
+    if not track_ids:
         raise NotFound("There are no such tracks.")
 
 
-def _take(track: Track) -> int:
-    return track.take or 0
+def _songs(track_ids: Sequence[str]) -> Iterator[Song]:
+    """The tracks with their jobs, read page by page. The number in a name keeps the order, and makes it unique."""
+    width = len(str(len(track_ids)))
+    for start in range(0, len(track_ids), PAGE):
+        page = track_ids[start : start + PAGE]
+        tracks = {track.track_id: track for track in Track.select(*COLUMNS).where(Track.track_id.in_(page))}
+        job_ids = sorted({_job_id(track) for track in tracks.values()})
+        jobs = {job.job_id: job for job in Job.select(*OF_JOB).where(Job.job_id.in_(job_ids))}
+        for number, track_id in enumerate(page, start + 1):
+            if track := tracks.get(track_id):  # it may be deleted meanwhile
+                job = jobs.get(_job_id(track))
+                yield Song(track, job, f"{number:0{width}} {file_name(name_of(track, job))}{_take(track)}")
 
 
-def _entry(storage: Storage, track: Track, kind: str, name: str) -> Entry | None:
+def _sound(storage: Storage, song: Song, kind: str) -> Entry | None:
     """The file of a track of this kind, or else of the other kind; None if it has neither."""
-    names = {"wav": track.file_path_wav, "mp3": track.file_path_mp3}
-    for candidate in (kind, OTHER[kind]):
-        file = storage.open(names[candidate] or "")
-        path = storage.locate(names[candidate] or "")
-        if file is not None and path is not None:
-            with file:
-                return Entry(f"{name}.{candidate}", path, os.fstat(file.fileno()).st_size, track.created_at)
-    return None
+    names = {"wav": song.track.file_path_wav, "mp3": song.track.file_path_mp3}
+    found = ((candidate, storage.find(names[candidate])) for candidate in (kind, OTHER[kind]))
+    entries = (_entry(song, candidate, path) for candidate, path in found if path)
+    return next(filter(None, entries), None)
 
 
-def _names(tracks: Sequence[Track], jobs: dict[str, Job]) -> dict[str, str]:
-    """A file name without its ending for each track, by track_id. The number keeps the order, and makes it unique."""
-    width = len(str(len(tracks)))
-    return {
-        track.track_id: f"{number:0{width}} {file_name(name_of(track, jobs.get(_job_id(track))))}{_number(track)}"
-        for number, track in enumerate(tracks, 1)
-    }
+def _cover(storage: Storage, song: Song) -> list[Entry]:
+    """The cover of a track, if it is uploaded or drawn."""
+    path = storage.cover(song.track.track_id)
+    if not is_file(path):
+        drawn = _drawn(storage, song)
+        path = _path_of(storage, *drawn) if drawn else path
+    file = open_file(path)
+    if file is None:
+        return []
+    with file:
+        ending = "jpg" if type_of(file.read(LONGEST_START)) == JPEG else "png"
+    entry = _entry(song, ending, path)
+    return [entry] if entry else []
+
+
+def _drawn(storage: Storage, song: Song) -> tuple[Recipe, Path] | None:
+    """How the cover of a track is drawn, and of which sound; None without a sound."""
+    names = (song.track.file_path_wav, song.track.file_path_mp3)
+    source = next(filter(None, map(storage.find, names)), None)
+    return (drawn_cover(title_of(song.track, song.job)), source) if source else None
+
+
+def _path_of(storage: Storage, recipe: Recipe, source: Path) -> Path:
+    """Where the cover is when it is drawn. If the sound is gone, no file is there."""
+    try:
+        return storage.derived(source, recipe.suffix)
+    except FileNotFoundError:
+        return source
+
+
+def _entry(song: Song, ending: str, path: Path) -> Entry | None:
+    file = open_file(path)
+    if file is None:
+        return None
+    with file:
+        return Entry(f"{song.stem}.{ending}", path, os.fstat(file.fileno()).st_size, song.track.created_at)
 
 
 def _job_id(track: Track) -> str:
     return str(track.__data__["job"])
 
 
-def _number(track: Track) -> str:
+def _take(track: Track) -> str:
     return f" (take {track.take})" if track.take is not None else ""
-
-
-def _jobs(job_ids: set[str]) -> dict[str, Job]:
-    ids = sorted(job_ids)
-    batches = (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
-    return {job.job_id: job for batch in batches for job in Job.select(*OF_JOB).where(Job.job_id.in_(batch))}
-
-
-def _note_of(missing: Sequence[str]) -> Entry:
-    return entry(
-        "missing files.txt", "\r\n".join(["These tracks have no file in the storage folder:", "", *missing, ""])
-    )

@@ -22,7 +22,8 @@ def cover_of(track: Track) -> Cover:
     storage = services().storage
     file = storage.open(storage.cover(track.track_id))
     if file is None:
-        return Cover(services().track_files.open_derived(track, drawn_cover(cover_title(track))), PNG)
+        job = Job.select(Job.job_id, Job.prompt).where(Job.job_id == track.__data__["job"]).first()
+        return Cover(services().track_files.open_derived(track, drawn_cover(title_of(track, job))), PNG)
     kind = type_of(file.read(LONGEST_START))
     file.seek(0)
     if kind is None:  # somebody else has written this file
@@ -31,7 +32,6 @@ def cover_of(track: Track) -> Cover:
     return Cover(file, kind)
 
 
-def cover_title(track: Track) -> str:
-    """The name of a track, which is drawn on its cover, in one line."""
-    job = Job.select(Job.job_id, Job.prompt).where(Job.job_id == track.__data__["job"]).first()
+def title_of(track: Track, job: Job | None) -> str:
+    """The name of a track in one line, as it is drawn on its cover."""
     return " ".join(name_of(track, job).split())

@@ -5,8 +5,9 @@ from typing import Any
 
 from files.tags import Tags, comment_of, sung, words_in
 from models import LOOP_STATUSES, Job, Loop, Track
+from web.covers import title_of
 from web.lyrics import timed_lyrics
-from web.titles import metadata_text, name_of
+from web.titles import metadata_text
 
 OF_JOB: tuple[Any, ...] = (Job.job_id, Job.prompt, Job.metadata, Job.file_manifest, Job.takes)
 LOOPS = 10  # of a track, the newest ones, of which one may know the tempo
@@ -18,7 +19,7 @@ def tags_of(track: Track) -> Tags:
     job: Job | None = Job.select(*OF_JOB).where(Job.job_id == track.__data__["job"]).first()
     lyrics = sung(metadata_text(job, "lyrics"), timed_lyrics(job)) if job else {}
     return Tags(
-        title=" ".join(name_of(track, job).split()),
+        title=title_of(track, job),
         comment=comment_of({"seed": track.seed, **track.provenance}),
         bpm=_tempo_of(track.track_id),
         take=track.take,

@@ -95,6 +95,11 @@ def when_made(open_file: Callable[[], Result], answer: Callable[[Result], Respon
     return answer_when(look, FILE_SECONDS, finish, future=future)
 
 
+def when_done(future: "Future[None]", answer: Callable[[], Response]) -> Response:
+    """The response when a future is done, or after FILE_SECONDS."""
+    return answer_when(lambda: True if future.done() else None, FILE_SECONDS, lambda _: answer(), future=future)
+
+
 def client_has_left() -> bool:
     """True if the client has closed its connection; False if the server cannot know."""
     has_left: Callable[[], bool] = request.environ.get(HAS_LEFT, bool)

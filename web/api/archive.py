@@ -4,23 +4,32 @@ from flask import Response
 
 from files.bundles import Bundle
 from web import schemas
-from web.archive import chosen_tracks, entries
+from web.archive import chosen_tracks, pack, wanted_covers
 from web.current import services
 from web.downloads import disposition
 from web.operations import Operations
+from web.waiting import when_done
 
 routes = Operations("/api")
 ZIP = "application/zip"
+DRAWING_SECONDS = 20.0  # covers that are not drawn by then are not in the archive
 
 
 @routes.route("GET", "/tracks.zip", answers={200: (ZIP,)}, problems=[404])
 def get_archive_of_tracks(query: schemas.ArchiveQuery) -> Response:
-    """The sound of up to 1000 tracks as a ZIP archive that is made while it is sent, with playlist and lyrics.
+    """The sound of up to 1000 tracks as a ZIP archive that is made while it is sent, with covers, playlist and lyrics.
 
     If a file vanishes meanwhile, the transfer breaks off.
     """
-    tracks = chosen_tracks(query)
-    bundle = Bundle(entries(services().storage, tracks, query.format))
+    ids, storage = chosen_tracks(query), services().storage
+    undrawn = wanted_covers(storage, ids)
+    if not undrawn:
+        return _answer(pack(storage, ids, query.format))
+    drawing = services().track_files.derivatives.make_all(undrawn, DRAWING_SECONDS)
+    return when_done(drawing, lambda: _answer(pack(storage, ids, query.format)))
+
+
+def _answer(bundle: Bundle) -> Response:
     answer = Response(bundle, content_type=ZIP, direct_passthrough=True)
     answer.content_length = bundle.size
     answer.headers["Content-Disposition"] = disposition("tracks", "zip", "attachment")

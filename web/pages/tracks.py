@@ -50,6 +50,7 @@ def show_tracks() -> str:
         next=_address({**filters, "cursor": _after(query.sort, read[ROWS - 1])}) if len(read) > ROWS else None,
         here=_address(filters),
         is_narrowed=bool(set(filters) - {"sort"}),
+        shows_all_starred={name: value for name, value in filters.items() if name != "sort"} == {"starred": "true"},
         query=query,
         filters=filters,
         sorts=SORTS,
