@@ -1,7 +1,8 @@
 """Derived files (MP3, waveform, cover, previews of seams): made from a sound file on first request, then cached.
 
 Subprocesses make them, so the web process never loads numpy. AT_ONCE of them run at a time, and beside them
-as many that make previews: a page may ask for five previews at once, and an upload must not wait for them.
+as many that make previews: a page may ask for five previews at once, and an upload must not wait for them. One more
+makes the covers of an archive, one after another.
 """
 
 import hashlib
@@ -103,6 +104,7 @@ class Derivatives:
         self.storage, self.stopping = storage, stopping
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="derivatives")
         self._preview_pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="previews")
+        self._batch_pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._lock = threading.Lock()
         self._under_way: dict[Path, Future[Path]] = {}
 
@@ -133,7 +135,7 @@ class Derivatives:
 
     def make_all(self, recipes: Sequence[tuple[Recipe, Path]], seconds: float) -> "Future[None]":
         """Make files from their sources, one after another, for so many seconds. What cannot be made is left out."""
-        return self._pool.submit(self._make_all, recipes, seconds)
+        return self._batch_pool.submit(self._make_all, recipes, seconds)
 
     def _make_all(self, recipes: Sequence[tuple[Recipe, Path]], seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -54,6 +54,23 @@ class TrackFiles:
         """The path of the WAV of a track, or else of its MP3. Raises NotFound."""
         return self._find(track, None)[0]
 
+    def stored(self, track: Track) -> tuple[str, int] | None:
+        """(the kind of the file that open() opens if no kind is asked for, its bytes); None if there is no file."""
+        for kind, name in (("wav", track.file_path_wav), ("mp3", track.file_path_mp3)):
+            path = self.storage.locate(name) if name else None
+            with suppress(OSError):
+                if path is not None and S_ISREG((status := path.lstat()).st_mode):
+                    return kind, status.st_size
+        return None
+
+    def measured(self, track: Track) -> dict[str, Any] | None:
+        """The same as waveform(), if it has been made already; else None."""
+        with suppress(NotFound, FileNotFoundError):
+            path = self.storage.derived(self._find(track, None)[0], WAVEFORM.suffix)
+            shape: dict[str, Any] = json.loads(path.read_text())
+            return shape
+        return None
+
     def find_derived(self, track: Track, recipe: Recipe, kind: str = "wav") -> Path:
         """The path of a file derived from the WAV or the MP3 of a track: of this kind, if the track has both.
 

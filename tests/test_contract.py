@@ -43,6 +43,12 @@ include-method = ["PATCH", "DELETE"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", "404", "409", "412"]
 
 [[operations]]
+# Lines of text need not be CSV, JSON or prompts, any text is a text, and a job that is wrong is one of many.
+include-operation-id = ["create_jobs"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", "400", "422"]
+checks.negative_data_rejection.expected-statuses = ["200", "201", "400", "404", "405", "415", "422"]
+
+[[operations]]
 include-operation-id = ["put_track_audio", "put_job_reference", "put_track_cover"]  # most bodies are no such file
 generation.max-examples = 8
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "412"]

@@ -6,6 +6,7 @@ from web.api import (
     actions,
     archive,
     audio,
+    batches,
     covers,
     discards,
     events,
