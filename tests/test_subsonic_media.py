@@ -1,15 +1,14 @@
 """What music players get to hear, to see and to sing: sound, covers and lyrics."""
 
-import struct
-import zlib
-
 import pytest
 from flask.testing import FlaskClient
 
+from files.storage import Storage
 from models import Track
 from repos import TrackRepository
 from settings import Settings
 from tests.players import PASSWORD, Player, add, address
+from tests.test_covers import png
 
 LYRICS = "[00:01.50]Hello\n[00:03]World"
 
@@ -75,20 +74,17 @@ def test_songs_of_an_album_have_a_gain_if_their_loudness_is_measured(player: Pla
     assert 0 < gain["trackPeak"] <= 1
 
 
-def test_covers_are_pngs_of_the_size_that_is_asked_for(player: Player, track: Track) -> None:
-    for method, side in (
-        ("getCoverArt?id=job-1&size=64", 64),
-        ("getCoverArt?id=track-1", 300),
-        ("getCoverArt?id=job-1&size=9999", 1000),
-    ):
-        answer = player.get(method)
-        assert (answer.content_type, answer.data[:8]) == ("image/png", b"\x89PNG\r\n\x1a\n")
-        assert struct.unpack(">II", answer.data[16:24]) == (side, side)
-    place, chunks = 8, []
-    while place < len(answer.data):
-        length = struct.unpack(">I", answer.data[place : place + 4])[0]
-        kind, data = answer.data[place + 4 : place + 8], answer.data[place + 8 : place + 8 + length]
-        assert struct.unpack(">I", answer.data[place + 8 + length : place + 12 + length])[0] == zlib.crc32(kind + data)
-        chunks.append((kind, data))
-        place += 12 + length
-    assert len(zlib.decompress(dict(chunks)[b"IDAT"])) == 1000 * 126
+def test_the_cover_of_a_song_is_drawn_or_uploaded_and_that_of_an_album_is_the_one_of_its_first_song(
+    player: Player, song: bytes, settings: Settings
+) -> None:
+    drawn = player.get("getCoverArt?id=track-1&size=64")
+    assert (drawn.content_type, drawn.data[:4]) == ("image/png", b"\x89PNG")
+    cover = Storage(settings).cover("track-1")
+    cover.parent.mkdir(parents=True, exist_ok=True)
+    cover.write_bytes(png())
+    for cover_id in ("track-1", "job-1"):
+        assert player.get(f"getCoverArt?id={cover_id}").data == png() != drawn.data
+
+
+def test_a_song_without_sound_has_no_cover(player: Player, track: Track) -> None:
+    assert player.code("getCoverArt?id=track-1") == 70

@@ -9,11 +9,11 @@ from records.albums import Song
 from records.finding import TrackQuery
 from repos import Page
 from web import downloads
+from web.covers import Cover, cover_of
 from web.current import services
 from web.lyrics import timed_lyrics
 from web.subsonic.artists import artist_of
 from web.subsonic.calls import Call, Fields, Method
-from web.subsonic.covers import cover
 from web.subsonic.entries import bit_rate, title_of
 from web.subsonic.failures import NOT_FOUND, Failure
 from web.subsonic.selection import list_songs, require_album, require_song, tracks
@@ -41,10 +41,14 @@ def download(call: Call) -> Response:
 
 
 def get_cover_art(call: Call) -> Response:
-    """The cover of a song or an album. Raises Failure."""
+    """The cover of a song or an album, whatever size is asked for: players scale it. Raises Failure and NotFound."""
     cover_id = call.require("id")
     track = tracks.get_by_id(cover_id) or require_album(cover_id)[0].lead
-    return cover(track, call.number("size", 0))
+    return when_made(lambda: cover_of(track), _picture)
+
+
+def _picture(cover: Cover) -> Response:
+    return downloads.picture(cover.file, cover.kind)
 
 
 def get_lyrics_by_song_id(call: Call) -> Fields:
