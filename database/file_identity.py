@@ -6,6 +6,7 @@ up after each commit, before anything is acknowledged.
 
 import logging
 import os
+import threading
 from pathlib import Path
 
 import peewee
@@ -20,21 +21,27 @@ class FileGone(LedgerError, peewee.OperationalError):
 
 
 class FileIdentity:
-    """The file that a process has opened by a path, by its device and its inode."""
+    """The file that a process has open under a path, by its device and its inode."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._opened: tuple[int, int] | None = None
+        self._connections, self._lock = 0, threading.Lock()
         self._is_logged = False
 
-    def note(self) -> None:
-        """Note which file has the path, if none is noted; after a connection was opened."""
-        if self._opened is None:
-            self._opened = self._present()
+    def opened(self) -> None:
+        """Count a connection that was opened. The first one notes which file has the path."""
+        with self._lock:
+            self._connections += 1
+            if self._opened is None:
+                self._opened = self._present()
 
-    def forget(self) -> None:
-        """Forget the file: all connections to it are closed."""
-        self._opened = None
+    def closed(self) -> None:
+        """Count a connection that was closed. With the last one, the file is forgotten: the next may open another."""
+        with self._lock:
+            self._connections -= 1
+            if self._connections <= 0:
+                self._connections, self._opened = 0, None
 
     def require(self) -> None:
         """Raise FileGone if another file has the path now, or none."""

@@ -119,12 +119,13 @@ class Groups:
             self._pass_on()
         return group
 
-    def close(self) -> None:
-        """Close the connection."""
+    def close(self) -> bool:
+        """Close the connection. False if there is none."""
         with self._turn:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+            return connection is not None
 
     def _take_turn(self) -> None:
         with self._count:

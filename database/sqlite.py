@@ -41,7 +41,6 @@ class Sqlite(PerThread, CySqliteDatabase):
         if self._in_use is not None:
             self._in_use()
             self._in_use = None
-            self.file.forget()
 
     def commit_in_groups(self) -> None:
         """From now on, the write transactions of several threads share one commit."""
@@ -49,8 +48,8 @@ class Sqlite(PerThread, CySqliteDatabase):
 
     def end_groups(self) -> None:
         """Close the connection that the groups share."""
-        if self._groups is not None:
-            self._groups.close()
+        if self._groups is not None and self._groups.close():
+            self.file.closed()
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """A cursor over the result; text that is not valid UTF-8 is read as U+FFFD."""
@@ -112,13 +111,18 @@ class Sqlite(PerThread, CySqliteDatabase):
             connection = super()._connect()
         except UnicodeDecodeError:
             raise Damaged(SCHEMA) from None
-        self.file.note()
+        self.file.opened()
         return connection
 
     def _connect_shared(self) -> Any:
         """A new connection that threads share: it does not end with one of them. Every thread has its own before."""
         self.file.require()
-        return super(PerThread, self)._connect()
+        connection = super(PerThread, self)._connect()
+        self.file.opened()
+        return connection
+
+    def _closed(self) -> None:
+        self.file.closed()
 
     def _leave(self, groups: Groups, is_kept: bool) -> None:
         """End the transaction of this thread in its group; then the thread uses its own connection again.

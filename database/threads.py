@@ -58,10 +58,17 @@ class PerThread:
 
     def _connect(self) -> Any:
         connection = super()._connect()  # type: ignore[misc]
-        _thread.end = AtThreadEnd(partial(super()._close, connection))  # type: ignore[misc]
+        _thread.end = AtThreadEnd(partial(self._end, connection))
         return connection
 
     def _close(self, connection: Any, *rest: Any) -> None:
         if hasattr(_thread, "end"):
             _thread.end.act = None
+        self._end(connection, *rest)
+
+    def _end(self, connection: Any, *rest: Any) -> None:
         super()._close(connection, *rest)  # type: ignore[misc]
+        self._closed()
+
+    def _closed(self) -> None:
+        """A connection has been closed. Only SQLite needs to know."""

@@ -3,13 +3,14 @@
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import peewee
 import pytest
 
-from database import database, leave, release, require_file
+from database import init_database, release, require_file
 from database.file_identity import FileGone
 from models import Job
 from repos import JobRepository
@@ -54,11 +55,11 @@ def test_a_script_learns_that_its_change_was_not_kept(ledger: Settings, act: Act
             JobRepository().create(job_id="after", prompt="p")
     with pytest.raises(FileGone, match=GONE):
         require_file()
+    with ThreadPoolExecutor() as threads, pytest.raises(FileGone, match=GONE):  # it would open, or make, another file
+        threads.submit(Job.select().count).result()
     release()
-    with pytest.raises(FileGone, match=GONE):  # a new connection would open, or even make, another file
-        Job.select().count()
-    leave()
-    database.connect()  # as after a restart
+    init_database()  # nothing is open any more: as after a restart
+    JobRepository().create(job_id="next", prompt="p")
 
 
 @on_sqlite
