@@ -57,7 +57,8 @@ class WrongLines(Invalid):
     def __init__(self, lines: dict[int, str], unit: str = "line") -> None:
         number = f"One {unit} is" if len(lines) == 1 else f"{len(lines)} {unit}s are"
         errors = [{"field": f"{unit} {line}", "message": reason} for line, reason in sorted(lines.items())]
-        super().__init__(f"{number} wrong, so nothing was queued: correct that and repeat this.", errors=errors)
+        what = f"this {unit}" if len(lines) == 1 else f"these {unit}s"
+        super().__init__(f"{number} wrong, so nothing was queued: correct {what} and send all again.", errors=errors)
         self.lines = lines
 
 
@@ -111,6 +112,10 @@ class StorageFull(LedgerError):
 
 class StorageUnusable(LedgerError):
     """The storage folder cannot be read or written."""
+
+
+class StorageGone(StorageUnusable, OSError):
+    """The storage folder was removed or replaced while this process used it."""
 
 
 class Busy(LedgerError):

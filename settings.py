@@ -140,7 +140,7 @@ class Settings(BaseSettings):
         if trimmed and len(trimmed) < SHORTEST_PASSWORD:
             raise ValueError(f"expected at least {SHORTEST_PASSWORD} characters, chosen at random")
         if trimmed and trimmed == info.data.get("api_token"):
-            raise ValueError("expected another text than API_TOKEN: players keep it, and it opens less")
+            raise ValueError("it must differ from API_TOKEN, because players store it on the device")
         return trimmed
 
     @field_validator("allowed_hosts")

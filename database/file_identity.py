@@ -17,7 +17,7 @@ log = logging.getLogger("ledger.database")
 
 
 class FileGone(LedgerError, peewee.OperationalError):
-    """The database file was removed or replaced. Peewee passes it on: its first base is no error of a driver."""
+    """The database file was removed or replaced. Peewee does not convert it: its first base is no error of a driver."""
 
 
 class FileIdentity:
@@ -48,7 +48,8 @@ class FileIdentity:
         if self._opened is not None and self._present() != self._opened:
             error = FileGone(
                 f"The database file {self._path.name} was removed or replaced while this process had it open. Nothing "
-                "can be saved: restore a backup if it is missing, then restart the service and its workers."
+                "can be saved. Stop the service and its workers. If the file was moved, move it back with its -wal "
+                "file; else restore a backup. Then start them again."
             )
             if not self._is_logged:
                 self._is_logged = True

@@ -51,7 +51,7 @@ def from_json(text: str | bytes) -> Any:
     """The value of JSON text of any writer, read so that it can be written again.
 
     A number too large for a float is None, a lone surrogate is U+FFFD, and text that is nested too deeply is TOO_DEEP.
-    Raises Damaged: the database takes no such text, so it was damaged later.
+    Raises Damaged for text that is not JSON: the database takes no such text, so its file was damaged later.
     """
     text = text.decode() if isinstance(text, bytes) else text
     try:

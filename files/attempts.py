@@ -3,6 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
+from errors import StorageGone
 from files.deletion import remove_unnamed
 from files.storage import Storage, is_attempt, remove_tree
 
@@ -17,7 +18,10 @@ def remove_attempt(storage: Storage, kind: str, record_id: str, lease_token: str
 
 def remove_workshop(storage: Storage, lease_token: str) -> None:
     """Remove the unfinished files of an attempt."""
-    workshop = storage.workshop(lease_token)
+    try:
+        workshop = storage.workshop(lease_token)
+    except StorageGone:  # with all that is in it
+        return
     if is_attempt(workshop):
         remove_tree(workshop)
 

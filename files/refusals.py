@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 
-from errors import LedgerError, StorageFull, StorageUnusable
+from errors import LedgerError, StorageFull, StorageGone, StorageUnusable
 
 log = logging.getLogger("ledger.storage")
 FULL = (ENOSPC, EDQUOT)
@@ -17,6 +17,8 @@ def storage_errors() -> Iterator[None]:
     """Turn an OSError into StorageFull or StorageUnusable. The log has the path and the reason."""
     try:
         yield
+    except StorageGone:
+        raise
     except OSError as error:
         log.error("the storage folder cannot be used: %s", error)
         raise refusal(error) from None

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from errors import SettingsError
+from errors import SettingsError, StorageGone
 from files import cache
 from settings import Settings, get_settings
 
@@ -25,6 +25,8 @@ PART_SECONDS = 3600.0
 LOG_NAME, REFERENCE_NAME, COVER_NAME = "generator.log", "reference.wav", "cover"
 FULL_BYTES = 4 * 1024 * 1024
 
+found: dict[Path, tuple[int, int]] = {}  # the storage folders of this process, and of its parent, by their inodes
+
 
 class Storage:
     """The files below STORAGE_DIR. Records have paths relative to it, with / between folders."""
@@ -32,6 +34,18 @@ class Storage:
     def __init__(self, settings: Settings | None = None) -> None:
         configured = (settings or get_settings()).storage_dir
         self.root, self._configured = configured.resolve(), configured.absolute()
+        _note(self.root)
+
+    def require_root(self) -> None:
+        """Raise StorageGone if another folder is in the place of the one that this process has found, or none.
+
+        A disk that is not mounted any more leaves an empty folder: files written there would be lost.
+        """
+        if found.get(self.root, _inode(self.root)) != _inode(self.root):
+            raise StorageGone(
+                "The storage folder was removed or replaced while this process used it: put it back, or mount its disk "
+                "again. If another folder is meant, restart the service and its workers."
+            )
 
     def folder(self, kind: str, record_id: str) -> Path:
         """The folder of all files made for a job, track or loop. An id contains no / and is neither . nor .. itself."""
@@ -155,8 +169,10 @@ class Storage:
                     remove_tree(path)
 
     def _parts(self) -> Path:
+        self.require_root()
         folder = self.root / PARTS
         folder.mkdir(parents=True, exist_ok=True)
+        _note(self.root)
         return folder
 
     def is_full(self) -> bool:
@@ -201,6 +217,22 @@ def make_storage_folder(settings: Settings) -> None:
             f"STORAGE_DIR is {str(settings.storage_dir)!r}: that folder cannot be made ({error.strerror}); "
             "choose another, or give this user the right to write there."
         ) from None
+    _note(settings.storage_dir.resolve())
+
+
+def _note(root: Path) -> None:
+    """Note which folder this is, if it exists and none is noted."""
+    if (inode := _inode(root)) is not None:
+        found.setdefault(root, inode)
+
+
+def _inode(root: Path) -> tuple[int, int] | None:
+    """The device and the inode of a folder; None if it does not exist."""
+    try:
+        found = root.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def open_file(path: Path) -> BinaryIO | None:

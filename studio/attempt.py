@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 from peewee import DataError, IntegrityError, NotSupportedError, ProgrammingError
 
 from database import AWAY, release_connection
-from errors import Invalid, LeaseLost, LedgerError
+from errors import Invalid, LeaseLost, LedgerError, StorageGone
 from files.attempts import remove_attempt, remove_earlier_attempts, remove_workshop
 from files.publishing import make_folder
 from files.storage import Storage
@@ -175,8 +175,13 @@ class Attempt:
         remove_earlier_attempts(self.storage, self.repo.name, self.record.record_id)
 
     def _fail_unless_full(self, error: OSError) -> str:
-        """End as failed. If the disk is full even without the files of this attempt, raise the OSError instead."""
+        """End as failed. Raises OSError instead if the disk is full even without the files of this attempt, or gone."""
         why = error.strerror or str(error)
+        try:
+            self.storage.require_root()
+        except StorageGone as gone:
+            self._put_back(f"waits: {gone}")
+            raise
         if error.errno not in FULL:
             return self._fail(f"the worker cannot go on: {why}")
         self._tidy("lost")
@@ -223,8 +228,10 @@ class Attempt:
             raise self.too_late(command.seconds) from None
         self.last_lines = process.last
         self.lease.check()
-        if process.code != 0 and self.storage.is_full():
-            raise OSError(ENOSPC, FULL_DISK)
+        if process.code != 0:
+            self.storage.require_root()
+            if self.storage.is_full():
+                raise OSError(ENOSPC, FULL_DISK)
         if reason := why_failed(self.maker, command, process):
             raise Failed(reason)
 

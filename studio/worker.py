@@ -111,7 +111,8 @@ class Worker:
         return True
 
     def look(self, now: float) -> Any:
-        """Lease the next record; None if nothing is pending. Raises OSError if the disk is full."""
+        """Lease the next record; None if nothing is pending. Raises OSError if the disk is full, and StorageGone."""
+        self.storage.require_root()
         if self.storage.is_full():
             raise OSError(ENOSPC, FULL_DISK)
         self.release_unanswered()

@@ -75,7 +75,7 @@ def test_a_file_of_lyrics_is_one_job() -> None:
 def test_the_ending_of_a_file_says_what_is_in_it() -> None:
     assert [kind_of(name) for name in ("a.b.CSV", "songs.jsonl", "x/y.txt", "rain.lrc")] == [*FILES]
     for name in ("songs.ods", "songs", ".csv", "", "songs.json"):
-        with pytest.raises(Invalid, match="another ending than .csv, .jsonl, .txt and .lrc"):
+        with pytest.raises(Invalid, match="must end in .csv, .jsonl, .txt or .lrc"):
             kind_of(name)
 
 

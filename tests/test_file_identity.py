@@ -82,7 +82,7 @@ def test_the_service_refuses_writes_until_it_is_restarted(server: Callable[..., 
     act(service.storage.parent / "app.db")
     for _ in range(3):
         status, problem = service.call("POST", "/api/jobs", body)
-        assert status == 503 and GONE in problem["detail"] and "restart" in problem["detail"]
+        assert status == 503 and GONE in problem["detail"] and "start them again" in problem["detail"]
     assert service.call("PATCH", "/api/jobs/before", {"message": "m"})[0] == 503
     status, ready = service.call("GET", "/readyz")
     assert status == 503 and GONE in ready["detail"] and not ready["database"]["ok"]

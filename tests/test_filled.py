@@ -53,7 +53,7 @@ def value(page: str, name: str) -> str:
 
 def left_out(page: str) -> str:
     """What the page says is not taken over."""
-    found = re.search(r"Not taken over.*?<span[^>]*>(.*?)</span>", page)
+    found = re.search(r"Not copied.*?<span[^>]*>(.*?)</span>", page)
     return unescape(found[1]) if found else ""
 
 

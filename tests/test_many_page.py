@@ -133,12 +133,12 @@ def test_a_long_file_has_a_short_page(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("raw", "name", "words"),
     [
-        (b"rain", "songs.ods", "songs.ods has another ending than"),
+        (b"rain", "songs.ods", "songs.ods is not supported"),
         (b"", "", "Choose a file."),
         (b"", "songs.csv", "1 line is wrong"),
         (b"r\xe4in", "songs.txt", "is not UTF-8"),
         (b"prompt;takes\nrain;2", "songs.csv", "use commas"),
-        (b"rain", "<b>.ods", "&lt;b&gt;.ods has another"),
+        (b"rain", "<b>.ods", "&lt;b&gt;.ods is not supported"),
         (b"promt\nrain", "songs.csv", "no field of a job"),
     ],
 )

@@ -47,7 +47,7 @@ def test_a_missing_storage_folder_is_named(client: FlaskClient, app: Flask) -> N
     shutil.rmtree(app.extensions["ledger"].settings.storage_dir)
     answer = client.get("/readyz")
     assert answer.status_code == 503
-    assert "storage: no file can be written in the storage folder (No such file" in answer.json["detail"]
+    assert "storage: The storage folder was removed or replaced" in answer.json["detail"]
     assert "disk: the free space cannot be read (No such file" in answer.json["detail"]
 
 

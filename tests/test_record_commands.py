@@ -143,8 +143,8 @@ def test_a_prompt_is_read_from_stdin(ledger: Any) -> None:
     [
         ((), 2, "Write a PROMPT or --from"),
         (("--from", "missing.csv"), 1, "There is no file missing.csv: check the path."),
-        (("--from", "prompts.ods"), 1, "another ending"),
-        (("--from", "."), 1, "another ending"),
+        (("--from", "prompts.ods"), 1, "is not supported"),
+        (("--from", "."), 1, "is not supported"),
         (("rain", "--priority", "high"), 1, "--priority: input should be a valid integer"),
         (("rain", "--metadata", "genre"), 1, "KEY=VALUE"),
         (("rain", "--metadata", "a=1", "--metadata", "a=2"), 1, "KEY=VALUE once"),

@@ -42,7 +42,7 @@ def kind_of(name: str) -> str:
     kind = PurePath(name).suffix.lower().removeprefix(".")
     if kind not in FILES:
         endings = ", ".join(f".{one}" for one in FILES[:-1])
-        raise Invalid(f"{name or 'The file'} has another ending than {endings} and .{FILES[-1]}: rename it.")
+        raise Invalid(f"{name or 'The file'} is not supported: its name must end in {endings} or .{FILES[-1]}.")
     return kind
 
 

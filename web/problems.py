@@ -36,6 +36,7 @@ REFUSALS: dict[type[errors.LedgerError], tuple[int, str]] = {
     errors.Undecodable: (404, "not_found"),
     errors.Busy: (503, "unavailable"),
     errors.StorageUnusable: (503, "unavailable"),
+    errors.StorageGone: (503, "unavailable"),
     FileGone: (503, "unavailable"),
     errors.StorageFull: (507, "storage_full"),
     errors.MissingParent: (422, "invalid"),

@@ -14,6 +14,7 @@ from playhouse.pool import MaxConnectionsExceeded
 from database import AWAY, require_file, schema_state, server_version
 from database.damage import ADVICE, is_damaged
 from database.file_identity import FileGone
+from errors import StorageGone
 from records.offers import offers
 from settings import Settings
 from web import schemas
@@ -86,9 +87,12 @@ def _look_at_schema() -> str:
 
 def _look_at_storage(folder: Path) -> str:
     try:
+        services().storage.require_root()
         handle, name = tempfile.mkstemp(dir=folder, prefix=".readyz-")
         os.close(handle)
         os.unlink(name)
+    except StorageGone as error:
+        raise NotReady(str(error)) from None
     except OSError as error:
         raise NotReady(
             f"no file can be written in the storage folder ({error.strerror}): "

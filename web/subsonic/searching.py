@@ -1,4 +1,4 @@
-"""Methods that search. A search without words lists everything: players read the whole library so."""
+"""Methods that search. A search without words lists everything: players read the whole library by such a search."""
 
 from itertools import islice
 

@@ -1,8 +1,8 @@
-"""The sign-in of the protocol: a token that is the MD5 of the app password and a salt. Each call has its own.
+"""The sign-in of the protocol. Every call has a salt, and a token: the MD5 of the app password and the salt.
 
 The protocol gives players no other way to prove that they know a password without sending it. A player may use a salt
 again: it makes the address of a stream once, and then asks for parts of the stream. So a salt is not refused when it
-comes again. Who can read a call can repeat it: only TLS prevents that.
+comes again. Anyone who can read a call can repeat it: only TLS prevents that.
 """
 
 import hashlib
@@ -35,7 +35,9 @@ def check_sign_in(call: Call) -> None:
     expected = hashlib.md5(f"{settings.subsonic_password}{salt}".encode(), usedforsecurity=False).hexdigest()
     is_user, has_password = (_is_equal(user, settings.subsonic_user), _is_equal(token, expected))
     if not (is_user and has_password and len(salt) >= SHORTEST_SALT):
-        raise Failure(WRONG_PASSWORD, "The user name or the password is wrong: see SUBSONIC_USER, SUBSONIC_PASSWORD.")
+        raise Failure(
+            WRONG_PASSWORD, "The user, the password or the salt is wrong: compare SUBSONIC_USER and SUBSONIC_PASSWORD."
+        )
 
 
 def _check_way(call: Call) -> None:
