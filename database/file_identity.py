@@ -25,40 +25,56 @@ class FileIdentity:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._opened: tuple[int, int] | None = None
+        self._inode: tuple[int, int] | None = None  # of the file that was opened last
         self._connections, self._lock = 0, threading.Lock()
         self._is_logged = False
 
+    def require_before_opening(self, may_make: bool) -> None:
+        """Raise FileGone if a new connection would open another file than the open ones.
+
+        If none is open, another file may be there. may_make: a missing one may be made, as at the first start.
+        """
+        if self._connections:
+            self.require()
+        elif self._inode is not None and not may_make and self._now() is None:
+            raise self._gone()
+
     def opened(self) -> None:
-        """Count a connection that was opened. The first one notes which file has the path."""
+        """Count a connection that was opened. If no other one is open, note which file has the path."""
         with self._lock:
+            if not self._connections:
+                self._inode = self._now()
             self._connections += 1
-            if self._opened is None:
-                self._opened = self._present()
 
     def closed(self) -> None:
-        """Count a connection that was closed. With the last one, the file is forgotten: the next may open another."""
+        """Count a connection that was closed."""
         with self._lock:
-            self._connections -= 1
-            if self._connections <= 0:
-                self._connections, self._opened = 0, None
+            self._connections = max(0, self._connections - 1)
 
     def require(self) -> None:
-        """Raise FileGone if another file has the path now, or none."""
-        if self._opened is not None and self._present() != self._opened:
-            error = FileGone(
-                f"The database file {self._path.name} was removed or replaced while this process had it open. Nothing "
-                "can be saved. Stop the service and its workers. If the file was moved, move it back with its -wal "
-                "file; else restore a backup. Then start them again."
-            )
-            if not self._is_logged:
-                self._is_logged = True
-                log.critical("%s", error)
-            raise error
+        """Raise FileGone if a connection is open, and another file has the path now, or none."""
+        with self._lock:
+            inode = self._inode if self._connections else None
+        if inode is not None and self._now() != inode:
+            raise self._gone()
 
-    def _present(self) -> tuple[int, int] | None:
+    def _gone(self) -> FileGone:
+        error = FileGone(
+            f"The database file {self._path.name} was removed or replaced while this process used it. Nothing can be "
+            "saved. Stop the service and its workers. If the file was moved, move it back with its -wal file; else "
+            "restore a backup. Then start them again."
+        )
+        if not self._is_logged:
+            self._is_logged = True
+            log.critical("%s", error)
+        return error
+
+    def _now(self) -> tuple[int, int] | None:
+        """The device and the inode at the path; None if nothing is there. If it is unknown, those of the open file."""
         try:
-            found = os.stat(self._path)
-        except OSError:
+            status = os.stat(self._path)
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        return found.st_dev, found.st_ino
+        except OSError:  # a failing disk: what was committed was committed
+            return self._inode
+        return status.st_dev, status.st_ino

@@ -106,7 +106,7 @@ class Sqlite(PerThread, CySqliteDatabase):
                 except OSError as error:
                     raise peewee.OperationalError(f"unable to lock the database file: {error.strerror}") from None
                 self._in_use = weakref.finalize(self, os.close, handle)
-        self.file.require()
+        self.file.require_before_opening(may_make=self._preparer == threading.get_ident())
         try:
             connection = super()._connect()
         except UnicodeDecodeError:
@@ -116,7 +116,7 @@ class Sqlite(PerThread, CySqliteDatabase):
 
     def _connect_shared(self) -> Any:
         """A new connection that threads share: it does not end with one of them. Every thread has its own before."""
-        self.file.require()
+        self.file.require_before_opening(may_make=False)
         connection = super(PerThread, self)._connect()
         self.file.opened()
         return connection

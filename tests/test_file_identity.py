@@ -58,6 +58,10 @@ def test_a_script_learns_that_its_change_was_not_kept(ledger: Settings, act: Act
     with ThreadPoolExecutor() as threads, pytest.raises(FileGone, match=GONE):  # it would open, or make, another file
         threads.submit(Job.select().count).result()
     release()
+    if not ledger.sqlite_path.exists():
+        with pytest.raises(FileGone, match=GONE):  # a statement makes no empty database
+            Job.select().count()
+    assert act is replace or not ledger.sqlite_path.exists()
     init_database()  # nothing is open any more: as after a restart
     JobRepository().create(job_id="next", prompt="p")
 

@@ -1,6 +1,5 @@
 // Starts the scripts of the page that is shown.
 
-import { startBell } from "./bell.js";
 import { get, isPlain, on } from "./elements.js";
 import { load } from "./http.js";
 import { startKeys } from "./keys.js";
@@ -10,6 +9,7 @@ import { player } from "./player.js";
 import { resume } from "./resume.js";
 import { startRouter, visit } from "./router.js";
 import { sendStars } from "./stars.js";
+import { recall } from "./storage.js";
 import { keepTimes, tellTimes } from "./times.js";
 import { connectSounds } from "./waves.js";
 
@@ -35,6 +35,7 @@ async function arrive() {
   tellTimes();
   if (player.current) load("gone").then(({ askForSounds }) => askForSounds(), () => {});
   if (main.querySelector("form[data-api]:not(.inline)")) load("forms").catch(() => {});
+  if (name === "jobs" || recall("localStorage", "bell")) load("bell").then(({ startBell }) => startBell(), () => {});
   const script = SCRIPTS[name];
   const module = script && (await import(`./${script}.js`));
   if (signal.aborted) return;
@@ -112,7 +113,7 @@ function showPlayer() {
 }
 
 on(player, "change", showPlayer);
-for (const start of [keepTimes, connectSounds, startKeys, sendStars, resume, startBell]) start();
+for (const start of [keepTimes, connectSounds, startKeys, sendStars, resume]) start();
 on(document, "click", follow);
 on(document, "submit", send);
 on(document, "change", showFields);

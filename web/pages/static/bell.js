@@ -9,10 +9,13 @@ const EVERY = 15_000; // milliseconds; a hidden page gets no events
 const DONE = "✓ All done · ";
 const { classList } = document.documentElement;
 
+let hasStarted = false;
 let wasBusy = false;
 
 /** Start to look, if it was asked for; else wait for the button. */
 export function startBell() {
+  if (hasStarted) return;
+  hasStarted = true;
   on(document, "click", ({ target }) => target === get("bell") && ask());
   if (recall("localStorage", NAME)) begin();
 }
