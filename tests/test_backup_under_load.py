@@ -20,7 +20,7 @@ from tests.conftest import thorough, wait_for
 from tests.service import Caller, Server, accepted
 
 pytestmark = pytest.mark.usefixtures("pg_tools")
-BACKUPS = thorough(100, 3)
+BACKUPS = thorough(100, 2)
 RATE = 200.0  # writes a second
 
 

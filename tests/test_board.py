@@ -5,7 +5,11 @@ import os
 import signal
 import zlib
 
+import pytest
+
 from maintenance.board import HALF, HEAD, Board
+
+pytestmark = pytest.mark.no_cover  # in each fork, it would begin anew, which takes seconds
 
 
 def test_every_place_has_the_last_value_of_its_process() -> None:

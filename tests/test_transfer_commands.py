@@ -136,6 +136,7 @@ def die(*progress: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.no_cover  # the fork would save what this process has measured
 def test_the_next_export_removes_what_a_killed_one_has_left(source: Settings, tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
     init_database(source)
