@@ -92,7 +92,9 @@ def run_web(listener: socket.socket, board: Board, place: int) -> None:
     services.background.extend(background(services))
     body_limit, is_upload = limits.body_limit(app, settings), partial(limits.is_upload, app)
     shared = (services.storage.part, services.feed, services.traffic)
-    site = Site(app.wsgi_app, body_limit, is_upload, *shared, limits.THREADS, settings.log_format == "json")
+    site = Site(
+        app.wsgi_app, body_limit, limits.is_read, is_upload, *shared, limits.THREADS, settings.log_format == "json"
+    )
     with reserved or nullcontext():
         web_process.run(listener, settings, site, services.stopping)
         services.close()

@@ -38,7 +38,6 @@ UNBOUNDED = 1_000_000
 SMALL_BODY = 1024 * 1024  # a longer body is written to a file
 BODIES_BYTES = 64 * 1024 * 1024  # all bodies in memory together
 UNSENT_BYTES = 64 * 1024 * 1024  # all answers together that clients are slow to read
-READING = {"GET", "HEAD", "OPTIONS"}
 CHECK_SECONDS = 1.0
 MEMORY_SECONDS = 10.0  # after a crowd of 2,500 clients, the process keeps 89 MB instead of 130
 
@@ -47,13 +46,14 @@ class Site(NamedTuple):
     """What the front serves: the app, and functions that say how to read the requests for it.
 
     body_limit says how many bytes the body of a request with this head may have. It is 0 if the app refuses the request
-    by its head. is_upload says whether the app must decode the body, which takes long. part gives the path of a new
-    file for a body. traffic counts the requests. threads: the number of threads that call the app for reads, and the
-    same number for writes. logs_json: whether the log has JSON objects.
+    by its head. is_read says whether the request changes nothing. is_upload says whether the app must decode the body,
+    which takes long. part gives the path of a new file for a body. traffic counts the requests. threads: the number of
+    threads that call the app for reads, and the same number for writes. logs_json: whether the log has JSON objects.
     """
 
     app: bridge.WSGIApp
     body_limit: Callable[[Environ], int]
+    is_read: Callable[[Environ], bool]
     is_upload: Callable[[Environ], bool]
     part: Callable[[], Path]
     feed: Feed
@@ -112,7 +112,7 @@ class Front:
         environ = exchange.environ
         exchange.body.give_to(environ)
         environ[HAS_LEFT] = exchange.connection.client_has_left
-        lane = self._read_lane if environ["REQUEST_METHOD"] in READING else self._write_lane
+        lane = self._read_lane if self.site.is_read(environ) else self._write_lane
         if self.site.is_upload(environ):
             lane = self._upload_lane
         if not lane.submit(partial(bridge.ask, self.site.app, environ), exchange.answer):

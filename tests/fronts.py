@@ -118,7 +118,7 @@ def port_of(connection: Connection) -> int:
 def serving(app: Callable[..., Any]) -> Iterator[RunningFront]:
     """A front that serves a WSGI app, without a database."""
     feed: Any = StillFeed()
-    with running(Site(app, lambda _: 1_000_000, lambda _: False, Path, feed, Traffic(), 2)) as front:
+    with running(Site(app, lambda _: 1_000_000, limits.is_read, lambda _: False, Path, feed, Traffic(), 2)) as front:
         yield front
 
 
@@ -127,9 +127,8 @@ def serving_flask(app: Flask) -> Iterator[RunningFront]:
     """A front that serves the Flask app as a web process does."""
     services = app.extensions["ledger"]
     body_limit, is_upload = limits.body_limit(app, services.settings), partial(limits.is_upload, app)
-    site = Site(
-        app.wsgi_app, body_limit, is_upload, services.storage.part, services.feed, services.traffic, limits.THREADS
-    )
+    shared = (services.storage.part, services.feed, services.traffic)
+    site = Site(app.wsgi_app, body_limit, limits.is_read, is_upload, *shared, limits.THREADS)
     with running(site) as front:
         yield front
         services.stopping.set()

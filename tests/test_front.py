@@ -24,6 +24,7 @@ from server.front import Site
 from server.http import STALL_SECONDS, Connection
 from tests.conftest import wait_for
 from tests.fronts import RunningFront, StillFeed, get, post, rest, running, serving
+from web.limits import is_read
 
 SECONDS = 10
 ANSWER = bytes(1_000_000)
@@ -145,7 +146,7 @@ def test_a_body_in_small_parts_takes_hardly_more_memory_than_its_bytes() -> None
 
 def test_the_file_of_a_body_is_deleted_when_a_stop_cuts_off_its_client(tmp_path: Path) -> None:
     feed: Any = StillFeed()
-    site = Site(Large(), lambda _: 10_000_000, lambda _: False, lambda: tmp_path / "body", feed, Traffic(), 1)
+    site = Site(Large(), lambda _: 10_000_000, is_read, lambda _: False, lambda: tmp_path / "body", feed, Traffic(), 1)
     with running(site) as front:
         front.open(post("/", bytes(2_000_000))[:-1])
         wait_for((tmp_path / "body").exists, SECONDS)
@@ -158,7 +159,9 @@ def test_slow_uploads_hold_up_no_other_upload(tmp_path: Path) -> None:
     names = map(str, itertools.count())
     upload = post("/", bytes(1_100_000))
     head = upload.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
-    site = Site(Large(), lambda _: 10_000_000, lambda _: False, lambda: tmp_path / next(names), feed, Traffic(), 1)
+    site = Site(
+        Large(), lambda _: 10_000_000, is_read, lambda _: False, lambda: tmp_path / next(names), feed, Traffic(), 1
+    )
     with running(site) as front:
         for _ in range(200):
             front.open(head)

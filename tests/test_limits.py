@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 from tests.test_settings_errors import run
 from web import limits
 from web.reading import BODY_BYTES, STRANGER_BYTES
+from web.subsonic import stars
 
 POSTGRESQL = "postgresql://u@127.0.0.1:1/n"
 LEAST = 2 * limits.THREADS + limits.OTHERS
@@ -73,3 +74,11 @@ def test_a_stranger_may_send_little(settings: Settings) -> None:
     assert limit(app, guarded, PATH_INFO="/sign-in") == STRANGER_BYTES
     assert limit(app, guarded, HTTP_AUTHORIZATION="Bearer secret") == BODY_BYTES
     release()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_stars_of_players_are_writes_whatever_their_method(method: str) -> None:
+    for path in (f"/rest/{name}{end}" for name in stars.METHODS for end in ("", ".view")):
+        assert not limits.is_read({"REQUEST_METHOD": method, "PATH_INFO": path}), path
+    for path in ("/rest/getStarred", "/rest/getSong.view", "/api/jobs"):
+        assert limits.is_read({"REQUEST_METHOD": method, "PATH_INFO": path}) == (method == "GET")

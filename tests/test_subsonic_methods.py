@@ -1,20 +1,26 @@
 """The methods for music players: a job is an album, its tracks are songs; a player reads all and changes only stars."""
 
 import json
+import select
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
+import cysqlite
 import pytest
-from flask import Flask
+from flask import Flask, request
 from flask.testing import FlaskClient
 
 from database import database
 from models import Track
 from repos import JobRepository, TrackRepository
 from settings import Settings
-from tests.players import CHANGES, PASSWORD, READS, UNKNOWN, Player, add, elements, listed, signed
+from tests.conftest import on_sqlite, wait_for
+from tests.fronts import get, serving_flask
+from tests.players import CHANGES, PASSWORD, READS, UNKNOWN, Player, add, address, elements, listed, signed
 from tests.service import ROOT
+from web import limits
 from web.subsonic import METHODS, catalogue, system
 from web.subsonic.lists import LISTS
 
@@ -269,3 +275,18 @@ def test_no_value_of_a_parameter_breaks_a_method(player: Player, song: bytes) ->
         for name, sent in calls:
             answer = player.client.get(f"/rest/{name}?{urlencode(sent, errors='surrogatepass')}")
             assert answer.status_code == 200 and "defect" not in answer.text, (name, value, answer.text)
+
+
+@on_sqlite
+def test_stars_that_wait_for_a_lock_hold_up_no_read(app: Flask, settings: Settings, track: Track) -> None:
+    begun: list[str] = []
+    app.before_request(lambda: begun.append(request.path))
+    with closing(cysqlite.connect(str(settings.sqlite_path))) as other, serving_flask(app) as front:
+        other.execute("BEGIN IMMEDIATE")
+        methods = ("star", "star.view", "unstar", "unstar.view") * (limits.THREADS // 4)
+        calls = [front.open(get(address(f"{method}?id=track-1"))) for method in methods]
+        wait_for(lambda: len(begun) == limits.THREADS, 10)
+        assert front.open(get("/api/jobs")).recv(100).startswith(b"HTTP/1.1 200 ")
+        assert select.select(calls, [], [], 0)[0] == []
+        other.execute("ROLLBACK")
+        assert all(b'"status":"ok"' in call.recv(10_000) for call in calls)
