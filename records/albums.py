@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from database import database
-from models import Job, Track, new_id
+from database import database, is_postgresql
+from models import Job, Track
 from records import rows
 from records.finding import TrackQuery
 from records.jobs import JobRepository
@@ -73,11 +73,11 @@ def totals_of(job_ids: Sequence[str]) -> dict[str, tuple[int, float]]:
 def random_tracks(count: int, query: TrackQuery | None = None) -> list[Track]:
     """Tracks at random, at a cost that does not grow with their number.
 
-    They are chosen from the tracks whose ids follow a random id: workers make random ids, so these tracks are of any
-    time. With a query, they are chosen from its newest tracks.
+    They are chosen from 1000 tracks that were added one after the other, anywhere in the library. With a query, they
+    are chosen from its newest 1000 tracks.
     """
     if query is None:
-        ids = _ids_from(new_id())
+        ids = _ids_anywhere()
     else:
         ids = [track_id for track_id, _, _ in TrackSearch(query).page_keys(Page(limit=WINDOW))[0]]
     chosen = random.sample(ids, min(count, len(ids)))
@@ -85,11 +85,18 @@ def random_tracks(count: int, query: TrackQuery | None = None) -> list[Track]:
     return [tracks[track_id] for track_id in chosen if track_id in tracks]
 
 
-def _ids_from(start: str) -> list[str]:
-    """The ids of the tracks from this id on; after the last id, the first ones follow."""
+def _ids_anywhere() -> list[str]:
+    """The ids of the tracks from a random place on; after the newest track, the oldest ones follow.
+
+    SQLite numbers its rows, so each place is as likely as the others. On PostgreSQL the place is a moment: tracks that
+    were added in a short time, such as a folder, are chosen less often than the others.
+    """
+    place = "created_at" if is_postgresql() else "rowid"
+    [(low, high)] = _read(f"SELECT (SELECT min({place}) FROM track), (SELECT max({place}) FROM track)", ())
+    start = random.randint(low or 0, high or 0)
     ids: list[str] = []
     for way in (">=", "<"):
-        sql = f"SELECT track_id FROM track WHERE track_id {way} ? ORDER BY track_id LIMIT ?"
+        sql = f"SELECT track_id FROM track WHERE {place} {way} ? ORDER BY {place} LIMIT ?"
         ids += [track_id for (track_id,) in _read(sql, (start, WINDOW - len(ids)))]
     return ids
 

@@ -1,5 +1,7 @@
 """Albums, random tracks, artists and counts for music players, on both databases, and what they cost."""
 
+import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from records.albums import albums_of, random_tracks, songs_of, totals_of
 from records.library import Library
 from records.track_search import TrackQuery, TrackSearch
 from repos import JobRepository, Page, TrackRepository
+from tests.conftest import on_sqlite
 from tests.library_fill import fill
 from tests.test_library_plans import plans, scans, steps, walks
 
@@ -69,12 +72,27 @@ def test_random_tracks_are_different_ones_of_all(monkeypatch: pytest.MonkeyPatch
     ] == ["j0-1"]
 
 
-@pytest.mark.parametrize("start", ["", "j3", "~"])
-def test_the_ids_from_any_id_on_go_round(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(albums, "new_id", lambda: start)
+@pytest.mark.parametrize("place", [min, lambda low, high: (low + high) // 2, max])
+def test_the_tracks_from_any_place_on_go_round(place: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "randint", place)
     for number in range(5):
         add(f"j{number}", None)
     assert {track.track_id for track in random_tracks(10)} == {f"j{number}-1" for number in range(5)}
+
+
+def test_random_tracks_come_from_all_parts_of_a_large_library() -> None:
+    fill(8000)
+    chosen = [int(track.track_id.removeprefix("track-")) for _ in range(100) for track in random_tracks(3)]
+    assert {(number - 1) // 2000 for number in chosen} == {0, 1, 2, 3}
+    assert len(set(chosen)) > 200
+
+
+@on_sqlite
+def test_random_tracks_come_from_all_parts_of_a_folder_that_was_added_in_a_moment() -> None:
+    fill(8000)
+    database.execute_sql("UPDATE track SET created_at = rowid WHERE rowid < 8000")
+    chosen = [int(track.track_id.removeprefix("track-")) for _ in range(100) for track in random_tracks(3)]
+    assert {(number - 1) // 2000 for number in chosen} == {0, 1, 2, 3}
 
 
 def test_albums_of_an_artist_or_at_random_read_no_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
