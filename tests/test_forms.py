@@ -59,7 +59,7 @@ def test_a_form_that_is_refused_says_it_at_the_field(client: FlaskClient, field:
         (b"prompt=%ff&job_type=synth", "application/x-www-form-urlencoded", 303),
         (b"prompt=\xff", "application/x-www-form-urlencoded", 400),
         (b"a=1&" * 400, "application/x-www-form-urlencoded", 400),
-        (b"prompt=a%00b&job_type=synth", "application/x-www-form-urlencoded", 422),
+        (b"prompt=%00&job_type=synth", "application/x-www-form-urlencoded", 422),
         (b"prompt=" + b"x" * 1_100_000, "application/x-www-form-urlencoded", 413),
     ],
 )
@@ -164,3 +164,12 @@ def test_without_a_token_there_is_nothing_to_sign_in_to(client: FlaskClient) -> 
     assert client.post("/sign-in", data={"token": ""}).headers["Location"] == "/"
     assert "Set-Cookie" not in client.post("/sign-in", data={"token": ""}).headers
     assert "Sign out" not in client.get("/").text
+
+
+def test_a_nul_in_a_form_is_left_out(client: FlaskClient, job: Job) -> None:
+    made = client.post("/jobs", data={"prompt": "dawn\0 chorus", "job_type": "synth\0"}).headers["Location"]
+    assert JobRepository().get_by_id(made.removeprefix("/jobs/")).prompt == "dawn chorus"
+    assert client.post("/jobs/job-1/next", data={"before": "x\0y"}).status_code == 422
+    assert client.post(f"{made}/next", data={"before": "job\0-1"}).status_code == 303
+    assert client.post("/jobs/actions", data={"action": "cancel", "id": "job-1\0"}).status_code == 303
+    assert JobRepository().get_by_id("job-1").status == "cancelled"

@@ -134,13 +134,17 @@ def read_form(limit: int = BODY_BYTES) -> dict[str, str]:
 
 
 def read_fields(limit: int = BODY_BYTES) -> list[tuple[str, str]]:
-    """The names and values of a form. Raises UnsupportedMediaType, Malformed, and the errors of raw_body()."""
+    """The names and values of a form, without U+0000, which PostgreSQL refuses.
+
+    Raises UnsupportedMediaType, Malformed, and the errors of raw_body().
+    """
     if request.content_length and request.mimetype != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("Send the form as application/x-www-form-urlencoded.")
     try:
-        return parse_qsl(raw_body(limit).decode(), keep_blank_values=True, max_num_fields=FIELDS)
+        fields = parse_qsl(raw_body(limit).decode(), keep_blank_values=True, max_num_fields=FIELDS)
     except ValueError:
         raise Malformed("The form cannot be read.") from None
+    return [(name, value.replace("\0", "")) for name, value in fields]
 
 
 def _record(fields: dict[str, Any]) -> ResponseReturnValue:
