@@ -56,12 +56,12 @@ def from_json(text: str | bytes) -> Any:
     text = text.decode() if isinstance(text, bytes) else text
     try:
         if _is_plain(text):
-            return pydantic_core.from_json(text)  # needs a quarter of the time
+            return _read_plain(text)
         if is_too_deep(text):
             return TOO_DEEP
         value = _read(text)
     except ValueError as error:
-        raise Damaged(f"malformed JSON: {error}") from None
+        raise _damaged(error) from None
     if ESCAPED_SURROGATE.search(text):  # a pair of surrogates is one character now, so only lone ones are left
         value = _read(SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
     return value
@@ -70,9 +70,15 @@ def from_json(text: str | bytes) -> Any:
 def stored_json(text: str) -> str:
     """The JSON text that a response has for this text of a column. Both have the same value: from_json(text).
 
-    Text that to_column() has written is returned as it is. Not parsing it saves nine tenths of the time.
+    Text that to_column() has written is returned as it is. Not writing it again saves most of the time. Raises Damaged.
     """
-    return text if '": ' not in text and _is_plain(text) else to_json(from_json(text))
+    if '": ' in text or not _is_plain(text):
+        return to_json(from_json(text))
+    try:
+        _read_plain(text)
+    except ValueError as error:
+        raise _damaged(error) from None
+    return text
 
 
 def _is_plain(text: str) -> bool:
@@ -90,6 +96,14 @@ def is_too_deep(text: str) -> bool:
         if depth > MAX_DEPTH:
             return True
     return False
+
+
+def _read_plain(text: str) -> Any:
+    return pydantic_core.from_json(text)  # needs a quarter of the time of json.loads()
+
+
+def _damaged(error: ValueError) -> Damaged:
+    return Damaged(f"malformed JSON: {error}")
 
 
 def _read(text: str) -> Any:

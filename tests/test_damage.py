@@ -2,6 +2,7 @@
 
 import logging
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,34 @@ def test_what_is_not_damaged_is_served(
 )
 def test_damage_is_told_from_other_errors(error: Any, expected: bool) -> None:
     assert is_damaged(error) is expected
+
+
+@pytest.fixture
+def damaged_job(settings: Settings, client: FlaskClient) -> None:
+    """Two jobs with a column that is no JSON any more, and another job."""
+    JobRepository().create(job_id="whole", job_type="synth", prompt="p", metadata={"duration": 7})
+    JobRepository().create(job_id="hurt", job_type="synth", prompt="p", metadata={"duration": 9})
+    JobRepository().create(job_id="torn", job_type="synth", prompt="p", file_manifest={"mp3": 9}, takes=2)
+    database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    release()
+    raw = settings.sqlite_path.read_bytes()
+    settings.sqlite_path.write_bytes(
+        raw.replace(b'{"duration":9}', b'{"duration"9:}').replace(b'{"mp3":9}', b'{"mp3"9:}')
+    )
+
+
+@on_sqlite
+@pytest.mark.usefixtures("damaged_job")
+def test_a_damaged_job_does_not_close_the_form_for_new_jobs(client: FlaskClient) -> None:
+    answer = client.get("/new")
+    assert answer.status_code == 200
+    assert re.findall("/new[?]like=([a-z]+)", answer.text) == ["whole"]
+
+
+@on_sqlite
+@pytest.mark.usefixtures("damaged_job")
+@pytest.mark.parametrize("path", ["/api/jobs/hurt", "/api/jobs/torn", "/api/jobs"])
+def test_damaged_json_is_not_sent_as_json(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 503 and ADVICE in answer.json["detail"]
+    assert client.get("/api/jobs/whole").json["metadata"] == {"duration": 7}
