@@ -133,6 +133,13 @@ class Settings(BaseSettings):
             raise ValueError("expected letters, digits and signs of ASCII: a request cannot send others")
         return trimmed
 
+    @field_validator("subsonic_user")
+    @classmethod
+    def _check_user(cls, user: str) -> str:
+        if not user.strip():
+            raise ValueError("expected the name by which music players sign in, such as ledger")
+        return user.strip()
+
     @field_validator("subsonic_password")
     @classmethod
     def _check_password(cls, password: str, info: ValidationInfo) -> str:

@@ -33,6 +33,7 @@ def nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("DIFFRHYTHM_COMMAND", "python infer.py {prompt}", "DIFFRHYTHM_COMMAND is .*with {output_dir} in it"),
         ("DIFFRHYTHM_COMMAND", "python 'infer.py", "DIFFRHYTHM_COMMAND is .*no closing quotation"),
         ("LEASE_SECONDS", "0", "LEASE_SECONDS is '0'"),
+        ("SUBSONIC_USER", " ", "SUBSONIC_USER is ' ': expected the name by which music players sign in"),
     ],
 )
 def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:

@@ -28,6 +28,11 @@ def test_the_token_is_trimmed(value: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert load_settings().api_token == "abc"
 
 
+def test_the_user_of_players_is_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUBSONIC_USER", " ada\n")
+    assert load_settings().subsonic_user == "ada"
+
+
 @pytest.mark.parametrize("value", [" ", "\n", "a\nb", "schlüssel", "a\x7f"])
 def test_a_token_that_no_header_can_carry_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_TOKEN", value)
