@@ -43,8 +43,8 @@ class Tags:
 
 def words_in(*metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Artist, album and genre: each from the first of these metadata that has it."""
-    found = {name: next(filter(None, (_word(fields.get(name)) for fields in metadata)), None) for name in WORDS}
-    return {name: word for name, word in found.items() if word}
+    words = {name: next(filter(None, (_word(fields.get(name)) for fields in metadata)), None) for name in WORDS}
+    return {name: word for name, word in words.items() if word}
 
 
 def sung(text: Any, lines: Sequence[TimedLine]) -> dict[str, Any]:

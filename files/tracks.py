@@ -71,18 +71,14 @@ class TrackFiles:
             return shape
         return None
 
-    def find_derived(self, track: Track, recipe: Recipe, kind: str = "wav") -> Path:
-        """The path of a file derived from the WAV or the MP3 of a track: of this kind, if the track has both.
+    def open_derived(self, track: Track, recipe: Recipe, kind: str = "wav") -> BinaryIO:
+        """A file derived from the WAV or the MP3 of a track, open: from the one of this kind, if the track has both.
 
         If the recipe has a SHA-256, it is derived from the file that has it. Raises NotFound, and BeingMade if the
         derived file is not there.
         """
         self._find(track, None)  # raises NotFound
-        return self.derivatives.get(recipe, *self._files(track, kind))
-
-    def open_derived(self, track: Track, recipe: Recipe, kind: str = "wav") -> BinaryIO:
-        """The same as find_derived(), as an open file."""
-        file = open_file(self.find_derived(track, recipe, kind))
+        file = open_file(self.derivatives.get(recipe, *self._files(track, kind)))
         if file is None:
             raise NotFound("The track's file is gone.")
         return file

@@ -87,11 +87,12 @@ def queue_batch(batch: Batch) -> list[tuple[Row, bool]]:
 
 def created(batch: Batch, rows_of_jobs: list[tuple[Row, bool]]) -> dict[str, Any]:
     """What queue_batch() has returned, as responses have it: a schemas.CreatedJobs as a dict."""
-    notes = batch.notes.values()
+    notes_of_jobs = batch.notes.values()
     return {
         "created": sum(is_new for _, is_new in rows_of_jobs),
         "items": [
-            {"job_id": row[rows.key(Job)], "notes": found} for (row, _), found in zip(rows_of_jobs, notes, strict=True)
+            {"job_id": row[rows.key(Job)], "notes": notes}
+            for (row, _), notes in zip(rows_of_jobs, notes_of_jobs, strict=True)
         ],
     }
 
@@ -155,12 +156,12 @@ def _lyrics(text: str, defaults: Body) -> Iterator[tuple[int, Read]]:
 
 def _csv(text: str, defaults: Body) -> Iterator[tuple[int, Read]]:
     csv.field_size_limit(LONGEST_CELL)
-    rows = _rows(text)
-    start, header = next(rows, (1, []))
+    lines = _rows(text)
+    start, header = next(lines, (1, []))
     names = [name.strip() for name in header]
     if problem := _wrong_header(names, defaults):
         raise WrongLines({start: problem})
-    for number, cells in rows:
+    for number, cells in lines:
         yield number, lambda cells=cells: _body(names, cells)  # type: ignore[misc]
 
 

@@ -69,12 +69,12 @@ def entries_of(fields: Mapping[str, Any], recipe: Recipe | None) -> tuple[dict[s
     metadata = dict(fields["metadata"])
     own = metadata.pop("parameters", None)
     parameters: Mapping[str, Any] = own if isinstance(own, dict) else {}
-    known = _texts(metadata, _names(recipe))
-    known |= {OWN + name: text for name, text in _texts(parameters, recipe.parameters if recipe else {}).items()}
+    texts = _texts(metadata, _names(recipe))
+    texts |= {OWN + name: text for name, text in _texts(parameters, recipe.parameters if recipe else {}).items()}
     counts = {name: str(fields[name]) for name in ("takes", "seed") if fields[name] is not None}
     names = [*metadata, *(OWN + name for name, value in parameters.items() if value is not None)]
-    entries = {"prompt": fields["prompt"] or "", "job_type": fields["job_type"], **counts, **known}
-    return entries, [name for name in names if name not in known]
+    entries = {"prompt": fields["prompt"] or "", "job_type": fields["job_type"], **counts, **texts}
+    return entries, [name for name in names if name not in texts]
 
 
 def _source(name: str, record_id: str) -> tuple[Job, dict[str, Any]]:

@@ -16,14 +16,14 @@ EVERYTHING = ' "*'  # characters that players send for an empty query
 
 def search3(call: Call) -> Fields:
     """The artists, albums and songs with these words."""
-    found = _search(call)
-    return {"searchResult3": {**found, "album": [entries.album(album) for album in found["album"]]}}
+    results = _search(call)
+    return {"searchResult3": {**results, "album": [entries.album(album) for album in results["album"]]}}
 
 
 def search2(call: Call) -> Fields:
     """The same, for players that browse folders."""
-    found = _search(call)
-    return {"searchResult2": {**found, "album": [entries.folder(album) for album in found["album"]]}}
+    results = _search(call)
+    return {"searchResult2": {**results, "album": [entries.folder(album) for album in results["album"]]}}
 
 
 def _search(call: Call) -> Fields:
