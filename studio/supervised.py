@@ -98,7 +98,10 @@ class Supervised:
             raise TimeoutError
 
     def read(self, seconds: float) -> list[Printed]:
-        """Wait up to these seconds for output, and return it. Meanwhile, write what send() was called with."""
+        """Wait up to these seconds for output, and return it. Meanwhile, write what send() was called with.
+
+        Errors come first: what was printed before the last message of a warm generator must be read before it.
+        """
         printed: list[Printed] = []
         for key, _ in self._selector.select(seconds) if self.code is None else []:
             if key.events & selectors.EVENT_WRITE:
@@ -107,7 +110,7 @@ class Supervised:
                 printed.append((key.data, block))
             else:
                 self._selector.unregister(key.fd)
-        return printed
+        return sorted(printed, key=lambda block: block[0] != ERRORS)
 
     def send(self, data: bytes) -> None:
         """Write to the standard input of the command during the next calls of read() and output()."""

@@ -19,6 +19,8 @@ from tests.terminals import Terminal, terminal
 from tests.test_commands import flask
 from tests.workers import running_in
 
+pytestmark = pytest.mark.measured
+
 STANDINS = ROOT / "tests" / "standins"
 INFER = [
     "--lrc-path",

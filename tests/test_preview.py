@@ -18,6 +18,8 @@ from studio.looper.seams import Seam
 from tests.conftest import ROOT
 from tests.sounds import RATE, noise, wav_bytes
 
+pytestmark = pytest.mark.measured
+
 
 def made_by_process(source: Path, target: Path, start: float, end: float, crossfade: float) -> Any:
     """Run the process that makes the sound around a seam."""

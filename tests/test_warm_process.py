@@ -11,6 +11,7 @@ import soundfile
 
 from studio.messages import Message, read_message
 from studio.output import LOG_BYTES
+from studio.supervised import ERRORS, OUTPUT, Supervised
 from studio.warm_process import GeneratorFailed, WarmProcess
 from tests.conftest import wait_for
 from tests.documents import ROOT, blocks
@@ -28,6 +29,14 @@ for line in sys.stdin:
     if not os.path.exists("printed"):
         print("x" * int(sys.argv[1]))
         open("printed", "w").close()
+"""
+
+BROKEN = """
+import sys
+print("done")
+print("broken", file=sys.stderr)
+open("end", "w").close()
+input()
 """
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left_running")
@@ -202,3 +211,10 @@ LINES = [
 def test_a_line_is_a_message_or_log(line: bytes, message: Message | None) -> None:
     assert read_message(line, "a") == message
     assert read_message(line, None) in (None, Message(stage="preparing_prompt"))
+
+
+def test_errors_are_read_before_the_output_that_came_with_them(tmp_path: Path) -> None:
+    command = Supervised([sys.executable, "-c", BROKEN], tmp_path, talks=True)
+    wait_for(lambda: (tmp_path / "end").exists(), 20)
+    assert command.read(5) == [(ERRORS, b"broken\n"), (OUTPUT, b"done\n")]
+    command.close()
