@@ -9,6 +9,7 @@ PNG_HEADER = b"\0\0\0\rIHDR"  # the length and the name of the first chunk
 SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of JPEG segments with the size of the picture
 ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a segment
 END_OF_HEADER = (0xD9, 0xDA)
+MOST_MARKERS = 1000  # with the bytes between segments: a picture of 10 MB has about 160
 
 
 class Picture(NamedTuple):
@@ -40,25 +41,20 @@ def _png_size(file: BinaryIO) -> tuple[int, int] | None:
 
 
 def _jpeg_size(file: BinaryIO) -> tuple[int, int] | None:
-    """The size in the first segment that has one, before the data of the picture."""
+    """The size in the first segment that has one, before the data of the picture. None if it has too many before."""
     file.seek(2)
-    while (marker := _next_marker(file)) is not None and marker not in END_OF_HEADER:
-        if marker in ALONE:
-            continue
-        length = int.from_bytes(file.read(2))
-        if marker in SIZES:
-            frame = file.read(5)  # bits of a sample, height, width
-            return (int.from_bytes(frame[3:]), int.from_bytes(frame[1:3])) if len(frame) == 5 else None
-        if length < 2:
+    for _ in range(MOST_MARKERS):
+        mark, code = file.read(1), file.read(1)
+        if mark != b"\xff" or not code or code[0] in END_OF_HEADER:
             return None
-        file.seek(length - 2, 1)
+        if code == b"\xff":  # a byte between two segments
+            file.seek(-1, 1)
+        elif code[0] in SIZES:
+            frame = file.read(7)  # length, bits of a sample, height, width
+            return (int.from_bytes(frame[5:]), int.from_bytes(frame[3:5])) if len(frame) == 7 else None
+        elif code[0] not in ALONE:
+            length = int.from_bytes(file.read(2))
+            if length < 2:
+                return None
+            file.seek(length - 2, 1)
     return None
-
-
-def _next_marker(file: BinaryIO) -> int | None:
-    """The marker at this place of a JPEG; None if there is none."""
-    if file.read(1) != b"\xff":
-        return None
-    while (code := file.read(1)) == b"\xff":
-        pass  # bytes between two segments
-    return code[0] if code else None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -196,6 +197,7 @@ def test_a_cover_replaces_the_one_before(client: FlaskClient, storage: Storage, 
         (jpeg(before=b"xy"), 400, "no PNG and no JPEG"),
         (jpeg(before=b"\xff\xda\0\2"), 400, "no PNG and no JPEG"),
         (jpeg()[:20], 400, "no PNG and no JPEG"),
+        (jpeg()[:3], 400, "no PNG and no JPEG"),
         (b"\xff\xd8\xff", 400, "no PNG and no JPEG"),
         (png(4097, 1), 400, "4097 × 1 pixels: at most 4096"),
         (jpeg(1, 65535), 400, "1 × 65535 pixels: at most 4096"),
@@ -210,6 +212,14 @@ def test_what_is_no_small_picture_is_refused(
     answer = upload(client, body)
     assert answer.status_code == status and said in answer.json["detail"], answer.json
     assert client.get(COVER).data == png(9, 9) and not list((storage.root / PARTS).iterdir())
+
+
+@pytest.mark.parametrize("before", [b"\xff", b"\xff\xd0", b"\xff\xe0\x00\x02"])
+def test_the_header_of_a_picture_is_read_by_few_calls(before: bytes) -> None:
+    file, calls = io.BytesIO(jpeg(before=before * 1_000_000)), list[int]()
+    counting: Any = SimpleNamespace(seek=file.seek, read=lambda size: calls.append(size) or file.read(size))
+    assert read_header(counting) is None and len(calls) < 5000
+    assert read_header(io.BytesIO(jpeg(before=before * 500))) == Picture("image/jpeg", 2, 3)
 
 
 def test_a_cover_for_a_track_that_is_not_there_leaves_nothing(client: FlaskClient, storage: Storage) -> None:
