@@ -47,8 +47,8 @@ class Recipe:
     """How a derived file is made: its suffix, and the module with the arguments that come before SOURCE and TARGET.
 
     sha256: If set, the source must have this SHA-256. needs: another derived file that is made first. Its path is the
-    argument before SOURCE. It is made from the same source, or from `beside`. text: what the module reads from standard
-    input.
+    argument before SOURCE. It is made from the same source, or from `beside`. is_strict: without that file, this one is
+    not made; otherwise the argument is then a path without a file. text: what the module reads from standard input.
     """
 
     suffix: str
@@ -56,6 +56,7 @@ class Recipe:
     sha256: str | None = None
     needs: "Recipe | None" = None
     beside: Path | None = None
+    is_strict: bool = True
     text: str = ""
 
 
@@ -176,7 +177,7 @@ class Derivatives:
             part = self.storage.part()
             try:
                 part.touch()  # this error has a reason; the error of an encoder does not
-                needed = [self._needed(recipe.needs, recipe.beside or source)] if recipe.needs else []
+                needed = self._needed_by(recipe, source)
                 self._run(*recipe.command, *needed, source, part, text=recipe.text)
                 publish_file(part, target)
             finally:
@@ -185,6 +186,17 @@ class Derivatives:
             target.unlink(missing_ok=True)
             raise NotFound("The track's file changed while something was made from it: ask again.")
         return target
+
+    def _needed_by(self, recipe: Recipe, source: Path) -> list[Path]:
+        """The path of the file that a recipe needs, if it needs one. Raises Undecodable if it cannot do without."""
+        if recipe.needs is None:
+            return []
+        try:
+            return [self._needed(recipe.needs, recipe.beside or source)]
+        except Undecodable:
+            if recipe.is_strict:
+                raise
+            return [self.storage.part()]
 
     def _needed(self, recipe: Recipe, source: Path) -> Path:
         """The path of another derived file of a source. It is made now if it is not there."""

@@ -15,7 +15,9 @@ from flask.testing import FlaskClient
 from tinytag import TinyTag
 
 from database import database
+from errors import Busy
 from files.cache import DERIVED, sweep
+from files.derived import Derivatives, Recipe
 from files.pictures import read_header
 from files.sound import encode_flac
 from files.storage import PARTS, Storage
@@ -153,6 +155,29 @@ def test_what_cannot_be_decoded_or_is_not_there_says_so(client: FlaskClient, sto
     (storage.root / "song.wav").write_text("no sound")
     tracks.update("track-1", file_path_wav="song.wav")
     assert "not audio that can be decoded" in download(client, "wav").json["detail"]
+
+
+def test_a_track_whose_cover_cannot_be_drawn_can_be_downloaded(
+    client: FlaskClient, storage: Storage, song: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.tagged.drawn_cover", lambda title: Recipe("cover-x.png", ("no_such_module",)))
+    tags = read(client, "mp3")
+    assert tags.title == "ambient rain, soft piano" and not tags.images.any
+    assert not list((storage.root / PARTS).iterdir())
+
+
+def test_a_download_waits_for_a_cover_that_can_be_drawn_later(
+    client: FlaskClient, song: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Derivatives._run
+
+    def killed(self: Derivatives, module: str, *arguments: Any, **options: str) -> str:
+        if module == "files.drawing":
+            raise Busy("killed")
+        return run(self, module, *arguments, **options)
+
+    monkeypatch.setattr(Derivatives, "_run", killed)
+    assert download(client, "mp3").status_code == 503
 
 
 @pytest.mark.parametrize("lyrics", ["\udfff rain", "[00:01.00]\x00 rain", "x" * 900_000])

@@ -21,15 +21,16 @@ class Tagged(NamedTuple):
 def open_tagged(track: Track, kind: str) -> Tagged:
     """A track as a file of this kind: mp3, flac or wav. Raises NotFound, and BeingMade if a file is not there.
 
-    Its name in the cache contains a digest of the tags and the uploaded cover. So a file is not used any more when one
-    of them has changed.
+    If its cover cannot be drawn, the file has none. Its name in the cache contains a digest of the tags and the
+    uploaded cover. So a file is not used any more when one of them has changed.
     """
     tags, files = tags_of(track), services().track_files
     text, uploaded = json.dumps(tags.to_json()), services().storage.cover(track.track_id)
     version, first = version_of(uploaded), files.find(track)
     suffix = f"{TAGGED}-{short_digest(f'{version} {text}')}.{kind}"
     if version is None:
-        recipe = Recipe(suffix, ("files.tagged", kind), needs=drawn_cover(tags.title), beside=first, text=text)
+        cover, command = drawn_cover(tags.title), ("files.tagged", kind)
+        recipe = Recipe(suffix, command, needs=cover, beside=first, is_strict=False, text=text)
     else:
         recipe = Recipe(suffix, ("files.tagged", kind, str(uploaded)), text=text)
     return Tagged(files.open_derived(track, recipe, "mp3" if kind == "mp3" else "wav"), tags.title)
