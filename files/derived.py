@@ -2,7 +2,7 @@
 
 Subprocesses make them, so the web process never loads numpy. AT_ONCE of them run at a time, and beside them
 as many that make previews: a page may ask for five previews at once, and an upload must not wait for them. One more
-makes the covers of an archive, one after another.
+makes the covers of an archive, one after another, and then the archive.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV
 from tempfile import TemporaryFile
 from typing import IO, Any, Literal, TypeVar
 
-from database import give_back_connection
+from database import give_back_connection, release_connection
 from errors import Busy, Conflict, LedgerError, NotFound, Undecodable
 from files.cache import COVER, SEAM
 from files.digests import digest
@@ -34,6 +34,7 @@ Made = TypeVar("Made")
 log = logging.getLogger("ledger.derivatives")
 ROOT = Path(__file__).parent.parent
 AT_ONCE = 2
+BATCHES = 4  # one is at work, and the others wait
 LONGEST_SECONDS = 3600.0
 TICK_SECONDS = 0.2
 UNUSABLE = 3  # the exit code of a subprocess for a file that is not sound
@@ -106,6 +107,7 @@ class Derivatives:
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="derivatives")
         self._preview_pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="previews")
         self._batch_pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._batches = threading.BoundedSemaphore(BATCHES)
         self._lock = threading.Lock()
         self._under_way: dict[Path, Future[Path]] = {}
 
@@ -134,17 +136,31 @@ class Derivatives:
                 making.add_done_callback(lambda _: self._under_way.pop(target, None))
         return making
 
-    def make_all(self, recipes: Sequence[tuple[Recipe, Path]], seconds: float) -> "Future[None]":
-        """Make files from their sources, one after another, for so many seconds. What cannot be made is left out."""
-        return self._batch_pool.submit(self._make_all, recipes, seconds)
+    def make_all(
+        self, recipes: Sequence[tuple[Recipe, Path]], seconds: float, then: Callable[[], Made]
+    ) -> Future[Made] | None:
+        """Make files from their sources, one after another, until so many seconds from now; then call then().
 
-    def _make_all(self, recipes: Sequence[tuple[Recipe, Path]], seconds: float) -> None:
+        Files that are there already are not made again; what cannot be made is left out. The future has the result of
+        then(). If BATCHES of these calls are not done yet, this returns None, and nothing is made.
+        """
+        if not self._batches.acquire(blocking=False):
+            return None
         end = time.monotonic() + seconds
-        for recipe, source in recipes:
-            if time.monotonic() > end or self.stopping.is_set():
-                break
-            with suppress(LedgerError):
-                self._make(recipe, (source,))
+        making = self._batch_pool.submit(self._make_all, recipes, end, then)
+        making.add_done_callback(lambda _: self._batches.release())
+        return making
+
+    def _make_all(self, recipes: Sequence[tuple[Recipe, Path]], end: float, then: Callable[[], Made]) -> Made:
+        try:
+            for recipe, source in recipes:
+                if time.monotonic() > end or self.stopping.is_set():
+                    break
+                with suppress(LedgerError):
+                    self._needed(recipe, source)
+            return then()
+        finally:
+            release_connection()
 
     def probe(self, path: Path) -> dict[str, Any]:
         """Decode a file to learn what it contains. Returns the same as files.sound.probe().

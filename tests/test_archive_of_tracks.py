@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
+from threading import current_thread
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +25,7 @@ from repos import TrackRepository
 from tests.conftest import Server, on_sqlite, thorough, wait_for
 from tests.service import web_workers
 from tests.test_covers import jpeg
+from web.archive import pack
 from web.downloads import file_name
 
 tracks = TrackRepository()
@@ -150,6 +152,24 @@ def test_an_archive_does_not_wait_long_for_its_covers(
     client: FlaskClient, song: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.api.archive.DRAWING_SECONDS", -1.0)
+    assert names(client.get("/api/tracks.zip")) == ["1 ambient rain, soft piano.wav"]
+
+
+def test_an_archive_is_packed_where_nothing_waits_for_it(
+    client: FlaskClient, song: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = list[str]()
+    monkeypatch.setattr("web.api.archive.pack", lambda *chosen: threads.append(current_thread().name) or pack(*chosen))
+    assert client.head("/api/tracks.zip").status_code == 200 and threads.pop() != "batches_0"
+    assert len(names(client.get("/api/tracks.zip"))) == 2 and threads.pop() == "batches_0"
+    assert len(names(client.get("/api/tracks.zip"))) == 2 and threads.pop() != "batches_0"
+
+
+@on_sqlite
+def test_an_archive_has_no_new_covers_while_many_are_drawn(
+    client: FlaskClient, song: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("files.derived.Derivatives.make_all", lambda *_: None)
     assert names(client.get("/api/tracks.zip")) == ["1 ambient rain, soft piano.wav"]
 
 

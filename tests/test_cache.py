@@ -13,7 +13,7 @@ import pytest
 
 from errors import Busy, NotFound, StorageFull, Undecodable
 from files import cache, digests
-from files.derived import MP3, SOUND, BeingMade, Derivatives, Recipe, seam_preview
+from files.derived import BATCHES, MP3, SOUND, BeingMade, Derivatives, Recipe, drawn_cover, seam_preview
 from files.publishing import publish_file
 from files.storage import Storage, sha256
 from settings import Settings
@@ -167,3 +167,49 @@ def test_a_decoder_that_finds_the_disk_full_says_so(
     monkeypatch.setattr(Storage, "is_full", lambda _: True)
     with pytest.raises(StorageFull):
         derivatives.probe(storage.root / "song.wav")
+
+
+# --- many files at once
+
+
+def drawn(derivatives: Derivatives, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The modules that make files from now on. They make an empty file."""
+    modules: list[str] = []
+
+    def run(module: str, *arguments: str | Path, text: str = "") -> str:
+        modules.append(module)
+        return ""
+
+    monkeypatch.setattr(derivatives, "_run", run)
+    return modules
+
+
+def test_files_that_are_there_are_not_made_again(
+    derivatives: Derivatives, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = drawn(derivatives, monkeypatch)
+    wanted = [(drawn_cover(title), storage.root / "song.wav") for title in ("one", "two", "two")]
+    for _ in range(2):
+        packing = derivatives.make_all(wanted, 60, lambda: threading.current_thread().name)
+        assert packing is not None and packing.result(30) == "batches_0"
+    assert modules == [SOUND, "files.drawing", "files.drawing"]
+
+
+def test_what_has_waited_until_its_time_is_over_makes_nothing(
+    derivatives: Derivatives, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules, go_on = drawn(derivatives, monkeypatch), threading.Event()
+    derivatives.make_all([], 60, go_on.wait)
+    late = derivatives.make_all([(drawn_cover("one"), storage.root / "song.wav")], 0, lambda: "packed")
+    go_on.set()
+    assert late is not None and late.result(30) == "packed" and modules == []
+
+
+def test_few_wait_until_their_files_are_made(derivatives: Derivatives) -> None:
+    go_on = threading.Event()
+    waiting = [derivatives.make_all([], 60, go_on.wait) for _ in range(BATCHES)]
+    assert derivatives.make_all([], 60, go_on.wait) is None
+    assert waiting[-1] is not None and waiting[-1].cancel()
+    again = derivatives.make_all([], 60, go_on.wait)
+    go_on.set()
+    assert again is not None and again.result(30)

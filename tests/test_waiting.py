@@ -3,14 +3,19 @@
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from database import release_connection
+from errors import Busy
+from files.bundles import Bundle
 from models import Job
+from records.waits import HAS_LEFT, Wait
 from repos import JobRepository
 from web import waiting
 from web.current import services
@@ -155,3 +160,59 @@ def test_a_preference_is_not_said_to_be_applied_when_too_many_wait(client: Flask
     services().limits.waits.acquire()
     answer = client.get("/api/jobs/job-1", headers={"Prefer": "wait=20"})
     assert (answer.status_code, answer.headers.get("Preference-Applied")) == (200, None)
+
+
+# --- the body that a future has
+
+
+def bundle() -> Bundle:
+    """An archive that notes whether it was closed."""
+    return Bundle([], [Mock()])
+
+
+def is_closed(body: Any) -> bool:
+    """True if the texts of an archive are closed."""
+    return bool(body._texts[0].close.called)
+
+
+def wait_for_body(app: Flask, future: Future[Bundle]) -> Wait:
+    """What a server that waits without a thread gets for the future."""
+    with app.test_request_context(environ_overrides={HAS_LEFT: bool}):
+        body: Any = waiting.when_done(future, 60, lambda bundle: Response(bundle, direct_passthrough=True)).response
+    assert isinstance(body, Wait)
+    return body
+
+
+def test_a_body_whose_client_has_left_is_closed(app: Flask) -> None:
+    running, queued = Future[Bundle](), Future[Bundle]()
+    assert running.set_running_or_notify_cancel()
+    for future in (running, queued):
+        wait_for_body(app, future).close()
+    made = bundle()
+    running.set_result(made)
+    assert is_closed(made) and queued.cancelled()
+
+
+def test_a_body_that_is_sent_is_not_closed_before(app: Flask) -> None:
+    future = Future[Bundle]()
+    wait = wait_for_body(app, future)
+    assert wait.attempt(False) is None
+    future.set_result(made := bundle())
+    response = wait.attempt(False)
+    wait.close()
+    assert response.response is made and not is_closed(made)
+
+
+@pytest.mark.parametrize("environ", [{}, {HAS_LEFT: bool}])
+def test_a_body_that_takes_too_long_is_refused_and_closed(app: Flask, environ: Any) -> None:
+    future = Future[Bundle]()
+    with app.test_request_context(environ_overrides=environ), pytest.raises(Busy):
+        waiting.when_done(future, 0, Response)
+    assert future.cancelled()
+
+
+def test_the_last_attempt_to_send_a_body_refuses_it(app: Flask) -> None:
+    future = Future[Bundle]()
+    wait = wait_for_body(app, future)
+    assert wait.attempt(True).status_code == 503 and future.cancelled()
+    wait.close()

@@ -17,12 +17,14 @@ from werkzeug.http import parse_list_header
 from database import give_back_connection
 from errors import Busy
 from files.derived import BeingMade
+from files.transfer import Transfer
 from models import JOB_STATUSES
 from records.waits import HAS_LEFT, Wait
 from repos import JobRepository
 from web.current import services
 
 Result = TypeVar("Result")
+Body = TypeVar("Body", bound=Transfer)
 jobs = JobRepository()
 PACE_SECONDS = 0.1  # the shortest time between two calls of look() in one request
 LOOK_SECONDS = 1.0  # the longest time between two calls of look(), even without a change
@@ -31,25 +33,34 @@ FILE_SECONDS = 30.0  # a request waits so long for a file that is being made
 
 
 def answer_when(
-    look: Callable[[], Result | None], seconds: float, answer: Callable[[Result | None], Response], **wakes: Any
+    look: Callable[[], Result | None],
+    seconds: float,
+    answer: Callable[[Result | None], Response],
+    close: Callable[[], object] = lambda: None,
+    **wakes: Any,
 ) -> Response:
     """The response answer(result) when look() returns a result; after these seconds, answer(None).
 
-    wakes: the fields of a Wait that say what can change the result. For HEAD, and if too many requests wait, this calls
-    look() once.
+    close: called when a wait has ended, also because its client has left. wakes: the fields of a Wait that say what can
+    change the result. For HEAD, and if too many requests wait, this calls look() once and does not wait.
     """
     result = look()
     waits = services().limits.waits
     if result is not None or seconds <= 0 or request.method == "HEAD" or not waits.acquire(blocking=False):
         return answer(result)
+
+    def end() -> None:
+        waits.release()
+        close()
+
     if HAS_LEFT in request.environ:
         app = cast(Any, current_app)._get_current_object()
         attempt = partial(_attempt, app, request.environ, look, answer)
-        return Response(Wait(seconds, attempt, waits.release, **wakes), direct_passthrough=True)  # type: ignore[arg-type]
+        return Response(Wait(seconds, attempt, end, **wakes), direct_passthrough=True)  # type: ignore[arg-type]
     try:
         return answer(_look_until(look, time.monotonic() + seconds, wakes.get("future")))
     finally:
-        waits.release()
+        end()
 
 
 def when_finished(job_id: str, answer: Callable[[bool], Response]) -> Response:
@@ -95,9 +106,30 @@ def when_made(open_file: Callable[[], Result], answer: Callable[[Result], Respon
     return answer_when(look, FILE_SECONDS, finish, future=future)
 
 
-def when_done(future: "Future[None]", answer: Callable[[], Response]) -> Response:
-    """The response when a future is done, or after FILE_SECONDS."""
-    return answer_when(lambda: True if future.done() else None, FILE_SECONDS, lambda _: answer(), future=future)
+def when_done(future: "Future[Body]", seconds: float, answer: Callable[[Body], Response]) -> Response:
+    """The response with the body that a future has when it is done. Raises Busy if that takes longer than the seconds.
+
+    If the client has left, or the time is over, the future is cancelled. If it runs already, its body is closed.
+    """
+    is_taken = False
+
+    def look() -> Body | None:
+        return future.result() if future.done() else None
+
+    def finish(body: Body | None) -> Response:
+        nonlocal is_taken
+        if body is None:
+            close()
+            raise Busy("This takes a while to make: ask again in a moment.")
+        is_taken = True
+        return answer(body)
+
+    def close() -> None:
+        if not is_taken:
+            future.cancel()
+            future.add_done_callback(_close_body)
+
+    return answer_when(look, seconds, finish, close, future=future)
 
 
 def client_has_left() -> bool:
@@ -116,6 +148,11 @@ def preferred_seconds() -> int | None:
             digits = re.fullmatch('[0-9]+|"[0-9]+"', value.strip())
             return min(int(digits[0].strip('"')[:9]), LONGEST_SECONDS) if digits else None
     return None
+
+
+def _close_body(future: "Future[Body]") -> None:
+    if not future.cancelled() and future.exception() is None:
+        future.result().close()
 
 
 def _attempt(

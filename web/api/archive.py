@@ -1,6 +1,8 @@
 """REST: the sound of several tracks as a ZIP archive."""
 
-from flask import Response
+from functools import partial
+
+from flask import Response, request
 
 from files.bundles import Bundle
 from web import schemas
@@ -13,6 +15,7 @@ from web.waiting import when_done
 routes = Operations("/api")
 ZIP = "application/zip"
 DRAWING_SECONDS = 20.0  # covers that are not drawn by then are not in the archive
+PACKING_SECONDS = 60.0  # from the request until the archive can be sent
 
 
 @routes.route("GET", "/tracks.zip", answers={200: (ZIP,)}, problems=[404])
@@ -22,11 +25,10 @@ def get_archive_of_tracks(query: schemas.ArchiveQuery) -> Response:
     If a file vanishes meanwhile, the transfer breaks off.
     """
     ids, storage = chosen_tracks(query), services().storage
-    undrawn = wanted_covers(storage, ids)
-    if not undrawn:
-        return _answer(pack(storage, ids, query.format))
-    drawing = services().track_files.derivatives.make_all(undrawn, DRAWING_SECONDS)
-    return when_done(drawing, lambda: _answer(pack(storage, ids, query.format)))
+    packed = partial(pack, storage, ids, query.format)
+    undrawn = wanted_covers(storage, ids) if request.method != "HEAD" else []
+    packing = services().track_files.derivatives.make_all(undrawn, DRAWING_SECONDS, packed) if undrawn else None
+    return _answer(packed()) if packing is None else when_done(packing, PACKING_SECONDS, _answer)
 
 
 def _answer(bundle: Bundle) -> Response:
