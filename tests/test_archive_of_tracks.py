@@ -10,7 +10,6 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
-from threading import current_thread
 from types import MappingProxyType
 from typing import Any
 
@@ -19,13 +18,11 @@ from flask.testing import FlaskClient
 
 from errors import NotFound
 from files.bundles import Bundle, Entry, Texts, size_of
-from files.storage import PARTS, Storage
+from files.storage import Storage
 from models import Job
 from repos import TrackRepository
 from tests.conftest import Server, on_sqlite, thorough, wait_for
 from tests.service import web_workers
-from tests.test_covers import jpeg
-from web.archive import pack
 from web.downloads import file_name
 
 tracks = TrackRepository()
@@ -132,45 +129,6 @@ def test_an_archive_reads_tracks_and_jobs_page_by_page(
     statements.clear()
     assert names(client.get("/api/tracks.zip?job_id=job-1")) == whole
     assert len([sql for sql in statements if sql.startswith("SELECT")]) == 9
-
-
-@on_sqlite
-def test_covers_lie_beside_their_tracks(client: FlaskClient, storage: Storage, song: bytes) -> None:
-    tracks.create(track_id="t2", job_id="job-1", title="Low tide", file_path_wav="song.wav")
-    client.put("/api/tracks/track-1/cover", data=jpeg())
-    made = names(client.get("/api/tracks.zip?track_id=t2&track_id=track-1"))
-    stems = ["1 Low tide", "2 ambient rain, soft piano"]
-    assert made == [*(f"{stem}.wav" for stem in stems), f"{stems[0]}.png", f"{stems[1]}.jpg"]
-    with zipfile.ZipFile(io.BytesIO(client.get("/api/tracks.zip?track_id=t2&track_id=track-1").data)) as archive:
-        assert archive.read("1 Low tide.png") == client.get("/api/tracks/t2/cover").data
-        assert archive.read("2 ambient rain, soft piano.jpg") == jpeg()
-    assert not [path for path in (storage.root / PARTS).iterdir()]
-
-
-@on_sqlite
-def test_an_archive_does_not_wait_long_for_its_covers(
-    client: FlaskClient, song: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("web.api.archive.DRAWING_SECONDS", -1.0)
-    assert names(client.get("/api/tracks.zip")) == ["1 ambient rain, soft piano.wav"]
-
-
-def test_an_archive_is_packed_where_nothing_waits_for_it(
-    client: FlaskClient, song: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    threads = list[str]()
-    monkeypatch.setattr("web.api.archive.pack", lambda *chosen: threads.append(current_thread().name) or pack(*chosen))
-    assert client.head("/api/tracks.zip").status_code == 200 and threads.pop() != "batches_0"
-    assert len(names(client.get("/api/tracks.zip"))) == 2 and threads.pop() == "batches_0"
-    assert len(names(client.get("/api/tracks.zip"))) == 2 and threads.pop() != "batches_0"
-
-
-@on_sqlite
-def test_an_archive_has_no_new_covers_while_many_are_drawn(
-    client: FlaskClient, song: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("files.derived.Derivatives.make_all", lambda *_: None)
-    assert names(client.get("/api/tracks.zip")) == ["1 ambient rain, soft piano.wav"]
 
 
 @on_sqlite
