@@ -1,6 +1,7 @@
 """Publishes finished files and folders: writes them to disk completely, then gives them their final name."""
 
 import os
+import shutil
 from pathlib import Path
 
 
@@ -26,6 +27,19 @@ def publish_file(part: Path, final: Path) -> None:
             if not part.exists():
                 raise
     sync(final.parent)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name; on a file system without hard links, copy it.
+
+    Raises FileNotFoundError, FileExistsError.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def make_folder(folder: Path) -> None:

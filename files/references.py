@@ -6,7 +6,6 @@ job_id by then.
 """
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import LedgerError
-from files.publishing import make_folder, publish_file, sync
+from files.publishing import link_or_copy, make_folder, publish_file, sync
 from files.refusals import storage_errors
 from files.storage import Storage, is_file
 from files.uploads import Upload, Uploads
@@ -85,7 +84,7 @@ def copy_reference(storage: Storage, job_id: str, new_id: str) -> None:
         return
     part = storage.part()
     try:
-        _link_or_copy(storage.reference(job_id), part)
+        link_or_copy(storage.reference(job_id), part)
         put_reference(storage, new_id, part)
     finally:
         part.unlink(missing_ok=True)
@@ -136,7 +135,7 @@ def _remove_unless_used(storage: Storage, note: Path) -> bool:
     try:
         if not _is_day_old(note):
             with suppress(FileExistsError):  # a newer one
-                _link_or_copy(part, path)
+                link_or_copy(part, path)
             return False
     finally:
         part.unlink(missing_ok=True)
@@ -149,15 +148,6 @@ def _announce(storage: Storage, job_id: str) -> None:
     make_folder(note.parent)
     note.touch()
     sync(note.parent)
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except (FileNotFoundError, FileExistsError):
-        raise
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, target)
 
 
 def _is_recorded(job_id: str) -> bool:
