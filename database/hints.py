@@ -38,6 +38,15 @@ def wait_for_lock(query: Any) -> Any:
     return query.for_update("FOR NO KEY UPDATE") if is_postgresql() else query
 
 
+def lock_for_deletion(query: Any) -> None:
+    """Lock the rows of a query for this transaction: nobody changes them, or adds rows that refer to them.
+
+    On SQLite a write transaction is alone anyway.
+    """
+    if is_postgresql():
+        list(query.for_update().tuples())
+
+
 def skip_locked(query: Any) -> Any:
     """The rows of a query that nobody is changing, locked for this transaction; on SQLite a writer is alone anyway."""
     return query.for_update("FOR UPDATE SKIP LOCKED") if is_postgresql() else query

@@ -1,8 +1,8 @@
 """The covers that people upload for tracks: a PNG or a JPEG in the folder of the track. No column names it.
 
-The file is published inside a transaction that changes the track. So a deletion of the track comes before it, and then
-there is no track; or after it, and then the deletion finds the file. A process that is killed in between leaves the
-old cover or the new one.
+The file is published inside a transaction that changes the track, and a deletion locks the track before it looks for
+the file. So a deletion of the track comes before the upload, and then there is no track; or after it, and then the
+deletion finds the file. A process that is killed in between leaves the old cover or the new one.
 """
 
 from pathlib import Path

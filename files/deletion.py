@@ -10,11 +10,12 @@ from typing import Any
 from peewee import Expression
 
 from database import AWAY, database, release_connection
+from database.hints import lock_for_deletion
 from errors import LedgerError
 from files.pending import pending_uploads
 from files.removals import Key, announce_removal, forget_removal
 from files.storage import Storage, is_file
-from models import Loop, Track
+from models import Job, Loop, Track
 from records import filters
 from records.paths import names_in_use, tracks_in_use
 from repos import JobRepository, LoopRepository, TrackRepository
@@ -56,8 +57,10 @@ def delete_jobs(storage: Storage, job_ids: Sequence[str]) -> list[str]:
 
     One transaction deletes all, except jobs with uploaded covers: each of them has its own, because each needs a note.
     """
-    with_covers = _jobs_with_covers(storage, job_ids)
-    deleted = JobRepository().delete_all([job_id for job_id in job_ids if job_id not in with_covers])
+    with database.atomic():
+        _lock_jobs(job_ids)
+        with_covers = _jobs_with_covers(storage, job_ids)
+        deleted = JobRepository().delete_all([job_id for job_id in job_ids if job_id not in with_covers])
     storage.remove(path for job_id in deleted for path in (storage.log(job_id), storage.reference(job_id)))
     return deleted + [job_id for job_id in with_covers if delete_job(storage, job_id, None, files=False)]
 
@@ -165,6 +168,7 @@ def _delete_with_files(
 ) -> bool:
     """When the database is away, nobody knows whether the record is deleted. Then the note stays for housekeeping."""
     with database.atomic():
+        _lock(*record)
         belongings = find()
         note = announce_removal(storage, record, paths_of(storage, belongings))
         try:
@@ -182,6 +186,20 @@ def _delete_with_files(
         log.warning("the files of %s stay for an hour, as the database is away: %s", belongings.deleted, error)
         release_connection()
     return True
+
+
+def _lock(kind: str, record_id: str) -> None:
+    """Lock a record that is to be deleted: until the end of the transaction, nobody uploads a cover for a track."""
+    if kind == "job":
+        _lock_jobs([record_id])
+    elif kind == "track":
+        lock_for_deletion(Track.select(Track.track_id).where(Track.track_id == record_id))
+
+
+def _lock_jobs(job_ids: Sequence[str]) -> None:
+    """Lock jobs, and then their tracks, to which none is added meanwhile."""
+    lock_for_deletion(Job.select(Job.job_id).where(Job.job_id.in_(list(job_ids))).order_by(Job.job_id))
+    lock_for_deletion(Track.select(Track.track_id).where(Track.job.in_(list(job_ids))).order_by(Track.track_id))
 
 
 def _covers(storage: Storage, tracks: Expression) -> Belongings:

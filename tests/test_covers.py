@@ -32,7 +32,7 @@ from records import discards
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from tests.archives import everyone
-from tests.conftest import KINDS, ROOT, clean_environment, on_sqlite, thorough
+from tests.conftest import KINDS, ROOT, on_sqlite
 from tests.sounds import wav_bytes
 from tests.test_storage import everything
 
@@ -239,18 +239,6 @@ def test_a_track_that_is_deleted_takes_its_cover_along(
     assert (storage.root / "song.wav").exists() == (files == "false")
 
 
-def test_an_upload_for_a_track_that_is_deleted_meanwhile_leaves_no_file(
-    client: FlaskClient, storage: Storage, track: Track, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def deleted_first(file: Any) -> Picture:
-        assert client.delete("/api/tracks/track-1").status_code == 204
-        return Picture("image/png", 1, 1)
-
-    monkeypatch.setattr("files.covers.read_header", deleted_first)
-    assert upload(client, png()).status_code == 404
-    assert not storage.folder("track", "track-1").exists() and not list((storage.root / PARTS).iterdir())
-
-
 def test_jobs_that_are_deleted_together_take_their_covers_along(
     client: FlaskClient, storage: Storage, song: bytes
 ) -> None:
@@ -307,17 +295,3 @@ def test_a_cover_without_a_track_is_a_fault(client: FlaskClient, storage: Storag
     storage.cover("gone").parent.mkdir(parents=True)
     storage.cover("gone").write_bytes(png())
     assert [fault.about for fault in unnamed_file(Place(settings, storage))] == ["tracks/gone/cover"]
-
-
-KILLED = ("replace", "delete_jobs")
-ALSO_KILLED = ("remove", "delete_track", "delete_files", "delete_job")
-
-
-@pytest.mark.parametrize("action", thorough((*KILLED, *ALSO_KILLED), KILLED))
-def test_what_is_killed_leaves_the_old_cover_or_the_new_one_and_none_without_a_track(
-    action: str, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "tests.killed_covers", action, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, timeout=250)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 4
