@@ -13,7 +13,7 @@ from files.covers import receive_cover, remove_cover
 from files.deletion import delete_job, delete_jobs, delete_track
 from files.leftovers import remove_leftovers
 from files.removals import removal_notes
-from files.storage import Storage
+from files.storage import PARTS, Storage
 from models import Job, Track
 from repos import JobRepository, TrackRepository
 from settings import Settings
@@ -50,16 +50,24 @@ def begin() -> None:
     TrackRepository().create(track_id="t", job_id="j", file_path_wav="a.wav")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(OLD)
+    (storage.root / PARTS).mkdir(exist_ok=True)
     (storage.root / "a.wav").write_bytes(b"sound")
 
 
 def look(covers: tuple[bytes | None, ...]) -> None:
-    """A track that is there has one of these covers, whole. After housekeeping, a track that is gone has none."""
+    """A track that is there has one of these covers, whole; a track that is gone has none.
+
+    After housekeeping, nothing else is left.
+    """
     init_database(settings)
     present = Track.select().exists()
     for note in removal_notes(storage):
         os.utime(note, (0, 0))
     remove_leftovers(storage)
+    for part in (storage.root / PARTS).iterdir():
+        os.utime(part, (0, 0))
+    storage.remove_old_parts(in_use=())
+    assert not list((storage.root / PARTS).iterdir())
     cover = path.read_bytes() if path.exists() else None
     assert cover in (covers if present else (None,)), (present, cover)
     assert not removal_notes(storage)

@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from peewee import OperationalError
 
-from database import release_connection
+from database import database, release_connection
 from files import deletion
+from files.covers import version_of
 from files.deletion import delete_job, delete_jobs, delete_track
 from files.pictures import Picture
 from files.storage import PARTS, Storage
 from models import Job, Track
 from tests.conftest import KINDS, ROOT, clean_environment, on_postgresql, thorough
-from tests.test_covers import png, upload
+from tests.test_covers import COVER, jpeg, png, upload
 
 pytestmark = pytest.mark.measured
 
@@ -27,6 +29,56 @@ pytestmark = pytest.mark.measured
 def kind() -> str:
     """SQLite, unless a test says otherwise: files are the same on both."""
     return "sqlite"
+
+
+def broken_commit() -> None:
+    """A commit on a disk that fails."""
+    raise OperationalError("disk I/O error")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("before", [png(9, 9), None])
+def test_a_refused_upload_leaves_the_cover_as_it_was(
+    client: FlaskClient, storage: Storage, track: Track, before: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = storage.cover("track-1")
+    if before is not None:
+        upload(client, before)
+    version = version_of(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(database.obj, "commit", broken_commit)
+        assert upload(client, png()).status_code == 503
+    assert version_of(path) == version and path.parent.exists() == (before is not None)
+    assert not list((storage.root / PARTS).iterdir())
+    assert upload(client, png()).status_code == 200 and client.get(COVER).data == png()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_refused_removal_leaves_the_cover_as_it_was(
+    client: FlaskClient, storage: Storage, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(client, png())
+    version = version_of(storage.cover("track-1"))
+    with monkeypatch.context() as patched:
+        patched.setattr(database.obj, "commit", broken_commit)
+        assert client.delete(COVER).status_code == 503
+    assert version_of(storage.cover("track-1")) == version and client.get(COVER).data == png()
+    assert not list((storage.root / PARTS).iterdir())
+
+
+def test_a_refused_upload_leaves_a_newer_cover_of_another_process(
+    client: FlaskClient, storage: Storage, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(client, png(9, 9))
+
+    def replaced_meanwhile() -> None:
+        storage.cover("track-1").write_bytes(jpeg())
+        broken_commit()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(database.obj, "commit", replaced_meanwhile)
+        assert upload(client, png()).status_code == 503
+    assert client.get(COVER).data == jpeg()
 
 
 DELETIONS: dict[str, Callable[[Storage], object]] = {
