@@ -339,7 +339,7 @@ def test_readiness_says_what_is_wrong(client: FlaskClient, app: Flask) -> None:
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json["status"]) == (503, "unavailable")
     assert "restart the service" in answer.json["schema"]["detail"]
-    assert "No such file or directory" in answer.json["storage"]["detail"]
+    assert "removed or replaced" in answer.json["storage"]["detail"]
 
 
 def test_the_documentation_needs_no_other_host(client: FlaskClient) -> None:
