@@ -82,9 +82,9 @@ def test_the_tracks_from_any_place_on_go_round(place: Callable[..., int], monkey
 
 def test_random_tracks_come_from_all_parts_of_a_large_library() -> None:
     fill(8000)
-    chosen = [int(track.track_id.removeprefix("track-")) for _ in range(100) for track in random_tracks(3)]
+    chosen = [int(track.track_id.removeprefix("track-")) for _ in range(40) for track in random_tracks(3)]
     assert {(number - 1) // 2000 for number in chosen} == {0, 1, 2, 3}
-    assert len(set(chosen)) > 200
+    assert len(set(chosen)) > 80
 
 
 @on_sqlite

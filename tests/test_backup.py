@@ -62,6 +62,7 @@ def test_the_manifest_says_what_the_backup_has(ledger: Settings, job: Job, tmp_p
     assert len(manifest["sha256"]) == 64 and manifest["size"] == made.path.stat().st_size
 
 
+@on_sqlite
 def test_a_backup_with_files_restores_them(ledger: Settings, track: Job, tmp_path: Path) -> None:
     song = store(ledger, "tracks/track-1/a.wav", b"one")
     store(ledger, ".derived/x.mp3", b"cache")
@@ -143,6 +144,7 @@ def test_a_backup_whose_content_is_not_that_of_the_manifest_is_refused(
     assert ids(ledger) == ["job-1"]
 
 
+@on_sqlite
 def test_a_backup_of_a_newer_version_is_refused(ledger: Settings, job: Job, tmp_path: Path) -> None:
     database.execute_sql("INSERT INTO schema_migration (name, applied) VALUES ('9999_future', '2030-01-01')")
     made = backup(ledger, tmp_path / "copy")
@@ -298,6 +300,7 @@ def test_without_pg_dump_a_sentence_says_what_to_install(
         backup(ledger, tmp_path / "copy")
 
 
+@on_sqlite
 def test_a_backup_with_a_damaged_file_changes_nothing(ledger: Settings, job: Job, tmp_path: Path) -> None:
     song = store(ledger, "a.wav", b"one")
     made = backup(ledger, tmp_path / "copy", files=True)

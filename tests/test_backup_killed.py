@@ -20,7 +20,7 @@ from settings import Settings
 from tests.conftest import ROOT, clean_environment, thorough
 
 pytestmark = pytest.mark.usefixtures("pg_tools")
-KILLS = thorough(20, 2)
+KILLS = thorough(20, 1)
 JOBS = 3000
 RUN = """
 import sys

@@ -13,6 +13,7 @@ from app import create_app
 from models import Event, Job, Track
 from settings import Settings
 from tests.answers import problem
+from tests.conftest import on_sqlite
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +56,7 @@ def post(client: FlaskClient, raw: bytes | str, content_type: str = "application
     ],
     ids=lambda raw: repr(raw[:48]),
 )
+@on_sqlite
 def test_what_is_not_json_is_malformed(client: FlaskClient, raw: bytes) -> None:
     body = problem(post(client, raw), 400, "invalid")
     assert body["detail"].startswith("The body")
@@ -159,6 +161,7 @@ def test_all_bad_fields_are_named_at_once(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", "application/json5"])
+@on_sqlite
 def test_a_body_of_another_type_is_refused(client: FlaskClient, content_type: str) -> None:
     problem(post(client, b'{"prompt": "p"}', content_type), 415, "unsupported_media_type")
 
@@ -167,10 +170,12 @@ def test_json_with_a_charset_is_json(client: FlaskClient) -> None:
     problem(post(client, b"{}", "application/json; charset=utf-8"), 422, "invalid")
 
 
+@on_sqlite
 def test_a_body_of_two_megabytes_is_too_large(client: FlaskClient) -> None:
     problem(post(client, b'{"prompt": "' + b"p" * 2_000_000 + b'"}'), 413, "too_large")
 
 
+@on_sqlite
 def test_a_body_without_its_length_is_refused(client: FlaskClient) -> None:
     answer = client.post(
         "/api/jobs",
@@ -181,6 +186,7 @@ def test_a_body_without_its_length_is_refused(client: FlaskClient) -> None:
     problem(answer, 411, "invalid")
 
 
+@on_sqlite
 def test_a_body_that_ends_early_is_refused(client: FlaskClient) -> None:
     problem(client.post("/api/jobs", data=b"{", content_type="application/json", content_length=99), 400, "invalid")
 
@@ -246,6 +252,7 @@ def test_odd_text_finds_nothing(client: FlaskClient, job: Job, query: str) -> No
     assert (answer.status_code, answer.json["items"]) == (200, [])
 
 
+@on_sqlite
 def test_a_parameter_of_a_request_that_takes_none_is_named(client: FlaskClient, job: Job) -> None:
     for answer in (
         client.get("/api/stats?x=1"),
@@ -265,10 +272,12 @@ def test_an_unknown_id_is_not_found(client: FlaskClient, path: str) -> None:
     "path",
     ["/nowhere", "/api", "/api/songs", "/api/jobs/", "/api/jobs/a%20b", "/api/jobs/%00", "/api/jobs/..%2f", "/%ff"],
 )
+@on_sqlite
 def test_an_unknown_path_is_not_found(client: FlaskClient, path: str) -> None:
     problem(client.get(path), 404, "not_found")
 
 
+@on_sqlite
 def test_an_unknown_method_is_answered_with_those_allowed(client: FlaskClient) -> None:
     answer = client.put("/api/jobs", json={})
     problem(answer, 405, "method_not_allowed")
@@ -295,6 +304,7 @@ def test_an_unknown_method_is_answered_with_those_allowed(client: FlaskClient) -
         ("", 403),
     ],
 )
+@on_sqlite
 def test_only_known_hosts_are_served(settings: Settings, host: str, status: int) -> None:
     client = create_app(settings.model_copy(update={"allowed_hosts": "Studio.LAN, other"})).test_client()
     answer = client.get("/healthz", headers={"Host": host})
@@ -306,6 +316,7 @@ def test_only_known_hosts_are_served(settings: Settings, host: str, status: int)
 @pytest.mark.parametrize(
     ("origin", "status"), [("http://localhost", 422), ("http://evil.example", 403), ("null", 403), ("", 403)]
 )
+@on_sqlite
 def test_pages_of_other_sites_change_nothing(client: FlaskClient, origin: str, status: int) -> None:
     assert client.post("/api/jobs", json={}, headers={"Origin": origin}).status_code == status
     assert client.get("/api/jobs", headers={"Origin": origin}).status_code == 200
