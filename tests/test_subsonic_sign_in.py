@@ -135,7 +135,7 @@ def test_without_a_password_there_is_no_interface(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("password", "said"), [("short-one", "at least 12 characters"), (f" {TOKEN} ", "another text than API_TOKEN")]
+    ("password", "said"), [("short-one", "at least 12 characters"), (f" {TOKEN} ", "must differ from API_TOKEN")]
 )
 def test_a_password_that_is_short_or_opens_more_stops_the_start(
     password: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
