@@ -61,7 +61,7 @@ def test_words_are_changed_with_the_same_seed_and_another_type(service: Server, 
     page.goto(f"{service.url}/jobs/aria")
     page.get_by_role("link", name="Same seed, changed words").click()
     form = page.get_by_role("main")
-    expect(form.get_by_text("no field for it: artist")).to_be_visible()
+    expect(form.get_by_text("no fields for them: artist")).to_be_visible()
     form.get_by_label("Type").select_option("synth")
     expect(form.get_by_text("Parameters of synth")).to_be_visible()
     expect(form.get_by_label("Lyrics")).to_have_value("[verse]\nla")
