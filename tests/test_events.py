@@ -109,7 +109,8 @@ def test_a_slow_reader_gets_events_that_have_left_the_buffer(
 def test_a_silent_stream_sends_comments(job: Job, listen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "NOTICE_SECONDS", 0.05)
     stream = listen()
-    assert [next(stream) for _ in range(4)][2:] == [{}, {}]
+    next(block for block in stream if "id" in block)
+    assert [next(stream) for _ in range(2)] == [{}, {}]
 
 
 def test_a_stream_ends_by_itself(listen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
