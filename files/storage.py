@@ -25,7 +25,7 @@ PART_SECONDS = 3600.0
 LOG_NAME, REFERENCE_NAME, COVER_NAME = "generator.log", "reference.wav", "cover"
 FULL_BYTES = 4 * 1024 * 1024
 
-found: dict[Path, tuple[int, int]] = {}  # the storage folders of this process, and of its parent, by their inodes
+noted: dict[Path, tuple[int, int]] = {}  # the inodes of the storage folders that this process, or its parent, has used
 
 
 class Storage:
@@ -37,11 +37,12 @@ class Storage:
         _note(self.root)
 
     def require_root(self) -> None:
-        """Raise StorageGone if another folder is in the place of the one that this process has found, or none.
+        """Raise StorageGone if another folder is in the place of the one that this process has used, or none.
 
         A disk that is not mounted any more leaves an empty folder: files written there would be lost.
         """
-        if found.get(self.root, _inode(self.root)) != _inode(self.root):
+        inode = noted.get(self.root)
+        if inode is not None and _inode(self.root, unknown=inode) != inode:
             raise StorageGone(
                 "The storage folder was removed or replaced while this process used it: put it back, or mount its disk "
                 "again. If another folder is meant, restart the service and its workers."
@@ -222,17 +223,19 @@ def make_storage_folder(settings: Settings) -> None:
 
 def _note(root: Path) -> None:
     """Note which folder this is, if it exists and none is noted."""
-    if (inode := _inode(root)) is not None:
-        found.setdefault(root, inode)
+    if root not in noted and (inode := _inode(root)) is not None:
+        noted.setdefault(root, inode)
 
 
-def _inode(root: Path) -> tuple[int, int] | None:
-    """The device and the inode of a folder; None if it does not exist."""
+def _inode(root: Path, unknown: tuple[int, int] | None = None) -> tuple[int, int] | None:
+    """The device and the inode of a folder; None if it does not exist, and `unknown` if the disk does not answer."""
     try:
-        found = root.stat()
-    except OSError:
+        status = root.stat()
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return found.st_dev, found.st_ino
+    except OSError:
+        return unknown
+    return status.st_dev, status.st_ino
 
 
 def open_file(path: Path) -> BinaryIO | None:

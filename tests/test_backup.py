@@ -14,7 +14,7 @@ import pytest
 from database import available_migrations, database, init_database, leave
 from database.in_use import exclusive
 from errors import BackupFailed, DatabaseUnusable, SchemaTooNew
-from files.storage import Storage, found
+from files.storage import Storage, noted
 from maintenance import stored_files, workplace
 from maintenance.backup import backup
 from maintenance.manifest import manifest_beside
@@ -68,7 +68,7 @@ def test_a_backup_with_files_restores_them(ledger: Settings, track: Job, tmp_pat
     store(ledger, ".derived/x.mp3", b"cache")
     made = backup(ledger, tmp_path / "copy", files=True)
     shutil.rmtree(Storage(ledger).root)
-    found.clear()  # as in another process
+    noted.clear()  # as in another process
     assert restore(ledger, made.path).files == 1
     assert song.read_bytes() == b"one" and not (made.path / "files" / ".derived").exists()
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from errno import EIO
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -98,3 +99,15 @@ def test_an_attempt_whose_folder_goes_puts_its_job_back(
         attempt.run()
     job = JobRepository().get_by_id("a")
     assert job.status == "pending" and GONE in str(job.message)
+
+
+@on_sqlite
+def test_a_disk_that_does_not_answer_counts_as_there(ledger: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage(ledger)
+    storage.part()
+
+    def fail(path: Path) -> None:
+        raise OSError(EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "stat", fail)
+    storage.require_root()
