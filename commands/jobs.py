@@ -127,7 +127,7 @@ def add_batch(source: Path, defaults: dict[str, Any], as_json: bool) -> None:
     print_created(KIND, [row for row, _ in created], as_json)
     old = sum(not is_new for _, is_new in created)
     click.echo(f"{len(created) - old} jobs queued" + (f", {old} were there already" if old else ""), err=True)
-    notes = {line: " ".join(found) for line, found in batch.notes.items() if found}
+    notes = {line: " ".join(texts) for line, texts in batch.notes.items() if texts}
     print_some(_by_line(source, notes), "lines with notes")
     say_if_not_made(sorted({row[rows.place(Job, "job_type")] for row, _ in created}))
 

@@ -31,13 +31,16 @@ class Estimate:
         """So many times as long."""
         return Estimate(self.seconds * factor, self.low * factor, self.high * factor)
 
-    def rounded(self) -> dict[str, float]:
-        """The three numbers as answers have them, with one decimal."""
-        return {name: round(getattr(self, name), 1) for name in ("seconds", "low", "high")}
-
     def after(self, seconds: float) -> "Estimate":
         """What remains after these seconds."""
         return Estimate(*(max(0.0, part - seconds) for part in (self.seconds, self.low, self.high)))
+
+
+def shown(estimate: Estimate | None) -> dict[str, float] | None:
+    """The three numbers of an estimate as answers have them, with one decimal; None for none."""
+    if estimate is None:
+        return None
+    return {name: round(getattr(estimate, name), 1) for name in ("seconds", "low", "high")}
 
 
 NOW, NEVER = Estimate(0, 0, 0), Estimate(math.inf, math.inf, math.inf)

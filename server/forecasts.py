@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from database import give_back_connection, to_json
 from records.forecast import forecast
-from records.pace import Estimate
+from records.pace import shown
 
 if TYPE_CHECKING:
     from server.streams import Streams, StreamSender
@@ -46,16 +46,12 @@ def events() -> Events:
         expected = forecast()
     finally:
         give_back_connection()
-    whole = {"waiting": expected.waiting, "running": len(expected.running), "done_in": _shown(expected.all_done_in)}
+    whole = {"waiting": expected.waiting, "running": len(expected.running), "done_in": shown(expected.all_done_in)}
     made: Events = {None: _event("queue.forecast", whole)}
     for job_id, done_in in expected.done_in.items():
-        data = {"job_id": job_id, "position": expected.positions.get(job_id), "done_in": _shown(done_in)}
+        data = {"job_id": job_id, "position": expected.positions.get(job_id), "done_in": shown(done_in)}
         made[job_id] = _event("job.forecast", data)
     return made
-
-
-def _shown(estimate: Estimate | None) -> dict[str, float] | None:
-    return None if estimate is None else estimate.rounded()
 
 
 def _event(name: str, data: dict[str, Any]) -> bytes:

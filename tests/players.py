@@ -7,10 +7,12 @@ from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
+import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from repos import JobRepository, TrackRepository
+from settings import Settings
 
 USER, PASSWORD = "ledger", "correct horse battery"
 NAMESPACE = "{http://subsonic.org/restapi}"
@@ -136,6 +138,18 @@ class Player:
     def ids(self, method: str) -> list[str]:
         """The ids of the songs or albums in an answer."""
         return [item["id"] for item in listed(self(method))]
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """The settings of the test, with a password for players."""
+    return settings.model_copy(update={"subsonic_password": PASSWORD})
+
+
+@pytest.fixture
+def player(client: FlaskClient) -> Player:
+    """A player that knows the password."""
+    return Player(client)
 
 
 def listed(body: dict[str, Any]) -> list[dict[str, Any]]:

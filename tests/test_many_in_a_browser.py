@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import Server, wait_for
+from tests.played import serve
 from tests.test_browser import CHROMIUM, Watched, chromium, violations, window
 
 __all__ = ["chromium", "window"]
@@ -32,8 +33,7 @@ CSV = "prompt,job_type,takes\n" + "".join(f"song {number},synth,2\n" for number 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server without workers."""
-    folder = tmp_path_factory.mktemp("many")
-    running = Server(folder, DB_PATH=str(folder / "app.db"), WORKERS="0").start()
+    running = serve(tmp_path_factory.mktemp("many"))
     yield running
     running.stop()
 

@@ -1,28 +1,14 @@
 """What music players get to hear, to see and to sing: sound, covers and lyrics."""
 
-import pytest
-from flask.testing import FlaskClient
-
 from files.storage import Storage
 from models import Track
 from repos import TrackRepository
 from settings import Settings
-from tests.players import PASSWORD, Player, add, address
+from tests.players import Player, add, address, player, settings
 from tests.test_covers import png
 
+__all__ = ["player", "settings"]
 LYRICS = "[00:01.50]Hello\n[00:03]World"
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """The settings of the test, with a password for players."""
-    return settings.model_copy(update={"subsonic_password": PASSWORD})
-
-
-@pytest.fixture
-def player(client: FlaskClient) -> Player:
-    """A player that knows the password."""
-    return Player(client)
 
 
 def test_lyrics_have_times_in_milliseconds_if_they_have_times(player: Player) -> None:

@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 import cysqlite
 import pytest
 from flask import Flask, request
-from flask.testing import FlaskClient
 
 from database import database
 from models import Track
@@ -18,12 +17,25 @@ from repos import JobRepository, TrackRepository
 from settings import Settings
 from tests.conftest import on_sqlite, wait_for
 from tests.fronts import get, serving_flask
-from tests.players import CHANGES, PASSWORD, READS, UNKNOWN, Player, add, address, elements, listed, signed
+from tests.players import (
+    CHANGES,
+    READS,
+    UNKNOWN,
+    Player,
+    add,
+    address,
+    elements,
+    listed,
+    player,
+    settings,
+    signed,
+)
 from tests.service import ROOT
 from web import limits
 from web.subsonic import METHODS, catalogue, system
 from web.subsonic.lists import LISTS
 
+__all__ = ["player", "settings"]
 TABLES = ("job", "track", "loop", "event", "discard", "worker", "queue_state")
 CODES = {
     "getAlbumList2": 10,
@@ -46,18 +58,6 @@ CODES = {
     "getUser": 10,
     "getUser?username=admin": 50,
 }
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """The settings of the test, with a password for players."""
-    return settings.model_copy(update={"subsonic_password": PASSWORD})
-
-
-@pytest.fixture
-def player(client: FlaskClient) -> Player:
-    """A player that knows the password."""
-    return Player(client)
 
 
 def dump() -> dict[str, Any]:

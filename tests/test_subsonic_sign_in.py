@@ -5,16 +5,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from flask.testing import FlaskClient
 
 from app import create_app
 from database import release
 from errors import SettingsError
 from settings import Settings, load_settings
-from tests.players import PASSWORD, Player, address, elements, signed
+from tests.players import PASSWORD, Player, address, elements, player, signed
 from tests.service import ROOT, clean_environment
 from web.guard import COOKIE, cookie
 
+__all__ = ["player"]
 TOKEN = "token-of-the-service"
 
 
@@ -28,12 +28,6 @@ def kind() -> str:
 def settings(settings: Settings) -> Settings:
     """The settings of the test, with a password for players and a token for everything else."""
     return settings.model_copy(update={"subsonic_password": PASSWORD, "api_token": TOKEN})
-
-
-@pytest.fixture
-def player(client: FlaskClient) -> Player:
-    """A player that knows the password."""
-    return Player(client)
 
 
 def test_a_token_of_the_password_and_a_salt_signs_in(player: Player) -> None:

@@ -60,8 +60,8 @@ def chosen_tracks(query: schemas.ArchiveQuery) -> list[str]:
 
 def wanted_covers(storage: Storage, track_ids: Sequence[str]) -> list[tuple[Recipe, Path]]:
     """The covers of these tracks that are not drawn yet: how each is drawn, and of which sound."""
-    wanted = (_drawn(storage, song) for song in _songs(track_ids) if not is_file(storage.cover(song.track.track_id)))
-    return [cover for cover in wanted if cover and not is_file(_path_of(storage, *cover))]
+    covers = (_drawn(storage, song) for song in _songs(track_ids) if not is_file(storage.cover(song.track.track_id)))
+    return [cover for cover in covers if cover and not is_file(_path_of(storage, *cover))]
 
 
 def pack(storage: Storage, track_ids: Sequence[str], kind: str | None) -> Bundle:
@@ -114,8 +114,8 @@ def _songs(track_ids: Sequence[str]) -> Iterator[Song]:
 def _sound(storage: Storage, song: Song, kind: str) -> Entry | None:
     """The file of a track of this kind, or else of the other kind; None if it has neither."""
     names = {"wav": song.track.file_path_wav, "mp3": song.track.file_path_mp3}
-    found = ((candidate, storage.find(names[candidate])) for candidate in (kind, OTHER[kind]))
-    entries = (_entry(song, candidate, path) for candidate, path in found if path)
+    paths = ((candidate, storage.find(names[candidate])) for candidate in (kind, OTHER[kind]))
+    entries = (_entry(song, candidate, path) for candidate, path in paths if path)
     return next(filter(None, entries), None)
 
 

@@ -2,12 +2,16 @@
 
 from typing import BinaryIO, NamedTuple
 
+from flask import Response
+
 from errors import NotFound
 from files.derived import drawn_cover
 from files.pictures import LONGEST_START, PNG, type_of
 from models import Job, Track
+from web import downloads
 from web.current import services
 from web.titles import name_of
+from web.waiting import when_made
 
 
 class Cover(NamedTuple):
@@ -30,6 +34,11 @@ def cover_of(track: Track) -> Cover:
         file.close()
         raise NotFound("The cover of the track is no PNG and no JPEG: upload another one with PUT.")
     return Cover(file, kind)
+
+
+def send_cover(track: Track) -> Response:
+    """The response with the cover of a track, when it is drawn. Raises NotFound, and Busy if that takes long."""
+    return when_made(lambda: cover_of(track), lambda cover: downloads.picture(cover.file, cover.kind))
 
 
 def title_of(track: Track, job: Job | None) -> str:

@@ -7,13 +7,12 @@ from flask import Response
 from errors import NotFound
 from files import covers
 from repos import TrackRepository
-from web import downloads, schemas
+from web import schemas
 from web.answers import record, require
-from web.covers import Cover, cover_of
+from web.covers import send_cover
 from web.current import services
 from web.operations import Operations
 from web.uploads import Upload
-from web.waiting import when_made
 
 routes = Operations("/api")
 tracks = TrackRepository()
@@ -26,7 +25,7 @@ MISSING = "The track has no uploaded cover: upload one with PUT."
 def get_track_cover(track_id: str) -> Response:
     """The cover of a track: the picture that was uploaded, or a PNG that is drawn from its waveform and its name."""
     track = require(tracks.get_by_id(track_id))
-    return when_made(lambda: cover_of(track), _picture)
+    return send_cover(track)
 
 
 @routes.route("PUT", "/tracks/<id:track_id>/cover", answers={200: schemas.Track}, problems=[404])
@@ -43,7 +42,3 @@ def delete_track_cover(track_id: str) -> Response:
     if not covers.remove_cover(services().storage, track_id):
         raise NotFound(MISSING)
     return Response(status=204)
-
-
-def _picture(cover: Cover) -> Response:
-    return downloads.picture(cover.file, cover.kind)

@@ -9,7 +9,7 @@ from database import to_json
 from models import Job
 from records import rows, waiting
 from records.forecast import Forecast, forecast
-from records.pace import Estimate
+from records.pace import shown
 from records.rows import Row
 from records.waiting import Place
 from repos import COUNTED, JobRepository, is_paused, set_paused
@@ -41,7 +41,7 @@ def get_queue(query: schemas.QueueQuery) -> Response:
     running = [(rows.row(job), None) for job in expected.running]
     following = part.cursor and f"/api/queue?{urlencode({'limit': query.limit, 'cursor': part.cursor})}"
     head = to_json(
-        {"paused": is_paused(), "waiting": expected.waiting, "done_in": _shown(expected.all_done_in)}
+        {"paused": is_paused(), "waiting": expected.waiting, "done_in": shown(expected.all_done_in)}
     ).encode()
     lists = (_array(running, expected), _array(_numbered(part), expected), to_json(following).encode())
     return json_response(b'%b,"running":%b,"items":%b,"next":%b}' % (head[:-1], *lists))
@@ -95,11 +95,7 @@ def _array(numbered: list[tuple[Row, Any]], expected: Forecast) -> bytes:
         with_member(
             with_member(text, "position", to_json(number).encode()),
             "done_in",
-            to_json(_shown(expected.done_in.get(job_id))).encode(),
+            to_json(shown(expected.done_in.get(job_id))).encode(),
         )
         for (job_id, text), (_, number) in zip(texts.items(), numbered, strict=True)
     )
-
-
-def _shown(estimate: Estimate | None) -> dict[str, float] | None:
-    return None if estimate is None else estimate.rounded()

@@ -9,7 +9,7 @@ from records.albums import Song
 from records.finding import TrackQuery
 from repos import Page
 from web import downloads
-from web.covers import Cover, cover_of
+from web.covers import send_cover
 from web.current import services
 from web.lyrics import timed_lyrics
 from web.subsonic.artists import artist_of
@@ -44,11 +44,7 @@ def get_cover_art(call: Call) -> Response:
     """The cover of a song or an album, whatever size is asked for: players scale it. Raises Failure and NotFound."""
     cover_id = call.require("id")
     track = tracks.get_by_id(cover_id) or require_album(cover_id)[0].lead
-    return when_made(lambda: cover_of(track), _picture)
-
-
-def _picture(cover: Cover) -> Response:
-    return downloads.picture(cover.file, cover.kind)
+    return send_cover(track)
 
 
 def get_lyrics_by_song_id(call: Call) -> Fields:
