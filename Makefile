@@ -1,10 +1,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -r
+# --upgrade: newer releases of what the packages need; the packages themselves have their versions in pyproject.toml.
+COMPILE := .venv-lock/bin/uv --quiet pip compile pyproject.toml --upgrade --universal --generate-hashes \
+	--system-certs --custom-compile-command "make lock"
 
 # The tests start hundreds of processes. Without bytecode files, each of them would compile all modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup setup-dev run test check bench bench-front bench-growth bench-loops screenshot soak clean
+.PHONY: setup setup-dev run test check bench bench-front bench-growth bench-loops screenshot soak audit lock clean
 
 setup: .venv/.ready ## make .venv with the packages that the service needs
 
@@ -12,11 +16,11 @@ setup-dev: .venv/.ready-dev ## add the packages for tests, checks and benchmarks
 
 .venv/.ready: requirements.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python $(INSTALL) requirements.txt
 	touch $@
 
-.venv/.ready-dev: .venv/.ready requirements-dev.txt requirements-postgresql.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+.venv/.ready-dev: .venv/.ready requirements-dev.txt
+	$(BIN)/python $(INSTALL) requirements-dev.txt
 	touch $@
 
 run: setup ## serve on http://127.0.0.1:8000
@@ -34,9 +38,9 @@ check: setup-dev ## the checks of CI: lint, types, tests with coverage
 bench: setup-dev .venv-rivals/.ready ## compare the speed with other software: 10 minutes; QUICK=1: a short form, 1 minute
 	$(BIN)/python bench $(if $(QUICK),--quick)
 
-.venv-rivals/.ready: bench/requirements.txt requirements.txt requirements-postgresql.txt
+.venv-rivals/.ready: bench/requirements.txt
 	$(PYTHON) -m venv .venv-rivals
-	.venv-rivals/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	.venv-rivals/bin/python $(INSTALL) bench/requirements.txt
 	touch $@
 
 bench-front: setup-dev ## what a normal client feels beside 2,500 slow and waiting ones; about 3 minutes
@@ -54,5 +58,19 @@ bench-loops: setup-dev ## compare the looper with PyMusicLooper
 soak: setup-dev ## all tests, with more crashes and more load: about an hour
 	THOROUGH=1 $(BIN)/python -m pytest --timeout 3600
 
+audit: setup-dev ## known vulnerabilities of the packages; skipped where their database cannot be reached
+	$(BIN)/python -m tests.audit
+
+lock: .venv-lock/.ready ## write requirements*.txt from the lists in pyproject.toml, with the hash of every file
+	$(COMPILE) --output-file requirements.txt
+	$(COMPILE) --constraint requirements.txt --extra postgresql --output-file requirements-postgresql.txt
+	$(COMPILE) --constraint requirements.txt --extra postgresql --group dev --output-file requirements-dev.txt
+	$(COMPILE) --constraint requirements.txt --extra postgresql --group bench --output-file bench/requirements.txt
+
+.venv-lock/.ready: Makefile
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	touch $@
+
 clean: ## delete the virtual environment and the caches
-	rm -rf .venv .venv-rivals .venv-pymusiclooper .bench-music .pytest_cache .mypy_cache .ruff_cache .coverage* .hypothesis
+	rm -rf .venv .venv-lock .venv-rivals .venv-pymusiclooper .bench-music .pytest_cache .mypy_cache .ruff_cache .coverage* .hypothesis

@@ -6,8 +6,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
+from typing import Any
 
 from contestants import RIVALS
 from packaging.requirements import Requirement
@@ -26,7 +28,7 @@ def measure(repeats: int) -> dict[str, float]:
         "peewee_import_seconds": import_seconds("import peewee, pydantic_core", repeats),
         "ready_seconds": ready,
         "rest_mb": rest,
-        "installed_mb": installed_mb(needs(ROOT / "requirements.txt")),
+        "installed_mb": installed_mb(needs()),
         "replaced_installed_mb": installed_mb(list(REPLACED_NEEDS)),
     }
 
@@ -58,9 +60,10 @@ def serving_memory(pid: int) -> float:
     return max(memory_mb(member) for member in (pid, *descendants(pid)))
 
 
-def needs(path: Path) -> list[str]:
-    """The requirements in a file."""
-    return [line for line in path.read_text().splitlines() if line and not line.startswith(("#", "-"))]
+def needs() -> list[str]:
+    """The packages that the service needs."""
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return list(project["project"]["dependencies"])
 
 
 def installed_mb(requirements: list[str]) -> float:
