@@ -17,6 +17,7 @@ COOKIE = "ledger"
 SECURED = ("/api/", "/metrics")
 PLAYERS = "/rest/"  # web/subsonic: each request proves its sign-in itself, and no cookie counts
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?")
+OTHER_SITES = ("cross-site", "same-site")
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -36,7 +37,7 @@ class Guard:
             return ForbiddenOrigin(name)
         if environ["PATH_INFO"].startswith(PLAYERS):
             return None
-        if environ["REQUEST_METHOD"] not in SAFE_METHODS and not _is_own_page(environ.get("HTTP_ORIGIN"), host):
+        if environ["REQUEST_METHOD"] not in SAFE_METHODS and not _is_own_page(environ, host):
             return ForbiddenOrigin("A page of another site may not change anything here.")
         if environ["PATH_INFO"].startswith(SECURED) and not self.knows(environ):
             return Unauthorized("Send the service's token as Authorization: Bearer <API_TOKEN>.")
@@ -69,8 +70,11 @@ def register(app: Flask, settings: Settings) -> None:
             raise refusal
 
 
-def _is_own_page(origin: str | None, host: str) -> bool:
-    return origin is None or origin.lower() in (f"http://{host.lower()}", f"https://{host.lower()}")
+def _is_own_page(environ: dict[str, Any], host: str) -> bool:
+    """True if no browser sends this, or a page of this service. A browser sends one of these headers, or both."""
+    origin = environ.get("HTTP_ORIGIN")
+    is_own = origin is None or origin.lower() in (f"http://{host.lower()}", f"https://{host.lower()}")
+    return is_own and environ.get("HTTP_SEC_FETCH_SITE") not in OTHER_SITES
 
 
 def _has_token(environ: dict[str, Any], token: bytes) -> bool:
