@@ -3,6 +3,8 @@
 web/problems.py turns them into problem+json. app.py and commands/ print them as one line on stderr.
 """
 
+from math import ceil
+
 
 class LedgerError(Exception):
     """The base of all errors of this service; str() is one sentence for a person."""
@@ -124,6 +126,26 @@ class Busy(LedgerError):
 
 class Unauthorized(LedgerError):
     """The token is missing or wrong."""
+
+
+class WrongToken(Unauthorized):
+    """The client has sent a token that is wrong."""
+
+
+class TooManySignIns(LedgerError):
+    """Too many sign-ins have failed at this address. retry_after: the whole seconds after which it may try again."""
+
+    def __init__(self, seconds: float) -> None:
+        self.retry_after = max(1, ceil(seconds))
+        super().__init__(f"Too many sign-ins have failed at your address: try again in {self.retry_after} seconds.")
+
+
+class TokensUnusable(LedgerError):
+    """The file of tokens is gone, locked or malformed, or it cannot be read or written."""
+
+
+class ReadOnly(LedgerError):
+    """The token of the client may only read."""
 
 
 class ForbiddenOrigin(LedgerError):

@@ -24,6 +24,7 @@ SECRETS = (
     "API_TOKEN",
     "SUBSONIC_PASSWORD",
 )  # a URL may contain a password or a key
+USUAL_TOKENS = Path("tokens.json")
 HOST_NAME = re.compile("[a-z0-9._-]+")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 POSTGRESQL_SCHEMES = ("postgresql://", "postgres://")
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     webhook_secret: str = Field("", validate_default=True, description="whsec_… to sign it with")
     log_format: Literal["text", "json"] = Field("text", description="lines of text, or a JSON object in each line")
     api_token: str = Field("", description="when set, /api wants Authorization: Bearer <token>")
+    api_tokens: Path | None = Field(None, description="the file of tokens; by default tokens.json, if it exists")
     subsonic_user: str = Field("ledger", description="the name by which music players sign in")
     subsonic_password: str = Field("", description="when set, music players find the library under /rest/")
 
@@ -174,7 +176,14 @@ class Settings(BaseSettings):
             )
         if self.backup_dir and self.backup_dir.resolve().is_relative_to(self.storage_dir.resolve()):
             raise ValueError("BACKUP_DIR is in STORAGE_DIR: expected another folder, as that one is served to clients")
+        if self.tokens_path.resolve().is_relative_to(self.storage_dir.resolve()):
+            raise ValueError("API_TOKENS is in STORAGE_DIR: expected another folder, as that one is served to clients")
         return self
+
+    @property
+    def tokens_path(self) -> Path:
+        """The path of the file of tokens, which may not exist."""
+        return self.api_tokens or USUAL_TOKENS
 
     @property
     def webhook_key(self) -> bytes:

@@ -11,6 +11,7 @@ from commands.jobs import jobs
 from commands.legacy import import_legacy
 from commands.loops import loops
 from commands.migrate import migrate
+from commands.tokens import token
 from commands.tracks import tracks
 from commands.transfer import export, import_
 from commands.worker import worker
@@ -21,6 +22,7 @@ COMMANDS = (
     loops,
     discards,
     generators,
+    token,
     worker,
     backup,
     restore,

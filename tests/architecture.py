@@ -7,7 +7,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- modules: written by python -m tests.architecture -->\n", "<!-- end of modules -->"
-PACKAGES = ("generators", "database", "records", "files", "maintenance", "studio", "web", "server", "commands", "bench")
+PACKAGES = (
+    *("generators", "database", "records", "files", "maintenance", "access", "studio", "web", "server", "commands"),
+    "bench",
+)
 
 
 def tables() -> str:

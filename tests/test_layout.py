@@ -18,7 +18,7 @@ LAYERS = [
     {"records"},
     {"repos"},
     {"files"},
-    {"maintenance"},
+    {"maintenance", "access"},
     {"studio", "web", "server"},
     {"commands"},
     {"app"},
