@@ -11,6 +11,8 @@ from flask import Flask
 import commands
 import models
 import repos
+from access.access import SAVE_SECONDS, Access
+from access.start import check_start
 from commands.failures import exit_with_sentence, is_lookup
 from database import commit_in_groups, give_back_connection, init_at_first_use, init_database, release
 from errors import CannotStart
@@ -49,15 +51,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     (init_at_first_use if is_lookup() else init_database)(settings)
 
     app = LeanFlask(__name__, static_folder=None)
-    app.extensions[current.NAME] = make_services(settings)
+    app.extensions[current.NAME] = services = make_services(settings)
     app.teardown_appcontext(lambda error: give_back_connection())
 
     problems.register(app)
-    guard.register(app, settings)
+    guard.register(app, settings, services.access)
 
     app.url_map.converters["id"] = IdConverter
     api.register(app)
-    openapi.register(app, api.operations(), bool(settings.api_token), catalogue(settings))
+    openapi.register(app, api.operations(), services.access.is_protected, catalogue(settings))
     docs.register(app)
     pages.register(app)
     if settings.subsonic_password:
@@ -78,7 +80,7 @@ def make_services(settings: Settings) -> current.Services:
     derived = Derivatives(storage, stopping)
     track_files = TrackFiles(storage, derived, Uploads(storage, derived, settings.max_upload_mb * limits.MEGABYTE))
     feed = Feed(settings, stopping)
-    return current.Services(settings, storage, track_files, feed, places, stopping)
+    return current.Services(settings, Access(settings), storage, track_files, feed, places, stopping)
 
 
 def run_web(listener: socket.socket, board: Board, place: int) -> None:
@@ -90,11 +92,10 @@ def run_web(listener: socket.socket, board: Board, place: int) -> None:
     services: current.Services = app.extensions[current.NAME]
     services.traffic.share(board, place)
     services.background.extend(background(services))
-    body_limit, is_upload = limits.body_limit(app, settings), partial(limits.is_upload, app)
+    body_limit = limits.body_limit(app, settings, services.access)
     shared = (services.storage.part, services.feed, services.traffic)
-    site = Site(
-        app.wsgi_app, body_limit, limits.is_read, is_upload, *shared, limits.THREADS, settings.log_format == "json"
-    )
+    is_upload, logs_json = partial(limits.is_upload, app), settings.log_format == "json"
+    site = Site(app.wsgi_app, body_limit, limits.is_read, is_upload, *shared, limits.THREADS, logs_json)
     with reserved or nullcontext():
         web_process.run(listener, settings, site, services.stopping)
         services.close()
@@ -102,9 +103,13 @@ def run_web(listener: socket.socket, board: Board, place: int) -> None:
 
 
 def background(services: current.Services) -> list[Periodic]:
-    """Start the threads of a web process: housekeeping, and webhooks, backups and the archive if they are set."""
+    """Start the threads of a web process: housekeeping, the last use of tokens, and those that settings ask for.
+
+    These are webhooks, backups and the archive.
+    """
     settings, stopping = services.settings, services.stopping
     more = automatic.threads(settings, stopping)
+    more.append(Periodic("access", SAVE_SECONDS, services.access.save_uses, stopping).start())
     if settings.archive_after:
         more.append(regular.start(stopping))
     if not settings.webhook_url:
@@ -118,6 +123,7 @@ def main() -> None:
     """Serve until SIGTERM or Ctrl-C. If the service cannot start, print one sentence and exit."""
     try:
         settings = get_settings()
+        check_start(settings)
         make_storage_folder(settings)
         catalogue(settings)  # the web processes and the workers inherit it
         limits.check_pool(settings)

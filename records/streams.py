@@ -19,7 +19,8 @@ class EventStream:
     """One stream: the events after a point, or from now on. After a break, its client continues after its last event.
 
     A server that supports this class sends the events to all streams without a thread. Any other server iterates over
-    the blocks, and one thread waits in each stream; such a stream has no forecasts.
+    the blocks, and one thread waits in each stream; such a stream has no forecasts. A stream ends when is_allowed() is
+    false: the token of its client was removed, or the session was ended.
     """
 
     def __init__(
@@ -29,8 +30,9 @@ class EventStream:
         job_id: str | None,
         closed: Callable[[], object],
         wants_forecast: bool = False,
+        is_allowed: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.feed, self.job_id, self.wants_forecast = feed, job_id, wants_forecast
+        self.feed, self.job_id, self.wants_forecast, self.is_allowed = feed, job_id, wants_forecast, is_allowed
         self.point = -1 if point is None else point
         self._begins_now = point is None
         self._blocks: Generator[bytes, None, None] | None = None
@@ -99,7 +101,7 @@ class EventStream:
             yield BEAT
         yield self.opening()
         written = time.monotonic()
-        while time.monotonic() < ends and not self.feed.stopping.is_set():
+        while time.monotonic() < ends and not self.feed.stopping.is_set() and self.is_allowed():
             has_news = self.feed.wait(self.point, min(written + NOTICE_SECONDS, ends) - time.monotonic())
             block = self.read() if has_news else b""
             if block or time.monotonic() - written >= NOTICE_SECONDS:

@@ -120,8 +120,8 @@ class StreamSender:
             self.read_on()
 
     def beat(self, now: float) -> None:
-        """Show an idle client that the stream is open; end a stream that is open for long."""
-        if now > self._ends_at:
+        """Show an idle client that the stream is open; end a stream that is open for long, or not allowed any more."""
+        if now > self._ends_at or not self.stream.is_allowed():
             self.stop()
         elif now - self._written_at > BEAT_SECONDS and self.exchange.connection.is_writable:
             self._write(BEAT)

@@ -138,7 +138,8 @@ def database_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """Settings of the test's database and storage folder, whatever the environment says."""
-    return Settings(_env_file=None, database_url=database_url, storage_dir=tmp_path / "output")
+    folders = {"storage_dir": tmp_path / "output", "api_tokens": tmp_path / "tokens.json"}
+    return Settings(_env_file=None, database_url=database_url, **folders)
 
 
 @pytest.fixture

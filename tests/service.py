@@ -33,6 +33,8 @@ class Server:
             self.port = probe.getsockname()[1]
         self.url, self.folder = f"http://127.0.0.1:{self.port}", folder
         self.log = folder / f"server-{self.port}.log"
+        if "API_TOKEN" in environment:  # then it keeps the sessions of browsers
+            environment = {"API_TOKENS": str(folder / "tokens.json"), **environment}
         self.environment = clean_environment(PORT=str(self.port), STORAGE_DIR=str(folder / "output"), **environment)
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -149,4 +149,4 @@ def test_a_batch_may_have_a_larger_body(app: Flask, settings: Settings, client: 
     assert send(client, "\n".join(lines), "application/x-ndjson").json["created"] == 100
     problem(send(client, b" " * (BATCH_BYTES + 1), "text/plain"), 413, "too_large")
     head = {"HTTP_HOST": "localhost", "REQUEST_METHOD": "POST", "PATH_INFO": "/api/jobs/batch"}
-    assert limits.body_limit(app, settings)(head) == BATCH_BYTES
+    assert limits.body_limit(app, settings, app.extensions["ledger"].access)(head) == BATCH_BYTES

@@ -146,7 +146,7 @@ def test_signing_in_opens_the_pages_and_the_api(guarded: FlaskClient) -> None:
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN + "x", "ключ"])
 def test_a_wrong_token_is_refused(guarded: FlaskClient, token: str) -> None:
     answer = guarded.post("/sign-in", data={"token": token})
-    assert answer.status_code == 401 and "That is not the token." in answer.text
+    assert answer.status_code == 401 and "That is not a token of this service." in answer.text
     assert "Set-Cookie" not in answer.headers
     guarded.set_cookie("ledger", token)
     assert guarded.get("/api/jobs").status_code == 401

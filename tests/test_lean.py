@@ -7,6 +7,7 @@ from flask import Flask, Response, request, session, url_for
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
+from access.access import Access
 from app import create_app
 from models import Job
 from settings import Settings
@@ -52,7 +53,8 @@ def test_a_long_host_is_refused_and_not_kept(app: Flask) -> None:
 
 
 def test_a_guard_keeps_no_long_host() -> None:
-    guard = Guard(Settings(_env_file=None, allowed_hosts="studio.lan"))
+    settings = Settings(_env_file=None, allowed_hosts="studio.lan")
+    guard = Guard(settings, Access(settings))
     head = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
     answers = [guard.refusal({**head, "HTTP_HOST": host}) for host in ("studio.lan", "a" * 301, "b" * 60_000)]
     assert [answer is None for answer in answers] == [True, False, False]

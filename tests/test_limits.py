@@ -48,7 +48,7 @@ def test_a_start_with_a_pool_that_is_too_small_ends_with_one_sentence(
 def limit(app: Flask, settings: Settings, **head: str) -> int:
     """The number of bytes that the body of a request with this head may have."""
     names = {"SERVER_NAME": "localhost", "SERVER_PORT": "8000"}
-    return limits.body_limit(app, settings)({**HEAD, **names, **head})
+    return limits.body_limit(app, settings, app.extensions["ledger"].access)({**HEAD, **names, **head})
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])

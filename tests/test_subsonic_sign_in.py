@@ -12,7 +12,7 @@ from errors import SettingsError
 from settings import Settings, load_settings
 from tests.players import PASSWORD, Player, address, elements, player, signed
 from tests.service import ROOT, clean_environment
-from web.guard import COOKIE, cookie
+from web.guard import COOKIE
 
 __all__ = ["player"]
 TOKEN = "token-of-the-service"
@@ -85,7 +85,8 @@ def test_the_extensions_are_read_without_a_sign_in(player: Player) -> None:
 
 
 def test_neither_the_token_of_the_service_nor_its_cookie_opens_the_interface(player: Player) -> None:
-    player.client.set_cookie(COOKIE, cookie(TOKEN.encode()))
+    player.client.post("/sign-in", data={"token": TOKEN})
+    assert player.client.get_cookie(COOKIE) is not None
     answer = player.client.get("/rest/ping?f=json", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.json["subsonic-response"]["error"]["code"] == 10  # type: ignore[index]
     assert player.code("ping", password=TOKEN) == 40
@@ -97,7 +98,7 @@ def test_the_app_password_opens_nothing_else(player: Player) -> None:
         for headers in ({}, {"Authorization": f"Bearer {PASSWORD}"}):
             answer = player.client.get(path, query_string=signed(), headers=headers)
             assert answer.status_code in (401, 303), path
-        player.client.set_cookie(COOKIE, cookie(PASSWORD.encode()))
+        player.client.post("/sign-in", data={"token": PASSWORD})
         assert player.client.get(path, query_string=signed()).status_code in (401, 303), path
 
 

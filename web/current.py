@@ -6,6 +6,7 @@ from typing import Any, Protocol, cast
 
 from flask import current_app, g
 
+from access.access import Access
 from files.storage import Storage
 from files.tracks import TrackFiles
 from maintenance.traffic import Traffic
@@ -39,6 +40,7 @@ class Services:
     """
 
     settings: Settings
+    access: Access
     storage: Storage
     track_files: TrackFiles
     feed: Feed
@@ -49,8 +51,9 @@ class Services:
     kept: dict[Any, Kept] = field(default_factory=lambda: {model: Kept(model) for model in (Job, Track, Loop)})
 
     def close(self) -> None:
-        """End the thread of the feed."""
+        """End the thread of the feed, and store when tokens were last used."""
         self.feed.close()
+        self.access.save_uses()
 
 
 def services() -> Services:

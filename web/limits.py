@@ -8,6 +8,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
+from access.access import Access
 from errors import SettingsError
 from settings import Settings
 from web import guard
@@ -40,15 +41,16 @@ def check_pool(settings: Settings) -> None:
         )
 
 
-def body_limit(app: Flask, settings: Settings) -> Callable[[dict[str, Any]], int]:
+def body_limit(app: Flask, settings: Settings, access: Access) -> Callable[[dict[str, Any]], int]:
     """A function for the server: how many bytes the body of a request may have, by the head of the request.
 
     It returns 0 if the guard refuses the head. Then the app answers without the body.
     """
-    check = guard.Guard(settings)
+    check = guard.Guard(settings, access)
 
     def limit(environ: dict[str, Any]) -> int:
-        if check.refusal(environ) is not None:
+        environ[guard.REFUSAL] = check.refusal(environ)
+        if environ[guard.REFUSAL] is not None:
             return 0
         if not check.knows(environ):
             return STRANGER_BYTES

@@ -1,7 +1,7 @@
 """Builds the OpenAPI 3.1 document from the operations and their schemas, and serves it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -30,7 +30,7 @@ TITLES = {304: "Not changed since the client read it"}
 DESCRIPTIONS = {
     400: "The query or body cannot be read",
     401: "The token is missing or wrong",
-    403: "The host or origin is not trusted",
+    403: "The host or origin is not trusted, or the token may only read",
     404: "There is no such record",
     408: "The request arrived too slowly",
     409: "The id is taken, the status does not allow this, or the sound of the track was replaced",
@@ -41,21 +41,23 @@ DESCRIPTIONS = {
     415: "The media type of the body is not listed here",
     416: "The Range is beyond the end",
     422: "The body breaks a rule; errors names the fields",
-    429: "Too many requests were sent on one connection before their answers were read",
+    429: "Too many sign-ins have failed at this address, or one connection sent too many requests",
     431: "The head of the request is too large",
-    503: "The database cannot be used just now, or too many such requests came at once",
+    503: "The database or the file of tokens cannot be used just now, or too many such requests came at once",
     507: "The disk of the database or of the storage folder is full",
 }
 
 
-def register(app: Flask, operations: list[Operation], token: bool, recipes: Mapping[str, Recipe]) -> None:
-    """Serve the document at /openapi.json; it is built at the first request."""
-    document = cache(lambda: to_json(build(operations, token, recipes)).encode())
+def register(
+    app: Flask, operations: list[Operation], is_protected: Callable[[], bool], recipes: Mapping[str, Recipe]
+) -> None:
+    """Serve the document at /openapi.json; it is built at the first request, and again when tokens are needed."""
+    document = cache(lambda token: to_json(build(operations, token, recipes)).encode())
     serving = Blueprint("openapi", __name__)
 
     @serving.get("/openapi.json")
     def openapi() -> Response:
-        return Response(document(), content_type="application/json")
+        return Response(document(is_protected()), content_type="application/json")
 
     app.register_blueprint(serving)
 
@@ -187,7 +189,7 @@ def _answer(status: int, model: type[BaseModel] | tuple[str, ...] | None) -> dic
 
 def _problem(status: int) -> dict[str, Any]:
     described = {"description": DESCRIPTIONS[status], "content": _json(schemas.Problem, PROBLEM_TYPE)}
-    headers = {"headers": {"Retry-After": {"schema": {"type": "string"}}}} if status == 503 else {}
+    headers = {"headers": {"Retry-After": {"schema": {"type": "string"}}}} if status in (429, 503) else {}
     return {**described, **headers}
 
 

@@ -23,6 +23,8 @@ log = logging.getLogger("ledger.web")
 REFUSALS: dict[type[errors.LedgerError], tuple[int, str]] = {
     errors.Malformed: (400, "invalid"),
     errors.Unauthorized: (401, "unauthorized"),
+    errors.WrongToken: (401, "unauthorized"),
+    errors.ReadOnly: (403, "forbidden"),
     errors.ForbiddenOrigin: (403, "forbidden_origin"),
     errors.NotFound: (404, "not_found"),
     errors.Conflict: (409, "conflict"),
@@ -34,7 +36,9 @@ REFUSALS: dict[type[errors.LedgerError], tuple[int, str]] = {
     errors.UnsupportedMediaType: (415, "unsupported_media_type"),
     errors.Invalid: (422, "invalid"),
     errors.Undecodable: (404, "not_found"),
+    errors.TooManySignIns: (429, "too_many_sign_ins"),
     errors.Busy: (503, "unavailable"),
+    errors.TokensUnusable: (503, "unavailable"),
     errors.StorageUnusable: (503, "unavailable"),
     errors.StorageGone: (503, "unavailable"),
     FileGone: (503, "unavailable"),
@@ -79,8 +83,8 @@ def refused(error: errors.LedgerError) -> Response:
     """The response to a LedgerError. Its sentence is the detail."""
     status, code = REFUSALS[type(error)]
     answer = problem(status, code, str(error), getattr(error, "errors", None))
-    if status == 503:
-        answer.headers["Retry-After"] = RETRY_SECONDS
+    if status in (429, 503):
+        answer.headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_SECONDS))
     if status == 401:
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer

@@ -1,6 +1,7 @@
 """Server-Sent Events: sends every committed change of the ledger to its clients."""
 
 import re
+from functools import partial
 
 from flask import Response, request
 
@@ -10,6 +11,7 @@ from repos import JobRepository
 from web import schemas
 from web.answers import require
 from web.current import services
+from web.guard import GRANT
 from web.operations import Operations
 
 routes = Operations("/api")
@@ -50,5 +52,6 @@ def _stream(query: schemas.EventQuery, job_id: str | None) -> Response:
     places = services().limits.streams
     if not places.acquire(blocking=False):
         raise Busy("As many streams are open as are allowed: SSE_LIMIT says how many. Come back in a moment.")
-    stream = EventStream(services().feed, point(query.since), job_id, places.release, query.forecast)
+    is_allowed = partial(services().access.still_allows, request.environ.get(GRANT))
+    stream = EventStream(services().feed, point(query.since), job_id, places.release, query.forecast, is_allowed)
     return Response(stream, content_type="text/event-stream", headers=HEADERS, direct_passthrough=True)

@@ -1,13 +1,12 @@
 """Receives the forms of the dashboard. Browsers without JavaScript send them; with JavaScript, the pages call REST."""
 
-import hmac
 from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from errors import Invalid, Malformed, UnsupportedMediaType
+from errors import Invalid, Malformed, TooManySignIns, UnsupportedMediaType, WrongToken
 from files import deletion
 from generators.catalogue import catalogue
 from records.again import again_job, again_track
@@ -24,7 +23,7 @@ from web.texts import fields_of
 
 routes = Routes()
 DELETE = {"job": deletion.delete_job, "track": deletion.delete_track, "loop": deletion.delete_loop}
-SIGNED_IN_SECONDS = 30 * 24 * 3600
+COOKIE_SECONDS = 400 * 24 * 3600  # browsers keep none for longer; the service ends unused sessions much earlier
 FIELDS = 300
 
 
@@ -97,32 +96,35 @@ def delete(kind: str, record_id: str) -> ResponseReturnValue:
 @routes.get("/sign-in")
 def show_sign_in() -> ResponseReturnValue:
     """The form that takes the token."""
-    return render_template("sign_in.html", next=own_address(request.args.get("next", "")), refused=False)
+    return render_template("sign_in.html", next=own_address(request.args.get("next", "")))
 
 
 @routes.post("/sign-in")
 def sign_in() -> ResponseReturnValue:
-    """Set the sign-in cookie if the token is right."""
-    form, token = read_form(STRANGER_BYTES), services().settings.api_token
+    """Begin a session if the token is right. Its id is the cookie."""
+    form, access = read_form(STRANGER_BYTES), services().access
     following = own_address(form.get("next", ""))
-    if not hmac.compare_digest(form.get("token", "").strip().encode(), token.encode()):
-        return render_template("sign_in.html", next=following, refused=True), 401
     answer = redirect(following, 303)
-    if token:
-        answer.set_cookie(
-            guard.COOKIE,
-            guard.cookie(token.encode()),
-            max_age=SIGNED_IN_SECONDS,
-            secure=request.is_secure,
-            httponly=True,
-            samesite="Strict",
-        )
+    if not access.is_protected():
+        return answer
+    client, before = guard.client(request.environ), guard.session_of(request.environ)
+    try:
+        session_id = access.begin_session(form.get("token", "").strip(), client, before)
+    except WrongToken:
+        return render_template("sign_in.html", next=following, refused="That is not a token of this service."), 401
+    except TooManySignIns as error:
+        page = render_template("sign_in.html", next=following, refused=str(error))
+        return page, 429, {"Retry-After": str(error.retry_after)}
+    answer.set_cookie(
+        guard.COOKIE, session_id, COOKIE_SECONDS, secure=request.is_secure, httponly=True, samesite="Strict"
+    )
     return answer
 
 
 @routes.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
-    """Delete the sign-in cookie of this browser."""
+    """End the session of this browser, so that nobody can use its cookie any more. Raises TokensUnusable."""
+    services().access.end_session(guard.session_of(request.environ))
     answer = redirect(url_for("pages.show_sign_in"), 303)
     answer.delete_cookie(guard.COOKIE, httponly=True, samesite="Strict")
     return answer

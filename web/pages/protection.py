@@ -3,18 +3,28 @@
 from flask import Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from errors import ReadOnly
 from web import guard, problems
 from web.current import services
 
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 OPEN = ("pages.static", "pages.show_sign_in", "pages.sign_in")
+SIGN_OUT = "pages.sign_out"
 
 
 def require_sign_in() -> ResponseReturnValue | None:
-    """Redirect to the sign-in if API_TOKEN is set and the browser has not signed in."""
-    token = services().settings.api_token.encode()
-    if not token or request.endpoint in OPEN or guard.is_signed_in(request.environ, token):
+    """Redirect to the sign-in if the service asks for tokens and the browser has not signed in.
+
+    Raises ReadOnly for a form if the browser has signed in with a token that may only read.
+    """
+    access = services().access
+    if not access.is_protected() or request.endpoint in OPEN:
+        return None
+    grant = guard.signed_in(access, request.environ)
+    if grant is not None:
+        if request.endpoint != SIGN_OUT and not guard.may(grant, request.method):
+            raise ReadOnly(guard.READ_ONLY)
         return None
     here = request.full_path.rstrip("?") if request.method == "GET" else "/"
     return redirect(url_for("pages.show_sign_in", next=here), 303)

@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 from flask import Response
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
+from errors import TooManySignIns
 from settings import VERSION
 from web import problems
 from web.subsonic.calls import Call, Fields, call_without_form
@@ -46,9 +47,12 @@ def failed(error: Exception) -> Response:
     failure, call = _failure(error), call_without_form()
     body = {"error": {"code": failure.code, "message": str(failure)}}
     try:
-        return reply(call, body, "failed")
+        answer = reply(call, body, "failed")
     except Failure:  # the callback is wrong
-        return _response(as_json({"status": "failed", "version": PROTOCOL, **body}), "application/json")
+        answer = _response(as_json({"status": "failed", "version": PROTOCOL, **body}), "application/json")
+    if isinstance(error, TooManySignIns):
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def as_json(tree: Fields) -> str:

@@ -8,6 +8,9 @@ comes again. Anyone who can read a call can repeat it: only TLS prevents that.
 import hashlib
 import hmac
 
+from flask import request
+
+from web import guard
 from web.current import services
 from web.subsonic.calls import Call
 from web.subsonic.failures import (
@@ -20,13 +23,17 @@ from web.subsonic.failures import (
     Failure,
 )
 
+SECRET = "SUBSONIC_PASSWORD"
 SHORTEST_SALT = 6  # characters, as the protocol says
 MAJOR = "1"  # the version of the protocol
 ALONE = ("u", "p", "t", "s")  # parameters that may not come together with an API key
 
 
 def check_sign_in(call: Call) -> None:
-    """Raise Failure if the call does not prove that the client knows the user and the password of this interface."""
+    """Raise Failure if the call does not prove that the client knows the user and the password of this interface.
+
+    Raises TooManySignIns if too many calls of this client have failed.
+    """
     _check_way(call)
     user, token, salt = (call.require(name) for name in ("u", "t", "s"))
     _check_version(call.require("v"))
@@ -34,7 +41,9 @@ def check_sign_in(call: Call) -> None:
     settings = services().settings
     expected = hashlib.md5(f"{settings.subsonic_password}{salt}".encode(), usedforsecurity=False).hexdigest()
     is_user, has_password = (_is_equal(user, settings.subsonic_user), _is_equal(token, expected))
-    if not (is_user and has_password and len(salt) >= SHORTEST_SALT):
+    is_right = is_user and has_password and len(salt) >= SHORTEST_SALT
+    services().access.guesses.judge(guard.client(request.environ), SECRET, is_right)
+    if not is_right:
         raise Failure(
             WRONG_PASSWORD, "The user, the password or the salt is wrong: compare SUBSONIC_USER and SUBSONIC_PASSWORD."
         )
