@@ -104,9 +104,7 @@ class Access:
 
     def end_session(self, session_id: str) -> None:
         """Sign out. Raises TokensUnusable: then the session goes on."""
-        is_known = digest(session_id) in self.look().sessions
-        self._require_file()
-        if is_known:
+        if digest(session_id) in self.look().sessions:
             with self.file.changing() as contents:
                 contents.end_session(session_id)
             self.look()

@@ -29,13 +29,14 @@ def add(name: str, read_only: bool, as_json: bool) -> None:
 
     Example: flask token add prometheus --read-only
     """
-    with TokensFile(get_settings()).changing() as contents:
+    tokens = TokensFile(get_settings())
+    with tokens.changing() as contents:
         made = contents.add_token(name, read_only)
     if as_json:
         print_json({"name": name, "read_only": read_only, "token": made})
     else:
         click.echo(made)
-        click.echo("Keep it now: it is not shown again. The service asks for a token from now on.", err=True)
+        click.echo(f"Keep it now: it is not shown again. A service with {tokens.path} asks for a token now.", err=True)
 
 
 @token.command("list")

@@ -198,6 +198,7 @@ def test_a_locked_database_stops_the_start(tmp_path: Path) -> None:
         ("PORT", "65536"),
         ("HOST", "no-such-host.invalid"),
         ("HOST", "a..b"),
+        ("HOST", "0.0.0.0"),
         ("SQL_ECHO", "maybe"),
         ("SQLITE_SYNCHRONOUS", "OFF"),
         ("DB_POOL_SIZE", "0"),
