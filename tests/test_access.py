@@ -14,7 +14,8 @@ from models import Job
 from repos import JobRepository
 from settings import Settings
 from tests.access import OWNER, READER, SECRET, access_of, add_token, bearer, read, remove_token, sign_in
-from tests.fronts import serving_flask
+from tests.conftest import wait_for
+from tests.fronts import rest, serving_flask
 from web.guard import COOKIE
 
 BODY = {"prompt": "rain", "job_type": "synth"}
@@ -285,9 +286,8 @@ def test_an_open_stream_ends_when_its_token_is_removed(app: Flask, owner: str) -
         client = front.open(head.encode())
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
         remove_token(app, OWNER)
-        while client.recv(65536):
-            pass
-        assert front.call(lambda: len(front.front._streams)) == 0
+        wait_for(lambda: front.call(len, front.front._streams) == 0, 10)
+        assert rest(client).endswith(b"retry: 1000\n\n")
 
 
 def test_a_wrong_token_with_a_body_is_counted_once_and_gets_no_body_read(app: Flask, owner: str) -> None:
