@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from datetime import timedelta
+from itertools import takewhile
 
 from database import AWAY, database, is_postgresql
 from database.hints import skip_locked
@@ -142,17 +143,22 @@ def forget(stopping: threading.Event, model: type[Event | Delivery], days: float
 
 
 def prune(model: type[Event | Delivery], days: float) -> int:
-    """Delete a batch of rows that are older than so many days, or dated more than a day ahead. Returns their number.
+    """Delete a batch of the oldest rows, those that are older than so many days. Returns their number.
 
-    With none it costs one read.
+    A row that is dated more than a day ahead was written while the clock was wrong. It is deleted together with a later
+    row that is too old. With nothing to delete it costs one read.
     """
     before, ahead = utc_now() - timedelta(days=days), utc_now() + AHEAD
-    oldest = model.select(model.event_id, model.created_at).order_by(model.event_id).first()
-    if oldest is None or before <= oldest.created_at <= ahead:
+    in_order = model.select(model.event_id, model.created_at).order_by(model.event_id)
+    oldest = in_order.where(model.created_at <= ahead).first()
+    if oldest is None or oldest.created_at >= before:
         return 0
-    batch = skip_locked(model.select(model.event_id).order_by(model.event_id).limit(BATCH))
     with database.atomic():
-        return int(model.delete().where(model.event_id.in_(batch), ~model.created_at.between(before, ahead)).execute())
+        batch = skip_locked(in_order.limit(BATCH)).tuples()
+        head = list(takewhile(lambda row: not before <= row[1] <= ahead, batch))
+        last = max((event_id for event_id, created_at in head if created_at < before), default=oldest.event_id)
+        event_ids = [event_id for event_id, _ in head if event_id <= last]
+        return int(model.delete().where(model.event_id.in_(event_ids)).execute())
 
 
 def limit_deliveries(limit: int) -> None:

@@ -81,8 +81,39 @@ def test_old_events_stay_until_the_clock_has_run_evenly_for_an_hour(
     keeper.join(30)
 
 
-def test_events_from_the_future_do_not_keep_the_others(job: Job, ledger: Settings) -> None:
-    Event.update(created_at=utc_now() + timedelta(days=900)).execute()
+def test_events_from_the_future_are_deleted_with_a_later_one_that_is_too_old(job: Job, ledger: Settings) -> None:
     jobs.update("job-1", progress=5)
-    assert housekeeping.prune(Event, 7) == 1
-    assert [event.data["progress"] for event in Event.select()] == [5]
+    jobs.update("job-1", progress=6)
+    first, second, third = Event.select().order_by(Event.event_id)
+    dated(first, 900)
+    assert housekeeping.prune(Event, 7) == 0
+    dated(second, -8)
+    dated(third, 900)
+    assert housekeeping.prune(Event, 7) == 2
+    assert [event.data["progress"] for event in Event.select()] == [6]
+
+
+def test_events_from_the_past_are_deleted_only_after_those_before_them(job: Job, ledger: Settings) -> None:
+    jobs.update("job-1", progress=5)
+    first, second = Event.select().order_by(Event.event_id)
+    dated(second, -400)
+    assert housekeeping.prune(Event, 7) == 0
+    dated(first, -8)
+    assert housekeeping.prune(Event, 7) == 2
+
+
+def test_a_whole_batch_from_the_future_is_deleted_with_a_later_one(
+    job: Job, ledger: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "BATCH", 1)
+    jobs.update("job-1", progress=5)
+    first, second = Event.select().order_by(Event.event_id)
+    dated(first, 900)
+    dated(second, -8)
+    housekeeping.forget(threading.Event(), Event, 7)
+    assert Event.select().count() == 0
+
+
+def dated(event: Event, days: float) -> None:
+    """Give an event a date so many days ahead, or back if they are negative."""
+    Event.update(created_at=utc_now() + timedelta(days=days)).where(Event.event_id == event.event_id).execute()
