@@ -16,7 +16,6 @@ import ssl
 import threading
 import time
 from contextlib import closing, suppress
-from datetime import timedelta
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -35,7 +34,7 @@ CONNECT_SECONDS, TIMEOUT_SECONDS = 5.0, 10.0
 LEASE_SECONDS = 30.0  # longer than an attempt can take; after this time, another process may try
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 3600.0
 SPREAD = 0.1  # share of a pause that is random, so that not all attempts come at the same time
-GIVE_UP = timedelta(days=1)
+MOST_ATTEMPTS = 35  # the pauses between them are a day. No time is compared with the clock, which may be wrong
 
 
 def start(settings: Settings, stopping: threading.Event) -> Periodic:
@@ -73,14 +72,13 @@ def done(delivery: Delivery) -> None:
 
 
 def put_off(delivery: Delivery, failure: str) -> None:
-    """Set the time of the next attempt; each pause is twice as long as the one before. After a day, give up."""
+    """Set the time of the next attempt; each pause is twice as long as the one before. After MOST_ATTEMPTS, give up."""
     name = f"webhook {delivery.webhook_id} of {delivery.entity} {delivery.entity_id}"
-    seconds = pause(delivery.attempts)
-    claimed_at = delivery.due_at - timedelta(seconds=LEASE_SECONDS)
-    if claimed_at + timedelta(seconds=seconds) > delivery.created_at + GIVE_UP:
+    if delivery.attempts >= MOST_ATTEMPTS:
         done(delivery)
         log.error("%s: %s; given up after %s attempts", name, failure, delivery.attempts)
         return
+    seconds = pause(delivery.attempts)
     mine = (Delivery.event_id == delivery.event_id, Delivery.attempts == delivery.attempts)
     with database.atomic():
         Delivery.update(due_at=database_now(seconds)).where(*mine).execute()
