@@ -8,10 +8,11 @@ folder.
 import logging
 import os
 import stat
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+
+from files.age import age
 
 log = logging.getLogger("ledger.storage")
 DERIVED = ".derived"
@@ -76,7 +77,7 @@ def _is_outdated(path: Path, current: str | None) -> bool:
 def _age(path: Path) -> float:
     """The seconds since a file was made; 0 if it is gone."""
     try:
-        return time.time() - path.lstat().st_mtime
+        return age(path)
     except FileNotFoundError:
         return 0.0
 

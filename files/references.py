@@ -6,13 +6,13 @@ job_id by then.
 """
 
 import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from errors import LedgerError
+from files.age import age
 from files.publishing import link_or_copy, make_folder, publish_file, sync
 from files.refusals import storage_errors
 from files.storage import Storage, is_file
@@ -155,7 +155,7 @@ def _is_recorded(job_id: str) -> bool:
 
 
 def _is_day_old(path: Path) -> bool:
-    return time.time() - path.lstat().st_mtime > KEPT_SECONDS
+    return age(path) > KEPT_SECONDS
 
 
 def _notes(storage: Storage) -> list[Path]:

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import stat
-import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import BinaryIO
 
 from errors import SettingsError, StorageGone
 from files import cache
+from files.age import age
 from settings import Settings, get_settings
 
 log = logging.getLogger("ledger.storage")
@@ -280,7 +280,7 @@ def is_file(path: Path) -> bool:
 
 def is_old(path: Path) -> bool:
     """True if the path was not changed for an hour. Raises FileNotFoundError."""
-    return time.time() - path.lstat().st_mtime > PART_SECONDS
+    return age(path) > PART_SECONDS
 
 
 def _is_hidden(parts: tuple[str, ...]) -> bool:
