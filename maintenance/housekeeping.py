@@ -16,7 +16,8 @@ from files.references import remove_forgotten
 from files.storage import Storage
 from maintenance.archive.files import of_archives
 from maintenance.archive.moves import finish_unfinished
-from maintenance.clock import WatchedClock
+from maintenance.clock import STEADY_SECONDS, WatchedClock
+from maintenance.lease_watch import LeaseWatch
 from maintenance.periodic import Periodic
 from models import Delivery, Event, utc_now
 from records.indexing import BATCH as JOBS
@@ -30,7 +31,6 @@ log = logging.getLogger("ledger.housekeeping")
 SECONDS = 2.0
 HOURLY_SECONDS = 3600.0
 FINISH_SECONDS = 60.0  # between two attempts to finish a move whose archive cannot be used
-STEADY_SECONDS = 3600.0  # for which the clock must have run evenly before its word deletes something
 AHEAD = timedelta(days=1)  # rows from so far in the future were written while the clock was wrong
 LARGE = 10_000  # jobs
 DELIVERY_DAYS = 1.0  # webhooks.py gives up after the same time
@@ -58,6 +58,7 @@ class Housekeeping:
     def __init__(self, storage: Storage, stopping: threading.Event, delivery_limit: int | None = None) -> None:
         self.storage, self.stopping, self.delivery_limit = storage, stopping, delivery_limit
         self.clock, self.expiry = WatchedClock(), Expiry(storage)
+        self.leases = {repo.name: LeaseWatch() for repo in REPOS}
         self._hourly_at = self._finish_at = time.monotonic()
         self._problem = ""  # why a move could not be finished
 
@@ -75,29 +76,25 @@ class Housekeeping:
             self._hourly_at = time.monotonic() + HOURLY_SECONDS
             optimise()
             forget_lost()
-            self.remove_old_parts()
-            remove_leftovers(self.storage, of_archives)
-            if self.clock.read()[1] >= STEADY_SECONDS:
-                remove_forgotten(self.storage, of_archives)
+            self.remove_old_files()
 
     def forget_old(self) -> None:
         """Delete old events and deliveries, once the clock has run evenly for an hour: until then it may be wrong.
 
         Webhooks have tried each delivery in that time, also after a long stop.
         """
-        if self.clock.read()[1] >= STEADY_SECONDS:
+        if self.clock.is_steady():
             forget(self.stopping, Event, get_settings().event_retention_days)
             forget(self.stopping, Delivery, DELIVERY_DAYS)
 
     def requeue(self) -> None:
-        """Put work with an expired lease back into the queue, and remove the files of the lost attempt.
+        """Put the work of lost leases back into the queue, and remove the files of the lost attempts.
 
-        After a jump of the clock, and after the start of this process, a lease stays valid for at least half of its
-        length. A worker that is alive renews its lease in that time.
+        After the start of this process, a lease stays valid for at least half of its length. A worker that is alive
+        renews it in that time.
         """
-        now, steady_seconds = self.clock.read()
         for repo in REPOS:
-            for record in repo.requeue_expired(now, steady_seconds):
+            for record in repo.requeue(self.leases[repo.name].lost(repo.leases())):
                 remove_attempt(self.storage, repo.name, record.record_id, str(record.lease_token))
                 log.warning("%s %s: its worker was lost; it is %s", repo.name, record.record_id, record.status)
 
@@ -117,6 +114,17 @@ class Housekeeping:
             else:
                 self._problem = ""
 
+    def remove_old_files(self) -> None:
+        """Remove files that nobody needs any more, by their age: none in the hour after a jump of the clock.
+
+        Until then, files that are in use may look old. Reference recordings stay also for an hour after the start.
+        """
+        if self.clock.seconds_since_jump() >= STEADY_SECONDS:
+            self.remove_old_parts()
+            remove_leftovers(self.storage, of_archives)
+        if self.clock.is_steady():
+            remove_forgotten(self.storage, of_archives)
+
     def remove_old_parts(self) -> None:
         """Remove old unfinished files, unless they belong to an attempt that has a lease."""
         self.storage.remove_old_parts(parts_in_use(self.storage))
@@ -124,7 +132,7 @@ class Housekeeping:
 
 def parts_in_use(storage: Storage) -> set[str]:
     """The names of the folders of unfinished files that belong to an attempt that has a lease."""
-    return {storage.workshop(token).name for repo in REPOS for token in repo.leased_tokens()}
+    return {storage.workshop(lease.token).name for repo in REPOS for lease in repo.leases()}
 
 
 def index_jobs(stopping: threading.Event) -> None:

@@ -6,13 +6,13 @@ refused.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
-from peewee import SQL, Case, Cast, Expression, Value, fn
+from peewee import SQL, Case, Expression, Value
 
 from database import database, is_postgresql
 from database.hints import few_rows, skip_locked, wait_for_lock
@@ -50,6 +50,19 @@ ONCE = {
     "ELSE COALESCE(finished_at, ?) END",
 }
 LOST = SQL("'worker lost after ' || attempts || CASE attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END")
+
+
+class Lease(NamedTuple):
+    """A lease as it is stored. Each renewal makes another one, because it moves the end."""
+
+    record_id: str
+    token: str
+    seconds: float
+    expires_at: datetime
+
+    def has_expired(self, now: datetime) -> bool:
+        """True after its end. Also if its end is further away than its length: then the clock was set back."""
+        return not now <= self.expires_at <= now + timedelta(seconds=self.seconds + CLOCK_SLACK_SECONDS)
 
 
 class WorkRepository(Repository[W]):
@@ -170,26 +183,38 @@ class WorkRepository(Repository[W]):
             )
             return self.get_by_ids(record_ids)
 
-    def requeue_expired(self, now: datetime | None = None, steady_seconds: float | None = None) -> list[W]:
-        """Put work with an expired lease back into the queue. Cancelled work, and work without attempts left, ends.
+    def leases(self) -> list[Lease]:
+        """All leases. This includes expired leases whose work is not in the queue again yet."""
+        model = self.model
+        read = model.select(self.key, model.lease_token, model.lease_seconds, model.lease_expires_at)
+        return [
+            Lease(record_id, token, seconds or 0.0, expires_at)
+            for record_id, token, seconds, expires_at in read.where(model.lease_expires_at > EPOCH).tuples()
+        ]
 
-        A lease has expired after its end. It has also expired if its end is further away than its length, because then
-        the clock was set back. steady_seconds: how long the clock has run without a jump, as far as the caller knows. A
-        lease that is more than twice as long does not expire yet: its worker, if it is alive, renews it within half of
-        its length. Returns the records with the lease_token that they have lost.
+    def requeue_expired(self, now: datetime | None = None) -> list[W]:
+        """Put work back into the queue whose lease has expired by the clock of this machine: requeue()."""
+        now = now or utc_now()
+        return self.requeue([lease for lease in self.leases() if lease.has_expired(now)])
+
+    def requeue(self, lost: Collection[Lease]) -> list[W]:
+        """Put the work of these leases back into the queue. Cancelled work, and work without attempts left, ends.
+
+        A lease that was renewed or ended meanwhile is left alone. Returns the records with the lease_token that they
+        have lost.
         """
-        model, expired = self.model, self._is_expired(now or utc_now())
-        if steady_seconds is not None:
-            expired &= self._lease_seconds() <= 2 * steady_seconds
-        if not model.select(self.key).where(expired).exists():
+        if not lost:
             return []
+        model = self.model
+        is_lost = self.key.in_([lease.record_id for lease in lost])
+        is_lost &= model.lease_expires_at.in_([lease.expires_at for lease in lost])
         cancelled, failed = self._ended(self.statuses.cancelled), {**self._ended(self.statuses.failed), "error": LOST}
         with database.atomic():
-            tokens = dict(skip_locked(model.select(self.key, model.lease_token).where(expired)).tuples())
-            expired_keys = self.key.in_(list(tokens))
-            put_back = self._change_all(cancelled, expired_keys, expired, self._is_cancel_requested())
-            put_back += self._change_all(failed, expired_keys, expired, model.attempts >= model.max_attempts)
-            put_back += self._change_all(self._queued(), expired_keys, expired)
+            tokens = dict(skip_locked(model.select(self.key, model.lease_token).where(is_lost)).tuples())
+            expired = self.key.in_(list(tokens)) & is_lost
+            put_back = self._change_all(cancelled, expired, self._is_cancel_requested())
+            put_back += self._change_all(failed, expired, model.attempts >= model.max_attempts)
+            put_back += self._change_all(self._queued(), expired)
             if put_back:
                 add_to_tally(EXPIRIES, self.name, len(put_back))
         for record in put_back:
@@ -203,10 +228,6 @@ class WorkRepository(Repository[W]):
             if is_postgresql():  # on SQLite, a writer is alone
                 list(wait_for_lock(self.model.select(self.key).where(self.key.in_(record_ids)).order_by(self.key)))
             yield
-
-    def leased_tokens(self) -> list[str]:
-        """The tokens of all leases. This includes expired leases whose work is not in the queue again yet."""
-        return [token for (token,) in self.model.select(self.model.lease_token).where(self._is_leased()).tuples()]
 
     def _claim(
         self, worker: str, lease_seconds: float, lease_token: str | None, types: tuple[str, ...] = ()
@@ -256,20 +277,6 @@ class WorkRepository(Repository[W]):
     def _ended(self, status: str) -> dict[str, Any]:
         """The fields of work that ends without a result."""
         return {**FREE, "status": status, "message": None, "finished_at": self._after_start(self._moment(utc_now()))}
-
-    def _is_expired(self, now: datetime) -> Expression:
-        latest = self._lease_end(now + timedelta(seconds=CLOCK_SLACK_SECONDS))
-        return cast(Expression, self._is_leased() & ~self.model.lease_expires_at.between(now, latest))
-
-    def _is_leased(self) -> Expression:
-        """A condition as a range, so that the database can use the index of lease_expires_at."""
-        return cast(Expression, self.model.lease_expires_at > EPOCH)
-
-    def _lease_end(self, start: datetime) -> Expression:
-        return self._moment(start) + Cast(self._lease_seconds() * Value(1_000_000), "BIGINT")
-
-    def _lease_seconds(self) -> Any:
-        return fn.COALESCE(self.model.lease_seconds, 0.0)
 
     def _after_start(self, moment: Any) -> Any:
         """The later one of the moment and started_at: the clock may be set back while work runs."""

@@ -330,6 +330,7 @@ def test_housekeeping_archives_regularly_in_a_process_of_its_own(
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("maintenance.archive.regular.SECONDS", 0.01)
+    monkeypatch.setattr("maintenance.clock.STEADY_SECONDS", 0)
     stopping = threading.Event()
     thread = regular.start(stopping)
     wait_for(lambda: ids(path) == NAMES, 60)

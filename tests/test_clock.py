@@ -4,23 +4,28 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
+from math import inf
 from typing import Any
 
 import pytest
 
 from database import database
+from errors import LeaseLost
 from files.storage import PART_SECONDS, Storage
 from maintenance.clock import WatchedClock
-from maintenance.housekeeping import Housekeeping
-from models import Delivery, Event, Job, Loop, utc_now
+from maintenance.housekeeping import SECONDS, Housekeeping
+from maintenance.lease_watch import LeaseWatch
+from models import Delivery, Event, Job, Loop, Track, utc_now
 from records import leases
 from repos import JobRepository, LoopRepository, stats
 from server import webhooks
 from settings import Settings
+from tests.conftest import on_sqlite
 
 jobs, loops = JobRepository(), LoopRepository()
-HOUR = timedelta(hours=1)
+HOUR, YEAR = timedelta(hours=1), timedelta(days=365)
+JUMPS = pytest.mark.parametrize("jump", [HOUR, -HOUR, YEAR, -YEAR], ids=["1h", "-1h", "1y", "-1y"])
 pytestmark = pytest.mark.usefixtures("ledger")
 
 
@@ -47,10 +52,24 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
 @pytest.fixture
 def house(ledger: Settings, clocks: Clocks) -> Housekeeping:
     """The housekeeping of a process that has run for ten minutes."""
-    house = Housekeeping(Storage(ledger), threading.Event())
-    house.clock = WatchedClock(lambda: clocks.now, lambda: clocks.seconds)
+    house = another_house(ledger, clocks)
     clocks.pass_by(600)
     return house
+
+
+def another_house(ledger: Settings, clocks: Clocks) -> Housekeeping:
+    """The housekeeping of a process that has just started, with clocks of its own."""
+    house = Housekeeping(Storage(ledger), threading.Event())
+    house.clock = WatchedClock(lambda: clocks.now, lambda: clocks.seconds)
+    house.leases = {name: LeaseWatch(lambda: clocks.now, lambda: clocks.seconds) for name in house.leases}
+    return house
+
+
+def rounds(house: Housekeeping, clocks: Clocks, seconds: float) -> None:
+    """Let time pass, with a round of housekeeping every two seconds."""
+    for _ in range(round(seconds / SECONDS)):
+        clocks.pass_by(SECONDS)
+        house.requeue()
 
 
 def test_a_lease_that_ends_later_than_its_own_length_has_expired(job: Job, loop: Loop, clocks: Clocks) -> None:
@@ -76,42 +95,100 @@ def test_a_live_worker_renews_a_lease_that_is_past_its_end(job: Job, clocks: Clo
         assert jobs.requeue_expired() == []
 
 
-@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
+@on_sqlite
+@JUMPS
 def test_a_jump_of_the_clock_takes_no_work_from_a_live_worker(
     job: Job, house: Housekeeping, clocks: Clocks, jump: timedelta
 ) -> None:
     token = jobs.claim("w", 60).lease_token
-    house.requeue()
-    clocks.now += jump
-    for _ in range(10):
-        house.requeue()
-        clocks.pass_by(2)
-    assert jobs.heartbeat("job-1", token).lease_token == token
-    clocks.pass_by(50)
-    house.requeue()
-    assert jobs.get_by_id("job-1").lease_token == token
+    for _ in range(4):
+        rounds(house, clocks, 10)
+        clocks.now += jump
+        rounds(house, clocks, 10)
+        assert jobs.heartbeat("job-1", token).lease_token == token
+        jump = -jump
 
 
-@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
-def test_a_dead_worker_loses_its_work_half_a_lease_after_a_jump(
-    job: Job, house: Housekeeping, clocks: Clocks, jump: timedelta
+@on_sqlite
+@JUMPS
+@pytest.mark.parametrize("at", [0, 30, 58])
+def test_no_lease_lives_past_twice_its_length(
+    job: Job, loop: Loop, house: Housekeeping, clocks: Clocks, jump: timedelta, at: float
 ) -> None:
-    jobs.claim("w", 60)
+    jobs.claim("w", 60), loops.claim("w", 60)
+    rounds(house, clocks, at)
     clocks.now += jump
-    house.requeue()
-    clocks.pass_by(29)
-    house.requeue()
-    assert jobs.get_by_id("job-1").status == "loading_model"
-    clocks.pass_by(2)
-    house.requeue()
+    rounds(house, clocks, 66 - at)
+    assert (jobs.get_by_id("job-1").status, loops.get_by_id("loop-1").status) == ("pending", "PENDING")
+
+
+@on_sqlite
+def test_a_clock_that_jumps_again_and_again_keeps_no_lease(job: Job, house: Housekeeping, clocks: Clocks) -> None:
+    jobs.claim("w", 60)
+    for _ in range(31):
+        assert jobs.get_by_id("job-1").status == "loading_model"
+        clocks.now -= timedelta(seconds=SECONDS)
+        rounds(house, clocks, SECONDS)
     assert jobs.get_by_id("job-1").status == "pending"
 
 
-def test_a_process_that_has_just_started_leaves_workers_time_to_renew(job: Job, ledger: Settings) -> None:
+@on_sqlite
+@JUMPS
+def test_a_worker_that_is_alive_keeps_its_work_on_a_machine_whose_clock_is_wrong(
+    job: Job, ledger: Settings, clocks: Clocks, jump: timedelta
+) -> None:
+    right = Clocks()
+    house, token = another_house(ledger, right), jobs.claim("w", 60).lease_token
+    clocks.now += jump
+    for _ in range(5):
+        rounds(house, right, 20)
+        clocks.pass_by(20)
+        assert jobs.heartbeat("job-1", token).lease_token == token
+    rounds(house, right, 34)
+    assert jobs.get_by_id("job-1").status == "pending"
+
+
+@on_sqlite
+@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
+def test_a_dead_worker_loses_its_work_half_a_lease_after_a_process_has_started(
+    job: Job, ledger: Settings, clocks: Clocks, jump: timedelta
+) -> None:
     jobs.claim("w", 60)
-    Job.update(lease_expires_at=1).execute()
-    Housekeeping(Storage(ledger), threading.Event()).requeue()
+    clocks.now += jump
+    house = another_house(ledger, clocks)
+    house.requeue()
+    rounds(house, clocks, 28)
     assert jobs.get_by_id("job-1").status == "loading_model"
+    rounds(house, clocks, 2)
+    assert jobs.get_by_id("job-1").status == "pending"
+
+
+def test_a_lease_that_is_renewed_after_it_was_read_is_not_lost(job: Job, loop: Loop) -> None:
+    for repo, record_id in ((jobs, "job-1"), (loops, "loop-1")):
+        token = repo.claim("w", 60).lease_token
+        lost = repo.leases()
+        repo.heartbeat(record_id, token)
+        assert repo.requeue(lost) == []
+        [lease] = repo.leases()
+        assert (lease.record_id, lease.token, lease.seconds) == (record_id, token, 60)
+        assert [record.lease_token for record in repo.requeue([lease])] == [token]
+
+
+@pytest.mark.parametrize("jump", [YEAR, -YEAR], ids=["1y", "-1y"])
+def test_nothing_completes_twice_when_the_clock_jumps(
+    job: Job, house: Housekeeping, clocks: Clocks, jump: timedelta
+) -> None:
+    first = jobs.claim("w", 60).lease_token
+    clocks.now += jump
+    rounds(house, clocks, 70)
+    second = jobs.claim("v", 60).lease_token
+    with pytest.raises(LeaseLost):
+        jobs.complete("job-1", first, [{"duration": 3}])
+    assert jobs.complete("job-1", second, [{"duration": 3}]).status == "completed"
+    with pytest.raises(LeaseLost):
+        jobs.complete("job-1", first, [{"duration": 3}])
+    ends = [event for event in Event.select() if event.data.get("status") == "completed"]
+    assert len(ends) == Track.select().count() == 1
 
 
 def test_the_folder_of_leased_work_is_never_removed_as_old(job: Job, loop: Loop, house: Housekeeping) -> None:
@@ -177,11 +254,20 @@ def test_webhooks_go_by_the_clock_of_the_database(job: Job) -> None:
 def test_a_watched_clock_counts_from_the_last_jump() -> None:
     clocks = Clocks()
     watched = WatchedClock(lambda: clocks.now, lambda: clocks.seconds)
-    steady = []
+    seconds_since_jump = []
     for seconds, jump in ((10, 0), (10, 0.1), (10, 3600), (10, 0), (10, -2), (10, -0.1)):
         clocks.pass_by(seconds)
         clocks.now += timedelta(seconds=jump)
-        now, steady_seconds = watched.read()
-        assert isinstance(now, datetime) and now == clocks.now
-        steady.append(steady_seconds)
-    assert steady == [10, 20, 0, 10, 0, 10]
+        seconds_since_jump.append(watched.seconds_since_jump())
+    assert seconds_since_jump == [inf, inf, 0, 10, 0, 10]
+
+
+def test_a_watched_clock_is_steady_an_hour_after_it_was_made_and_after_a_jump() -> None:
+    clocks = Clocks()
+    watched = WatchedClock(lambda: clocks.now, lambda: clocks.seconds)
+    steady = []
+    for seconds, jump in ((3599, 0), (2, 0), (3600, 0), (1, 9), (3599, 0), (2, 0)):
+        clocks.pass_by(seconds)
+        clocks.now += timedelta(seconds=jump)
+        steady.append(watched.is_steady())
+    assert steady == [False, True, True, False, False, True]

@@ -73,7 +73,7 @@ def test_old_events_stay_until_the_clock_has_run_evenly_for_an_hour(
     house = housekeeping.Housekeeping(Storage(ledger), stopping)
     house.run()
     assert Event.select().count() == 1
-    monkeypatch.setattr(housekeeping, "STEADY_SECONDS", 0)
+    monkeypatch.setattr("maintenance.clock.STEADY_SECONDS", 0)
     monkeypatch.setattr(housekeeping, "SECONDS", 0.01)
     keeper = housekeeping.start(Storage(ledger), stopping)
     wait_for(lambda: not Event.select().exists(), 30)

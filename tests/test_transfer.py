@@ -114,7 +114,7 @@ def test_a_lease_moves_and_housekeeping_ends_it(ledger: Settings, file: bytes) -
     import_bytes(file)
     job = Job.get_by_id("leased")
     assert (job.status, job.worker) == ("loading_model", "worker-1") and job.lease_expires_at
-    [lost] = jobs.requeue_expired(utc_now() + timedelta(hours=1), 1e9)
+    [lost] = jobs.requeue_expired(utc_now() + timedelta(hours=1))
     assert (lost.job_id, lost.status) == ("leased", "pending")
 
 

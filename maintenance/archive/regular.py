@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+from maintenance.clock import WatchedClock
 from maintenance.periodic import Periodic
 from settings import Settings
 
@@ -22,8 +23,17 @@ COMMAND = [sys.executable, "-m", "maintenance.archive"]
 
 
 def start(stopping: threading.Event) -> Periodic:
-    """Start the thread, which ends when stopping is set."""
-    return Periodic("archive", SECONDS, lambda: run(stopping), stopping).start()
+    """Start the thread, which ends when stopping is set.
+
+    It archives nothing until the clock has run evenly for an hour: while the clock is wrong, every job may look old.
+    """
+    clock = WatchedClock()
+
+    def look() -> None:
+        if clock.is_steady():
+            run(stopping)
+
+    return Periodic("archive", SECONDS, look, stopping).start()
 
 
 def run(stopping: threading.Event) -> None:
