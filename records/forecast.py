@@ -7,6 +7,7 @@ and the last finished jobs of their types.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from statistics import median
 from typing import Any
 
@@ -60,8 +61,7 @@ def forecast(live: Sequence[Worker] | None = None) -> Forecast:
     plan = Plan(live)
     for job in running:
         done_in = paces.estimate(job.job_type, job.takes, job.metadata.get("duration"))
-        begun = job.started_at or utc_now()
-        result.done_in[job.job_id] = _known(plan.run(job, done_in.after((utc_now() - begun).total_seconds())))
+        result.done_in[job.job_id] = _known(plan.run(job, done_in.after(_seconds_since(job.started_at))))
     for position, (job_id, job_type, takes, duration, _) in enumerate(_first_waiting(), 1):
         result.positions[job_id] = position
         result.done_in[job_id] = _known(plan.wait(job_type, paces.estimate(job_type, takes, duration)))
@@ -163,6 +163,11 @@ def _runner(worker: Worker) -> Runner:
 
 def _seconds(estimate: Estimate) -> float:
     return estimate.seconds
+
+
+def _seconds_since(moment: datetime | None) -> float:
+    """The seconds since a moment; 0 for None, and for a moment before which the clock was set back."""
+    return 0.0 if moment is None else max(0.0, (utc_now() - moment).total_seconds())
 
 
 def _known(estimate: Estimate) -> Estimate | None:

@@ -46,9 +46,9 @@ def choice(job_id: str) -> dict[str, int]:
 
 
 def seconds_left(discard: Discard) -> float:
-    """The seconds in which a discard can still be undone."""
+    """The seconds in which a discard can still be undone, also if the clock was set since then."""
     left: timedelta = discard.expires_at - utc_now()
-    return max(0.0, round(left.total_seconds(), 1))
+    return min(max(0.0, round(left.total_seconds(), 1)), discards.SECONDS)
 
 
 FILTERS = {"seconds_left": seconds_left}
