@@ -76,11 +76,10 @@ def make_services(settings: Settings) -> current.Services:
     """Create the objects that all requests of one app share."""
     stopping = threading.Event()
     storage = Storage(settings)
-    places = limits.Limits(streams=threading.BoundedSemaphore(settings.sse_limit))
     derived = Derivatives(storage, stopping)
     track_files = TrackFiles(storage, derived, Uploads(storage, derived, settings.max_upload_mb * limits.MEGABYTE))
     feed = Feed(settings, stopping)
-    return current.Services(settings, Access(settings), storage, track_files, feed, places, stopping)
+    return current.Services(settings, Access(settings), storage, track_files, feed, limits.make_limits(settings), stopping)
 
 
 def run_web(listener: socket.socket, board: Board, place: int) -> None:

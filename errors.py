@@ -124,6 +124,10 @@ class Busy(LedgerError):
     """Too many requests of this kind run at the same time; the caller may try again later."""
 
 
+class TooMany(Busy):
+    """One client has too many requests of this kind open; it may try again later."""
+
+
 class Unauthorized(LedgerError):
     """The token is missing or wrong."""
 

@@ -8,6 +8,8 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from errors import Busy, TooMany
+
 RETRY_SECONDS = "2"
 UNSENDABLE = re.compile("[\r\n\0\u0100-\U0010ffff]")
 NO_BODY = ("1", "204", "304")  # the statuses, or their first digits, that have no body
@@ -35,9 +37,15 @@ class Refusal(NamedTuple):
         phrase = HTTPStatus(self.status).phrase
         body = json.dumps({"title": phrase, **self._asdict(), "request_id": request_id}).encode()
         headers = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))]
-        if self.status == 503:
+        if self.status in (429, 503):
             headers.append(("Retry-After", RETRY_SECONDS))
         return Answer(f"{self.status} {phrase}", headers, body)
+
+
+def refusal(error: Busy) -> Refusal:
+    """The refusal for a limit that is reached."""
+    status, code = (429, "too_many") if isinstance(error, TooMany) else (503, "unavailable")
+    return Refusal(status, code, str(error))
 
 
 def check_headers(status: str, headers: list[tuple[str, str]]) -> None:

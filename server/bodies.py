@@ -1,18 +1,21 @@
 """The bodies of requests: small ones in memory, large ones in a file of the storage folder."""
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from errors import Busy
 from files.spooled import SPOOLED, SpooledBody
-from server.answers import Refusal
+from maintenance.clients import Limit
+from server.answers import Refusal, refusal
 from server.environ import Environ
 from server.lanes import Lane
 
+LEAST_RATE, RATE_SECONDS = 1000, 5  # bytes a second of a body, on average over these seconds
 BLOCK = 128 * 1024  # bytes of a slow upload that are in memory before they are written to its file
-FULL = "Too many bodies are being read just now: send this again in a moment."
 
 
 class Body:
@@ -24,6 +27,15 @@ class Body:
 
     def __init__(self) -> None:
         self.received = 0
+        self._counts: deque[int] = deque(maxlen=RATE_SECONDS + 1)  # of the bytes, at the last checks
+
+    def is_too_slow(self, must_wait: bool) -> bool:
+        """Called once a second: True if the body arrives too slowly. must_wait: the client must not send it yet."""
+        if must_wait or self.is_being_written:
+            self._counts.clear()
+        self._counts.append(self.received)
+        arrived = self.received - self._counts[0]
+        return len(self._counts) > RATE_SECONDS and arrived < LEAST_RATE * RATE_SECONDS
 
     def add(self, data: bytes) -> bool:
         """Keep a part of the body. False if no more can be kept."""
@@ -44,19 +56,20 @@ class Body:
 class MemoryBody(Body):
     """A body in memory."""
 
-    def __init__(self, budget: "Budget") -> None:
+    def __init__(self, memory: Limit, client: str) -> None:
         super().__init__()
         self._data = bytearray()
-        self._budget = budget
+        self._memory, self._client = memory, client
 
     def add(self, data: bytes) -> bool:
-        """Keep a part of the body. False if all bodies together have become too large."""
-        if not self._budget.has_room(len(data)):
-            self.refusal = Refusal(503, "unavailable", FULL)
+        """Keep a part of the body. False if all bodies, or those of this client, have become too large."""
+        try:
+            self._memory.take(self._client, len(data))
+        except Busy as error:
+            self.refusal = refusal(error)
             return False
         self._data += data
         self.received += len(data)
-        self._budget.used += len(data)
         return True
 
     def give_to(self, environ: Environ) -> None:
@@ -65,18 +78,18 @@ class MemoryBody(Body):
 
     def discard(self) -> None:
         """Free the memory."""
-        self._budget.used -= len(self._data)
+        self._memory.give_back(self._client, len(self._data))
         self._data = bytearray()
 
 
 class FileBody(Body):
-    """A body in a file, which a thread writes while the client waits."""
+    """A body in a file, which a thread writes while the client waits. Raises Busy if too many are open."""
 
-    def __init__(self, path: Path, lane: Lane, budget: "Budget") -> None:
+    def __init__(self, path: Path, lane: Lane, files: Limit, client: str) -> None:
         super().__init__()
+        files.take(client)
         self.spooled = SpooledBody(path)
-        self._budget = budget
-        budget.used += 1
+        self._files, self._client = files, client
         self._lane = lane
         self._data = bytearray()  # what is not written yet
         self._then: Callable[[], None] | None = None
@@ -104,7 +117,7 @@ class FileBody(Body):
         """Close and delete the file, unless it has been moved."""
         if not self._is_discarded:
             self._is_discarded = True
-            self._budget.used -= 1
+            self._files.give_back(self._client)
             if not self.is_being_written:
                 self._close()
 
@@ -130,14 +143,3 @@ class FileBody(Body):
         else:
             then, self._then = self._then, None
             then()
-
-
-class Budget:
-    """A limit for all bodies of one kind together: bytes of memory, or a number of files."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit, self.used = limit, 0
-
-    def has_room(self, amount: int) -> bool:
-        """True if one more body can use this amount."""
-        return self.used + amount <= self.limit

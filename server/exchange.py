@@ -37,6 +37,7 @@ class Exchange:
 
     def __init__(self, connection: "Connection", environ: Environ, front: "Front") -> None:
         self.connection, self.environ, self.front = connection, environ, front
+        self.client = front.clients.of(environ["REMOTE_ADDR"])
         self.keep_alive = True
         self.request_id = environ[REQUEST_ID] = front.ids.of(environ)
         self.ready: Answer | Refusal | None = None  # an answer that does not come from the app
@@ -57,7 +58,7 @@ class Exchange:
 
     def accept_body(self) -> bool:
         """Prepare to read the body. False if the request is refused by its head, without the body."""
-        body = self.front.body_for(self.environ)
+        body = self.front.body_for(self.environ, self.client)
         if not isinstance(body, Body):
             self.ready = body
             return False

@@ -11,17 +11,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from errors import Busy
+from maintenance.clients import Limit
 from maintenance.traffic import RequestIds, Traffic
 from records.events import Feed, Message
 from records.handover import Handover
 from records.streams import EventStream
 from records.waits import HAS_LEFT, Wait
 from server import bridge
-from server.answers import Answer, Refusal
-from server.bodies import FULL, Body, Budget, FileBody, MemoryBody
+from server.answers import Answer, Refusal, refusal
+from server.bodies import Body, FileBody, MemoryBody
+from server.connections import Connections
 from server.environ import Environ, Environs
 from server.exchange import Exchange
-from server.http import Connection
 from server.lanes import Lane
 from server.logs import AccessLog
 from server.memory import give_back_memory
@@ -31,13 +33,11 @@ from server.waits import Waits
 
 log = logging.getLogger("ledger.web")
 
-QUEUE = 1000  # requests that may wait for a thread of the app
+REQUESTS = 1000  # reads that the app works on or that wait for a thread, and the same number of writes
 FILE_BODIES = 500  # bodies that may be in files at the same time
-UPLOAD_QUEUE = 64  # complete uploads that may wait for a thread
-UNBOUNDED = 1_000_000
+UPLOADS = 64  # complete uploads that are being decoded or wait for it
 SMALL_BODY = 1024 * 1024  # a longer body is written to a file
 BODIES_BYTES = 64 * 1024 * 1024  # all bodies in memory together
-UNSENT_BYTES = 64 * 1024 * 1024  # all answers together that clients are slow to read
 CHECK_SECONDS = 1.0
 MEMORY_SECONDS = 10.0  # after a crowd of 2,500 clients, the process keeps 89 MB instead of 130
 
@@ -65,21 +65,23 @@ class Site(NamedTuple):
 class Front:
     """All connections of this process. All methods run in the event loop."""
 
-    def __init__(self, site: Site, environs: Environs, loop: asyncio.AbstractEventLoop, most_connections: int) -> None:
-        self.site, self.environs, self.loop = site, environs, loop
+    def __init__(
+        self, site: Site, environs: Environs, loop: asyncio.AbstractEventLoop, connections: Connections
+    ) -> None:
+        self.site, self.environs, self.loop, self.connections = site, environs, loop, connections
+        self.clients = connections.clients
         self.ids = RequestIds()
-        self.most_connections = most_connections
-        self.connections: set[Connection] = set()
-        self.slow: dict[Connection, None] = {}  # clients that read slowly, in the order in which they became slow
         self.no_body = Body()
         self.is_stopping = False
         self.access_log = AccessLog(loop, site.logs_json)
-        self._memory, self._files = Budget(BODIES_BYTES), Budget(FILE_BODIES)
-        self._read_lane = Lane("read", site.threads, QUEUE, loop)
-        self._write_lane = Lane("write", site.threads, QUEUE, loop)  # a slow disk, or a lock, must not stop the reads
-        self._upload_lane = Lane("upload", 2, UPLOAD_QUEUE, loop)  # decoding an upload may take long
-        self._disk_lane = Lane("disk", 2, UNBOUNDED, loop)
-        self._wait_lane = Lane("wait", 1, UNBOUNDED, loop)
+        self._memory, self._files = Limit(BODIES_BYTES, "request bodies"), Limit(FILE_BODIES, "uploads")
+        self._reads, self._writes = Limit(REQUESTS, "requests"), Limit(REQUESTS, "requests")
+        self._uploads = Limit(UPLOADS, "uploads")
+        self._read_lane = Lane("read", site.threads, loop)
+        self._write_lane = Lane("write", site.threads, loop)  # a slow disk, or a lock, must not stop the reads
+        self._upload_lane = Lane("upload", 2, loop)  # decoding an upload may take long
+        self._disk_lane = Lane("disk", 2, loop)
+        self._wait_lane = Lane("wait", 1, loop)
         self._lanes = [self._read_lane, self._write_lane, self._upload_lane, self._disk_lane, self._wait_lane]
         self._streams = Streams(site.feed, self._wait_lane, loop)
         self._waits = Waits(site.feed, self._wait_lane, loop)
@@ -87,36 +89,39 @@ class Front:
         self._timer = loop.call_later(CHECK_SECONDS, self._check)
         self._memory_due = loop.time() + MEMORY_SECONDS
 
-    def is_full(self) -> bool:
-        """True if no more connections are accepted."""
-        return len(self.connections) > self.most_connections
-
     def is_busy(self) -> bool:
         """True while a thread works, or a result of its work has not come back."""
         return any(lane.is_busy() for lane in self._lanes)
 
-    def body_for(self, environ: Environ) -> Body | Refusal | None:
+    def body_for(self, environ: Environ, client: str) -> Body | Refusal | None:
         """Where to keep the body of a request; or None if the app refuses this request; or the refusal of the front."""
         length = int(environ.get("CONTENT_LENGTH") or 0)
         if "HTTP_TRANSFER_ENCODING" in environ or length > self.site.body_limit(environ):
             return None
-        if length > SMALL_BODY:
-            if self._files.has_room(1):
-                return FileBody(self.site.part(), self._disk_lane, self._files)
-        elif self._memory.has_room(length):
-            return MemoryBody(self._memory)
-        return Refusal(503, "unavailable", FULL)
+        try:
+            if length > SMALL_BODY:
+                return FileBody(self.site.part(), self._disk_lane, self._files, client)
+            self._memory.check(client, length)
+            return MemoryBody(self._memory, client)
+        except Busy as error:
+            return refusal(error)
 
     def call_app(self, exchange: Exchange) -> None:
-        """Let a thread call the app. If too many requests wait already, refuse this one at once."""
+        """Let a thread call the app. If too many requests are under way already, refuse this one at once."""
         environ = exchange.environ
         exchange.body.give_to(environ)
         environ[HAS_LEFT] = exchange.connection.client_has_left
-        lane = self._read_lane if self.site.is_read(environ) else self._write_lane
+        lane, places = self._read_lane, self._reads
+        if not self.site.is_read(environ):
+            lane, places = self._write_lane, self._writes
         if self.site.is_upload(environ):
-            lane = self._upload_lane
-        if not lane.submit(partial(bridge.ask, self.site.app, environ), exchange.answer):
-            exchange.answer(Refusal(503, "unavailable", "The service is busy: send this again in a moment."))
+            lane, places = self._upload_lane, self._uploads
+        try:
+            places.take(exchange.client)
+        except Busy as error:
+            exchange.answer(refusal(error))
+            return
+        lane.submit(partial(bridge.ask, self.site.app, environ), partial(_end_call, exchange, places))
 
     def send(self, exchange: Exchange, answer: Answer) -> None:
         """Send an answer whose body is not just bytes."""
@@ -140,16 +145,6 @@ class Front:
         """Close the body of an answer that cannot be sent. What was claimed is given back."""
         if hasattr(body, "close"):
             self._wait_lane.submit(body.close, lambda _: None)
-
-    def limit_unsent(self) -> None:
-        """Cut off those clients that have been slow for longest, until the unread answers fit into UNSENT_BYTES."""
-        unsent = {connection: connection.unsent() for connection in self.slow}
-        too_many = sum(unsent.values()) - UNSENT_BYTES
-        for connection, size in unsent.items():
-            if too_many <= 0:
-                return
-            too_many -= size
-            connection.transport.abort()
 
     def stop(self) -> None:
         """Accept no more requests. Streams and waits end; a connection closes when its request is answered."""
@@ -193,8 +188,15 @@ class Front:
                 check(now)
             except Exception:
                 log.exception("a check of a connection failed")
-        self.limit_unsent()
+        self.connections.limit_unsent()
+        self.connections.make_room()
         self._count_open()
         if now >= self._memory_due:
             self._memory_due = now + MEMORY_SECONDS
             self._disk_lane.submit(give_back_memory, lambda _: None)
+
+
+def _end_call(exchange: Exchange, places: Limit, answer: Any) -> None:
+    """Send what a thread has answered; the next request may use its place."""
+    places.give_back(exchange.client)
+    exchange.answer(answer)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 
 from server.answers import Refusal
+from server.bodies import LEAST_RATE
 from server.environ import BadRequest, HeaderLine
 from server.exchange import Exchange
 
@@ -19,7 +20,6 @@ MAX_HEAD_BYTES, MAX_HEADERS = 64 * 1024, 100
 MAX_PIPELINED = 100  # requests that a client may send before it has read the first answer
 HEAD_SECONDS = 10.0
 IDLE_SECONDS = 75.0
-LEAST_RATE, RATE_SECONDS = 1000, 5  # bytes a second of a body, on average over these seconds
 STALL_SECONDS = 60.0  # a client that reads nothing for so long is dropped
 DRAIN_SECONDS, DRAIN_BYTES = 5.0, 64 * 1024 * 1024  # what is read and ignored after a refusal
 
@@ -39,13 +39,12 @@ class Connection(asyncio.Protocol):
         self._ignores_input = False  # what the client sends from now on is ignored
         self._is_paused = False
         self._head_bytes = self._pipelined_bytes = 0  # of this head; of requests that wait for an answer
-        self._refusal = (400, "The request cannot be read: it breaks the rules of HTTP/1.1.")
-        self._since = front.loop.time()  # when the present state began: head, idle, blocked, or draining
+        self._refusal = Refusal(400, "invalid", "The request cannot be read: it breaks the rules of HTTP/1.1.")
+        self.since = front.loop.time()  # when the present state began: head, idle, blocked, or draining
         self._in_head = True
         self._is_draining = False
         self._body_left = 0  # bytes that are missing of the body of a request with Upgrade
-        self._received: deque[int] = deque(maxlen=RATE_SECONDS + 1)  # bytes of the body by the last checks
-        self._unsent = 0  # bytes in the buffer of the transport at the last check
+        self._unsent = math.inf  # bytes in the buffer of the transport at the last check; inf before
         self._url, self._headers, self._size = b"", cast(list[HeaderLine], []), 0
 
     # The events of the transport
@@ -54,26 +53,25 @@ class Connection(asyncio.Protocol):
         """Remember the client."""
         self.transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        self.peer = peer[0] if peer else ""
-        self.front.connections.add(self)
-        if self.front.is_full():
-            self._refuse(503, "Too many connections are open: try again in a moment.")
+        self.peer = peer[0].removeprefix("::ffff:") if peer else ""  # a socket for IPv6 shows IPv4 clients so
+        refusal = self.front.connections.add(self)
+        if refusal is not None:
+            self._refuse(refusal)
 
     def connection_lost(self, error: Exception | None) -> None:
         """End everything that was being done for this client."""
-        self.front.connections.discard(self)
-        self.front.slow.pop(self, None)
+        self.front.connections.remove(self)
         self._leave()
         self._abandon_exchanges()
 
     def eof_received(self) -> bool:
-        """The client sends no more. It may still read, so a request that is complete is answered."""
+        """The client sends no more. It may still read, so a request that is complete is answered; not with TLS."""
         self._leave()
         if self._reading is not None:
             self._stop_reading(self._reading)
         elif not self._exchanges:
             self.transport.close()
-        return True
+        return self.transport.can_write_eof()
 
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived."""
@@ -83,27 +81,27 @@ class Connection(asyncio.Protocol):
         if self._exchanges and self._exchanges[0] is not self._reading:
             self._pipelined_bytes += len(data)
         if not self._in_head and self._reading is None:
-            self._in_head, self._since, self._head_bytes = True, self.front.loop.time(), 0
+            self._in_head, self.since, self._head_bytes = True, self.front.loop.time(), 0
         self._parse(data)
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(431, f"The head of a request may have {MAX_HEAD_BYTES} bytes.")
+                self._refuse(Refusal(431, "invalid", f"The head of a request may have {MAX_HEAD_BYTES} bytes."))
         if len(self._exchanges) > MAX_PIPELINED // 2 or self._pipelined_bytes > MAX_HEAD_BYTES:
             self.pause(True)
 
     def pause_writing(self) -> None:
         """The client reads more slowly than the server sends."""
         self.is_writable = False
-        self._unsent, self._since = self.unsent(), self.front.loop.time()
-        self.front.slow[self] = None
-        self.front.limit_unsent()
+        self._unsent, self.since = self.unsent(), self.front.loop.time()
+        self.front.connections.slow[self] = None
+        self.front.connections.limit_unsent()
 
     def resume_writing(self) -> None:
         """The client has read most of what was sent."""
         self.is_writable = True
-        self._since = self.front.loop.time()
-        self.front.slow.pop(self, None)
+        self._unsent, self.since = math.inf, self.front.loop.time()
+        self.front.connections.slow.pop(self, None)
         self._start_first()
         if self._exchanges:
             self._exchanges[0].resume()
@@ -152,7 +150,6 @@ class Connection(asyncio.Protocol):
             self._start_first()
             return
         self._reading = exchange
-        self._received.clear()
         if parser.should_upgrade():  # the parser does not read this body
             self._body_left = int(environ["CONTENT_LENGTH"])
         if exchange is self._exchanges[0]:
@@ -193,7 +190,7 @@ class Connection(asyncio.Protocol):
         if not exchange.keep_alive or self.has_left or self.front.is_stopping:
             self._close()
             return
-        self._since = self.front.loop.time()
+        self.since = self.front.loop.time()
         if self._exchanges:
             following = self._exchanges[0]
             if following is self._reading:
@@ -223,8 +220,18 @@ class Connection(asyncio.Protocol):
             self._check_unsent(now)
         elif self._reading is not None:
             self._check_body(self._reading)
-        elif now - self._since > self._time_limit():
+        elif now - self.since > self._time_limit():
             self._time_out()
+
+    @property
+    def is_idle(self) -> bool:
+        """True if the client has no request except, perhaps, a part of a head."""
+        return not self._exchanges and not self._is_draining and not self.transport.is_closing()
+
+    @property
+    def client(self) -> str:
+        """The client whose request is being answered; '' if no share is counted for it."""
+        return self._exchanges[0].client if self._exchanges else self.front.clients.of(self.peer)
 
     def unsent(self) -> int:
         """The bytes that wait in memory until this client reads."""
@@ -236,7 +243,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade as end_of_head:  # the upgrade is ignored; the body follows
             self._read_last_body(data[end_of_head.args[0] :])
         except httptools.HttpParserError:
-            self._refuse(*self._refusal)
+            self._refuse(self._refusal)
 
     def _time_limit(self) -> float:
         """The seconds that the present state may take."""
@@ -250,23 +257,20 @@ class Connection(asyncio.Protocol):
         if self._is_draining:
             self.transport.abort()
         elif self._in_head and self._head_bytes:
-            self._refuse(408, f"The head of a request must arrive within {HEAD_SECONDS:.0f} seconds.")
+            detail = f"The head of a request must arrive within {HEAD_SECONDS:.0f} seconds."
+            self._refuse(Refusal(408, "invalid", detail))
         else:
             self.transport.close()
 
     def _check_unsent(self, now: float) -> None:
         unsent = self.unsent()
-        if unsent < self._unsent or not self._unsent:
-            self._unsent, self._since = unsent, now
-        elif now - self._since > STALL_SECONDS:
+        if unsent < self._unsent:
+            self._unsent, self.since = unsent, now
+        elif now - self.since > STALL_SECONDS:
             self.transport.abort()
 
     def _check_body(self, exchange: Exchange) -> None:
-        if exchange is not self._exchanges[0] or exchange.body.is_being_written:
-            self._received.clear()  # at present the client waits for the server
-        self._received.append(exchange.body.received)
-        arrived = exchange.body.received - self._received[0]
-        if len(self._received) > RATE_SECONDS and arrived < LEAST_RATE * RATE_SECONDS:
+        if exchange.body.is_too_slow(exchange is not self._exchanges[0]):
             detail = f"The body must arrive with at least {LEAST_RATE} bytes a second: send it again."
             exchange.ready = Refusal(408, "invalid", detail)
             self._stop_reading(exchange)
@@ -283,19 +287,17 @@ class Connection(asyncio.Protocol):
 
     def _reject(self, status: int, detail: str) -> None:
         """Stop the parser; then data_received() refuses the request."""
-        self._refusal = (status, detail)
+        self._refusal = Refusal(status, "invalid", detail)
         raise BadRequest(detail)
 
-    def _refuse(self, status: int, detail: str) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         """Answer a request that cannot be read, after the ones before it; then close."""
         if self._ignores_input:
             return
         self._ignores_input, self._in_head = True, False
         environ: dict[str, Any] = {"REQUEST_METHOD": "-", "PATH_INFO": "-", "REMOTE_ADDR": self.peer}
         exchange = Exchange(self, environ, self.front)
-        code = "unavailable" if status == 503 else "invalid"
-        exchange.ready = Refusal(status, code, detail)
-        exchange.keep_alive = False
+        exchange.ready, exchange.keep_alive = refusal, False
         if self._reading is not None:  # the rest of its body cannot be read
             self._exchanges.remove(self._reading)
             self._reading.abandon()
@@ -342,7 +344,7 @@ class Connection(asyncio.Protocol):
         if self.has_left or not ignored_input:
             self.transport.close()
             return
-        self._is_draining, self._since, self._head_bytes = True, self.front.loop.time(), 0
+        self._is_draining, self.since, self._head_bytes = True, self.front.loop.time(), 0
         self.pause(False)
         with suppress(OSError, RuntimeError):
             self.transport.write_eof()

@@ -16,28 +16,25 @@ log = logging.getLogger("ledger.web")
 
 
 class Lane:
-    """A bounded queue of work, and the threads that do it."""
+    """A queue of work, and the threads that do it."""
 
-    def __init__(self, name: str, threads: int, longest: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, name: str, threads: int, loop: asyncio.AbstractEventLoop) -> None:
         self._tasks: SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None] = SimpleQueue()
         self._results: deque[tuple[Callable[[Any], None], Any]] = deque()
-        self._longest, self._loop = longest, loop
+        self._loop = loop
         self._is_woken = False
         self._undelivered = 0  # submitted work whose result has not come back yet
         self._threads = [threading.Thread(target=self._run, daemon=True, name=f"{name}-{i}") for i in range(threads)]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, work: Callable[[], Any], then: Callable[[Any], None]) -> bool:
-        """Do the work in a thread, then call then(its result) in the loop. False if the queue is full.
+    def submit(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Do the work in a thread, then call then(its result) in the loop.
 
         If the work raises an exception, the exception is the result.
         """
-        if self._tasks.qsize() >= self._longest:
-            return False
         self._undelivered += 1
         self._tasks.put((work, then))
-        return True
 
     def close(self) -> None:
         """Let the threads end after the work that is queued."""

@@ -11,9 +11,11 @@ from contextlib import suppress
 import uvloop
 
 from files.child import remember_cores
+from maintenance.clients import LOOPBACK, Clients
 from server import stop
 from server.address import BACKLOG
 from server.affinity import pin_to_core
+from server.connections import Connections
 from server.environ import Environs
 from server.front import Front, Site
 from server.http import Connection
@@ -42,7 +44,8 @@ def run(listener: socket.socket, settings: Settings, site: Site, stopping: threa
 
 async def _serve(listener: socket.socket, settings: Settings, site: Site, stopping: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
-    front = Front(site, Environs(settings.port, settings.proxy_networks), loop, _most_connections())
+    connections = Connections(_most_connections(), Clients(settings.proxy_networks | LOOPBACK))
+    front = Front(site, Environs(settings.port, settings.proxy_networks), loop, connections)
     must_stop = asyncio.Event()
     signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(must_stop.set))
     server = await loop.create_server(lambda: Connection(front), sock=listener, backlog=BACKLOG)

@@ -12,11 +12,14 @@ from typing import Any, TypeVar
 import uvloop
 from flask import Flask
 
+from maintenance.clients import LOOPBACK, Clients
 from maintenance.traffic import Traffic
 from records.events import Follower, Message
+from server.connections import Connections
 from server.environ import Environs
 from server.front import Front, Site
 from server.http import Connection
+from settings import Network
 from tests.conftest import wait_for
 from web import limits
 
@@ -52,16 +55,16 @@ class StillFeed:
 class RunningFront:
     """A front that serves a site on a free port."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, exempt: frozenset[Network], proxies: frozenset[Network], most: int) -> None:
         self.feed: Any = site.feed
         self.loop = uvloop.new_event_loop()
         self._clients = ExitStack()
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
-        self.front = self.run(self._begin(site))
+        self.front = self.run(self._begin(site, Environs(0, proxies), Connections(most, Clients(exempt | proxies))))
 
-    async def _begin(self, site: Site) -> Front:
-        front = Front(site, Environs(0, frozenset()), self.loop, 1000)
+    async def _begin(self, site: Site, environs: Environs, connections: Connections) -> Front:
+        front = Front(site, environs, self.loop, connections)
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         self.port = listener.getsockname()[1]
@@ -80,11 +83,12 @@ class RunningFront:
 
         return self.run(call())
 
-    def open(self, sent: bytes) -> socket.socket:
-        """A connection of a client that has sent these bytes and has read nothing."""
+    def open(self, sent: bytes, address: str = "127.0.0.1") -> socket.socket:
+        """A connection of a client at this address of this machine, which has sent these bytes and has read nothing."""
         client = self._clients.enter_context(socket.socket())
         client.settimeout(20)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        client.bind((address, 0))
         client.connect(("127.0.0.1", self.port))
         client.sendall(sent)
         return client
@@ -115,10 +119,11 @@ def port_of(connection: Connection) -> int:
 
 
 @contextmanager
-def serving(app: Callable[..., Any]) -> Iterator[RunningFront]:
-    """A front that serves a WSGI app, without a database."""
+def serving(app: Callable[..., Any], **limited: Any) -> Iterator[RunningFront]:
+    """A front that serves a WSGI app, without a database. limited: as for running()."""
     feed: Any = StillFeed()
-    with running(Site(app, lambda _: 1_000_000, limits.is_read, lambda _: False, Path, feed, Traffic(), 2)) as front:
+    site = Site(app, lambda _: 1_000_000, limits.is_read, lambda _: False, Path, feed, Traffic(), 2)
+    with running(site, **limited) as front:
         yield front
 
 
@@ -135,9 +140,18 @@ def serving_flask(app: Flask) -> Iterator[RunningFront]:
 
 
 @contextmanager
-def running(site: Site) -> Iterator[RunningFront]:
-    """A front that serves a site, and that is closed afterwards."""
-    front = RunningFront(site)
+def running(
+    site: Site,
+    exempt: frozenset[Network] = LOOPBACK,
+    proxies: frozenset[Network] = frozenset(),
+    most: int = 1000,
+) -> Iterator[RunningFront]:
+    """A front that serves a site, and that is closed afterwards.
+
+    exempt: the addresses that have no share of the limits. proxies: those whose X-Forwarded headers are believed. most:
+    the connections that may be open.
+    """
+    front = RunningFront(site, exempt, proxies, most)
     try:
         yield front
     finally:

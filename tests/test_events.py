@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from maintenance.clients import Limit
 from models import Event, Job, Loop
 from records import events, streams
 from repos import JobRepository
@@ -126,7 +127,7 @@ def test_a_stream_ends_with_the_process(app: Flask, job: Job, listen: Any) -> No
 
 
 def test_only_so_many_streams_are_open_at_once(app: Flask, client: FlaskClient) -> None:
-    app.extensions["ledger"].limits.streams = threading.BoundedSemaphore(2)
+    app.extensions["ledger"].limits.streams = Limit(2, "event streams")
     first, second, third = client.get("/api/events"), client.get("/api/events"), client.get("/api/events")
     assert (third.status_code, third.json["code"], third.headers["Retry-After"]) == (503, "unavailable", "2")
     first.close()

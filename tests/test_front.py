@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from maintenance.clients import Limit
 from maintenance.traffic import Traffic
 from records.handover import Handover
 from records.waits import Wait
+from server import connections
 from server import front as limits
 from server.answers import Answer
-from server.bodies import BLOCK, Budget, FileBody, MemoryBody
+from server.bodies import BLOCK, FileBody, MemoryBody
 from server.exchange import Exchange
 from server.front import Site
 from server.http import STALL_SECONDS, Connection
@@ -68,7 +70,7 @@ def slow_client(front: RunningFront, sent: bytes) -> tuple[socket.socket, Connec
 def test_the_clients_that_have_been_slow_for_longest_are_cut_off_when_the_memory_is_full(
     front: RunningFront, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "UNSENT_BYTES", 2_200_000)  # two answers; the system itself keeps a part of each
+    monkeypatch.setattr(connections, "UNSENT_BYTES", 2_200_000)  # two answers; the system itself keeps a part of each
     clients = [slow_client(front, get()) for _ in range(4)]
     wait_for(lambda: len(front.front.connections) == 2, SECONDS)
     lengths = [len(rest(client)) > len(ANSWER) for client, connection in clients if connection.has_left]
@@ -134,7 +136,7 @@ def read_answers(client: socket.socket, count: int) -> list[int]:
 
 
 def test_a_body_in_small_parts_takes_hardly_more_memory_than_its_bytes() -> None:
-    body = MemoryBody(Budget(1_000_000))
+    body = MemoryBody(Limit(1_000_000, "bytes"), "")
     parts = [b"%03d" % (number % 1000) for number in range(100_000)]
     tracemalloc.start()
     try:
@@ -172,7 +174,7 @@ def test_slow_uploads_hold_up_no_other_upload(tmp_path: Path) -> None:
 def test_a_body_that_is_discarded_while_a_thread_writes_it_leaves_no_file(tmp_path: Path) -> None:
     tasks: list[Any] = []
     lane: Any = SimpleNamespace(submit=lambda work, then: tasks.append((work, then)))
-    body = FileBody(tmp_path / "body", lane, Budget(1))
+    body = FileBody(tmp_path / "body", lane, Limit(1, "files"), "")
     body.pause = lambda _: None
     body.add(bytes(BLOCK))
     body.discard()

@@ -23,7 +23,7 @@ def end(lane: Lane) -> None:
 
 def test_results_come_back_to_the_loop_in_order() -> None:
     async def run() -> list[object]:
-        lane, results, is_done = Lane("test", 1, 1000, asyncio.get_running_loop()), [], asyncio.Event()
+        lane, results, is_done = Lane("test", 1, asyncio.get_running_loop()), [], asyncio.Event()
         main = threading.get_ident()
 
         def then(result: object) -> None:
@@ -33,7 +33,7 @@ def test_results_come_back_to_the_loop_in_order() -> None:
                 is_done.set()
 
         for number in range(100):
-            assert lane.submit(lambda number=number: (number, threading.get_ident() != main), then)  # type: ignore[misc]
+            lane.submit(lambda number=number: (number, threading.get_ident() != main), then)  # type: ignore[misc]
         await asyncio.wait_for(is_done.wait(), 10)
         end(lane)
         return results
@@ -43,7 +43,7 @@ def test_results_come_back_to_the_loop_in_order() -> None:
 
 def test_an_exception_is_a_result_and_a_failing_receiver_stops_nobody() -> None:
     async def run() -> object:
-        lane, got = Lane("test", 1, 1000, asyncio.get_running_loop()), asyncio.Future[object]()
+        lane, got = Lane("test", 1, asyncio.get_running_loop()), asyncio.Future[object]()
         lane.submit(lambda: 1 / 0, lambda result: 1 / 0)
         lane.submit(lambda: 1 / 0, got.set_result)
         result = await asyncio.wait_for(got, 10)
@@ -51,21 +51,6 @@ def test_an_exception_is_a_result_and_a_failing_receiver_stops_nobody() -> None:
         return result
 
     assert isinstance(asyncio.run(run()), ZeroDivisionError)
-
-
-def test_a_full_queue_refuses_at_once_and_close_ends_the_threads() -> None:
-    async def run() -> list[bool]:
-        lane, gate = Lane("full", 1, 2, asyncio.get_running_loop()), threading.Event()
-        has_begun = threading.Event()
-        lane.submit(lambda: (has_begun.set(), gate.wait(10)), lambda _: None)
-        has_begun.wait(10)
-        accepted = [lane.submit(lambda: None, lambda _: None) for _ in range(4)]
-        gate.set()
-        end(lane)
-        return accepted
-
-    assert asyncio.run(run()) == [True, True, False, False]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("full-")]
 
 
 def run(test: Test) -> None:
@@ -78,9 +63,9 @@ def run(test: Test) -> None:
 
 
 @contextmanager
-def opened(loop: asyncio.AbstractEventLoop, threads: int = 1, longest: int = 1000) -> Iterator[Lane]:
+def opened(loop: asyncio.AbstractEventLoop, threads: int = 1) -> Iterator[Lane]:
     """A lane that is closed at the end."""
-    lane = Lane("test", threads, longest, loop)
+    lane = Lane("test", threads, loop)
     try:
         yield lane
     finally:
@@ -90,7 +75,7 @@ def opened(loop: asyncio.AbstractEventLoop, threads: int = 1, longest: int = 100
 def result(lane: Lane, work: Callable[[], Any]) -> "asyncio.Future[Any]":
     """What the lane gives back for this work."""
     future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    assert lane.submit(work, future.set_result)
+    lane.submit(work, future.set_result)
     return future
 
 
@@ -109,30 +94,9 @@ def test_an_exception_is_a_result_and_the_thread_goes_on(error: BaseException) -
 
 def test_every_result_of_many_threads_comes_once() -> None:
     async def test(loop: asyncio.AbstractEventLoop) -> None:
-        with opened(loop, threads=8, longest=100_000) as lane:
+        with opened(loop, threads=8) as lane:
             results = [result(lane, lambda number=number: number) for number in range(5000)]  # type: ignore[misc]
             assert await asyncio.gather(*results) == list(range(5000))
-
-    run(test)
-
-
-def test_a_full_queue_takes_no_more_until_a_thread_is_free() -> None:
-    async def test(loop: asyncio.AbstractEventLoop) -> None:
-        gate, is_busy = threading.Event(), threading.Event()
-
-        def block() -> None:
-            is_busy.set()
-            gate.wait(SECONDS)
-
-        with opened(loop, longest=2) as lane:
-            first = result(lane, block)
-            assert is_busy.wait(SECONDS)  # the first is no longer in the queue
-            waiting = [result(lane, lambda: 1), result(lane, lambda: 2)]
-            assert not lane.submit(lambda: 3, lambda _: pytest.fail("this was refused"))
-            gate.set()
-            await first
-            assert await asyncio.gather(*waiting) == [1, 2]
-            assert await result(lane, lambda: 4) == 4
 
     run(test)
 
@@ -140,7 +104,7 @@ def test_a_full_queue_takes_no_more_until_a_thread_is_free() -> None:
 def test_close_does_the_work_in_the_queue_and_ends_the_threads() -> None:
     async def test(loop: asyncio.AbstractEventLoop) -> None:
         before, done = set(threading.enumerate()), list[int]()
-        lane = Lane("test", 3, 100, loop)
+        lane = Lane("test", 3, loop)
         started = set(threading.enumerate()) - before
         for number in range(50):
             lane.submit(lambda number=number: done.append(number), lambda _: None)  # type: ignore[misc]
@@ -154,7 +118,7 @@ def test_close_does_the_work_in_the_queue_and_ends_the_threads() -> None:
 def test_a_thread_that_does_not_end_is_not_waited_for() -> None:
     async def test(loop: asyncio.AbstractEventLoop) -> None:
         gate = threading.Event()
-        lane = Lane("test", 1, 100, loop)
+        lane = Lane("test", 1, loop)
         stuck = result(lane, lambda: gate.wait(SECONDS))
         lane.close()
         assert lane.is_alive() and not gate.is_set()
@@ -167,7 +131,7 @@ def test_a_thread_that_does_not_end_is_not_waited_for() -> None:
 def test_work_that_ends_after_the_loop_harms_nothing() -> None:
     gate = threading.Event()
     with closing(asyncio.new_event_loop()) as loop:
-        lane = Lane("late", 1, 100, loop)
+        lane = Lane("late", 1, loop)
         lane.submit(lambda: gate.wait(SECONDS), lambda _: None)
     gate.set()
     end(lane)

@@ -109,7 +109,7 @@ def test_another_server_gets_the_answer_after_the_commit(app: Flask) -> None:
 
 def test_a_thread_sends_its_result_to_the_loop_after_the_commit(app: Flask) -> None:
     loop = asyncio.new_event_loop()
-    lane, delivered = Lane("test", 1, 10, loop), []
+    lane, delivered = Lane("test", 1, loop), []
     with another_waits():
         lane.submit(lambda: create(app), delivered.append)
         lane.submit(lambda: "next", delivered.append)

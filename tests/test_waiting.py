@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from database import release_connection
 from errors import Busy
 from files.bundles import Bundle
+from maintenance.clients import Limit
 from models import Job
 from records.waits import HAS_LEFT, Wait
 from repos import JobRepository
@@ -62,8 +63,8 @@ def test_waiting_ends_with_the_process() -> None:
 
 
 def test_too_many_do_not_wait() -> None:
-    services().limits.waits = threading.BoundedSemaphore(1)
-    services().limits.waits.acquire()
+    services().limits.waits = Limit(1, "waits")
+    services().limits.waits.take("")
     assert wait_for(lambda: None, 20) is None
 
 
@@ -156,8 +157,8 @@ def test_a_preference_that_cannot_be_read_is_ignored(
 
 
 def test_a_preference_is_not_said_to_be_applied_when_too_many_wait(client: FlaskClient, job: Job) -> None:
-    services().limits.waits = threading.BoundedSemaphore(1)
-    services().limits.waits.acquire()
+    services().limits.waits = Limit(1, "waits")
+    services().limits.waits.take("")
     answer = client.get("/api/jobs/job-1", headers={"Prefer": "wait=20"})
     assert (answer.status_code, answer.headers.get("Preference-Applied")) == (200, None)
 

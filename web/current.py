@@ -1,14 +1,17 @@
 """The services of the current app: settings, files, events, limits and background threads."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, cast
 
-from flask import current_app, g
+from flask import current_app, g, request
 
 from access.access import Access
 from files.storage import Storage
 from files.tracks import TrackFiles
+from maintenance.clients import Limit
 from maintenance.traffic import Traffic
 from models import Job, Loop, Track, Worker
 from records import workers
@@ -59,6 +62,13 @@ class Services:
 def services() -> Services:
     """The services of the current app."""
     return cast(Services, current_app.extensions[NAME])
+
+
+def open_place(limit: Limit) -> Callable[[], None]:
+    """Count the request as open. Returns the function that ends this. Raises Busy or TooMany."""
+    client = services().limits.clients.of(request.remote_addr or "")
+    limit.take(client)
+    return partial(limit.give_back, client)
 
 
 def live_workers() -> list[Worker]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore
 from typing import Any
 
 from flask import Flask
@@ -10,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from access.access import Access
 from errors import SettingsError
+from maintenance.clients import LOOPBACK, Clients, Limit
 from settings import Settings
 from web import guard
 from web.operations import Operation
@@ -26,10 +26,16 @@ BATCHES = {"/api/jobs/batch", "/jobs/many"}  # the paths that take many jobs
 
 @dataclass
 class Limits:
-    """One semaphore for each kind of request that stays open. If all places are taken, a request does not wait."""
+    """How many requests of each kind may stay open, and which client an address belongs to."""
 
-    streams: BoundedSemaphore
-    waits: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(WAITS))
+    clients: Clients
+    streams: Limit
+    waits: Limit = field(default_factory=lambda: Limit(WAITS, "requests that wait"))
+
+
+def make_limits(settings: Settings) -> Limits:
+    """The limits of an app with these settings."""
+    return Limits(Clients(settings.proxy_networks | LOOPBACK), Limit(settings.sse_limit, "event streams"))
 
 
 def check_pool(settings: Settings) -> None:

@@ -39,6 +39,7 @@ REFUSALS: dict[type[errors.LedgerError], tuple[int, str]] = {
     errors.TooManySignIns: (429, "too_many_sign_ins"),
     errors.Busy: (503, "unavailable"),
     errors.TokensUnusable: (503, "unavailable"),
+    errors.TooMany: (429, "too_many"),
     errors.StorageUnusable: (503, "unavailable"),
     errors.StorageGone: (503, "unavailable"),
     FileGone: (503, "unavailable"),

@@ -21,7 +21,7 @@ from files.transfer import Transfer
 from models import JOB_STATUSES
 from records.waits import HAS_LEFT, Wait
 from repos import JobRepository
-from web.current import services
+from web.current import open_place, services
 
 Result = TypeVar("Result")
 Body = TypeVar("Body", bound=Transfer)
@@ -42,15 +42,19 @@ def answer_when(
     """The response answer(result) when look() returns a result; after these seconds, answer(None).
 
     close: called when a wait has ended, also because its client has left. wakes: the fields of a Wait that say what can
-    change the result. For HEAD, and if too many requests wait, this calls look() once and does not wait.
+    change the result. For HEAD, and if too many requests wait (of all clients, or of this one), this calls look() once
+    and does not wait.
     """
     result = look()
-    waits = services().limits.waits
-    if result is not None or seconds <= 0 or request.method == "HEAD" or not waits.acquire(blocking=False):
+    if result is not None or seconds <= 0 or request.method == "HEAD":
+        return answer(result)
+    try:
+        give_back = open_place(services().limits.waits)
+    except Busy:
         return answer(result)
 
     def end() -> None:
-        waits.release()
+        give_back()
         close()
 
     if HAS_LEFT in request.environ:

@@ -5,12 +5,11 @@ from functools import partial
 
 from flask import Response, request
 
-from errors import Busy
 from records.streams import EventStream
 from repos import JobRepository
 from web import schemas
 from web.answers import require
-from web.current import services
+from web.current import open_place, services
 from web.guard import GRANT
 from web.operations import Operations
 
@@ -49,9 +48,7 @@ def point(since: int | None) -> int | None:
 def _stream(query: schemas.EventQuery, job_id: str | None) -> Response:
     if request.method == "HEAD":
         return Response(content_type="text/event-stream", headers=HEADERS)
-    places = services().limits.streams
-    if not places.acquire(blocking=False):
-        raise Busy("As many streams are open as are allowed: SSE_LIMIT says how many. Come back in a moment.")
+    give_back = open_place(services().limits.streams)
     is_allowed = partial(services().access.still_allows, request.environ.get(GRANT))
-    stream = EventStream(services().feed, point(query.since), job_id, places.release, query.forecast, is_allowed)
+    stream = EventStream(services().feed, point(query.since), job_id, give_back, query.forecast, is_allowed)
     return Response(stream, content_type="text/event-stream", headers=HEADERS, direct_passthrough=True)

@@ -1,0 +1,71 @@
+"""Limits of what clients may have open: a total for all of them, and a share of it for each client address."""
+
+import ipaddress
+from collections.abc import Callable
+from functools import lru_cache
+from threading import Lock
+
+from errors import Busy, TooMany
+from settings import Network
+
+SHARES = 4  # an address may use a quarter of a limit: that is enough for all people behind one router
+REMEMBERED = 4096  # addresses whose client is kept, so that most requests need not parse theirs
+LOOPBACK = frozenset({ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1")})
+
+
+class Clients:
+    """Says which client an address belongs to. The addresses in `exempt` have no share: proxies, and this machine."""
+
+    def __init__(self, exempt: frozenset[Network]) -> None:
+        self._exempt = exempt
+        self.of: Callable[[str], str] = lru_cache(REMEMBERED)(self._client)
+
+    def _client(self, address: str) -> str:
+        """The client: an IPv4 address, or the /64 of an IPv6 address, because one machine can use all of that.
+
+        '' if no share is counted: the address is exempt, or is not known.
+        """
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return ""
+        parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+        if any(parsed in network for network in self._exempt):
+            return ""
+        return str(parsed) if parsed.version == 4 else str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
+
+
+class Limit:
+    """How many of some things may be open. It forgets a client that has none. Several threads may use it."""
+
+    def __init__(self, most: int, things: str) -> None:
+        self.most, self.things = most, things
+        self.share = max(1, most // SHARES)
+        self.used = 0
+        self.by_client: dict[str, int] = {}
+        self._lock = Lock()
+
+    def check(self, client: str, amount: int = 1) -> None:
+        """Raise TooMany if that is more than the share of this client, and Busy if it is more than there is."""
+        if client and self.by_client.get(client, 0) + amount > self.share:
+            raise TooMany(f"Your address has too many {self.things} open: try again in a moment.")
+        if self.used + amount > self.most:
+            raise Busy(f"Too many {self.things} are open: try again in a moment.")
+
+    def take(self, client: str, amount: int = 1) -> None:
+        """Count something that this client opens. Raises TooMany or Busy, and then counts nothing."""
+        with self._lock:
+            self.check(client, amount)
+            self.used += amount
+            if client:
+                self.by_client[client] = self.by_client.get(client, 0) + amount
+
+    def give_back(self, client: str, amount: int = 1) -> None:
+        """Count no longer what this client had open."""
+        with self._lock:
+            self.used -= amount
+            left = self.by_client.get(client, 0) - amount
+            if left > 0:
+                self.by_client[client] = left
+            else:
+                self.by_client.pop(client, None)
