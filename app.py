@@ -79,7 +79,8 @@ def make_services(settings: Settings) -> current.Services:
     derived = Derivatives(storage, stopping)
     track_files = TrackFiles(storage, derived, Uploads(storage, derived, settings.max_upload_mb * limits.MEGABYTE))
     feed = Feed(settings, stopping)
-    return current.Services(settings, Access(settings), storage, track_files, feed, limits.make_limits(settings), stopping)
+    places = limits.make_limits(settings)
+    return current.Services(settings, Access(settings), storage, track_files, feed, places, stopping)
 
 
 def run_web(listener: socket.socket, board: Board, place: int) -> None:
@@ -104,11 +105,17 @@ def run_web(listener: socket.socket, board: Board, place: int) -> None:
 def background(services: current.Services) -> list[Periodic]:
     """Start the threads of a web process: housekeeping, the last use of tokens, and those that settings ask for.
 
-    These are webhooks, backups and the archive.
+    These are webhooks, backups, the archive, and the check for a new certificate.
     """
     settings, stopping = services.settings, services.stopping
     more = automatic.threads(settings, stopping)
     more.append(Periodic("access", SAVE_SECONDS, services.access.save_uses, stopping).start())
+    if settings.tls_cert:
+        from server import tls  # imported here, because most services have no certificate of their own
+
+        certificate = tls.certificate_of(settings)
+        certificate.refresh()  # this process may have been started long after its parent
+        more.append(Periodic("certificate", tls.REFRESH_SECONDS, certificate.refresh, stopping).start())
     if settings.archive_after:
         more.append(regular.start(stopping))
     if not settings.webhook_url:

@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="the port to listen on")
     allowed_hosts: str = Field("", description="names this service is reached by, comma-separated")
     trusted_proxies: str = Field("", description="addresses of proxies whose X-Forwarded headers are believed")
+    tls_cert: Path | None = Field(None, description="the certificate for HTTPS without a proxy, in PEM")
+    tls_key: Path | None = Field(None, description="the key of TLS_CERT, in PEM")
     web_processes: int = Field(1, ge=1, le=64, description="web processes that share the port")
     workers: int = Field(1, ge=0, le=64, description="worker processes beside the web process; 0 = none")
     lease_seconds: float = Field(60, ge=0.5, le=3600, description="how long a worker may be silent")
@@ -180,6 +182,13 @@ class Settings(BaseSettings):
             raise ValueError("API_TOKENS is in STORAGE_DIR: expected another folder, as that one is served to clients")
         return self
 
+    @model_validator(mode="after")
+    def _check_tls(self) -> Self:
+        if bool(self.tls_cert) != bool(self.tls_key):
+            missing = "TLS_KEY" if self.tls_cert else "TLS_CERT"
+            raise ValueError(f"{missing} is not set: set TLS_CERT and TLS_KEY, or none of them")
+        return self
+
     @property
     def tokens_path(self) -> Path:
         """The path of the file of tokens, which may not exist."""
@@ -199,6 +208,11 @@ class Settings(BaseSettings):
     def sqlite_path(self) -> Path:
         """The path of the SQLite file; without meaning for PostgreSQL."""
         return Path(self.database_url.removeprefix(SQLITE_SCHEME)) if self.database_url else self.db_path
+
+    @property
+    def scheme(self) -> str:
+        """How clients without a proxy reach the service: https with TLS_CERT, else http."""
+        return "https" if self.tls_cert else "http"
 
     @property
     def proxy_networks(self) -> frozenset[Network]:

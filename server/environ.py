@@ -22,7 +22,7 @@ class BadRequest(ValueError):
 class Environs:
     """Makes the environ of each request. Trusts the X-Forwarded headers of these proxies only."""
 
-    def __init__(self, port: int, trusted_proxies: frozenset[Network]) -> None:
+    def __init__(self, port: int, trusted_proxies: frozenset[Network], scheme: str = "http") -> None:
         self.trusted_proxies = trusted_proxies
         self._base: Environ = {
             "SCRIPT_NAME": "",
@@ -30,7 +30,7 @@ class Environs:
             "SERVER_PORT": str(port),
             "SERVER_PROTOCOL": "HTTP/1.1",
             "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
+            "wsgi.url_scheme": scheme,
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": True,
             "wsgi.multiprocess": True,

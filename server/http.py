@@ -65,13 +65,13 @@ class Connection(asyncio.Protocol):
         self._abandon_exchanges()
 
     def eof_received(self) -> bool:
-        """The client sends no more. It may still read, so a request that is complete is answered; not with TLS."""
+        """The client sends no more. It may still read, so a request that is complete is answered."""
         self._leave()
         if self._reading is not None:
             self._stop_reading(self._reading)
         elif not self._exchanges:
             self.transport.close()
-        return self.transport.can_write_eof()
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived."""

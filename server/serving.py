@@ -18,6 +18,10 @@ def serve(settings: Settings, run_web: Callable[[socket.socket, Board, int], Non
 
     Returns after SIGTERM or Ctrl-C, when all processes have ended. Raises SettingsError, DatabaseUnusable.
     """
+    if settings.tls_cert:
+        from server import tls  # imported here, because most services have no certificate of their own
+
+        tls.certificate_of(settings)
     init_database(settings)
     version = server_version()
     release()  # the processes that start now must not inherit an open connection
@@ -25,7 +29,7 @@ def serve(settings: Settings, run_web: Callable[[socket.socket, Board, int], Non
         signals = Signals()
         place = "" if settings.is_postgresql else f" {settings.sqlite_path}"
         address = listener.getsockname()[0]
-        url = f"http://{f'[{address}]' if ':' in address else address}:{settings.port}"
+        url = f"{settings.scheme}://{f'[{address}]' if ':' in address else address}:{settings.port}"
         print(f"DiffRhythm Ledger: {url}  database: {version}{place}  storage: {settings.storage_dir}", flush=True)
         log_to_stderr(settings)
         board = Board(settings.web_processes + 1)

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import uvloop
 
@@ -45,10 +46,10 @@ def run(listener: socket.socket, settings: Settings, site: Site, stopping: threa
 async def _serve(listener: socket.socket, settings: Settings, site: Site, stopping: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     connections = Connections(_most_connections(), Clients(settings.proxy_networks | LOOPBACK))
-    front = Front(site, Environs(settings.port, settings.proxy_networks), loop, connections)
+    front = Front(site, Environs(settings.port, settings.proxy_networks, settings.scheme), loop, connections)
     must_stop = asyncio.Event()
     signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(must_stop.set))
-    server = await loop.create_server(lambda: Connection(front), sock=listener, backlog=BACKLOG)
+    server = await loop.create_server(_connection_factory(front, settings), sock=listener, backlog=BACKLOG)
     await must_stop.wait()
     stopping()
     server.close()
@@ -57,6 +58,15 @@ async def _serve(listener: socket.socket, settings: Settings, site: Site, stoppi
     while front.connections and loop.time() < until:
         await asyncio.sleep(0.02)
     await front.close(JOIN_SECONDS)
+
+
+def _connection_factory(front: Front, settings: Settings) -> Callable[[], Connection]:
+    """Makes the protocol of each connection: with TLS if the settings have a certificate."""
+    if not settings.tls_cert:
+        return partial(Connection, front)
+    from server import tls  # imported here, because most services have no certificate of their own
+
+    return partial(tls.SecureConnection, front, tls.certificate_of(settings))
 
 
 def _most_connections() -> int:

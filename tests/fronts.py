@@ -55,20 +55,32 @@ class StillFeed:
 class RunningFront:
     """A front that serves a site on a free port."""
 
-    def __init__(self, site: Site, exempt: frozenset[Network], proxies: frozenset[Network], most: int) -> None:
+    def __init__(
+        self,
+        site: Site,
+        environs: Environs,
+        connections: Connections,
+        connection: Callable[[Front], Connection],
+    ) -> None:
         self.feed: Any = site.feed
         self.loop = uvloop.new_event_loop()
         self._clients = ExitStack()
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
-        self.front = self.run(self._begin(site, Environs(0, proxies), Connections(most, Clients(exempt | proxies))))
+        self.front = self.run(self._begin(site, environs, connections, connection))
 
-    async def _begin(self, site: Site, environs: Environs, connections: Connections) -> Front:
+    async def _begin(
+        self,
+        site: Site,
+        environs: Environs,
+        connections: Connections,
+        connection: Callable[[Front], Connection],
+    ) -> Front:
         front = Front(site, environs, self.loop, connections)
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         self.port = listener.getsockname()[1]
-        self._server = await self.loop.create_server(lambda: Connection(front), sock=listener)
+        self._server = await self.loop.create_server(lambda: connection(front), sock=listener)
         return front
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
@@ -145,13 +157,14 @@ def running(
     exempt: frozenset[Network] = LOOPBACK,
     proxies: frozenset[Network] = frozenset(),
     most: int = 1000,
+    connection: Callable[[Front], Connection] = Connection,
 ) -> Iterator[RunningFront]:
     """A front that serves a site, and that is closed afterwards.
 
     exempt: the addresses that have no share of the limits. proxies: those whose X-Forwarded headers are believed. most:
-    the connections that may be open.
+    the connections that may be open. connection: makes the protocol of a connection.
     """
-    front = RunningFront(site, exempt, proxies, most)
+    front = RunningFront(site, Environs(0, proxies), Connections(most, Clients(exempt)), connection)
     try:
         yield front
     finally:
