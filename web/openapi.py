@@ -41,7 +41,7 @@ DESCRIPTIONS = {
     415: "The media type of the body is not listed here",
     416: "The Range is beyond the end",
     422: "The body breaks a rule; errors names the fields",
-    429: "Too many sign-ins have failed at this address, or one connection sent too many requests",
+    429: "This address has too many requests open, or signed in wrongly too often; or one connection sent too many",
     431: "The head of the request is too large",
     503: "The database or the file of tokens cannot be used just now, or too many such requests came at once",
     507: "The disk of the database or of the storage folder is full",
