@@ -3,7 +3,6 @@
 import ipaddress
 from collections.abc import Callable
 from functools import lru_cache
-from threading import Lock
 
 from errors import Busy, TooMany
 from settings import Network
@@ -36,14 +35,13 @@ class Clients:
 
 
 class Limit:
-    """How many of some things may be open. It forgets a client that has none. Several threads may use it."""
+    """How many of some things may be open. It forgets a client that has none. One thread uses it at a time."""
 
     def __init__(self, most: int, things: str) -> None:
         self.most, self.things = most, things
         self.share = max(1, most // SHARES)
         self.used = 0
         self.by_client: dict[str, int] = {}
-        self._lock = Lock()
 
     def check(self, client: str, amount: int = 1) -> None:
         """Raise TooMany if that is more than the share of this client, and Busy if it is more than there is."""
@@ -54,18 +52,15 @@ class Limit:
 
     def take(self, client: str, amount: int = 1) -> None:
         """Count something that this client opens. Raises TooMany or Busy, and then counts nothing."""
-        with self._lock:
-            self.check(client, amount)
-            self.used += amount
-            if client:
-                self.by_client[client] = self.by_client.get(client, 0) + amount
+        self.check(client, amount)
+        self.used += amount
+        if client:
+            self.by_client[client] = self.by_client.get(client, 0) + amount
 
     def give_back(self, client: str, amount: int = 1) -> None:
         """Count no longer what this client had open."""
-        with self._lock:
-            self.used -= amount
-            left = self.by_client.get(client, 0) - amount
+        self.used -= amount
+        if client:
+            left = self.by_client.pop(client, 0) - amount
             if left > 0:
                 self.by_client[client] = left
-            else:
-                self.by_client.pop(client, None)

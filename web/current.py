@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol, cast
 
 from flask import current_app, g, request
@@ -66,9 +65,16 @@ def services() -> Services:
 
 def open_place(limit: Limit) -> Callable[[], None]:
     """Count the request as open. Returns the function that ends this. Raises Busy or TooMany."""
-    client = services().limits.clients.of(request.remote_addr or "")
-    limit.take(client)
-    return partial(limit.give_back, client)
+    limits = services().limits
+    client = limits.clients.of(request.remote_addr or "")
+
+    def give_back() -> None:
+        with limits.lock:
+            limit.give_back(client)
+
+    with limits.lock:
+        limit.take(client)
+    return give_back
 
 
 def live_workers() -> list[Worker]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 from flask import Flask
@@ -26,11 +27,15 @@ BATCHES = {"/api/jobs/batch", "/jobs/many"}  # the paths that take many jobs
 
 @dataclass
 class Limits:
-    """How many requests of each kind may stay open, and which client an address belongs to."""
+    """How many requests of each kind may stay open, and which client an address belongs to.
+
+    All threads of the app use the limits, each with the lock.
+    """
 
     clients: Clients
     streams: Limit
     waits: Limit = field(default_factory=lambda: Limit(WAITS, "requests that wait"))
+    lock: Lock = field(default_factory=Lock)
 
 
 def make_limits(settings: Settings) -> Limits:
