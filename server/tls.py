@@ -73,8 +73,6 @@ class SecureTransport:
                 yield self._session.read(READ_BYTES)
         except ssl.SSLWantReadError:
             pass
-        except ssl.SSLZeroReturnError:
-            yield b""
         finally:
             self._send()  # the server's part of the handshake, or why it has failed
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,6 +16,7 @@ from maintenance.traffic import Traffic
 from server import connections
 from server import front as limits
 from server.front import Site
+from server.http import Connection
 from tests.conftest import on_sqlite, wait_for
 from tests.fronts import HOST, RunningFront, StillFeed, get, post, rest, running
 from web.current import Services
@@ -87,6 +89,15 @@ def test_an_address_with_too_many_connections_is_told_so(front: RunningFront) ->
     assert [status(front.open(get(), address)) for address in (OTHER, THIS)] == [b"200", b"200"]
     opened[0].close()
     wait_for(lambda: status(front.open(get(), ATTACKER)) == b"200", SECONDS)
+
+
+def test_a_client_of_ipv4_is_itself_on_a_socket_for_ipv6(front: RunningFront) -> None:
+    transport = Mock(get_extra_info=lambda _: ("::ffff:203.0.113.9", 1, 0, 0))
+    connection = Connection(front.front)
+    front.call(connection.connection_made, transport)
+    assert connection.peer == "203.0.113.9"
+    assert front.front.connections._places.by_client == {"203.0.113.9": 1}
+    front.call(connection.connection_lost, None)
 
 
 def test_no_more_than_some_connections_are_refused_at_a_time(

@@ -1,8 +1,8 @@
 """HTTPS without a proxy: the handshake, both directions, the end of a connection, and a certificate that is renewed."""
 
 import http.client
+import ipaddress
 import os
-import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from errors import SettingsError
+from server import front as limits
 from server.http import HEAD_SECONDS
 from server.tls import Certificate, SecureConnection, make_context
 from settings import Settings
 from tests.certificates import any_certificate, make_certificate
 from tests.conftest import Server, wait_for
-from tests.fronts import RunningFront, get, post, serving
+from tests.fronts import RunningFront, get, post, rest, serving
 
 SECONDS = 10
 LARGE = bytes(range(256)) * 8000
@@ -41,9 +42,11 @@ def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
 
 @pytest.fixture(scope="module")
 def front(files: Files) -> Iterator[RunningFront]:
-    """A front with TLS."""
-    with serving(app, connection=partial(SecureConnection, certificate=Certificate(*files))) as made:
-        yield made
+    """A front with TLS; the tests check the connections themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "CHECK_SECONDS", 3600.0)
+        with serving(app, connection=partial(SecureConnection, certificate=Certificate(*files))) as made:
+            yield made
 
 
 @pytest.fixture
@@ -97,14 +100,9 @@ def test_only_new_versions_of_tls_and_http_1_are_spoken(secure: Secure) -> None:
         secure(context)
 
 
-@pytest.mark.parametrize("sent", [get(), b"\x16\x03\x01\x00\xff", b"\x00" * 70_000])
+@pytest.mark.parametrize("sent", [get(), b"\x00" * 70_000])
 def test_what_is_no_tls_is_closed_without_an_answer(front: RunningFront, sent: bytes) -> None:
-    client = front.open(sent)
-    client.shutdown(socket.SHUT_WR)
-    answer = b""
-    with suppress(ConnectionResetError):
-        answer = b"".join(iter(lambda: client.recv(4096), b""))
-    assert b"HTTP" not in answer
+    assert b"HTTP" not in rest(front.open(sent))
     wait_for(lambda: len(front.front.connections) == 0, SECONDS)
 
 
@@ -122,6 +120,22 @@ def test_the_end_of_a_connection_is_announced(secure: Secure) -> None:
     client.sendall(get("/large").removesuffix(b"\r\n") + b"Connection: close\r\n\r\n")
     answer = b"".join(iter(lambda: client.recv(65536), b""))  # raises SSLEOFError if it is not announced
     assert answer.endswith(LARGE)
+
+
+def test_the_end_of_a_refusal_is_announced(secure: Secure) -> None:
+    client = secure()
+    client.sendall(post("/", b"")[:-4].replace(b"Length: 0", b"Length: 2000000\r\n\r\n"))
+    assert b"".join(iter(lambda: client.recv(65536), b"")).startswith(b"HTTP/1.1 200 ")  # of the app, without the body
+
+
+def test_an_address_with_too_many_connections_is_cut_off_before_its_handshake(files: Files) -> None:
+    exempt = frozenset({ipaddress.ip_network("127.0.0.1")})
+    protocol = partial(SecureConnection, certificate=Certificate(*files))
+    with serving(app, connection=protocol, exempt=exempt, most=8) as front:
+        opened = [front.open(b"", "127.0.0.2") for _ in range(2)]
+        wait_for(lambda: len(front.front.connections) == 2, SECONDS)
+        assert rest(front.open(b"", "127.0.0.2")) == b""
+        assert len(front.front.connections) == len(opened)
 
 
 def test_a_client_that_reads_slowly_is_seen_and_gets_all(front: RunningFront, secure: Secure) -> None:
@@ -152,8 +166,7 @@ def test_a_client_that_sends_no_more_gets_its_answer(front: RunningFront) -> Non
     with suppress(ssl.SSLWantReadError):
         session.unwrap()
     client.sendall(outgoing.read())  # the request and the end
-    client.shutdown(socket.SHUT_WR)
-    assert b"".join(iter(lambda: client.recv(65536), b"")) != b""
+    assert rest(client) != b""
     wait_for(lambda: len(front.front.connections) == 0, SECONDS)
 
 
