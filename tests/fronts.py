@@ -140,13 +140,13 @@ def serving(app: Callable[..., Any], **limited: Any) -> Iterator[RunningFront]:
 
 
 @contextmanager
-def serving_flask(app: Flask) -> Iterator[RunningFront]:
-    """A front that serves the Flask app as a web process does."""
+def serving_flask(app: Flask, **limited: Any) -> Iterator[RunningFront]:
+    """A front that serves the Flask app as a web process does. limited: as for running()."""
     services = app.extensions["ledger"]
     body_limit, is_upload = limits.body_limit(app, services.settings, services.access), partial(limits.is_upload, app)
     shared = (services.storage.part, services.feed, services.traffic)
     site = Site(app.wsgi_app, body_limit, limits.is_read, is_upload, *shared, limits.THREADS)
-    with running(site) as front:
+    with running(site, **limited) as front:
         yield front
         services.stopping.set()
 
