@@ -13,6 +13,7 @@ from typing import Any
 from server.bridge import Uncommitted
 
 log = logging.getLogger("ledger.web")
+AT_ONCE = 50  # results; before more of them, the loop serves its clients. Many downloads would hold it up otherwise
 
 
 class Lane:
@@ -71,10 +72,13 @@ class Lane:
 
     def _deliver(self) -> None:
         self._is_woken = False
-        while self._results:
+        for _ in range(min(len(self._results), AT_ONCE)):
             then, result = self._results.popleft()
             try:
                 then(result)
             except Exception:
                 log.exception("the result of %s cannot be used", then)
             self._undelivered -= 1
+        if self._results and not self._is_woken:
+            self._is_woken = True
+            self._loop.call_soon(self._deliver)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import resource
 import socket
 import subprocess
@@ -128,6 +129,7 @@ def attacking(address: str, host: str, port: int, numbers: dict[str, int]) -> It
 
 
 if __name__ == "__main__":
+    os.nice(10)  # they would be on other machines
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     asyncio.run(attack(json.loads(sys.argv[1])))

@@ -1,6 +1,7 @@
 """Lanes: threads that work for an event loop."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from server.lanes import Lane
+from server.lanes import AT_ONCE, Lane
 from tests.conftest import wait_for
 
 Test = Callable[[asyncio.AbstractEventLoop], Awaitable[None]]
@@ -97,6 +98,22 @@ def test_every_result_of_many_threads_comes_once() -> None:
         with opened(loop, threads=8) as lane:
             results = [result(lane, lambda number=number: number) for number in range(5000)]  # type: ignore[misc]
             assert await asyncio.gather(*results) == list(range(5000))
+
+    run(test)
+
+
+def test_many_results_do_not_hold_up_the_loop() -> None:
+    async def test(loop: asyncio.AbstractEventLoop) -> None:
+        delivered, seen = list[int](), [0]
+        with opened(loop) as lane:
+            for number in range(3 * AT_ONCE + 1):
+                lane.submit(lambda number=number: number, delivered.append)  # type: ignore[misc]
+            wait_for(lambda: len(lane._results) == 3 * AT_ONCE + 1, SECONDS)  # the loop has not run meanwhile
+            while len(delivered) <= 3 * AT_ONCE:
+                await asyncio.sleep(0)
+                seen.append(len(delivered))
+        assert max(after - before for before, after in itertools.pairwise(seen)) == AT_ONCE
+        assert delivered == list(range(3 * AT_ONCE + 1))
 
     run(test)
 
