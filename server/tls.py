@@ -78,7 +78,9 @@ class SecureTransport:
 
     def write(self, data: bytes) -> None:
         """Send these bytes."""
-        self._session.write(data)
+        left = memoryview(data)
+        while left:
+            left = left[self._session.write(left) :]
         self._send()
 
     def write_eof(self) -> None:
