@@ -7,9 +7,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from access.shares import Limit
 from errors import Busy
 from files.spooled import SPOOLED, SpooledBody
-from maintenance.clients import Limit
 from server.answers import Refusal, refusal
 from server.environ import Environ
 from server.lanes import Lane

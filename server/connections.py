@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from access.shares import SHARES, Clients, Limit
 from errors import Busy
-from maintenance.clients import SHARES, Clients, Limit
 from server.answers import Refusal, refusal
 
 if TYPE_CHECKING:

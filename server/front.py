@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from access.shares import Limit
 from errors import Busy
-from maintenance.clients import Limit
 from maintenance.traffic import RequestIds, Traffic
 from records.events import Feed, Message
 from records.handover import Handover

@@ -11,8 +11,8 @@ from functools import partial
 
 import uvloop
 
+from access.shares import LOOPBACK, Clients
 from files.child import remember_cores
-from maintenance.clients import LOOPBACK, Clients
 from server import stop
 from server.address import BACKLOG
 from server.affinity import pin_to_core

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import uvloop
 from flask import Flask
 
-from maintenance.clients import LOOPBACK, Clients
+from access.shares import LOOPBACK, Clients
 from maintenance.traffic import Traffic
 from records.events import Follower, Message
 from server.connections import Connections

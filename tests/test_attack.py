@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 import pytest
 from flask import Flask
 
-from maintenance.clients import Clients, Limit
+from access.shares import Clients, Limit
 from models import Track
 from tests.attackers import KINDS, attacking
 from tests.conftest import Server, on_sqlite, wait_for

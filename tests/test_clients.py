@@ -4,8 +4,8 @@ import ipaddress
 
 import pytest
 
+from access.shares import LOOPBACK, REMEMBERED, Clients, Limit
 from errors import Busy, TooMany
-from maintenance.clients import LOOPBACK, REMEMBERED, Clients, Limit
 
 PROXIES = frozenset(map(ipaddress.ip_network, ("10.0.0.0/8", "fd00::/8")))
 

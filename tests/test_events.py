@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from maintenance.clients import Limit
+from access.shares import Limit
 from models import Event, Job, Loop
 from records import events, streams
 from repos import JobRepository

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from maintenance.clients import Limit
+from access.shares import Limit
 from maintenance.traffic import Traffic
 from records.handover import Handover
 from records.waits import Wait

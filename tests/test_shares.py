@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 from flask.testing import FlaskClient
 
-from maintenance.clients import Limit
+from access.shares import Limit
 from maintenance.traffic import Traffic
 from server import connections
 from server import front as limits

@@ -11,10 +11,10 @@ import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 
+from access.shares import Limit
 from database import release_connection
 from errors import Busy
 from files.bundles import Bundle
-from maintenance.clients import Limit
 from models import Job
 from records.waits import HAS_LEFT, Wait
 from repos import JobRepository

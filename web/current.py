@@ -8,9 +8,9 @@ from typing import Any, Protocol, cast
 from flask import current_app, g, request
 
 from access.access import Access
+from access.shares import Limit
 from files.storage import Storage
 from files.tracks import TrackFiles
-from maintenance.clients import Limit
 from maintenance.traffic import Traffic
 from models import Job, Loop, Track, Worker
 from records import workers

@@ -9,8 +9,8 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 
 from access.access import Access
+from access.shares import LOOPBACK, Clients, Limit
 from errors import SettingsError
-from maintenance.clients import LOOPBACK, Clients, Limit
 from settings import Settings
 from web import guard
 from web.operations import Operation

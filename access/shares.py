@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Callable
 from functools import lru_cache
 
+from access.clients import name_of, parsed
 from errors import Busy, TooMany
 from settings import Network
 
@@ -20,18 +21,11 @@ class Clients:
         self.of: Callable[[str], str] = lru_cache(REMEMBERED)(self._client)
 
     def _client(self, address: str) -> str:
-        """The client: an IPv4 address, or the /64 of an IPv6 address, because one machine can use all of that.
-
-        '' if no share is counted: the address is exempt, or is not known.
-        """
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
+        """The name of the client; '' if no share is counted: the address is exempt, or is not known."""
+        place = parsed(address)
+        if place is None or any(place in network for network in self._exempt):
             return ""
-        parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-        if any(parsed in network for network in self._exempt):
-            return ""
-        return str(parsed) if parsed.version == 4 else str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
+        return name_of(place)
 
 
 class Limit:
