@@ -41,8 +41,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = self._pipelined_bytes = 0  # of this head; of requests that wait for an answer
         self._refusal = Refusal(400, "invalid", "The request cannot be read: it breaks the rules of HTTP/1.1.")
         self.since = front.loop.time()  # when the present state began: head, idle, blocked, or draining
-        self._in_head = True
-        self._is_draining = False
+        self._in_head, self._is_draining = True, False
         self._body_left = 0  # bytes that are missing of the body of a request with Upgrade
         self._unsent = math.inf  # bytes in the buffer of the transport at the last check; inf before
         self._url, self._headers, self._size = b"", cast(list[HeaderLine], []), 0
@@ -63,6 +62,7 @@ class Connection(asyncio.Protocol):
         self.front.connections.remove(self)
         self._leave()
         self._abandon_exchanges()
+        del self._parser  # it refers to this connection, so both would wait for the garbage collector
 
     def eof_received(self) -> bool:
         """The client sends no more. It may still read, so a request that is complete is answered."""

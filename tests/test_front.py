@@ -1,9 +1,11 @@
 """Limits of the front, in this process: unread answers, clients that read nothing, requests ahead, and its end."""
 
+import gc
 import itertools
 import socket
 import threading
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -90,6 +92,17 @@ def test_a_client_that_reads_nothing_for_a_minute_is_cut_off(front: RunningFront
     front.call(connection.check, now + STALL_SECONDS + 1)
     wait_for(lambda: connection not in front.front.connections, SECONDS)
     assert len(rest(client)) < len(ANSWER)
+
+
+def test_the_memory_of_a_connection_is_free_when_it_is_lost(front: RunningFront) -> None:
+    client = front.open(b"GET / HTTP/1.1\r\nHost")
+    connection = weakref.ref(front.connection(client))
+    gc.disable()
+    try:
+        client.close()
+        wait_for(lambda: connection() is None, SECONDS)
+    finally:
+        gc.enable()
 
 
 def test_a_client_that_reads_a_little_stays(front: RunningFront) -> None:
