@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 
 from models import utc_now
-from records.leases import Lease
+from records.lease import Lease
 
 PATIENCE = 0.5  # of the length of a lease: a worker that is alive renews it in that time
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from peewee import SQL, Case, Expression, Value
 
@@ -20,6 +20,7 @@ from database.refusals import rules_named
 from errors import Invalid, LedgerError
 from models import EPOCH, MICROSECOND, Statuses, Work, microseconds, utc_now
 from records import queue, rows, writes
+from records.lease import Lease
 from records.pages import Page, Plain, is_of_status
 from records.refusals import has_result, lease_lost, order_in_use, wrong_step
 from records.repository import Repository
@@ -30,7 +31,6 @@ W = TypeVar("W", bound=Work)
 
 LEASED = {"status", "progress", "message", "error", "file_manifest", "result_url", "result_path", "analysis"}
 FREE = {"lease_token": None, "lease_seconds": None, "lease_expires_at": None}
-CLOCK_SLACK_SECONDS = 5.0  # the clocks of several machines may differ this much
 LEASE = """
     status = ?, worker = ?, lease_token = ?, lease_seconds = ?, lease_expires_at = ?, started_at = ?,
     attempts = attempts + 1"""
@@ -50,19 +50,6 @@ ONCE = {
     "ELSE COALESCE(finished_at, ?) END",
 }
 LOST = SQL("'worker lost after ' || attempts || CASE attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END")
-
-
-class Lease(NamedTuple):
-    """A lease as it is stored. Each renewal makes another one, because it moves the end."""
-
-    record_id: str
-    token: str
-    seconds: float
-    expires_at: datetime
-
-    def has_expired(self, now: datetime) -> bool:
-        """True after its end. Also if its end is further away than its length: then the clock was set back."""
-        return not now <= self.expires_at <= now + timedelta(seconds=self.seconds + CLOCK_SLACK_SECONDS)
 
 
 class WorkRepository(Repository[W]):
