@@ -33,8 +33,7 @@ class Server:
             self.port = probe.getsockname()[1]
         self.url, self.folder = f"http://127.0.0.1:{self.port}", folder
         self.log = folder / f"server-{self.port}.log"
-        if "API_TOKEN" in environment:  # then it keeps the sessions of browsers
-            environment = {"API_TOKENS": str(folder / "tokens.json"), **environment}
+        self.command = [sys.executable, "app.py"]
         self.environment = clean_environment(PORT=str(self.port), STORAGE_DIR=str(folder / "output"), **environment)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -61,9 +60,8 @@ class Server:
     def launch(self) -> subprocess.Popen[bytes]:
         """Start it without waiting for its first answer."""
         with self.log.open("ab") as log:
-            command = [sys.executable, "app.py"]
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
         return self.process
 
