@@ -24,6 +24,7 @@ from database.schema import (
     init_database,
     plan,
     prepare_database,
+    require_writable,
     schema_state,
 )
 
@@ -48,6 +49,7 @@ __all__ = [
     "release",
     "release_connection",
     "require_file",
+    "require_writable",
     "schema_state",
     "server_version",
     "to_column",

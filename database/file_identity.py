@@ -11,7 +11,7 @@ from pathlib import Path
 
 import peewee
 
-from errors import LedgerError
+from errors import DatabaseUnusable, LedgerError
 
 log = logging.getLogger("ledger.database")
 
@@ -78,3 +78,23 @@ class FileIdentity:
         except OSError:  # a failing disk: what was committed was committed
             return self._inode
         return status.st_dev, status.st_ino
+
+
+def refuse_lone_log(path: Path) -> None:
+    """Raise DatabaseUnusable if the database is missing or empty, and its -wal file has changes.
+
+    SQLite would delete the -wal file. The caller has locked the schema, so no other process is making the database.
+    """
+    log_file = path.with_name(f"{path.name}-wal")
+    if not _size(path) and _size(log_file):
+        raise DatabaseUnusable(
+            f"The database {path} is missing or empty, and its log {log_file.name} still has changes: put the database "
+            "back beside its log. Or move the log away, then restore a backup or start with a new database."
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return 0

@@ -55,7 +55,8 @@ _ID = "1 to 64 of A-Z a-z 0-9 . _ -, and not . or .."
 # SQLite's extended result codes, and PostgreSQL's sqlstates.
 FOREIGN_KEY = (787, "23503")
 NOT_NULL = (1299, "23502")
-DISK_FULL = (13, "53100")
+DISK_FULL = (13, 4874, "53100")  # 4874: the -shm file has no room to grow
+DISK_FAILS = (8, 10, "25006", "58030")  # it is read-only, or reading or writing fails; of SQLite, without extension
 RAISED = 1811  # the code of our triggers; they raise it only for a missing parent
 _SQLITE_END = re.compile(r"(?:(?::| column) (?:\w+\.)?(\w+))? \(code=\d+, ext=(\d+)\)$")
 
@@ -76,11 +77,22 @@ def rules_named(model: Any) -> Iterator[None]:
 
 def is_disk_full(error: Exception) -> bool:
     """True if the database reports that its disk has no room."""
+    return _code_of(error) in DISK_FULL
+
+
+def does_disk_fail(error: Exception) -> bool:
+    """True if the database reports that its disk is read-only, or that reading or writing fails."""
+    code = _code_of(error)
+    return (code & 0xFF if isinstance(code, int) else code) in DISK_FAILS
+
+
+def _code_of(error: Exception) -> int | str | None:
+    """SQLite's extended result code, or PostgreSQL's sqlstate; None if the error has none."""
     cause = getattr(error, "orig", None) or error.__cause__ or error
     if is_postgresql():
-        return getattr(cause, "sqlstate", None) == DISK_FULL[1]
+        return getattr(cause, "sqlstate", None)
     end = _SQLITE_END.search(str(cause))
-    return end is not None and int(end[2]) == DISK_FULL[0]
+    return int(end[2]) if end else None
 
 
 def _broken_rule(model: Any, error: Any) -> Invalid:

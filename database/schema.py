@@ -13,8 +13,10 @@ import peewee
 
 from database import restored
 from database.connection import bind, bound_settings, database
+from database.file_identity import refuse_lone_log
 from database.half_restored import refuse_half_restored
 from database.migrating import apply_migrations, purpose
+from database.refusals import is_disk_full
 from errors import DatabaseUnusable, SchemaTooNew, SchemaTooOld
 
 if TYPE_CHECKING:
@@ -44,6 +46,12 @@ def init_database(settings: Settings | None = None) -> list[str]:
             apply_migrations(MIGRATIONS, HISTORY, pending)
     _prepared = settings
     return pending
+
+
+def require_writable() -> None:
+    """Write a row as it is. Raises DatabaseUnusable if the database is read-only, or if its disk is full or fails."""
+    with _advice_for(bound_settings()), database.atomic():
+        database.execute_sql(f"UPDATE {HISTORY} SET name = name WHERE name = (SELECT min(name) FROM {HISTORY})")
 
 
 def plan() -> dict[str, str]:
@@ -91,8 +99,12 @@ def _schema_lock(settings: Settings) -> Iterator[None]:
             finally:
                 database.execute_sql("SELECT pg_advisory_unlock(%s)", (MIGRATION_LOCK,))
         return
-    with _folder_lock(settings.sqlite_path.parent), database.connection_context():
-        yield
+    with _folder_lock(settings.sqlite_path.parent):
+        path = settings.sqlite_path.resolve()
+        if not restored.is_waiting(path):
+            refuse_lone_log(path)
+        with database.connection_context():
+            yield
 
 
 @contextmanager
@@ -145,11 +157,12 @@ def _advice_for(settings: Settings) -> Iterator[None]:
     try:
         yield
     except peewee.DatabaseError as error:
-        raise DatabaseUnusable(_advice(settings, str(error))) from None
+        raise DatabaseUnusable(_advice(settings, error)) from None
 
 
-def _advice(settings: Settings, reason: str) -> str:
+def _advice(settings: Settings, error: peewee.DatabaseError) -> str:
     """What to do about an error at the first use of the database."""
+    reason = str(error)
     if settings.is_postgresql:
         reason = " ".join(reason.split())
         return f"The PostgreSQL database cannot be used ({reason}): check DATABASE_URL and that it is running."
@@ -161,7 +174,9 @@ def _advice(settings: Settings, reason: str) -> str:
         )
     if "not a database" in reason or "malformed" in reason:
         return f"The file {path} is no healthy SQLite database ({reason}): restore a backup, or choose another DB_PATH."
+    if is_disk_full(error):
+        return f"The disk of the database {path} is full ({reason}): make room, then start again."
     return (
-        f"The database {path} cannot be written ({reason}): choose another place with DB_PATH, "
-        "or give this user the right to write there."
+        f"The database {path} cannot be written ({reason}): mount its disk for writing, give this user the right to "
+        "write there, or choose another place with DB_PATH."
     )

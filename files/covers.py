@@ -32,8 +32,8 @@ def receive_cover(storage: Storage, track_id: str, upload: Upload) -> Track | No
     """
     give_back_connection()  # an upload takes long, and other requests need the connection
     part = storage.part()
-    try:
-        with storage_errors():
+    with storage_errors():
+        try:
             upload.save(part, MOST_BYTES)
             _require_picture(part)
             sync(part)
@@ -41,8 +41,8 @@ def receive_cover(storage: Storage, track_id: str, upload: Upload) -> Track | No
                 if track is not None:
                     change.publish(part)
                 return track
-    finally:
-        part.unlink(missing_ok=True)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def remove_cover(storage: Storage, track_id: str) -> bool:

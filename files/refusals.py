@@ -9,7 +9,7 @@ from errors import LedgerError, StorageFull, StorageGone, StorageUnusable
 
 log = logging.getLogger("ledger.storage")
 FULL = (ENOSPC, EDQUOT)
-FORBIDDEN = (EROFS, EACCES, EPERM)
+FORBIDDEN = (EACCES, EPERM)
 
 
 @contextmanager
@@ -25,9 +25,16 @@ def storage_errors() -> Iterator[None]:
 
 
 def refusal(error: OSError) -> LedgerError:
-    """The error for a client. It depends on errno alone, and its sentence has no path."""
+    """The error for a client. It depends on errno alone, and its sentence has no path; StorageGone is such an error."""
+    if isinstance(error, StorageGone):
+        return error
     if error.errno in FULL:
         return StorageFull("The disk of the storage folder is full: free some space, then send this again.")
+    if error.errno == EROFS:
+        return StorageUnusable(
+            "The storage folder cannot be written, because its disk is read-only: the log of the system says why. "
+            "Mount it for writing, then send this again."
+        )
     if error.errno in FORBIDDEN:
         return StorageUnusable(
             "The storage folder cannot be written: give the service's user the right to write there, "

@@ -48,6 +48,12 @@ class Storage:
                 "again. If another folder is meant, restart the service and its workers."
             )
 
+    def require_writable(self) -> None:
+        """Write an empty file, and remove it. Raises StorageGone, or the OSError that says why this fails."""
+        part = self.part()
+        part.touch()
+        part.unlink()
+
     def folder(self, kind: str, record_id: str) -> Path:
         """The folder of all files made for a job, track or loop. An id contains no / and is neither . nor .. itself."""
         return self.root / f"{kind}s" / record_id

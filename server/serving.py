@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
-from database import init_database, release, server_version
+from database import init_database, release, require_writable, server_version
 from maintenance.board import Board
 from maintenance.logs import log_to_stderr
 from server.address import listen
@@ -23,6 +23,7 @@ def serve(settings: Settings, run_web: Callable[[socket.socket, Board, int], Non
 
         tls.certificate_of(settings)
     init_database(settings)
+    require_writable()
     version = server_version()
     release()  # the processes that start now must not inherit an open connection
     with listen(settings) as listener:

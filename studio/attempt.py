@@ -13,9 +13,10 @@ from typing import Any, ClassVar, TypeVar
 from peewee import DataError, IntegrityError, NotSupportedError, ProgrammingError
 
 from database import AWAY, release_connection
-from errors import Invalid, LeaseLost, LedgerError, StorageGone
+from errors import Invalid, LeaseLost, LedgerError
 from files.attempts import remove_attempt, remove_earlier_attempts, remove_workshop
 from files.publishing import make_folder
+from files.refusals import refusal
 from files.storage import Storage
 from models import Track
 from repos import JobRepository, LoopRepository
@@ -175,13 +176,14 @@ class Attempt:
         remove_earlier_attempts(self.storage, self.repo.name, self.record.record_id)
 
     def _fail_unless_full(self, error: OSError) -> str:
-        """End as failed. Raises OSError instead if the disk is full even without the files of this attempt, or gone."""
+        """End as failed. Raises OSError instead if nothing can be written even without the files of this attempt."""
         why = error.strerror or str(error)
         try:
-            self.storage.require_root()
-        except StorageGone as gone:
-            self._put_back(f"waits: {gone}")
-            raise
+            self.storage.require_writable()
+        except OSError as unwritable:
+            if unwritable.errno not in FULL:
+                self._put_back(f"waits: {refusal(unwritable)}")
+                raise
         if error.errno not in FULL:
             return self._fail(f"the worker cannot go on: {why}")
         self._tidy("lost")
@@ -229,11 +231,15 @@ class Attempt:
         self.last_lines = process.last
         self.lease.check()
         if process.code != 0:
-            self.storage.require_root()
-            if self.storage.is_full():
-                raise OSError(ENOSPC, FULL_DISK)
+            self.require_storage()
         if reason := why_failed(self.maker, command, process):
             raise Failed(reason)
+
+    def require_storage(self) -> None:
+        """Raise OSError if nothing can be written: then a generator that has failed is not to blame."""
+        if self.storage.is_full():
+            raise OSError(ENOSPC, FULL_DISK)
+        self.storage.require_writable()
 
     def too_late(self, seconds: float) -> Failed:
         """The error for a generator that has taken longer than these seconds."""

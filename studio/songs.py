@@ -4,7 +4,6 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from errno import ENOSPC
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from models import Job, Track, new_id
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio import outputs, provenance
-from studio.attempt import FULL_DISK, UNKNOWN, Attempt, Failed, Stopped
+from studio.attempt import UNKNOWN, Attempt, Failed, Stopped
 from studio.gpu_memory import GpuMemory
 from studio.output import LAST_LINES
 from studio.takes import Run
@@ -157,8 +156,7 @@ class SongAttempt(Attempt):
         except TimeoutError:
             raise self.too_late(seconds) from None
         except GeneratorFailed as error:
-            if self.storage.is_full():
-                raise OSError(ENOSPC, FULL_DISK) from None
+            self.require_storage()
             raise Failed(str(error)) from None
         self.lease.check()
 

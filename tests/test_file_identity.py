@@ -12,6 +12,7 @@ import pytest
 
 from database import init_database, release, require_file
 from database.file_identity import FileGone
+from errors import DatabaseUnusable
 from models import Job
 from repos import JobRepository
 from settings import Settings
@@ -62,6 +63,10 @@ def test_a_script_learns_that_its_change_was_not_kept(ledger: Settings, act: Act
         with pytest.raises(FileGone, match=GONE):  # a statement makes no empty database
             Job.select().count()
     assert act is replace or not ledger.sqlite_path.exists()
+    if act is move_away:  # its log is still there
+        with pytest.raises(DatabaseUnusable, match="is missing or empty"):
+            init_database()
+        return
     init_database()  # nothing is open any more: as after a restart
     JobRepository().create(job_id="next", prompt="p")
 

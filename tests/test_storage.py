@@ -148,9 +148,12 @@ def test_a_full_disk_is_called_full(code: int) -> None:
         raise OSError(code, os.strerror(code), "/a/path")
 
 
-@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.EPERM])
-def test_a_folder_without_the_right_to_write_is_called_so(code: int) -> None:
-    with pytest.raises(StorageUnusable, match="cannot be written: give") as refused, storage_errors():
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [(errno.EROFS, ", because its disk is read-only"), (errno.EACCES, ": give"), (errno.EPERM, ": give")],
+)
+def test_a_folder_without_the_right_to_write_is_called_so(code: int, why: str) -> None:
+    with pytest.raises(StorageUnusable, match=f"cannot be written{why}") as refused, storage_errors():
         raise OSError(code, os.strerror(code), "/a/path")
     assert "/a/path" not in str(refused.value)
 

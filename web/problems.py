@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 import errors
 from database.damage import ADVICE, is_damaged
 from database.file_identity import FileGone
-from database.refusals import is_disk_full
+from database.refusals import does_disk_fail, is_disk_full
 from maintenance.traffic import REQUEST_ID
 
 log = logging.getLogger("ledger.web")
@@ -52,6 +52,11 @@ DETAILS = {
     404: "There is nothing at this address: /docs lists what there is.",
     405: "This address does not take that method: the Allow header lists those it takes.",
 }
+AWAY = "The database cannot be used just now: send this again in a moment."
+DISK_FAILS = (
+    "The disk of the database is read-only or fails, so nothing can be saved: the log of the system says why. "
+    "Stop the service, repair the disk or mount it for writing, then start the service again."
+)
 RETRY_SECONDS = "2"
 
 _is_damage_logged = False  # in full
@@ -109,15 +114,15 @@ def from_database(error: peewee.DatabaseError) -> Response:
     if is_damaged(error):
         return damaged(error)
     ours = isinstance(error, peewee.DataError | peewee.IntegrityError | peewee.InternalError | peewee.ProgrammingError)
-    return unexpected(error) if ours else unavailable(error)
+    return unexpected(error) if ours and not does_disk_fail(error) else unavailable(error)
 
 
 def unavailable(error: Exception) -> Response:
-    """The response if the database is full, locked or away: the client may try again."""
+    """The response if the database is full, locked or away, or its disk fails: the client may try again."""
     log.error("database: %s", error)
     if is_disk_full(error):
         return problem(507, "storage_full", "The disk of the database is full: free some space, then send this again.")
-    answer = problem(503, "unavailable", "The database cannot be used just now: send this again in a moment.")
+    answer = problem(503, "unavailable", DISK_FAILS if does_disk_fail(error) else AWAY)
     answer.headers["Retry-After"] = RETRY_SECONDS
     return answer
 

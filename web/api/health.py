@@ -46,7 +46,7 @@ def readyz() -> Response:
     settings = services().settings
     folder = Path(settings.storage_dir)
     looks: dict[str, Callable[[], str]] = {
-        "database": _look_at_database,
+        "database": partial(_look_at_database, settings),
         "schema": _look_at_schema,
         "storage": partial(_look_at_storage, folder),
         "disk": partial(_look_at_disk, settings),
@@ -73,8 +73,10 @@ def _check(look: Callable[[], str]) -> Check:
         return {"ok": False, "detail": str(error)}
 
 
-def _look_at_database() -> str:
+def _look_at_database(settings: Settings) -> str:
     require_file()
+    if not settings.is_postgresql:
+        _write_in(settings.sqlite_path.parent, "the folder of the database", "DB_PATH")
     return server_version()
 
 
@@ -88,17 +90,23 @@ def _look_at_schema() -> str:
 def _look_at_storage(folder: Path) -> str:
     try:
         services().storage.require_root()
-        handle, name = tempfile.mkstemp(dir=folder, prefix=".readyz-")
-        os.close(handle)
-        os.unlink(name)
     except StorageGone as error:
         raise NotReady(str(error)) from None
+    _write_in(folder, "the storage folder", "STORAGE_DIR")
+    return "writable"
+
+
+def _write_in(folder: Path, name: str, setting: str) -> None:
+    """Write a file in a folder, and remove it. Raises NotReady."""
+    try:
+        handle, path = tempfile.mkstemp(dir=folder, prefix=".readyz-")
+        os.close(handle)
+        os.unlink(path)
     except OSError as error:
         raise NotReady(
-            f"no file can be written in the storage folder ({error.strerror}): "
-            "check that STORAGE_DIR exists, that this user may write there, and that the disk has room"
+            f"no file can be written in {name} ({error.strerror}): "
+            f"check that {setting} exists, that this user may write there, and that the disk has room"
         ) from None
-    return "writable"
 
 
 def _look_at_disk(settings: Settings) -> str:
