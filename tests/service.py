@@ -34,7 +34,8 @@ class Server:
         self.url, self.folder = f"http://127.0.0.1:{self.port}", folder
         self.log = folder / f"server-{self.port}.log"
         self.command = [sys.executable, "app.py"]
-        self.environment = clean_environment(PORT=str(self.port), STORAGE_DIR=str(folder / "output"), **environment)
+        own = {"PORT": str(self.port), "STORAGE_DIR": str(folder / "output")}
+        self.environment = clean_environment(**{**own, **environment})
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

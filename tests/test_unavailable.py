@@ -66,3 +66,12 @@ def test_a_full_disk_of_postgresql_is_known_by_its_code(app: Flask) -> None:
     error: Any = peewee.OperationalError("could not extend file")
     error.orig = psycopg.errors.DiskFull("could not extend file")
     assert is_disk_full(error) and not is_disk_full(peewee.OperationalError("full"))
+
+
+@on_postgresql
+def test_a_server_that_has_become_read_only_is_unavailable(app: Flask) -> None:
+    client = app.test_client()
+    database.execute_sql("SET default_transaction_read_only = on")
+    answer = client.post("/api/jobs", json={"prompt": "p"})
+    problem(answer, 503, "unavailable")
+    assert "read-only" in answer.json["detail"]
