@@ -8,7 +8,7 @@ COMPILE := .venv-lock/bin/uv --quiet pip compile pyproject.toml --upgrade --univ
 # The tests start hundreds of processes. Without bytecode files, each of them would compile all modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup setup-dev run test check bench bench-front bench-growth bench-loops screenshot soak audit lock clean
+.PHONY: setup setup-dev run test check bench bench-front bench-growth bench-loops screenshot soak thorough clean
 
 setup: .venv/.ready ## make .venv with the packages that the service needs
 
@@ -55,7 +55,12 @@ screenshot: setup-dev ## take the pictures in docs/ with the Chromium of this ma
 bench-loops: setup-dev ## compare the looper with PyMusicLooper
 	$(BIN)/python -m bench.loops
 
-soak: setup-dev ## all tests, with more crashes and more load: about an hour
+SAFETY := $(addprefix tests/test_,$(addsuffix .py,durability synced disks faults_at_start damage file_identity storage_gone steady))
+
+soak: setup-dev ## crashes, faults and load, with the figures of docs/safety.md: less than an hour
+	THOROUGH=1 $(BIN)/python -m pytest --timeout 3600 $(SAFETY)
+
+thorough: setup-dev ## all tests, with more crashes, more load and more examples: several hours
 	THOROUGH=1 $(BIN)/python -m pytest --timeout 3600
 
 audit: setup-dev ## known vulnerabilities of the packages; skipped where their database cannot be reached

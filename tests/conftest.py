@@ -303,7 +303,7 @@ def call(service: Server) -> Iterator[Caller]:
 
 
 def thorough(full: T, usual: T) -> T:
-    """How often to repeat what may go wrong at any moment, or what to try: in full by `make soak`, less otherwise."""
+    """How often to repeat what may go wrong at any moment, or what to try: in full if THOROUGH is set."""
     return full if os.environ.get("THOROUGH") else usual
 
 

@@ -10,7 +10,7 @@ from tests.loop_quality import BEATLESS, Quality, quality_of
 from tests.loop_table import measured_classes
 from tests.pieces import CLASSES
 
-USUAL = 2  # pieces of a class; `make soak` takes all
+USUAL = 2  # pieces of a class; `make thorough` takes all
 STEADY, DRIFTING = 0.5, 5.0  # milliseconds by which a beat at the seam may be early or late
 LATEST = {name: STEADY for name, kind in CLASSES.items() if kind.group == "steady"} | {
     "jitter": 0.66,
@@ -39,7 +39,7 @@ def is_late(result: Quality, limit: float) -> bool:
 
 
 def spread(name: str) -> range:
-    """Numbers of pieces: all by `make soak`, otherwise a few that lie far apart."""
+    """Numbers of pieces: all by `make thorough`, otherwise a few that lie far apart."""
     count = CLASSES[name].count
     return range(0, count, thorough(1, count // USUAL + 1))
 

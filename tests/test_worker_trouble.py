@@ -1,5 +1,6 @@
 """What goes wrong while a job is made: the generator, the disk, a cancel, a deletion."""
 
+import errno
 import subprocess
 import sys
 import threading
@@ -137,6 +138,21 @@ def test_a_full_disk_costs_no_job_its_attempt(studio: Settings, monkeypatch: pyt
         JobWorker(studio).tick(0)
     job = jobs.get_by_id(job.job_id)
     assert (job.status, job.attempts, job.error) == ("pending", 0, None) and "make room" in job.message
+
+
+def test_a_disk_that_becomes_read_only_costs_no_job_its_attempt(
+    studio: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Storage) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setenv("STANDIN_BEHAVIOUR", "fail")
+    monkeypatch.setattr(Storage, "require_writable", refuse)
+    job = jobs.create(prompt="folk")
+    with pytest.raises(OSError, match="Read-only"):
+        JobWorker(studio).tick(0)
+    job = jobs.get_by_id(job.job_id)
+    assert (job.status, job.attempts, job.error) == ("pending", 0, None) and "its disk is read-only" in job.message
 
 
 def test_nothing_is_claimed_while_the_disk_is_full(studio: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
