@@ -1,6 +1,5 @@
 """A busy service stays as it is: no error, every event to every stream, and no growth of its log, memory and files."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from tests.load import SAMPLE_SECONDS, STREAMS, WRITERS, Samples, Streams, clien
 from tests.own_generator import generator
 from tests.service import UNMEASURED, accepted
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", thorough(1800, 0)))
+SECONDS = thorough(1800, 0)
 LEAST_WRITES = WRITERS * 10
 LONGEST_WRITE = 0.25  # seconds, 99 of 100
 LARGEST_WAL = 64 * 1024 * 1024 + 4 * 1024 * 1024  # bytes: the limit is applied after a checkpoint
