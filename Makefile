@@ -8,7 +8,7 @@ COMPILE := .venv-lock/bin/uv --quiet pip compile pyproject.toml --upgrade --univ
 # The tests start hundreds of processes. Without bytecode files, each of them would compile all modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup setup-dev run test check bench bench-front bench-growth bench-loops screenshot soak thorough clean
+.PHONY: setup setup-dev run test check bench bench-front bench-growth bench-loops screenshot soak thorough audit lock clean
 
 setup: .venv/.ready ## make .venv with the packages that the service needs
 

@@ -35,6 +35,8 @@ class Server:
         self.log = folder / f"server-{self.port}.log"
         self.command = [sys.executable, "app.py"]
         own = {"PORT": str(self.port), "STORAGE_DIR": str(folder / "output")}
+        if "API_TOKEN" in environment:  # then it keeps the sessions of browsers
+            own["API_TOKENS"] = str(folder / "tokens.json")
         self.environment = clean_environment(**{**own, **environment})
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -169,12 +169,23 @@ def test_a_deletion_is_on_disk_before_its_files_go(service: Traced) -> None:
     assert files and all(call.begin > commit.synced for call in files)
 
 
-def test_a_backup_is_on_disk_before_the_command_says_so(service: Traced) -> None:
-    server, copies = service.server, service.server.folder / "copies"
-    command = [sys.executable, "-m", "flask", "--app", str(ROOT / "app.py"), "backup", str(copies / "one"), "--files"]
-    file = server.folder / "trace-of-backup"
-    subprocess.run(traced(file, command), cwd=server.folder, env=server.environment, check=True, capture_output=True)
+@pytest.mark.parametrize(
+    ("words", "folder", "name", "answer"),
+    [
+        (("backup", "FOLDER/copies/one", "--files"), "copies", "one", "copies/one has"),
+        (("token", "add", "phone"), "", "tokens.json", "ledger_"),
+    ],
+    ids=["backup", "token"],
+)
+def test_a_file_is_on_disk_before_a_command_says_so(
+    service: Traced, words: tuple[str, ...], folder: str, name: str, answer: str
+) -> None:
+    server, root = service.server, service.server.folder
+    command = [sys.executable, "-m", "flask", "--app", str(ROOT / "app.py"), *words]
+    command = [word.replace("FOLDER", str(root)) for word in command]
+    file, env = root / f"trace-of-{words[0]}", {**server.environment, "API_TOKENS": str(root / "tokens.json")}
+    subprocess.run(traced(file, command), cwd=root, env=env, check=True, capture_output=True)
     wait_for(lambda: is_complete(file), 20)
     trace = Trace(file)
-    said = next(call for call in trace.calls if call.arguments.startswith("1<") and "copies/one has" in call.arguments)
-    assert check_files(trace.between(-1, said.begin), copies, Commit(said.begin, said.begin)) == ["one"]
+    said = next(call for call in trace.calls if call.arguments.startswith("1<") and answer in call.arguments)
+    assert check_files(trace.between(-1, said.begin), root / folder, Commit(said.begin, said.begin)) == [name]
