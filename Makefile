@@ -8,7 +8,7 @@ COMPILE := .venv-lock/bin/uv --quiet pip compile pyproject.toml --upgrade --univ
 # The tests start hundreds of processes. Without bytecode files, each of them would compile all modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup setup-dev run test check bench bench-front bench-growth bench-loops screenshot soak thorough audit lock clean
+.PHONY: setup setup-dev run test check bench bench-front bench-growth bench-loops screenshot soak fuzz thorough audit lock clean
 
 setup: .venv/.ready ## make .venv with the packages that the service needs
 
@@ -55,10 +55,13 @@ screenshot: setup-dev ## take the pictures in docs/ with the Chromium of this ma
 bench-loops: setup-dev ## compare the looper with PyMusicLooper
 	$(BIN)/python -m bench.loops
 
-SAFETY := $(addprefix tests/test_,$(addsuffix .py,durability synced disks faults_at_start damage file_identity storage_gone steady))
+SAFETY := $(addprefix tests/test_,$(addsuffix .py,durability synced disks faults_at_start damage file_identity storage_gone steady attack clock_jumps))
 
-soak: setup-dev ## crashes, faults and load, with the figures of docs/safety.md: less than an hour
+soak: setup-dev ## crashes, faults, load, slow clients and the clock, with the figures of docs/safety.md: about an hour
 	THOROUGH=1 $(BIN)/python -m pytest --timeout 3600 $(SAFETY)
+
+fuzz: setup-dev ## 100,000 requests, and walks along the links, beside the OpenAPI document: several hours
+	THOROUGH=1 $(BIN)/python -m pytest -n 2 --timeout 0 tests/test_contract.py
 
 thorough: setup-dev ## all tests, with more crashes, more load and more examples: several hours
 	THOROUGH=1 $(BIN)/python -m pytest --timeout 3600
