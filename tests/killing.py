@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from settings import Settings
+from tests.forked import Python
 from tests.service import ROOT, clean_environment
 
 
@@ -17,7 +18,7 @@ def start(settings: Settings, folder: Path, *arguments: str) -> subprocess.Popen
     command = [sys.executable, "-m", "flask", "--app", str(ROOT / "app.py"), *arguments]
     env = clean_environment(DATABASE_URL=settings.database_url, STORAGE_DIR=str(settings.storage_dir))
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    return Python(command, cwd=folder, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
 
 def seconds_of_work(settings: Settings, folder: Path, *arguments: str) -> float:

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from settings import Settings
+from tests.forked import Python
 
 ROOT = Path(__file__).parent.parent
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}  # the environment of a process whose memory is measured, not its coverage
@@ -63,8 +64,9 @@ class Server:
     def launch(self) -> subprocess.Popen[bytes]:
         """Start it without waiting for its first answer."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            command = [sys.executable, "app.py"]
+            self.process = Python(
+                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
         return self.process
 
@@ -142,13 +144,14 @@ def is_alive_in(process: psutil.Process, number: int) -> bool:
 def web_workers(service: Server) -> list[psutil.Process]:
     """The processes that answer for a server: forks of its parent, unlike the workers that make audio."""
     assert service.process is not None
-    return [child for child in psutil.Process(service.process.pid).children() if is_fork(child)]
+    parent = psutil.Process(service.process.pid)
+    return [child for child in parent.children() if is_fork(child, parent)]
 
 
-def is_fork(process: psutil.Process) -> bool:
+def is_fork(process: psutil.Process, parent: psutil.Process) -> bool:
     """True for a living process with the command line of its parent."""
     try:
-        return "app.py" in process.cmdline()
+        return process.cmdline() == parent.cmdline()
     except psutil.NoSuchProcess:  # a zombie too
         return False
 

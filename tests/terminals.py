@@ -2,12 +2,12 @@
 
 import os
 import pty
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.forked import Python
 from tests.service import ROOT, clean_environment, wait_for
 
 
@@ -18,7 +18,7 @@ class Terminal:
         self.end, other = pty.openpty()
         command = [sys.executable, "-m", "flask", "--app", str(ROOT / "app.py"), *arguments]
         environment = clean_environment(TERM="xterm", COLUMNS="100", LINES="30")
-        self.process = subprocess.Popen(
+        self.process = Python(
             command, cwd=folder, env=environment, stdin=other, stdout=other, stderr=other, start_new_session=True
         )
         os.close(other)

@@ -1,17 +1,18 @@
 """The commands of `flask`: what they share."""
 
-import subprocess
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
+from tests import forked
 from tests.service import ROOT, clean_environment
 
 
-def flask(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def flask(folder: Path, *arguments: str, **environment: str) -> CompletedProcess[str]:
     """Run a command of `flask` in a folder."""
     command = [sys.executable, "-m", "flask", "--app", str(ROOT / "app.py"), *arguments]
     env = clean_environment(**environment)
-    return subprocess.run(command, cwd=folder, env=env, text=True, capture_output=True, timeout=120, check=False)
+    return forked.run(command, 120, cwd=folder, env=env)
 
 
 def test_the_lookup_of_a_command_opens_no_database(tmp_path: Path) -> None:

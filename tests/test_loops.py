@@ -21,6 +21,7 @@ from settings import Settings
 from studio.loops import ANALYSIS
 from studio.worker import JobWorker, LoopWorker
 from tests.conftest import ROOT, Server, clean_environment, thorough, wait_for
+from tests.forked import Python
 from web.pages.wording import QUALITIES
 
 pytestmark = pytest.mark.measured
@@ -198,7 +199,7 @@ def worker_process(settings: Settings, *kinds: str) -> subprocess.Popen[bytes]:
     env = clean_environment(LEASE_SECONDS="0.5", **place)
     with (settings.storage_dir.parent / "worker.log").open("ab") as log:
         command = [sys.executable, "-m", "flask", "worker", *kinds]
-        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+        return Python(command, cwd=ROOT, env=env, stdout=log, stderr=log)
 
 
 def finished(made: list[str]) -> bool:

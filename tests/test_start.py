@@ -17,9 +17,10 @@ import pytest
 from database import HISTORY, MIGRATIONS, bind, database, release
 from models import Event, Job
 from settings import Settings
+from tests import forked
 from tests.conftest import ROOT, clean_environment, thorough, wait_for
 
-ROUNDS = thorough(20, 5)
+ROUNDS = thorough(20, 3)
 STARTER = """
 import sys
 from database import release
@@ -30,7 +31,7 @@ for line in sys.stdin:
     release()
     print("made", flush=True)
 """
-IMPATIENT = "import app, database; database.BUSY_SECONDS = 0.5; app.main()"
+IMPATIENT = "import app, database.sqlite; database.sqlite.BUSY_SECONDS = 0.5; app.main()"
 SECRET = "geheim"
 
 
@@ -48,8 +49,9 @@ def python(folder: Path, *arguments: str, **environment: str) -> subprocess.Comp
 
 
 def refusal(folder: Path, *arguments: str, **environment: str) -> str:
-    """The one line with which python app.py gives up."""
-    done = python(folder, *(arguments or [str(ROOT / "app.py")]), **environment)
+    """The one line with which python app.py gives up, in a fork if no other modules are to be found."""
+    command = [sys.executable, *(arguments or [str(ROOT / "app.py")])]
+    done = forked.run(command, 30, cwd=folder, env=environment_of(folder, **environment))
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.endswith("\n") and done.stderr.count("\n") == 1, done.stderr
@@ -88,7 +90,7 @@ def starters(database_url: str, tmp_path: Path) -> Iterator[list[subprocess.Pope
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with ExitStack() as stack:
         made = [
-            stack.enter_context(subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **pipes))
+            stack.enter_context(forked.Python(command, cwd=tmp_path, env=environment, text=True, **pipes))
             for _ in range(8)
         ]
         yield made
@@ -321,7 +323,7 @@ def heed_interrupts() -> None:
 def flask(folder: Path, *arguments: str, typed: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """What flask did in the root, as README tells people to call it."""
     command, surroundings = [sys.executable, "-m", "flask", *arguments], environment_of(folder, **environment)
-    return subprocess.run(command, cwd=ROOT, env=surroundings, input=typed, capture_output=True, text=True, timeout=30)
+    return forked.run(command, 30, typed, cwd=ROOT, env=surroundings)
 
 
 def answers(url: str) -> bool:

@@ -14,6 +14,7 @@ from models import Event, Job
 from repos import JobRepository, TrackRepository
 from settings import Settings
 from studio.worker import JobWorker
+from tests.forked import Python
 from tests.service import ROOT, clean_environment
 
 jobs, tracks = JobRepository(), TrackRepository()
@@ -72,7 +73,7 @@ def worker_process(settings: Settings, **environment: str) -> subprocess.Popen[b
         **{"STANDIN_SECONDS": "0.2", "LEASE_SECONDS": "0.5", **environment},
     )
     with (settings.storage_dir.parent / "worker.log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stdout=log, stderr=log)
+        return Python([sys.executable, "-c", code], cwd=ROOT, env=env, stdout=log, stderr=log)
 
 
 def finished(made: list[str]) -> bool:
