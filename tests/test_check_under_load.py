@@ -18,6 +18,7 @@ from tests.sounds import wav_bytes
 from tests.test_commands import flask
 
 CHECKS = thorough(10, 2)
+PAUSE = thorough(0.05, 0.3)  # seconds; between two jobs of one of the three clients
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def make_and_delete(running: Server, name: str, stop: threading.Event) -> None:
                 upload(running, job_id)
             if number > 1 and number % 2:
                 assert call("DELETE", f"/api/jobs/{name}-{number - 1}?files=true")[0] in (204, 404)
-            if stop.wait(0.05):
+            if stop.wait(PAUSE):
                 return
 
 

@@ -1,22 +1,24 @@
 """Loops of whole bars and whole rounds: their length, where their files repeat, and what is refused."""
 
+import io
 import json
-import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from files.sound import Sink
+from studio.looper import __main__ as looper
 from studio.looper.analysis import Choice, analyse
 from studio.looper.arrangement import play
 from studio.looper.bars import Bars
 from studio.looper.length import file_frames
-from tests.conftest import ROOT
 from tests.loop_quality import decoded
 from tests.pieces import Piece, generate
 from tests.pieces.band import Audio, Band
@@ -24,7 +26,12 @@ from tests.pieces.rhythms import play_drums
 from tests.pieces.songs import ambient, steady
 from tests.test_looper import sound
 
-pytestmark = pytest.mark.measured
+
+class Ended(NamedTuple):
+    """How the looper has ended, and what it printed."""
+
+    returncode: int
+    stdout: str
 
 
 def made(piece: Piece, folder: Path, *options: str, kind: str = "WAV") -> tuple[dict[str, Any], Audio]:
@@ -34,10 +41,15 @@ def made(piece: Piece, folder: Path, *options: str, kind: str = "WAV") -> tuple[
     return json.loads((folder / "analysis.json").read_text()), sound(folder / f"loop.{kind.lower()}")
 
 
-def run(piece: Piece, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the looper as its worker does."""
-    command = [sys.executable, "-m", "studio.looper", str(piece.save(folder)), str(folder), *options]
-    return subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+def run(piece: Piece, folder: Path, *options: str) -> Ended:
+    """Run the looper with these options in this process."""
+    words, printed = ["studio.looper", str(piece.save(folder)), str(folder), *options], io.StringIO()
+    with redirect_stdout(printed), patch.object(sys, "argv", words), patch.object(looper, "keep_freed_memory"):
+        try:
+            looper.main()
+        except SystemExit as ended:
+            return Ended(1, f"{printed.getvalue()}{ended.code}\n")
+    return Ended(0, printed.getvalue())
 
 
 # --- bars

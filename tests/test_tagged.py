@@ -29,7 +29,6 @@ from tests.test_covers import png
 from tests.test_storage import everything
 from tests.test_tags import WRONG, frames
 
-pytestmark = pytest.mark.measured
 jobs, tracks, loops = JobRepository(), TrackRepository(), LoopRepository()
 LRC = "[00:01.50]The platform hums\n[01:02.25]a quiet key"
 FORMATS = ("mp3", "flac", "wav")
@@ -56,6 +55,7 @@ def stored(storage: Storage) -> list[Path]:
     return [path for path in everything(storage.root / DERIVED) if ".tagged-" in path.name]
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_download_has_the_tags_of_this_moment(client: FlaskClient, song: bytes, form: str) -> None:
@@ -150,6 +150,7 @@ def test_a_wav_with_wrong_lengths_is_written_anew_with_its_tags(
     assert read(client, "wav").title == "ambient rain, soft piano"
 
 
+@pytest.mark.measured
 def test_what_cannot_be_decoded_or_is_not_there_says_so(client: FlaskClient, storage: Storage, track: Track) -> None:
     assert download(client, "mp3").status_code == 404 and download(client, "ogg").status_code == 400
     (storage.root / "song.wav").write_text("no sound")
