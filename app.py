@@ -1,5 +1,6 @@
 """Creates the Flask app. `python app.py` runs the whole service."""
 
+import gc
 import socket
 import sys
 import threading
@@ -33,6 +34,8 @@ from settings import Settings, get_settings
 from web import api, current, docs, guard, limits, openapi, pages, problems
 from web.lean import LeanFlask
 from web.operations import IdConverter
+
+gc.freeze()  # modules stay: without this, each full collection, and the end of a command, looks at them all again
 
 UNDELIVERED = 1000  # without WEBHOOK_URL, this many of the newest webhooks are kept, in case it is set later
 

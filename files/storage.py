@@ -1,5 +1,7 @@
 """The storage folder, which has the files of records. Nothing outside the folder is read or removed."""
 
+from __future__ import annotations
+
 import hashlib
 import logging
 import os
@@ -10,12 +12,13 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from errors import SettingsError, StorageGone
 from files import cache
-from files.age import age
-from settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from settings import Settings
 
 log = logging.getLogger("ledger.storage")
 ATTEMPT = re.compile("[0-9a-f]{12}")
@@ -32,7 +35,13 @@ class Storage:
     """The files below STORAGE_DIR. Records have paths relative to it, with / between folders."""
 
     def __init__(self, settings: Settings | None = None) -> None:
-        configured = (settings or get_settings()).storage_dir
+        if settings is None:
+            from settings import (
+                get_settings,  # imported here: an encoder needs no settings, and their import takes long
+            )
+
+            settings = get_settings()
+        configured = settings.storage_dir
         self.root, self._configured = configured.resolve(), configured.absolute()
         _note(self.root)
 

@@ -1,5 +1,6 @@
 """The workers: JobWorker claims and makes jobs, LoopWorker claims and cuts loops."""
 
+import gc
 import logging
 import signal
 import threading
@@ -245,6 +246,7 @@ WORKERS: dict[str, type[Worker]] = {"jobs": JobWorker, "loops": LoopWorker}
 
 def main(kinds: Collection[str] = tuple(WORKERS), parent: int | None = None) -> None:
     """Run one worker of each kind in threads until SIGTERM or Ctrl-C, or until the parent process has ended."""
+    gc.freeze()  # as in app.py
     settings, shutdown = get_settings(), threading.Event()
     log_to_stderr(settings)
     init_database(settings)

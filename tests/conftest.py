@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterator
@@ -10,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from threading import Barrier
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="ledger-run-"))
@@ -22,14 +20,15 @@ from jinja2 import FileSystemBytecodeCache  # noqa: E402
 
 from app import create_app  # noqa: E402
 from database import database, init_database, release, release_connection  # noqa: E402
-from files import derived  # noqa: E402
 from files.storage import Storage  # noqa: E402
 from models import Job, Loop, Track  # noqa: E402
 from records.search import JobSearch  # noqa: E402
 from repos import JobRepository, LoopRepository, Page, TrackRepository  # noqa: E402
 from settings import Settings  # noqa: E402
-from tests.forked import MEASURED, Python  # noqa: E402
 from tests.ledgers import another  # noqa: E402
+from tests.measuring import coverage_of_processes as coverage_of_processes  # noqa: E402
+from tests.measuring import derive_files_in_forks as derive_files_in_forks  # noqa: E402
+from tests.measuring import measure_only_marked_processes as measure_only_marked_processes  # noqa: E402
 from tests.own_generator import Maker  # noqa: E402
 from tests.service import ROOT as ROOT  # noqa: E402
 from tests.service import Caller, Server  # noqa: E402
@@ -82,28 +81,6 @@ def postgresql() -> Iterator[str]:
         connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def coverage_of_processes() -> str | None:
-    """The variable that makes coverage measure processes, if it is to; servers of several tests do not get it."""
-    return os.environ.pop(MEASURED, None)
-
-
-@pytest.fixture(autouse=True)
-def measure_only_marked_processes(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, coverage_of_processes: str | None
-) -> None:
-    """Measure no coverage in processes of tests without the mark `measured`: it makes them half as fast."""
-    monkeypatch.delenv(MEASURED, raising=False)
-    if coverage_of_processes and request.node.get_closest_marker("measured"):
-        monkeypatch.setenv(MEASURED, coverage_of_processes)
-
-
-@pytest.fixture(autouse=True)
-def derive_files_in_forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make derived files in forks of a process that has imported numpy: its import takes longer than the work."""
-    monkeypatch.setattr(derived, "subprocess", SimpleNamespace(**{**vars(subprocess), "Popen": Python}))
 
 
 @pytest.fixture
