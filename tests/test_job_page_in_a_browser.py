@@ -200,8 +200,7 @@ def test_without_javascript_takes_go_and_come_back(running: Server, window: Call
     assert len(ids(page)) == 5 and page.get_by_role("button", name="Undo").count() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 768, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 def test_nothing_is_cut_off_and_axe_finds_nothing(
     running: Server, window: Callable[..., Watched], width: int, scheme: Any
 ) -> None:
@@ -216,5 +215,7 @@ def test_nothing_is_cut_off_and_axe_finds_nothing(
         page.get_by_role("button", name=f"Compare Take {take}").click()
     page.get_by_role("button", name="Delete all but ★").click()
     expect(page.locator(".toast")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert violations(page) == []
+    for other in (width, 768, 390):
+        page.set_viewport_size({"width": other, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), other

@@ -223,7 +223,7 @@ def test_jobs_are_cancelled_together_and_deleted_after_a_question(library: Serve
     expect(page.get_by_text("No job matches")).to_be_visible()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (768, "dark"), (390, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 def test_axe_finds_nothing_and_nothing_shifts(library: Server, window: Windows, width: int, scheme: Any) -> None:
     upload(library, "old-69-1", wav_bytes(1), "wav")
     page = window(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce").page
@@ -237,8 +237,10 @@ def test_axe_finds_nothing_and_nothing_shifts(library: Server, window: Windows, 
             page.keyboard.press("Space")
             expect(page.locator("#selection.shown")).to_be_visible()
         assert violations(page) == [], path
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert page.evaluate("window.shift") < 0.05, path
+        for other in (768, width):
+            page.set_viewport_size({"width": other, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path, other)
 
 
 def test_everything_is_done_without_javascript(library: Server, window: Windows) -> None:

@@ -48,7 +48,9 @@ def frame(request: pytest.FixtureRequest) -> dict[str, int]:
     return {"width": width, "height": height}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("frame", "scheme"), [("wide", "light"), ("middle", "dark"), ("phone", "light")], indirect=["frame"]
+)
 def test_axe_finds_nothing_with_the_bar_open(
     played: Server, window: Callable[..., Watched], scheme: Any, frame: dict[str, int]
 ) -> None:
