@@ -15,6 +15,7 @@ from models import Event, Job, Loop, Track, microseconds, utc_now
 from records.writes import placed
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import Settings
+from tests.forked import Python
 from tests.service import ROOT, clean_environment
 
 MOVE_FOR_EVER = """
@@ -90,7 +91,7 @@ def stored(folder: Path) -> dict[str, bytes]:
 def mover_process(settings: Settings, path: Path) -> subprocess.Popen[bytes]:
     """A process that moves all jobs to and fro, in small batches, until it is killed."""
     env = clean_environment(DATABASE_URL=settings.database_url, STORAGE_DIR=str(settings.storage_dir))
-    return subprocess.Popen([sys.executable, "-c", MOVE_FOR_EVER, str(path)], cwd=ROOT, env=env)
+    return Python([sys.executable, "-c", MOVE_FOR_EVER, str(path)], cwd=ROOT, env=env)
 
 
 def move_only_the_rows(storage: Storage, name: str) -> None:

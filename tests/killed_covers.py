@@ -1,6 +1,6 @@
 """Kills uploads, removals and deletions of covers at each of their steps: python -m tests.killed_covers ACTION FOLDER.
 
-A step is a file operation, and the moment after a statement. Prints how many runs were killed.
+A step is a file operation, and the moment after a statement. Prints at how many steps a run is killed.
 """
 
 import os

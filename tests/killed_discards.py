@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 from database import database, init_database
@@ -24,7 +23,7 @@ from models import Discard, Job, Loop, Track
 from records import discards
 from repos import JobRepository, LoopRepository, TrackRepository
 from settings import get_settings
-from tests.killed import SQL, in_fork, must, run_and_exit
+from tests.killed import SQL, in_fork, moments, must, run_and_exit
 
 JOBS = ("a", "b", "c")
 TRACKS, KEPT = 4, 1  # of a job; the first has a star
@@ -126,8 +125,8 @@ def _named() -> set[str]:
 
 
 def kill_at_every_step(prepare: Callable[[], object], action: Callable[[], object]) -> int:
-    """Kill an action after each statement and before each change of a file. Returns the number of kills."""
-    for steps in count():
+    """Kill an action after statements and before changes of files. Returns the number of steps to be killed at."""
+    for steps in moments(0):
         must(prepare)
         has_ended = in_fork(action, steps, bind)
         must(look)

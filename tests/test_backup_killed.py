@@ -21,7 +21,7 @@ from tests.conftest import ROOT, clean_environment, thorough
 
 pytestmark = pytest.mark.usefixtures("pg_tools")
 KILLS = thorough(20, 1)
-JOBS = 3000
+JOBS = thorough(3000, 1000)
 RUN = """
 import sys
 from pathlib import Path

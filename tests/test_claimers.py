@@ -15,6 +15,7 @@ from database import database
 from models import Job
 from repos import JobRepository, LoopRepository
 from tests.conftest import ROOT, clean_environment, thorough
+from tests.forked import Python
 
 jobs, loops = JobRepository(), LoopRepository()
 
@@ -45,7 +46,7 @@ def test_eight_processes_of_four_threads_claim_different_jobs(ledger: Any) -> No
     env = clean_environment(DATABASE_URL=ledger.database_url, DB_POOL_SIZE="4")
     command = [sys.executable, "-c", CLAIMER]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    claimers = [subprocess.Popen(command, cwd=ROOT, env=env, **pipes) for _ in range(8)]  # type: ignore[call-overload]
+    claimers = [Python(command, cwd=ROOT, env=env, **pipes) for _ in range(8)]  # type: ignore[call-overload]
     for claimer in claimers:
         assert claimer.stdout.readline() == "ready\n"
     for claimer in claimers:
@@ -82,7 +83,7 @@ def test_a_worker_that_was_frozen_past_its_lease_changes_nothing(ledger: Any, ki
         database.execute_sql("PRAGMA busy_timeout = 0")
     env = clean_environment(DATABASE_URL=ledger.database_url)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    worker = subprocess.Popen([sys.executable, "-c", FROZEN], cwd=ROOT, env=env, **pipes)  # type: ignore[call-overload]
+    worker = Python([sys.executable, "-c", FROZEN], cwd=ROOT, env=env, **pipes)  # type: ignore[call-overload]
     try:
         for number in range(rounds):
             take_over_from(worker, f"job-{number}")

@@ -17,12 +17,12 @@ from tests.contract import DOCUMENT, ENDING, RECORDS, STREAMS, fill, repeatable,
 
 # What a good request may be answered with. 404: the record of a made-up id. 409: an id that is taken, or a status that
 # only goes forward. 412: a made-up If-Match. 422, in a walk alone: a made-up parent. Never a 5xx, as by default.
-CONFIG = """
+CONFIG = f"""
 suppress-health-check = ["all"]
 
 [generation]
 deterministic = true
-max-examples = 40
+max-examples = {thorough(40, 15)}
 database = "none"
 allow-x00 = false  # schemas cannot say that a text has no U+0000; test_input.py shows that it is refused
 
@@ -73,7 +73,8 @@ CONTRACT = schemathesis.openapi.from_dict(DOCUMENT, config=schemathesis.Config.f
 )
 pytestmark = pytest.mark.no_cover  # tests that say what they call reach the same code, and this takes less time
 CASES = st.deferred(lambda: st.one_of([CONTRACT.as_strategy(generation_mode=mode) for mode in GenerationMode]))
-WALKS = {"sqlite": 6, "postgresql": 6}
+WALKS = {"sqlite": 6, "postgresql": thorough(6, 3)}
+SHARE = thorough(1.0, 0.6)  # of the cases that an operation must get
 STEPS = 25
 UPLOADS = ("put_track_audio", "put_job_reference", "put_track_cover")
 NEVER_THERE = ("get_job_reference", "delete_job_reference", "delete_track_cover")
@@ -164,12 +165,12 @@ def calls(app: Flask) -> Iterator[list[dict[str, Any]]]:
     fill()
     made: list[dict[str, Any]] = []
     yield made
-    assert len(made) >= fewest(made[0]), f"only {len(made)} cases"
+    assert len(made) >= SHARE * fewest(made[0]), f"only {len(made)} cases"
 
 
-def test_schemathesis_makes_at_least_3000_cases() -> None:
-    alone = sum(fewest(operation) for operation in ENDING.values())
-    assert alone + STEPS * sum(WALKS.values()) >= 3000
+def test_schemathesis_makes_at_least_2000_cases_and_3000_in_a_long_run() -> None:
+    alone = SHARE * sum(fewest(operation) for operation in ENDING.values())
+    assert alone + STEPS * sum(WALKS.values()) >= thorough(3000, 2000)
 
 
 @on_sqlite
@@ -185,7 +186,7 @@ def test_every_answer_is_as_documented(case: Case[Any], app: Flask, calls: list[
 
 
 @on_postgresql
-@repeatable(thorough(300, 100))
+@repeatable(thorough(300, 60))
 @given(case=CASES)
 def test_every_answer_is_as_documented_on_postgresql(case: Case[Any], app: Flask) -> None:
     if case.method != "GET":

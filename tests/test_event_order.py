@@ -18,6 +18,7 @@ from models import Job
 from repos import JobRepository
 from settings import Settings
 from tests.conftest import ROOT, Server, clean_environment, on_postgresql, wait_for
+from tests.forked import Python
 from tests.streams import Listener, all_ids, events_of, ids, take
 
 jobs = JobRepository()
@@ -95,7 +96,7 @@ def write(url: str, changes: int) -> list[subprocess.Popen[bytes]]:
     """Start 16 writers in four processes, which make so many changes together."""
     rounds = str(changes // WRITERS // CHANGES_A_ROUND)
     env = clean_environment(DATABASE_URL=url, PYTHONPATH=str(ROOT), SQLITE_SYNCHRONOUS="NORMAL")
-    return [subprocess.Popen([sys.executable, "-c", WRITER, f"w{one}", rounds], env=env) for one in range(WRITERS // 4)]
+    return [Python([sys.executable, "-c", WRITER, f"w{one}", rounds], env=env) for one in range(WRITERS // 4)]
 
 
 class Reader(threading.Thread):

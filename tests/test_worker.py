@@ -115,6 +115,7 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 def test_the_samples_become_tracks_with_one_command_started(server: Callable[..., Server], tmp_path: Path) -> None:
     running = server(WORKERS="2").start()
     bodies = [{**body, "job_type": "synth"} for body in json.loads((SAMPLES / "requests.json").read_text())]
+    bodies = bodies[:: thorough(1, 4)]
     for body in bodies:
         body["metadata"]["duration"] //= thorough(1, 16)
     (tmp_path / "output" / "night_train.lrc").write_text((SAMPLES / "night_train.lrc").read_text())
