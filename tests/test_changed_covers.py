@@ -22,8 +22,6 @@ from models import Job, Track
 from tests.conftest import KINDS, ROOT, clean_environment, on_postgresql, thorough
 from tests.test_covers import COVER, jpeg, png, upload
 
-pytestmark = pytest.mark.measured
-
 
 @pytest.fixture
 def kind() -> str:

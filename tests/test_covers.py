@@ -36,7 +36,6 @@ from tests.conftest import KINDS, ROOT, on_sqlite
 from tests.sounds import wav_bytes
 from tests.test_storage import everything
 
-pytestmark = pytest.mark.measured
 jobs, tracks = JobRepository(), TrackRepository()
 COVER = "/api/tracks/track-1/cover"
 
@@ -72,6 +71,7 @@ def upload(client: FlaskClient, body: bytes) -> Any:
 # --- drawn
 
 
+@pytest.mark.measured
 def test_a_cover_is_drawn_once_and_kept(client: FlaskClient, storage: Storage, song: bytes) -> None:
     first = client.get(COVER)
     made = [path for path in everything(storage.root / DERIVED) if path.suffix == ".png"]
@@ -94,6 +94,7 @@ def test_another_title_is_another_cover_and_the_same_title_the_same(
     assert client.get(COVER).data == first != second
 
 
+@pytest.mark.measured
 def test_a_track_without_a_sound_has_no_drawn_cover(client: FlaskClient, storage: Storage, track: Track) -> None:
     assert client.get(COVER).status_code == 404 and client.get("/api/tracks/nobody/cover").status_code == 404
     (storage.root / "song.wav").write_text("no sound")
