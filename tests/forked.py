@@ -1,7 +1,8 @@
 """Starts Python processes as forks of one that has imported the service: this takes a tenth of the CPU time of a start.
 
 Apart from that, they are like others: arguments, environment, working directory, pipes, signals and exit codes are
-their own. That first process, started on demand, runs this module. It gets an order for each process over a socket.
+their own, and cores and limits are those of the caller. That first process, started on demand, runs this module. It
+gets an order for each process over a socket.
 """
 
 import atexit
@@ -9,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import runpy
 import select
 import socket
@@ -26,6 +28,8 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).parent.parent
 MEASURED = "COVERAGE_PROCESS_CONFIG"
 IMITATED = {("PYTHONUNBUFFERED", "1"), ("PYTHONPATH", str(ROOT))}  # variables of Python that a fork imitates
+LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+IS_LINUX = hasattr(os, "pidfd_open")  # elsewhere, nothing is forked
 MOST_BYTES = 100_000  # of an order; the socket sends it whole
 _lock = threading.Lock()
 
@@ -38,6 +42,8 @@ class Order:
     environment: dict[str, str]
     folder: str
     begins_session: bool
+    cores: list[int]
+    limits: list[tuple[int, tuple[int, int]]]
 
 
 class Python(subprocess.Popen[Any]):
@@ -52,7 +58,10 @@ class Python(subprocess.Popen[Any]):
         self, args: Any, executable: Any, preexec_fn: Any, close_fds: Any, pass_fds: Any, cwd: Any, env: Any, *rest: Any
     ) -> None:
         words = [os.fsdecode(word) for word in args]
-        order = Order(words[1:], dict(os.environ if env is None else env), os.fsdecode(cwd or os.getcwd()), rest[14])
+        environment, folder = dict(os.environ if env is None else env), os.fsdecode(cwd or os.getcwd())
+        limits = [(number, resource.getrlimit(number)) for number in LIMITS]
+        cores = [*os.sched_getaffinity(0)] if IS_LINUX else []
+        order = Order(words[1:], environment, folder, rest[14], cores, limits)
         message = json.dumps(asdict(order)).encode()
         if preexec_fn or pass_fds or len(message) > MOST_BYTES or not can_fork(words, order):
             super()._execute_child(args, executable, preexec_fn, close_fds, pass_fds, cwd, env, *rest)  # type: ignore[misc]
@@ -105,7 +114,7 @@ def can_fork(words: list[str], order: Order) -> bool:
     """True unless a command needs an interpreter of its own, or is none of python."""
     is_plain = words[0] == sys.executable and words[1:] and (words[1] in ("-c", "-m") or words[1].endswith(".py"))
     is_same = of_interpreter(order.environment) == of_interpreter(dict(os.environ))
-    return bool(is_plain) and is_same and MEASURED not in order.environment and hasattr(os, "pidfd_open")
+    return bool(is_plain) and is_same and MEASURED not in order.environment and IS_LINUX
 
 
 def of_interpreter(environment: dict[str, str]) -> dict[str, str]:
@@ -178,6 +187,9 @@ def become(order: Order) -> None:
     """Be the process that was ordered."""
     if order.begins_session:
         os.setsid()
+    os.sched_setaffinity(0, order.cores)
+    for number, limit in order.limits:
+        resource.setrlimit(number, limit)
     os.chdir(order.folder)
     os.environ.clear()
     os.environ.update(order.environment)

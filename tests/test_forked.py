@@ -1,6 +1,7 @@
 """Processes that are forked instead of started are like those that are started."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -39,6 +40,20 @@ def test_a_process_ends_with_its_code_and_its_last_words(
     with start(kind, code) as process:
         assert last in process.communicate(timeout=30)[1]
     assert process.returncode == {"": 0, "1 / 0": 1}.get(code, 3)
+
+
+@KINDS
+def test_a_process_has_the_limits_and_cores_of_its_caller(kind: type[subprocess.Popen[str]]) -> None:
+    before, cores = resource.getrlimit(resource.RLIMIT_CORE), os.sched_getaffinity(0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, before[1]))
+    os.sched_setaffinity(0, {max(cores)})
+    code = "import os, resource; print(resource.getrlimit(resource.RLIMIT_CORE)[0], os.sched_getaffinity(0))"
+    try:
+        with start(kind, code) as process:
+            assert process.communicate(timeout=30)[0] == f"0 {{{max(cores)}}}\n"
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+        os.sched_setaffinity(0, cores)
 
 
 @KINDS
