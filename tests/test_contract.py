@@ -22,7 +22,7 @@ suppress-health-check = ["all"]
 
 [generation]
 deterministic = true
-max-examples = {thorough(40, 15)}
+max-examples = {thorough(40, 8)}
 database = "none"
 allow-x00 = false  # schemas cannot say that a text has no U+0000; test_input.py shows that it is refused
 
@@ -74,7 +74,7 @@ CONTRACT = schemathesis.openapi.from_dict(DOCUMENT, config=schemathesis.Config.f
 pytestmark = pytest.mark.no_cover  # tests that say what they call reach the same code, and this takes less time
 CASES = st.deferred(lambda: st.one_of([CONTRACT.as_strategy(generation_mode=mode) for mode in GenerationMode]))
 WALKS = {"sqlite": 6, "postgresql": thorough(6, 3)}
-SHARE = thorough(1.0, 0.6)  # of the cases that an operation must get
+SHARE = thorough(1.0, 0.35)  # of the cases that an operation must get
 STEPS = 25
 UPLOADS = ("put_track_audio", "put_job_reference", "put_track_cover")
 NEVER_THERE = ("get_job_reference", "delete_job_reference", "delete_track_cover")
@@ -168,9 +168,9 @@ def calls(app: Flask) -> Iterator[list[dict[str, Any]]]:
     assert len(made) >= SHARE * fewest(made[0]), f"only {len(made)} cases"
 
 
-def test_schemathesis_makes_at_least_2000_cases_and_3000_in_a_long_run() -> None:
+def test_schemathesis_makes_at_least_1100_cases_and_3000_in_a_long_run() -> None:
     alone = SHARE * sum(fewest(operation) for operation in ENDING.values())
-    assert alone + STEPS * sum(WALKS.values()) >= thorough(3000, 2000)
+    assert alone + STEPS * sum(WALKS.values()) >= thorough(3000, 1100)
 
 
 @on_sqlite
