@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from errors import SettingsError, StorageGone
 from files import cache
+from files.age import age
 
 if TYPE_CHECKING:
     from settings import Settings

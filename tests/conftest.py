@@ -25,6 +25,7 @@ from models import Job, Loop, Track  # noqa: E402
 from records.search import JobSearch  # noqa: E402
 from repos import JobRepository, LoopRepository, Page, TrackRepository  # noqa: E402
 from settings import Settings  # noqa: E402
+from tests import figures  # noqa: E402
 from tests.ledgers import another  # noqa: E402
 from tests.measuring import coverage_of_processes as coverage_of_processes  # noqa: E402
 from tests.measuring import derive_files_in_forks as derive_files_in_forks  # noqa: E402

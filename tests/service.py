@@ -64,9 +64,8 @@ class Server:
     def launch(self) -> subprocess.Popen[bytes]:
         """Start it without waiting for its first answer."""
         with self.log.open("ab") as log:
-            command = [sys.executable, "app.py"]
             self.process = Python(
-                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
         return self.process
 
