@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from flask import Flask, request
-from werkzeug.http import parse_cookie
+from werkzeug.sansio.http import parse_cookie
 
 from access.access import Access, Grant
 from access.clients import client_of
@@ -41,11 +41,12 @@ class Guard:
         if len(host) > LONGEST_HOST or not self._is_allowed(host):
             name = f"This service is not reached by the name {host[:100]!r}: add it to ALLOWED_HOSTS."
             return ForbiddenOrigin(name)
-        if environ["PATH_INFO"].startswith(PLAYERS):
+        path = path_of(environ)
+        if path.startswith(PLAYERS):
             return None
         if environ["REQUEST_METHOD"] not in SAFE_METHODS and not _is_own_page(environ, host):
             return ForbiddenOrigin("A page of another site may not change anything here.")
-        if environ["PATH_INFO"].startswith(SECURED) and self._access.is_protected():
+        if path.startswith(SECURED) and self._access.is_protected():
             return self._refusal_of_client(environ)
         return None
 
@@ -84,6 +85,11 @@ def register(app: Flask, settings: Settings, access: Access) -> None:
             raise refusal
 
 
+def path_of(environ: dict[str, Any]) -> str:
+    """The path by which Flask finds the route of a request: it takes several slashes at its beginning for one."""
+    return "/" + str(environ["PATH_INFO"]).lstrip("/")
+
+
 def signed_in(access: Access, environ: dict[str, Any]) -> Grant | None:
     """The grant of the session whose cookie the request has; None without one. Raises TokensUnusable."""
     session_id = session_of(environ)
@@ -99,8 +105,8 @@ def is_signed_in(access: Access, environ: dict[str, Any]) -> bool:
 
 
 def session_of(environ: dict[str, Any]) -> str:
-    """The id of the session in the cookie of a request; '' without a cookie."""
-    return parse_cookie(environ).get(COOKIE, "") if "HTTP_COOKIE" in environ else ""
+    """The id of the session in the cookie of a request; '' without a cookie. Other cookies may have any bytes."""
+    return parse_cookie(environ["HTTP_COOKIE"]).get(COOKIE, "") if "HTTP_COOKIE" in environ else ""
 
 
 def client(environ: dict[str, Any]) -> str | None:

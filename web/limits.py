@@ -20,7 +20,6 @@ THREADS = 4  # threads that call the app for reads, and the same number for writ
 OTHERS = 6  # other threads that use a connection: uploads (2), waits, housekeeping, webhooks, events
 WAITS = 5000  # requests that wait until a job has finished or work is pending
 MEGABYTE = 1_000_000
-READING = {"GET", "HEAD", "OPTIONS"}
 STARS = {f"/rest/{name}{end}" for name in ("star", "unstar") for end in ("", ".view")}  # players send them by GET
 BATCHES = {"/api/jobs/batch", "/jobs/many"}  # the paths that take many jobs
 
@@ -65,7 +64,7 @@ def body_limit(app: Flask, settings: Settings, access: Access) -> Callable[[dict
             return 0
         if not check.knows(environ):
             return STRANGER_BYTES
-        if environ["PATH_INFO"] in BATCHES:
+        if guard.path_of(environ) in BATCHES:
             return BATCH_BYTES
         return settings.max_upload_mb * MEGABYTE if is_upload(app, environ) else BODY_BYTES
 
@@ -74,7 +73,7 @@ def body_limit(app: Flask, settings: Settings, access: Access) -> Callable[[dict
 
 def is_read(environ: dict[str, Any]) -> bool:
     """True if a request changes nothing, so that it never waits for a lock of the database."""
-    return environ["REQUEST_METHOD"] in READING and environ["PATH_INFO"] not in STARS
+    return environ["REQUEST_METHOD"] in guard.SAFE_METHODS and guard.path_of(environ) not in STARS
 
 
 def is_upload(app: Flask, environ: dict[str, Any]) -> bool:
