@@ -125,13 +125,13 @@ class Contents(Entry):
     def note_uses(self, uses: Mapping[str, float]) -> None:
         """Store when tokens and sessions were used: seconds since 1970 by their digests.
 
-        A use within a minute of the last one that is stored is left out.
+        A use within a minute of the last one that is stored is left out. If the clock was ahead, that one is replaced.
         """
         entries: list[Token | Session] = [*self.tokens, *self.sessions]
         for entry in entries:
             if entry.sha256 in uses:
                 used_at = datetime.fromtimestamp(int(uses[entry.sha256]), UTC)
-                if entry.used_at is None or used_at - entry.used_at >= USE_INTERVAL:
+                if entry.used_at is None or abs(used_at - entry.used_at) >= USE_INTERVAL:
                     entry.used_at = used_at
 
 

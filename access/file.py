@@ -84,8 +84,11 @@ class TokensFile:
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        """The open lock. A program that keeps it for long, such as a stopped one, must not stop all others."""
-        handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, PRIVATE)
+        """The open lock. A program that keeps it for long, such as a stopped one, must not stop all others.
+
+        A link in its place is refused: root would give the file that it names to the owner of the folder.
+        """
+        handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
         try:
             self._keep_owner(handle)
             deadline = time.monotonic() + LOCK_SECONDS

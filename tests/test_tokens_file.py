@@ -118,6 +118,16 @@ def test_the_last_use_is_stored_once_a_minute() -> None:
         assert token.used_at is not None and token.used_at.timestamp() == 1_000_000_000 + stored
 
 
+def test_a_use_that_a_wrong_clock_has_stored_is_replaced() -> None:
+    used = Contents()
+    used.begin_session("a", digest("a"))
+    [session] = used.sessions
+    right = session.used_at.timestamp()
+    session.used_at += timedelta(days=29)
+    used.note_uses({session.sha256: right})
+    assert session.used_at.timestamp() == right
+
+
 def test_a_process_that_is_killed_before_the_rename_changes_nothing(tokens: TokensFile) -> None:
     add(tokens, "first")
     before = tokens.path.read_bytes()
@@ -249,6 +259,14 @@ def test_a_file_that_root_makes_belongs_to_the_owner_of_the_folder(tokens: Token
     add(tokens, "first")
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in (tokens.path, tokens.lock)}
     assert owners == {(12345, 12346)}
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tokens: TokensFile, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("")
+    tokens.lock.symlink_to(tmp_path / "other")
+    with pytest.raises(TokensUnusable, match="symbolic links"):
+        add(tokens, "first")
+    assert (tmp_path / "other").read_text() == "" and not tokens.path.exists()
 
 
 def test_an_odd_text_has_a_digest() -> None:
