@@ -46,13 +46,13 @@ class Access:
         self._own = Grant(OWN, digest(settings.api_token)) if settings.api_token else None
         self._lock = threading.Lock()
         self._stamp: Stamp | None = None
-        self._state = State(False, {}, {})
-        self._look_at = 0.0
+        self._state = State(settings.api_tokens is not None, {}, {})
+        self._look_at = self._retry_at = 0.0
         self._uses: dict[str, float] = {}  # seconds since 1970, by digests; those that are not stored yet
         self._warning = ""
 
     def is_protected(self) -> bool:
-        """True if clients need a token: if API_TOKEN is set, or if there is or was a file of tokens."""
+        """True if clients need a token: if API_TOKEN or API_TOKENS is set, or if there is or was a file of tokens."""
         return self._current().is_protected
 
     def by_token(self, token: str, client: str | None) -> Grant:
@@ -126,10 +126,10 @@ class Access:
         """The file of tokens as it is now. It is read again if it has changed, and once a second if it was unusable."""
         with self._lock:
             moment = time.monotonic()
-            tries_again = bool(self._state.problem) and moment >= self._look_at
             self._look_at = moment + LOOK_SECONDS
             stamp = self.file.stamp()
-            if stamp != self._stamp or tries_again:
+            if stamp != self._stamp or self._state.problem and moment >= self._retry_at:
+                self._retry_at = moment + LOOK_SECONDS
                 self._state = self._read(stamp)
                 self._stamp = stamp
             return self._state

@@ -140,10 +140,10 @@ def database_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Settings of the test's database and storage folder, whatever the environment says."""
-    folders = {"storage_dir": tmp_path / "output", "api_tokens": tmp_path / "tokens.json"}
-    return Settings(_env_file=None, database_url=database_url, **folders)
+def settings(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of the test's database, storage folder and file of tokens, whatever the environment says."""
+    monkeypatch.setattr("settings.USUAL_TOKENS", tmp_path / "tokens.json")
+    return Settings(_env_file=None, database_url=database_url, storage_dir=tmp_path / "output")
 
 
 @pytest.fixture

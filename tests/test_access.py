@@ -1,11 +1,13 @@
 """Tokens and sessions over HTTP: what each opens, and that it opens nothing any more once it has ended."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from access.access import LOOK_SECONDS, Access
 from access.contents import now
 from app import create_app
 from database import release
@@ -268,6 +270,29 @@ def test_a_failure_to_read_the_file_is_tried_again_although_it_has_not_changed(
         access.look()
         assert read(client, owner) == 503
     assert read(client, owner) == 200
+
+
+def test_many_unknown_tokens_do_not_put_off_the_next_try_to_read_the_file(
+    app: Flask, owner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access, passed = access_of(app), [1000.0]
+    monkeypatch.setattr("access.access.time.monotonic", lambda: passed[-1])
+    with monkeypatch.context() as patch:
+        patch.setattr(access.file, "read", lambda: (_ for _ in ()).throw(TokensUnusable("too many open files")))
+        access._stamp = None
+        access.look()
+    for _ in range(2):
+        with pytest.raises(TokensUnusable):
+            access.by_token("unknown", None)
+        passed.append(passed[-1] + LOOK_SECONDS / 2)
+    assert access.by_token(owner, None).name == OWNER
+
+
+def test_a_file_that_a_setting_names_is_expected_from_the_start(settings: Settings, tmp_path: Path) -> None:
+    assert not Access(settings).is_protected()
+    access = Access(settings.model_copy(update={"api_tokens": tmp_path / "not-mounted" / "tokens.json"}))
+    assert access.is_protected()
+    assert not access.still_allows(None) and access.by_session("any") is None
 
 
 def test_a_sign_in_that_cannot_be_stored_says_so(
