@@ -27,7 +27,8 @@ class Guesses:
         """Count a sign-in of this client, unless it is None.
 
         After 10 failures in a minute, it raises TooManySignIns until the minute is over, also for the right secret.
-        A client that has used the right one before may always use it.
+        A client that has used the right one before may always use it: nobody at its address can lock it out. So for
+        such an address the limit does not slow guesses down; only a secret that was chosen at random prevents them.
         """
         if client is None or is_right and (client, secret) in self._knowing:
             return

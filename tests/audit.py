@@ -43,7 +43,7 @@ def main() -> int:
     """Print what was found. Returns the exit code."""
     checked, found, others = look(audit())
     if not checked:
-        print("skipped: pip-audit cannot reach its database of vulnerabilities, so no package was checked")
+        print("skipped: no package was checked, because pip-audit gave no answer; it may not reach its database")
         return 0
     print("\n".join(found) or f"no known vulnerability in {len(checked)} packages")
     if others:
