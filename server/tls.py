@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ledger.web")
 REFRESH_SECONDS = 60.0
-READ_BYTES = 256 * 1024  # that are decrypted at once
+RECORD_BYTES = 16 * 1024  # the longest record. OpenSSL keeps buffers as large as the most that they have had
 
 
 class Certificate:
@@ -64,15 +64,12 @@ class SecureTransport:
 
     def decrypt(self, data: bytes) -> Iterator[bytes]:
         """What the client has sent, in parts; b"" if it will send no more. Raises SSLError if this is no TLS."""
-        self._arrived.write(data)
+        arrived = memoryview(data)
         try:
-            if not self.is_secure:
-                self._session.do_handshake()
-                self.is_secure = True
-            while not self._below.is_closing():
-                yield self._session.read(READ_BYTES)
-        except ssl.SSLWantReadError:
-            pass
+            for start in range(0, len(data), RECORD_BYTES):
+                self._arrived.write(arrived[start : start + RECORD_BYTES])
+                with suppress(ssl.SSLWantReadError):  # the rest of a record is missing
+                    yield from self._read_records()
         finally:
             self._send()  # the server's part of the handshake, or why it has failed
 
@@ -80,8 +77,8 @@ class SecureTransport:
         """Send these bytes."""
         left = memoryview(data)
         while left:
-            left = left[self._session.write(left) :]
-        self._send()
+            left = left[self._session.write(left[:RECORD_BYTES]) :]
+            self._send()
 
     def write_eof(self) -> None:
         """Tell the client that this was all, and read on."""
@@ -92,6 +89,14 @@ class SecureTransport:
         """Tell the client that this was all, and close the connection when it has been sent."""
         self._end()
         self._below.close()
+
+    def _read_records(self) -> Iterator[bytes]:
+        """The bytes of all records that have arrived whole. Then it raises SSLWantReadError."""
+        if not self.is_secure:
+            self._session.do_handshake()
+            self.is_secure = True
+        while not self._below.is_closing():
+            yield self._session.read(RECORD_BYTES)
 
     def _end(self) -> None:
         if self.is_secure:
@@ -118,6 +123,8 @@ class SecureConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Decrypt what has arrived, and parse it. A client that does not use TLS is cut off."""
+        if self.has_left:  # it has announced its end: OpenSSL would keep all that follows, and never read it
+            return
         try:
             for part in self._secure.decrypt(data):
                 if part:

@@ -3,7 +3,9 @@
 import http.client
 import ipaddress
 import os
+import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
 from functools import partial
@@ -15,7 +17,7 @@ import pytest
 from errors import SettingsError
 from server import front as limits
 from server.http import HEAD_SECONDS
-from server.tls import Certificate, SecureConnection, make_context
+from server.tls import RECORD_BYTES, Certificate, SecureConnection, make_context
 from settings import Settings
 from tests.certificates import any_certificate, make_certificate
 from tests.conftest import Server, wait_for
@@ -23,6 +25,7 @@ from tests.fronts import RunningFront, get, post, rest, serving
 
 SECONDS = 10
 LARGE = bytes(range(256)) * 8000
+GO_ON = threading.Event()
 Files = tuple[Path, Path]
 Secure = Callable[..., ssl.SSLSocket]
 
@@ -34,7 +37,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-    """Answers with the number of bytes of the body, or with much."""
+    """Answers with the number of bytes of the body, or with much, or late."""
+    if environ["PATH_INFO"] == "/late":
+        GO_ON.wait(SECONDS)
     start("200 OK", [])
     large = environ["PATH_INFO"] == "/large"
     return [LARGE if large else b"%d %s" % (len(environ["wsgi.input"].read()), environ["wsgi.url_scheme"].encode())]
@@ -148,7 +153,8 @@ def test_a_client_that_reads_slowly_is_seen_and_gets_all(front: RunningFront, se
     wait_for(lambda: connection.is_writable, SECONDS)
 
 
-def test_a_client_that_sends_no_more_gets_its_answer(front: RunningFront) -> None:
+def send_and_end(front: RunningFront, request: bytes) -> socket.socket:
+    """A client that has sent a request with TLS, and has announced that it sends no more."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     session = any_certificate().wrap_bio(incoming, outgoing)
     client = front.open(b"")
@@ -162,12 +168,57 @@ def test_a_client_that_sends_no_more_gets_its_answer(front: RunningFront) -> Non
                 incoming.write(client.recv(65536))
 
     until_done(session.do_handshake)
-    session.write(get())
+    session.write(request)
     with suppress(ssl.SSLWantReadError):
         session.unwrap()
     client.sendall(outgoing.read())  # the request and the end
-    assert rest(client) != b""
+    return client
+
+
+def test_a_client_that_sends_no_more_gets_its_answer(front: RunningFront) -> None:
+    assert rest(send_and_end(front, get())) != b""
     wait_for(lambda: len(front.front.connections) == 0, SECONDS)
+
+
+def test_what_follows_the_end_is_not_kept(front: RunningFront) -> None:
+    client = send_and_end(front, get("/late"))
+    connection: Any = front.connection(client)
+    wait_for(lambda: connection.has_left, SECONDS)
+    client.sendall(bytes(3_000_000))  # more than the system keeps
+    assert front.call(lambda: connection._secure._arrived.pending) == 0
+    GO_ON.set()
+    assert rest(client) != b""
+
+
+class WatchedBuffer:
+    """A buffer between OpenSSL and the connection, and the most bytes that it has had."""
+
+    def __init__(self, buffer: ssl.MemoryBIO) -> None:
+        self.buffer, self.most = buffer, 0
+
+    @property
+    def pending(self) -> int:
+        """The bytes in it."""
+        self.most = max(self.most, self.buffer.pending)
+        return self.buffer.pending
+
+    def write(self, data: memoryview) -> int:
+        """Add these bytes."""
+        written = self.buffer.write(data)
+        return written if self.pending else 0
+
+    def read(self) -> bytes:
+        """Take all bytes."""
+        return self.buffer.read()
+
+
+def test_a_connection_needs_no_large_buffers(front: RunningFront, secure: Secure) -> None:
+    client = secure()
+    transport: Any = front.connection(client).transport  # type: ignore[arg-type]
+    transport._arrived, transport._outgoing = map(WatchedBuffer, (transport._arrived, transport._outgoing))
+    client.sendall(post("/", bytes(500_000)) + get("/large"))
+    assert read_answer(client) == b"500000 http" and read_answer(client) == LARGE
+    assert all(0 < watched.most < 2 * RECORD_BYTES for watched in (transport._arrived, transport._outgoing))
 
 
 def test_a_new_certificate_is_used_for_new_connections(tmp_path: Path) -> None:
