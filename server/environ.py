@@ -1,6 +1,7 @@
 """Builds the environ of WSGI (PEP 3333) from the head of a request."""
 
 import ipaddress
+import re
 import sys
 from functools import lru_cache
 from typing import Any
@@ -8,11 +9,15 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
+from access.clients import Address, parsed
+
 Environ = dict[str, Any]
 HeaderLine = tuple[bytes, bytes]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 WITHOUT_PREFIX = {"HTTP_CONTENT_TYPE": "CONTENT_TYPE", "HTTP_CONTENT_LENGTH": "CONTENT_LENGTH"}
 LONGEST_NAME = 64  # bytes of a header name that is kept
+MOST_PROXIES = 20  # addresses in X-Forwarded-For that are read, from the last one on: to read 6,000 took 180 ms
+WITH_PORT = re.compile(r"\[(.+)](?::\d+)?|([\d.]+):\d+")
 
 
 class BadRequest(ValueError):
@@ -86,24 +91,26 @@ class Environs:
 
         The client is the last address in X-Forwarded-For that is not a trusted proxy.
         """
-        if not self._is_trusted(environ["REMOTE_ADDR"]):
+        if not self._is_trusted(parsed(environ["REMOTE_ADDR"])):
             return
         if environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower() == "https":
             environ["wsgi.url_scheme"] = "https"
-        for address in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-            try:
-                environ["REMOTE_ADDR"] = str(ipaddress.ip_address(address.strip()))
-            except ValueError:
+        for text in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")[-MOST_PROXIES:]):
+            address = parsed(_without_port(text.strip()))
+            if address is None:
                 return
-            if not self._is_trusted(environ["REMOTE_ADDR"]):
+            environ["REMOTE_ADDR"] = str(address)
+            if not self._is_trusted(address):
                 return
 
-    def _is_trusted(self, address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self.trusted_proxies)
+    def _is_trusted(self, address: Address | None) -> bool:
+        return address is not None and any(address in network for network in self.trusted_proxies)
+
+
+def _without_port(text: str) -> str:
+    """The address without its port, as some proxies write it: 192.0.2.7:5000, [2001:db8::7]:5000."""
+    match = WITH_PORT.fullmatch(text)
+    return match[1] or match[2] if match else text
 
 
 def _key(name: bytes) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from access.clients import parsed
 from server import environ
-from server.environ import BadRequest, Environs
+from server.environ import MOST_PROXIES, BadRequest, Environs
 
 PROXIES = frozenset(map(ipaddress.ip_network, ("127.0.0.1", "10.0.0.0/8", "::1")))
 HOST = (b"Host", b"localhost")
@@ -141,6 +142,11 @@ def test_the_host_of_the_target_has_its_port_and_brackets(url: bytes, host: str)
         (PROXY, b"203.0.113.9, 198.51.100.1, 10.0.0.2,10.0.0.3", "198.51.100.1"),
         (PROXY, b"10.0.0.3, 10.0.0.2", "10.0.0.3"),
         (PROXY, b"203.0.113.9, unknown, 10.0.0.2", "10.0.0.2"),
+        (PROXY, b"203.0.113.9, 198.51.100.1:5000, 10.0.0.2:80", "198.51.100.1"),  # some proxies add the port
+        (PROXY, b"[2001:db8::7]:5000", "2001:db8::7"),
+        (PROXY, b"[2001:db8::7]", "2001:db8::7"),
+        (PROXY, b"::ffff:198.51.100.1, ::ffff:10.0.0.2", "198.51.100.1"),  # IPv4 on a socket for IPv6
+        (PROXY, b"198.51.100.1:, 10.0.0.2", "10.0.0.2"),
         (PROXY, b"unknown", PROXY),
         (PROXY, b"", PROXY),
         (PROXY, b"203.0.113.9,", PROXY),
@@ -150,6 +156,14 @@ def test_the_host_of_the_target_has_its_port_and_brackets(url: bytes, host: str)
 )
 def test_the_last_address_that_is_no_proxy_wins(peer: str, sent: bytes, client: str) -> None:
     assert make(b"/", (b"X-Forwarded-For", sent), peer=peer)["REMOTE_ADDR"] == client
+
+
+def test_only_the_last_addresses_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+    monkeypatch.setattr(environ, "parsed", lambda text: reads.append(text) or parsed(text))  # type: ignore[func-returns-value]
+    sent = (b"X-Forwarded-For", b",".join([b"198.51.100.1", *[b"10.0.0.2"] * 6000]))
+    assert make(b"/", sent, peer=PROXY)["REMOTE_ADDR"] == "10.0.0.2"
+    assert len(reads) == 1 + MOST_PROXIES
 
 
 def test_addresses_in_two_headers_are_one_list() -> None:
