@@ -46,7 +46,7 @@ class Certificate:
             log.error("the old certificate is used: %s", error)
 
     def _read_stamp(self) -> list[tuple[int, int, int] | None]:
-        """What differs if a file has been changed or replaced; None for a file that is not there."""
+        """What differs if a file was changed or replaced, or its permissions were; None if it is not there."""
         return [_stamp_of(file) for file in self._files]
 
 
@@ -177,4 +177,4 @@ def _stamp_of(file: Path) -> tuple[int, int, int] | None:
         status = file.stat()
     except OSError:
         return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    return status.st_ino, status.st_ctime_ns, status.st_size

@@ -234,6 +234,10 @@ def test_a_new_certificate_is_used_for_new_connections(tmp_path: Path) -> None:
     os.replace(new[1], key)
     used.refresh()
     assert used.context is not before
+    before = used.context
+    key.chmod(0o640)  # perhaps it could not be read before
+    used.refresh()
+    assert used.context is not before
     key.unlink()
     after = used.context
     used.refresh()
