@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from server.front import Front
 
 MAX_HEAD_BYTES, MAX_HEADERS = 64 * 1024, 100
-MAX_PIPELINED = 100  # requests that a client may send before it has read the first answer
+MAX_PIPELINED = 32  # requests that a client may send before it has read the first answer; each takes up to 4 KB
 HEAD_SECONDS = 10.0
 IDLE_SECONDS = 75.0
 STALL_SECONDS = 60.0  # a client that reads nothing for so long is dropped

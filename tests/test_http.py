@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from server.http import MAX_PIPELINED
 from tests.conftest import Server
 from tests.service import Caller, lines_with
 
@@ -106,7 +107,7 @@ def test_requests_that_are_sent_ahead_are_answered_in_order(service: Server) -> 
 
 def test_too_many_requests_that_are_sent_ahead_are_refused(service: Server) -> None:
     answers = exchange(service.port, (b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n") * 500)
-    assert 100 <= answers.count(b"HTTP/1.1 200 ") < 500 and answers.count(b"HTTP/1.1 429 ") == 1
+    assert MAX_PIPELINED <= answers.count(b"HTTP/1.1 200 ") < 500 and answers.count(b"HTTP/1.1 429 ") == 1
 
 
 def test_what_follows_a_refused_body_is_no_request(service: Server) -> None:
@@ -180,7 +181,7 @@ def test_a_request_after_one_that_cannot_be_read_is_ignored(service: Server) -> 
 def test_too_many_requests_ahead_are_refused_after_those_before(service: Server) -> None:
     codes = re.findall(rb"HTTP/1.1 (\d+) ", exchange(service.port, (GET + b"\r\n") * 300))
     assert codes == [b"200"] * (len(codes) - 1) + [b"429"]
-    assert len(codes) > 100
+    assert len(codes) > MAX_PIPELINED
 
 
 def test_a_client_that_waits_to_send_its_body_is_invited_once(service: Server) -> None:

@@ -147,6 +147,12 @@ def test_behind_a_proxy_the_share_is_that_of_the_forwarded_address(front: Runnin
     wait_for(lambda: front.front._files.used == 6, SECONDS)
 
 
+def test_few_requests_of_a_client_are_kept_until_it_has_its_first_answer(front: RunningFront) -> None:
+    connection = front.connection(front.open(get("/held") + get() * 200))
+    wait_for(lambda: front.front._reads.used == 1, SECONDS)
+    assert 2 <= front.call(lambda: len(connection._exchanges)) <= 40  # 100 of them took up to 377 KB
+
+
 def test_requests_of_one_address_leave_threads_for_others(front: RunningFront) -> None:
     held = [front.open(get("/held"), ATTACKER) for _ in range(2)]
     wait_for(lambda: front.front._reads.used == 2, SECONDS)
