@@ -75,10 +75,11 @@ class SecureTransport:
 
     def write(self, data: bytes) -> None:
         """Send these bytes."""
-        left = memoryview(data)
+        left, records = memoryview(data), []
         while left:
             left = left[self._session.write(left[:RECORD_BYTES]) :]
-            self._send()
+            records.append(self._outgoing.read())
+        self._below.write(b"".join(records))  # at once, because a slow client is judged by all that it has not read
 
     def write_eof(self) -> None:
         """Tell the client that this was all, and read on."""
