@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MOST_REFUSED = 200  # connections that are being refused; one more is closed without an answer
 CROWDED = 0.9  # beyond this part of the connections, those without a request are closed, to have room for new clients
 UNSENT_BYTES = 64 * 1024 * 1024  # all answers together that clients are slow to read
+UNCHECKED_PARTS = 64  # a part of UNSENT_BYTES may be added before it is checked
 
 
 class Connections:
@@ -22,6 +23,7 @@ class Connections:
     def __init__(self, most: int, clients: Clients) -> None:
         self.clients = clients
         self.slow: dict[Connection, None] = {}  # clients that read slowly, in the order in which they became slow
+        self._unchecked = 0  # bytes of clients that have become slow since limit_unsent()
         self._all: set[Connection] = set()
         self._places = Limit(most, "connections")
         self._admitted: dict[Connection, str] = {}  # the client of each connection that has a place
@@ -71,11 +73,22 @@ class Connections:
         for connection in idle[:too_many]:
             connection.transport.close()
 
+    def has_become_slow(self, connection: "Connection") -> None:
+        """Remember a client that reads slowly. Call limit_unsent() if much may have been added since its last call.
+
+        That looks at all slow clients: with 1,000 of them, for each that becomes slow, it would take most of the time.
+        """
+        self.slow[connection] = None
+        self._unchecked += connection.unsent()
+        if self._unchecked > UNSENT_BYTES // UNCHECKED_PARTS:
+            self.limit_unsent()
+
     def limit_unsent(self) -> None:
         """Cut off clients until the unread answers fit into UNSENT_BYTES, and those of each address into its share.
 
         Those that have been slow for longest are cut off first.
         """
+        self._unchecked = 0
         unsent = {connection: connection.unsent() for connection in self.slow}
         too_many = sum(unsent.values()) - UNSENT_BYTES
         by_client: Counter[str] = Counter()

@@ -94,8 +94,7 @@ class Connection(asyncio.Protocol):
         """The client reads more slowly than the server sends."""
         self.is_writable = False
         self._unsent, self.since = self.unsent(), self.front.loop.time()
-        self.front.connections.slow[self] = None
-        self.front.connections.limit_unsent()
+        self.front.connections.has_become_slow(self)
 
     def resume_writing(self) -> None:
         """The client has read most of what was sent."""

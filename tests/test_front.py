@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from access.shares import Limit
+from access.shares import LOOPBACK, Clients, Limit
 from maintenance.traffic import Traffic
 from records.handover import Handover
 from records.waits import Wait
@@ -256,3 +256,19 @@ def test_writes_that_wait_for_the_disk_hold_up_no_read() -> None:
         assert front.open(get()).recv(100).startswith(b"HTTP/1.1 200")
         is_quick.set()
         assert all(writer.recv(100).startswith(b"HTTP/1.1 200") for writer in writers)
+
+
+def test_the_slow_clients_are_not_all_counted_for_each_new_one() -> None:
+    class Slow:
+        """A connection of a client that has 100 KB to read."""
+
+        client, looks = "", 0
+
+        def unsent(self) -> int:
+            Slow.looks += 1
+            return 100_000
+
+    made = connections.Connections(1000, Clients(LOOPBACK))
+    for _ in range(500):
+        made.has_become_slow(Slow())  # type: ignore[arg-type]
+    assert len(made.slow) == 500 and Slow.looks < 500 * 500 / 2 / 5
