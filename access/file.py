@@ -55,7 +55,8 @@ class TokensFile:
             if not self._was_written():
                 return None
             raise TokensUnusable(
-                f"{self.path} is gone, and it had the tokens: put it back, or delete {self.lock.name} to begin anew."
+                f"{self.path} is gone, and it had the tokens: put it back, or delete {self.lock.name} and make new "
+                "tokens."
             ) from None
         except OSError as error:
             raise TokensUnusable(

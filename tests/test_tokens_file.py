@@ -172,7 +172,7 @@ def test_a_file_that_is_gone_is_not_taken_for_a_new_beginning(tokens: TokensFile
     add(tokens, "first")
     tokens.path.unlink()
     for use in (tokens.read, lambda: add(tokens, "second")):
-        with pytest.raises(TokensUnusable, match=r"is gone, .* delete tokens\.json\.lock to begin anew"):
+        with pytest.raises(TokensUnusable, match=r"is gone, .* delete tokens\.json\.lock and make new tokens"):
             use()
     assert tokens.stamp() != () and not tokens.path.exists()
     tokens.lock.unlink()
