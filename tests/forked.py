@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
+PYTHON = sys.executable  # tests may replace it
 MEASURED = "COVERAGE_PROCESS_CONFIG"
 IMITATED = {("PYTHONUNBUFFERED", "1"), ("PYTHONPATH", str(ROOT))}  # variables of Python that a fork imitates
 LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
@@ -112,7 +113,7 @@ def run(command: list[str], timeout: float, typed: str = "", **how: Any) -> subp
 
 def can_fork(words: list[str], order: Order) -> bool:
     """True unless a command needs an interpreter of its own, or is none of python."""
-    is_plain = words[0] == sys.executable and words[1:] and (words[1] in ("-c", "-m") or words[1].endswith(".py"))
+    is_plain = words[0] == PYTHON and words[1:] and (words[1] in ("-c", "-m") or words[1].endswith(".py"))
     is_same = of_interpreter(order.environment) == of_interpreter(dict(os.environ))
     return bool(is_plain) and is_same and MEASURED not in order.environment and IS_LINUX
 

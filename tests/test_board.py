@@ -1,15 +1,11 @@
 """The board: what a process has written is read whole by all, also after it was killed while it wrote."""
 
-import multiprocessing
-import os
-import signal
+import sys
 import zlib
 
-import pytest
-
 from maintenance.board import HALF, HEAD, Board
-
-pytestmark = pytest.mark.no_cover  # in each fork, it would begin anew, which takes seconds
+from tests.forked import run
+from tests.service import ROOT
 
 
 def test_every_place_has_the_last_value_of_its_process() -> None:
@@ -40,23 +36,5 @@ def test_a_value_that_is_too_long_is_left_out() -> None:
 
 
 def test_a_process_that_is_killed_while_it_writes_leaves_a_whole_value() -> None:
-    board, context = Board(1), multiprocessing.get_context("fork")
-
-    def write_for_ever() -> None:
-        number = 0
-        while True:
-            number += 1
-            board.write(0, [number] * 2000)
-
-    for _ in range(20):
-        before = board.read(0)
-        process = context.Process(target=write_for_ever)
-        process.start()
-        while board.read(0) == before:
-            pass
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGKILL)
-        process.join(10)
-        process.close()
-        value = board.read(0)
-        assert len(value) == 2000 and len(set(value)) == 1
+    done = run([sys.executable, "-m", "tests.killed_board"], 60, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, "20 values were whole\n"), done.stderr
