@@ -106,7 +106,7 @@ def test_a_waveform_on_a_read_only_disk_says_what_to_do(
 
     monkeypatch.setattr(Path, "touch", read_only)
     answer = client.get("/api/tracks/track-1/waveform.svg")
-    assert answer.status_code == 503 and "give the service's user the right to write" in answer.json["detail"]
+    assert answer.status_code == 503 and "Mount it for writing" in answer.json["detail"]
 
 
 def test_deleting_a_track_leaves_a_file_that_is_named_like_a_derived_one(
