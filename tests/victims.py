@@ -38,11 +38,12 @@ class Victims:
         kills: dict[str, Callable[[], object]] = {ALL: self._kill_all}
         if self.postgresql is not None:
             kills[DATABASE] = self._kill_database
-        for process in psutil.Process(self.running.process.pid).children(recursive=True):
+        parent = psutil.Process(self.running.process.pid)
+        for process in parent.children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 words = " ".join(process.cmdline())
-                names = [name for name, word in WORDS.items() if word in words] or ["web process"] * is_fork(process)
-                kills |= {name: process.kill for name in names}
+                names = [name for name, word in WORDS.items() if word in words]
+                kills |= {name: process.kill for name in names or ["web process"] * is_fork(process, parent)}
         return kills
 
     def _kill_all(self) -> None:
