@@ -110,7 +110,8 @@ class Contents(Entry):
 
     def end_session(self, session_id: str) -> None:
         """End one session, if it exists."""
-        self.sessions = [one for one in self.sessions if one.sha256 != digest(session_id)]
+        ended = digest(session_id)
+        self.sessions = [one for one in self.sessions if one.sha256 != ended]
 
     def end_sessions(self, name: str | None = None) -> int:
         """End the sessions of the token with this name, or all sessions. Returns their number."""
