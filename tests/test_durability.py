@@ -25,7 +25,7 @@ from settings import Settings
 from tests.conftest import Server, quick_folder, thorough, wait_for
 from tests.figures import report
 from tests.own_generator import generator
-from tests.promises import Promise, Promises, check, kept, persist, write
+from tests.promises import Promise, Promises, check, kept, write
 from tests.service import Caller, accepted
 from tests.sounds import wav_bytes
 from tests.victims import Victims
@@ -66,6 +66,7 @@ def test_nothing_acknowledged_is_lost_over_many_sigkills(kind: str, victims: Vic
     stop, promises, uploads = threading.Event(), Promises(), Promises()
     port, killed, made = victims.running.port, collections.Counter[str](), list[str]()
     chance = random.Random()
+    create_tracks(port)
     with ThreadPoolExecutor(WRITERS + 1) as pool:
         writers = [pool.submit(write, port, f"w{one}", stop, promises) for one in range(WRITERS)]
         writers.append(pool.submit(upload, port, stop, uploads))
@@ -128,12 +129,16 @@ def wait_until_made(port: int, made: list[str]) -> None:
     wait_for(are_made, 60 + 10 * len(made))
 
 
+def create_tracks(port: int) -> None:
+    """Create a job with five tracks that have no sound yet."""
+    with closing(Caller(port)) as call:
+        accepted(call("POST", "/api/jobs", {"job_id": "up", "job_type": "none", "prompt": "rain"}))
+        for track in range(5):
+            accepted(call("POST", "/api/jobs/up/tracks", {"track_id": f"up-{track}"}))
+
+
 def upload(port: int, stop: threading.Event, uploads: Promises) -> None:
     """Replace the sound of five tracks again and again. The length of a sound says which upload it is."""
-    with closing(Caller(port)) as call:
-        assert persist(call, "up", Promise(sent=0), stop)
-        for track in range(5):
-            assert call("POST", "/api/jobs/up/tracks", {"track_id": f"up-{track}"})[0] == 201
     for number in itertools.count():
         promise = uploads.setdefault(f"up-{number % 5}", Promise())
         promise.sent = number

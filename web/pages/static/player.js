@@ -83,11 +83,9 @@ class Player extends EventTarget {
   /** Show a sound without playing it. */
   async load(sound, queue, at = 0) {
     [this.queue, this.compared, this.#wanted] = [queue, [], sound];
-    const hasPart = this.repeating.has(kindOf(sound)) && sound.repeat;
-    const engine = hasPart && canRepeat(sound) ? new (await import("./repeat.js")).RepeatEngine() : this.#element;
-    if (sound !== this.#wanted) return;
-    this.#use(engine, sound, at);
-    if (hasPart && !canRepeat(sound)) this.say(LONG);
+    this.trouble = this.#hasPart(sound) && !canRepeat(sound) ? LONG : "";
+    const engine = await this.#engineFor(sound);
+    if (sound === this.#wanted) this.#use(engine, sound, at);
   }
 
   async toggle() {
@@ -116,15 +114,11 @@ class Player extends EventTarget {
 
   /** Turn the repetition of sounds of this kind on or off. */
   async repeat() {
-    const { current, time, paused, queue } = this;
+    const { current } = this;
     if (!current || this.compared.length) return;
     if (!this.repeating.delete(kindOf(current))) this.repeating.add(kindOf(current));
     this.#engine.repeats = this.isRepeating;
-    if (canRepeat(current)) {
-      if (!paused) wake(current.repeat[2]);
-      await this.load(current, queue, time);
-      if (!paused) this.#begin();
-    }
+    if (canRepeat(current)) await this.#changeEngine(current);
     this.#tell("state");
   }
 
@@ -135,7 +129,7 @@ class Player extends EventTarget {
     const place = placeIn(sounds, this.current);
     const [engine, at] = [new Comparison(sounds), place < 0 && !this.compared.length ? 0 : this.time];
     if (!sounds.every((sound) => this.compared.includes(sound))) this.#page = location.href;
-    this.compared = sounds;
+    [this.compared, this.trouble] = [sounds, ""];
     this.#use(engine, sounds[Math.max(0, place)], at);
     return isPaused || this.#begin();
   }
@@ -165,10 +159,32 @@ class Player extends EventTarget {
     this.#tell("change");
   }
 
+  /** Give the current sound another engine, which goes on where the sound is by then, playing or paused. */
+  async #changeEngine(current) {
+    if (!this.paused) wake(current.repeat[2]);
+    const engine = await this.#engineFor(current);
+    if (current !== this.#wanted || this.compared.length) return;
+    this.trouble = "";
+    const { paused, time } = this.#engine;
+    this.#use(engine, current, time);
+    if (!paused) this.#begin();
+  }
+
+  /** What plays a sound: samples in memory, if it has a part that repeats and is not too long. */
+  async #engineFor(sound) {
+    if (!this.#hasPart(sound) || !canRepeat(sound)) return this.#element;
+    const { RepeatEngine } = await import("./repeat.js");
+    return this.#hasPart(sound) ? new RepeatEngine() : this.#element; // one may have turned it off meanwhile
+  }
+
+  #hasPart(sound) {
+    return this.repeating.has(kindOf(sound)) && Boolean(sound.repeat);
+  }
+
   #use(engine, sound, at) {
     if (engine !== this.#engine) this.#engine.close();
     if (engine !== this.#element) this.#listen(engine);
-    [this.#engine, this.current, this.#wanted, this.trouble, this.#isBroken] = [engine, sound, sound, "", false];
+    [this.#engine, this.current, this.#wanted, this.#isBroken] = [engine, sound, sound, false];
     [engine.volume, engine.repeats] = [this.#volume, this.isRepeating];
     engine.load(sound, at).catch(() => {}); // the event "error" follows
     this.#become("paused");
