@@ -1,6 +1,6 @@
 """Reads the pending jobs in the order of the queue: the first ones, pages, and how many are before one of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from database import database
@@ -34,6 +34,22 @@ def first(columns: str, limit: int) -> Sequence[Any]:
     """These columns of the first jobs of the queue."""
     sql = f"SELECT {columns}, {PLACE} AS waits_at FROM {pending(Job, 'claim')} ORDER BY {ORDER} LIMIT ?"
     return database.execute_sql(placed(sql), (limit,)).fetchall()  # type: ignore[no-any-return]
+
+
+def numbers(job_ids: Collection[str], most: int) -> dict[str, int]:
+    """The numbers of these jobs in the queue, by id; 1 is the next one. Without those of more than `most`.
+
+    It counts the jobs before the first one, and reads only those from there to the last one: often they are neighbours.
+    """
+    named = f"SELECT priority, {PLACE} AS waits_at, job_id FROM job WHERE job_id IN ({', '.join('?' * len(job_ids))})"
+    sql = f"{named} AND status = '{JOB_STATUSES.pending}' ORDER BY {ORDER}"
+    places = [Place(*row) for row in database.execute_sql(placed(sql), tuple(job_ids)).fetchall()]
+    if not places:
+        return {}
+    before, until = count_before(places[0], most), count_before(places[-1], most)
+    between = _behind("job_id, priority", places[0], min(until, most - 1) - before) if before < until else []
+    listed = [places[0].job_id, *(row[0] for row in between)]
+    return {job_id: number for number, job_id in enumerate(listed, before + 1) if job_id in job_ids and number <= most}
 
 
 def page(after: Place | None, limit: int) -> list[tuple[Row, Place]]:

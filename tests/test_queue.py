@@ -1,5 +1,6 @@
 """The queue: which record a claim takes, what it costs, and whom it disturbs."""
 
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from database import database, is_postgresql
 from models import Job
+from records import waiting
 from repos import JobRepository, LoopRepository
 from settings import Settings
 from tests.conftest import on_postgresql, on_sqlite
@@ -92,6 +94,21 @@ def test_a_claim_skips_what_another_transaction_claims(locked: Any, types: list[
     locked.execute("UPDATE job SET status = 'exporting' WHERE job_id IN ('0', '1')")
     claimed = jobs.claim_of(types, "w") if types else jobs.claim("w")
     assert claimed is not None and claimed.job_id == "2"
+
+
+def test_jobs_have_their_numbers_in_the_queue() -> None:
+    chance = random.Random(1)
+    for number in range(12):
+        jobs.create(job_id=f"{number}", priority=chance.choice([0, 0, 1]))
+    jobs.make_next("7")
+    jobs.make_next("3", "9")
+    jobs.cancel("5")
+    order = [job_id for job_id, _ in waiting.first("job_id", 100)]
+    assert len(order) == 11 and order[0] == "7"
+    for shown in (["1"], ["0", "4", "5", "9"], ["6", "5", "none"], ["5"], list("0123456789")):
+        for most in (1, 4, 11, 100):
+            numbers = {job_id: number for number, job_id in enumerate(order[:most], 1) if job_id in shown}
+            assert waiting.numbers(shown, most) == numbers
 
 
 @on_sqlite

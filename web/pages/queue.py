@@ -1,5 +1,6 @@
 """The queue on the pages: where a job waits and when it is done, and the forms that pause it and order it."""
 
+from collections.abc import Sequence
 from typing import cast
 
 from flask import g, redirect, url_for
@@ -44,10 +45,10 @@ def expected() -> Forecast:
     return cast(Forecast, g.forecast)
 
 
-def positions() -> dict[str, int]:
-    """The positions of the first 10,000 waiting jobs, by id. They are read once for each request."""
+def positions(shown: Sequence[Job]) -> dict[str, int]:
+    """The positions of these jobs among the first 10,000 that wait, by id. They are read once for each request."""
     if "positions" not in g:
-        g.positions = {job_id: number for number, (job_id, _) in enumerate(waiting.first("job_id", COUNTED), 1)}
+        g.positions = waiting.numbers({job.job_id for job in shown}, COUNTED)
     return cast("dict[str, int]", g.positions)
 
 
@@ -58,11 +59,14 @@ def queue_words(result: Forecast) -> str:
     return ", ".join([*words, *_about(result.all_done_in)])
 
 
-def queue_place(job: Job) -> str:
-    """Where a job waits and when it is done: 'next, about 4 min', '12 before it, about 1 h'; '' if it has ended."""
+def queue_place(job: Job, shown: Sequence[Job]) -> str:
+    """Where a job waits and when it is done: 'next, about 4 min', '12 before it, about 1 h'; '' if it has ended.
+
+    shown: all jobs of the page.
+    """
     if job.status in JOB_STATUSES.final:
         return ""
-    return ", ".join([*_position(job), *_about(expected().done_in.get(job.job_id))])
+    return ", ".join([*_position(job, shown), *_about(expected().done_in.get(job.job_id))])
 
 
 def is_next(job: Job) -> bool:
@@ -91,16 +95,14 @@ def _about(estimate: Estimate | None) -> list[str]:
     return [] if estimate is None else [f"about {length(estimate.seconds)}"]
 
 
-def _position(job: Job) -> list[str]:
+def _position(job: Job, shown: Sequence[Job]) -> list[str]:
     if job.status != JOB_STATUSES.pending:
         return []
     number = expected().positions.get(job.job_id)
     if number is None and expected().waiting > len(expected().positions):
-        if len(positions()) == COUNTED and job.job_id not in positions():
-            return [f"more than {COUNTED:,} before it"]
-        number = positions().get(job.job_id)
+        number = positions(shown).get(job.job_id)
     if number is None:
-        return []
+        return [f"more than {COUNTED:,} before it"] if expected().waiting > COUNTED else []
     return ["next" if number == 1 else f"{number - 1:,} before it"]
 
 
