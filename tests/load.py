@@ -1,5 +1,6 @@
 """The load of a busy service: clients that write and read, event streams, songs; and samples of its processes."""
 
+import re
 import selectors
 import socket
 import statistics
@@ -23,6 +24,7 @@ SONG_SECONDS = 2.0  # between two songs
 SAMPLE_SECONDS = 1.0
 PATCHES = 9  # of each job that a writer creates
 LAST = b'"entity_id":"last"'
+END_OF_CHUNKS = b"0\r\n\r\n"
 READS = (
     "/api/jobs?limit=20",
     "/api/jobs?q=rain&limit=20",
@@ -99,31 +101,44 @@ def clients(port: int) -> Iterator[Load]:
 
 
 class Streams:
-    """Event streams that a thread reads. It counts the events of each, until the event of the job `last`."""
+    """Event streams that a thread reads, and opens again when the service ends them, as browsers do.
+
+    It counts the events of each, until the event of the job `last`.
+    """
 
     def __init__(self, port: int) -> None:
-        self.events = [0] * STREAMS
-        self.ended = 0
+        self.port, self.ended = port, 0
+        self.events, self.newest = [0] * STREAMS, [0] * STREAMS
         self._selector = selectors.DefaultSelector()
         for number in range(STREAMS):
-            client = socket.create_connection(("127.0.0.1", port), 30)
-            client.sendall(b"GET /api/events?since=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            self._selector.register(client, selectors.EVENT_READ, [number, b""])
+            self._open(number)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
+
+    def _open(self, number: int) -> None:
+        client = socket.create_connection(("127.0.0.1", self.port), 30)
+        client.sendall(b"GET /api/events?since=%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % self.newest[number])
+        self._selector.register(client, selectors.EVENT_READ, [number, b""])
 
     def _read(self) -> None:
         while self._selector.get_map():
             for key, _ in self._selector.select(1):
                 number, left = key.data
-                data = left + key.fileobj.recv(1 << 20)  # type: ignore[union-attr]
-                whole, separator, rest = data.rpartition(b"\n\n")
-                self.events[number] += whole.count(b"event: ")
-                key.data[1] = rest if separator else data
-                if LAST in whole or data == left:
+                received = key.fileobj.recv(1 << 20)  # type: ignore[union-attr]
+                whole, separator, rest = (left + received).rpartition(b"\n\n")
+                key.data[1] = rest if separator else left + received
+                self._count(number, whole)
+                if LAST in whole or key.data[1].endswith(END_OF_CHUNKS) or not received:
                     self.ended += LAST in whole
                     self._selector.unregister(key.fileobj)
                     key.fileobj.close()  # type: ignore[union-attr]
+                    if LAST not in whole:
+                        self._open(number)
+
+    def _count(self, number: int, whole: bytes) -> None:
+        ids = [int(name) for name in re.findall(rb"^id: (\d+)$", whole, re.MULTILINE)]
+        self.events[number] += len(ids)
+        self.newest[number] = max([self.newest[number], *ids])
 
 
 @dataclass

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import thorough
-from tests.loop_quality import BEATLESS, Quality, quality_of
+from tests.loop_quality import BEATLESS, LARGEST_FLUX, Quality, quality_of
 from tests.loop_table import measured_classes
 from tests.pieces import CLASSES
 
@@ -21,7 +21,7 @@ LATEST = {name: STEADY for name, kind in CLASSES.items() if kind.group == "stead
 }
 TRUE_SHARE, WRONG_SHARE = 0.95, 0.02
 WHOLE_TABLE = 300  # pieces
-OTHER_SEED = 1
+OTHER_SEED, PADS_SEED = 1, 4
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -31,6 +31,12 @@ def test_there_is_nothing_to_hear_at_the_seam_of_any_class(name: str) -> None:
     assert [result for result in results if is_late(result, LATEST.get(name, np.inf))] == []
     assert CLASSES[name].group not in ("steady", "loose") or not any(result.word in BEATLESS for result in results)
     assert [result for result in results if is_wrong(CLASSES[name].group, result)] == []
+
+
+@pytest.mark.parametrize("name", ["pads-1", "changing-pads-8"])
+def test_pads_whose_swells_are_taken_for_beats_go_on_evenly(name: str) -> None:
+    kind, _, index = name.rpartition("-")
+    assert quality_of(kind, int(index), PADS_SEED).flux <= LARGEST_FLUX
 
 
 def is_late(result: Quality, limit: float) -> bool:

@@ -25,7 +25,7 @@ def best_seams(pcm: Pcm, pulse: Pulse, pairs: list[Repeat]) -> list[Seam]:
             break
         beats = seams_of(pcm, pulse, pair)
         seams.append(next(beats))
-        if seams[-1].cost <= best_cost(seams) + NEAR_BEST:
+        if pair.cost <= best_cost(seams):
             seams.extend(beats)
     seams.sort(key=lambda seam: seam.cost)
     near = [seam for seam in seams if seam.cost <= seams[0].cost + NEAR_BEST]

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.looper.alignment import bell_shaped, bin_frames, correlation, likely_shift, onsets_around, wave_shift
+from studio.looper.alignment import CLEAR, bell_shaped, bin_frames, correlation, likely_shift, onsets_around, wave_shift
 from studio.looper.beats import Pulse
 from studio.looper.drift import Line, fit
 from studio.looper.features import smoothed
@@ -30,9 +30,12 @@ QUIET_SHARE, MASKING = 0.1, 0.3  # weights of the power and of a following attac
 SEAM_SHARE, ONSET_SHARE = 0.1, 0.1  # shares of the cost
 OFF_BEAT_COST = 0.05  # more than NEAR_BEST: the beat is preferred
 SLOPE_COST = 1.5  # of a repeat at another tempo, times the slope: 2 % cost 0.03
-OFF_LINE_COST = 20.0  # of a second by which one beat is off a line that the other beats follow
-CLOSE_SPREAD = 0.002  # seconds: above it, other beats are off the line, too
+OFF_LINE_COST = (
+    0.04  # of a beat that is off the line by the spread of all beats, or by CLOSE_SPREAD if they spread less
+)
+CLOSE_SPREAD = 0.002  # seconds
 FAIR = 0.45  # score: below it, a seam is poor
+MASKING_RISE = 2.0  # dB: a smaller rise is no attack that one hears
 LEVEL_SECONDS, LARGEST_GAIN = 0.05, 2.5  # of a long mix that is scaled to the level of its parts
 LONG_MIX, ALIKE = 0.1, 0.5  # seconds, and the correlation of two sounds that do not cancel each other
 SILENCE = 1e-9  # power
@@ -97,17 +100,20 @@ def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
     longest = min(
         calm_seconds(beat, beat.here, attack), calm_seconds(beat, beat.there, attack + beat.reach + round(shift))
     )
-    crossfade = min(CALM_CROSSFADE, max(RHYTHMIC_CROSSFADE, longest - AROUND_BEAT))
+    is_expected = line.spread < STEADY_SPREAD or fitting >= CLEAR
+    is_masked = is_expected and beat.here[attack] >= MASKING_RISE
+    crossfade = min(CALM_CROSSFADE, max(RHYTHMIC_CROSSFADE, longest - AROUND_BEAT)) if is_masked else SHORT_CROSSFADE
     steepest = start + (attack - beat.place) * step
     lag = same_wave(pcm, steepest, lag + round(shift * step))
     high = steepest - frames(pcm, BEFORE_ATTACK)
     cost = pair.cost + ONSET_SHARE * (1 - fitting) + line_cost(line, abs(shift) / beat.bins_per_second)
-    return cut(pcm, replace(pair, cost=cost), lag, (high - frames(pcm, AROUND_BEAT), high), frames(pcm, crossfade))
+    seam = cut(pcm, replace(pair, cost=cost), lag, (high - frames(pcm, AROUND_BEAT), high), frames(pcm, crossfade))
+    return seam if is_masked else softened(pcm, seam)
 
 
 def line_cost(line: Line, off: float) -> float:
     """The cost of a slope, and of a beat so many seconds off the line: the music around it would not fit as well."""
-    return SLOPE_COST * abs(line.slope) + (OFF_LINE_COST * off if line.spread < CLOSE_SPREAD else 0.0)
+    return SLOPE_COST * abs(line.slope) + OFF_LINE_COST * off / max(CLOSE_SPREAD, line.spread)
 
 
 @dataclass(frozen=True)
@@ -171,20 +177,20 @@ def even_seam(pcm: Pcm, pair: Repeat) -> Seam:
     here = pcm.mono(start - window, start + window)
     there = pcm.mono(end - window - reach, end + window + reach)
     lag = end - start - reach + wave_shift(here, there)[0]
-    seam = cut(pcm, pair, lag, (start - window, start + window), frames(pcm, SHORT_CROSSFADE))
-    return lengthened(pcm, seam, even_crossfade(likeness(*sides(pcm, seam))))
+    return softened(pcm, cut(pcm, pair, lag, (start - window, start + window), frames(pcm, SHORT_CROSSFADE)))
 
 
 def exact_seam(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Seam:
     """A seam exactly at both times of a pair."""
     start, end = frames(pcm, pair.start), frames(pcm, pair.end)
     seam = lengthened(pcm, Seam(start, end, 0, pair.cost), RHYTHMIC_CROSSFADE if pulse.rhythmic else SHORT_CROSSFADE)
-    return seam if pulse.rhythmic else lengthened(pcm, seam, even_crossfade(likeness(*sides(pcm, seam))))
+    return seam if pulse.rhythmic else softened(pcm, seam)
 
 
-def even_crossfade(alike: float) -> float:
-    """The seconds of a crossfade in music without beats, for the correlation of both sides."""
-    return SHORT_CROSSFADE + (LONG_CROSSFADE - SHORT_CROSSFADE) * min(1.0, 2 * (1 - alike))
+def softened(pcm: Pcm, seam: Seam) -> Seam:
+    """The same seam with a long crossfade, because no attack masks it: the less its sides are alike, the longer."""
+    different = min(1.0, 2 * (1 - likeness(*sides(pcm, seam))))
+    return lengthened(pcm, seam, SHORT_CROSSFADE + (LONG_CROSSFADE - SHORT_CROSSFADE) * different)
 
 
 def cut(pcm: Pcm, pair: Repeat, lag: int, place: tuple[int, int], crossfade: int) -> Seam:
