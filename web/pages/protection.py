@@ -1,6 +1,6 @@
 """The sign-in, the security headers and the error page of all pages."""
 
-from flask import Response, redirect, render_template, request, url_for
+from flask import Response, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from errors import ReadOnly
@@ -16,7 +16,7 @@ SIGN_OUT = "pages.sign_out"
 def require_sign_in() -> ResponseReturnValue | None:
     """Redirect to the sign-in if the service asks for tokens and the browser has not signed in.
 
-    Raises ReadOnly for a form if the browser has signed in with a token that may only read.
+    Raises ReadOnly for a form if the browser has signed in with a token that may only read; its pages show no forms.
     """
     access = services().access
     if not access.is_protected() or request.endpoint in OPEN:
@@ -25,6 +25,7 @@ def require_sign_in() -> ResponseReturnValue | None:
     if grant is not None:
         if request.endpoint != SIGN_OUT and not guard.may(grant, request.method):
             raise ReadOnly(guard.READ_ONLY)
+        g.is_read_only = grant.read_only
         return None
     here = request.full_path.rstrip("?") if request.method == "GET" else "/"
     return redirect(url_for("pages.show_sign_in", next=here), 303)

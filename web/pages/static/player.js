@@ -83,7 +83,7 @@ class Player extends EventTarget {
   /** Show a sound without playing it. */
   async load(sound, queue, at = 0) {
     [this.queue, this.compared, this.#wanted] = [queue, [], sound];
-    this.trouble = this.#hasPart(sound) && !canRepeat(sound) ? LONG : "";
+    this.trouble = sound.repeat && !canRepeat(sound) && this.repeating.has(kindOf(sound)) ? LONG : "";
     const engine = await this.#engineFor(sound);
     if (sound === this.#wanted) this.#use(engine, sound, at);
   }
@@ -118,8 +118,14 @@ class Player extends EventTarget {
     if (!current || this.compared.length) return;
     if (!this.repeating.delete(kindOf(current))) this.repeating.add(kindOf(current));
     this.#engine.repeats = this.isRepeating;
-    if (canRepeat(current)) await this.#changeEngine(current);
     this.#tell("state");
+    if (!canRepeat(current)) return;
+    if (!this.paused) wake(current.repeat[2]);
+    const engine = await this.#engineFor(current);
+    if (current !== this.#wanted || this.compared.length) return;
+    const { paused, time } = this.#engine;
+    this.#use(engine, current, time);
+    if (!paused) this.#begin();
   }
 
   /** Play several sounds at once, of which one is heard: choose() switches without a gap. Paused, it waits. Throws Error. */
@@ -159,26 +165,10 @@ class Player extends EventTarget {
     this.#tell("change");
   }
 
-  /** Give the current sound another engine, which goes on where the sound is by then, playing or paused. */
-  async #changeEngine(current) {
-    if (!this.paused) wake(current.repeat[2]);
-    const engine = await this.#engineFor(current);
-    if (current !== this.#wanted || this.compared.length) return;
-    this.trouble = "";
-    const { paused, time } = this.#engine;
-    this.#use(engine, current, time);
-    if (!paused) this.#begin();
-  }
-
-  /** What plays a sound: samples in memory, if it has a part that repeats and is not too long. */
   async #engineFor(sound) {
-    if (!this.#hasPart(sound) || !canRepeat(sound)) return this.#element;
-    const { RepeatEngine } = await import("./repeat.js");
-    return this.#hasPart(sound) ? new RepeatEngine() : this.#element; // one may have turned it off meanwhile
-  }
-
-  #hasPart(sound) {
-    return this.repeating.has(kindOf(sound)) && Boolean(sound.repeat);
+    const isHere = () => canRepeat(sound) && this.repeating.has(kindOf(sound)); // all samples, in memory
+    const { RepeatEngine } = isHere() ? await import("./repeat.js") : {};
+    return isHere() ? new RepeatEngine() : this.#element;
   }
 
   #use(engine, sound, at) {
