@@ -27,13 +27,13 @@ run: setup ## serve on http://127.0.0.1:8000
 	$(BIN)/python app.py
 
 test: setup-dev ## all tests, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not soak"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak"
 
 check: setup-dev ## the checks of CI: lint, types, tests with coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not soak" --cov --cov-report=term-missing
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" --cov --cov-report=term-missing
 
 bench: setup-dev .venv-rivals/.ready ## compare the speed with other software: 10 minutes; QUICK=1: a short form, 1 minute
 	$(BIN)/python bench $(if $(QUICK),--quick)

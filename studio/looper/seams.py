@@ -101,7 +101,7 @@ def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
         calm_seconds(beat, beat.here, attack), calm_seconds(beat, beat.there, attack + beat.reach + round(shift))
     )
     is_expected = line.spread < STEADY_SPREAD or fitting >= CLEAR
-    is_masked = is_expected and beat.here[attack] >= MASKING_RISE
+    is_masked = is_expected and beat.rise(beat.here, attack) >= MASKING_RISE
     crossfade = min(CALM_CROSSFADE, max(RHYTHMIC_CROSSFADE, longest - AROUND_BEAT)) if is_masked else SHORT_CROSSFADE
     steepest = start + (attack - beat.place) * step
     lag = same_wave(pcm, steepest, lag + round(shift * step))
@@ -135,6 +135,15 @@ class BeatOnsets:
         low, high = 2 * self.place - len(self.here), len(self.here)
         return correlation(self.here[low:high], self.there[low : high + 2 * self.reach])
 
+    @property
+    def edge(self) -> int:
+        """The bins of ATTACK_EDGE."""
+        return round(ATTACK_EDGE * self.bins_per_second)
+
+    def rise(self, onsets: Array, attack: int) -> float:
+        """The dB by which the sound rises at an attack (a bin)."""
+        return float(onsets[attack - self.edge : attack + self.edge].max())
+
 
 def beat_onsets(pcm: Pcm, start: int, lag: int) -> BeatOnsets:
     """The onsets around frame `start`, and around start + lag."""
@@ -157,9 +166,8 @@ def transient(beat: BeatOnsets) -> int:
 
 def calm_seconds(beat: BeatOnsets, onsets: Array, attack: int) -> float:
     """The seconds between an attack (a bin) and the attack before it, at most CALM_REACH."""
-    reach, edge = round(CALM_REACH * beat.bins_per_second), round(ATTACK_EDGE * beat.bins_per_second)
-    loudest = onsets[attack - edge : attack + edge].max()
-    strong = np.flatnonzero(onsets[attack - reach : attack - edge] > STRONG * loudest)
+    reach = round(CALM_REACH * beat.bins_per_second)
+    strong = np.flatnonzero(onsets[attack - reach : attack - beat.edge] > STRONG * beat.rise(onsets, attack))
     return float(reach - strong[-1] if len(strong) else reach) / beat.bins_per_second
 
 
