@@ -10,7 +10,7 @@ from records import rows
 from records.pages import merged
 from records.queue import pending
 from records.rows import Row
-from records.writes import placed
+from records.writes import is_one_of, placed
 
 ORDER = "priority DESC, waits_at, job_id"
 # The jobs before and behind a place are two lists, because no index reads them as one.
@@ -36,20 +36,24 @@ def first(columns: str, limit: int) -> Sequence[Any]:
     return database.execute_sql(placed(sql), (limit,)).fetchall()  # type: ignore[no-any-return]
 
 
-def numbers(job_ids: Collection[str], most: int) -> dict[str, int]:
-    """The numbers of these jobs in the queue, by id; 1 is the next one. Without those of more than `most`.
+def positions(job_ids: Collection[str], most: int) -> dict[str, int]:
+    """The numbers of these jobs in the queue, by id; 1 is the next one, most + 1 any that comes after `most` others.
 
-    It counts the jobs before the first one, and reads only those from there to the last one: often they are neighbours.
+    Those that do not wait have none. It counts the jobs before the first one, and reads only those from there to the
+    last one: often they are neighbours.
     """
-    named = f"SELECT priority, {PLACE} AS waits_at, job_id FROM job WHERE job_id IN ({', '.join('?' * len(job_ids))})"
-    sql = f"{named} AND status = '{JOB_STATUSES.pending}' ORDER BY {ORDER}"
-    places = [Place(*row) for row in database.execute_sql(placed(sql), tuple(job_ids)).fetchall()]
+    named, values = is_one_of("job_id", list(job_ids))
+    columns = f"SELECT priority, {PLACE} AS waits_at, job_id FROM job"
+    sql = f"{columns} WHERE {named} AND status = '{JOB_STATUSES.pending}' ORDER BY {ORDER}"
+    places = [Place(*row) for row in database.execute_sql(placed(sql), values).fetchall()]
     if not places:
         return {}
     before, until = count_before(places[0], most), count_before(places[-1], most)
     between = _behind("job_id, priority", places[0], min(until, most - 1) - before) if before < until else []
     listed = [places[0].job_id, *(row[0] for row in between)]
-    return {job_id: number for number, job_id in enumerate(listed, before + 1) if job_id in job_ids and number <= most}
+    numbers = {job_id: number for number, job_id in enumerate(listed, before + 1) if job_id in job_ids}
+    later = {place.job_id: most + 1 for place in places} if until == most else {}
+    return later | numbers
 
 
 def page(after: Place | None, limit: int) -> list[tuple[Row, Place]]:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,7 +124,7 @@ class Streams:
         while self._selector.get_map():
             for key, _ in self._selector.select(1):
                 number, left = key.data
-                received = key.fileobj.recv(1 << 20)  # type: ignore[union-attr]
+                received = self._receive(key.fileobj)
                 whole, separator, rest = (left + received).rpartition(b"\n\n")
                 key.data[1] = rest if separator else left + received
                 self._count(number, whole)
@@ -135,8 +135,13 @@ class Streams:
                     if LAST not in whole:
                         self._open(number)
 
+    def _receive(self, client: Any) -> bytes:
+        with suppress(OSError):
+            return bytes(client.recv(1 << 20))
+        return b""
+
     def _count(self, number: int, whole: bytes) -> None:
-        ids = [int(name) for name in re.findall(rb"^id: (\d+)$", whole, re.MULTILINE)]
+        ids = [int(name) for name in re.findall(rb"^id: (\d+)\nevent: (?!resync)", whole, re.MULTILINE)]
         self.events[number] += len(ids)
         self.newest[number] = max([self.newest[number], *ids])
 

@@ -96,7 +96,7 @@ def test_a_claim_skips_what_another_transaction_claims(locked: Any, types: list[
     assert claimed is not None and claimed.job_id == "2"
 
 
-def test_jobs_have_their_numbers_in_the_queue() -> None:
+def test_jobs_have_their_positions_in_the_queue() -> None:
     chance = random.Random(1)
     for number in range(12):
         jobs.create(job_id=f"{number}", priority=chance.choice([0, 0, 1]))
@@ -105,10 +105,10 @@ def test_jobs_have_their_numbers_in_the_queue() -> None:
     jobs.cancel("5")
     order = [job_id for job_id, _ in waiting.first("job_id", 100)]
     assert len(order) == 11 and order[0] == "7"
-    for shown in (["1"], ["0", "4", "5", "9"], ["6", "5", "none"], ["5"], list("0123456789")):
+    for shown in (["1"], ["0", "4", "5", "9"], ["6", "5", "none"], ["5"], [], list("0123456789")):
         for most in (1, 4, 11, 100):
-            numbers = {job_id: number for number, job_id in enumerate(order[:most], 1) if job_id in shown}
-            assert waiting.numbers(shown, most) == numbers
+            positions = {job_id: min(number, most + 1) for number, job_id in enumerate(order, 1) if job_id in shown}
+            assert waiting.positions(shown, most) == positions
 
 
 @on_sqlite

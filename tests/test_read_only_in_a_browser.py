@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 PATHS = ("/", "/?show=waiting", "/jobs/song", "/jobs/waits", "/tracks", "/tracks/song-1")
 # The texts of what is seen and would change something.
 CHANGES = """() => [
-    ...document.querySelectorAll("form[method=post] :is(button, input), [data-dialog], #select, [type=checkbox]"),
+    ...document.querySelectorAll("form[method=post] :is(button, input), a:is([data-dialog], [data-rename])"),
+    ...document.querySelectorAll("#select, .grip, [href^='#loop-of-'], [type=checkbox]"),
   ].filter((part) => part.checkVisibility({ visibilityProperty: true }) && !part.closest("#player, dialog"))
   .map((part) => part.textContent.trim() || part.outerHTML)"""
 
@@ -55,14 +56,17 @@ def sign_in(page: Page, service: Server, token: str) -> None:
 def test_a_browser_that_may_only_read_shows_nothing_that_it_may_not_use(
     closed: Server, tokens: dict[bool, str], window: Callable[..., Watched]
 ) -> None:
-    seen = {}
+    seen, widths = {}, {}
     for read_only, token in tokens.items():
         page = window().page
         sign_in(page, closed, token)
         for path in PATHS:
             page.goto(closed.url + path)
             seen[read_only, path] = page.evaluate(CHANGES)
+            if path == "/":
+                widths[read_only] = page.locator("#job-song .row-main").evaluate("part => part.clientWidth")
             expect(page.get_by_text("Read only", exact=True)).to_be_visible(visible=read_only)
     assert all("Cancel" in seen[False, "/jobs/waits"] and len(seen[False, path]) > 2 for path in PATHS)
+    assert widths[True] == widths[False] > 200  # pixels
     allowed = {"Sign out", "Tell me when all is done"}
     assert {path: set(seen[True, path]) - allowed for path in PATHS} == dict.fromkeys(PATHS, set())

@@ -19,7 +19,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 
 
 @pytest.mark.parametrize("suffix", READERS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(prompt=TEXT)
 def test_a_reader_of_the_format_reads_what_was_sent(suffix: str, prompt: str) -> None:
     values = {"prompt": prompt, "seed": 7, "ready": True, "lyrics": ""}

@@ -17,7 +17,7 @@ from studio.looper.repeats import Repeat, roomy
 RHYTHMIC_CROSSFADE = 0.03  # seconds
 CALM_CROSSFADE, CALM_REACH = 0.15, 0.25  # seconds: of sustained sound between two attacks
 ATTACK_EDGE, STRONG = 0.015, 0.3  # seconds around an attack; a rise of this share of it is another attack
-SHORT_CROSSFADE, LONG_CROSSFADE = 0.25, 1.0  # seconds, for music without beats; the long one also for a poor seam
+SHORT_CROSSFADE, LONG_CROSSFADE = 0.25, 1.0  # seconds, where no attack masks a cut; the long one also for a poor seam
 STEADY_SPREAD, LEAST_SPREAD = 0.004, 0.0005  # seconds: with a spread below STEADY_SPREAD, the beats follow the line
 BEAT_REACH = 0.04  # seconds: how far a beat may be from the line
 FINE_REACH = 0.0007  # seconds: a waveform may move a lag by this
@@ -35,7 +35,7 @@ OFF_LINE_COST = (
 )
 CLOSE_SPREAD = 0.002  # seconds
 FAIR = 0.45  # score: below it, a seam is poor
-MASKING_RISE = 2.0  # dB: a smaller rise is no attack that one hears
+MASKING_RISE, CLEAR_RISE = 2.0, 10.0  # dB, of three bands together: attacks where one is expected, and anywhere
 LEVEL_SECONDS, LARGEST_GAIN = 0.05, 2.5  # of a long mix that is scaled to the level of its parts
 LONG_MIX, ALIKE = 0.1, 0.5  # seconds, and the correlation of two sounds that do not cancel each other
 SILENCE = 1e-9  # power
@@ -101,7 +101,7 @@ def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
         calm_seconds(beat, beat.here, attack), calm_seconds(beat, beat.there, attack + beat.reach + round(shift))
     )
     is_expected = line.spread < STEADY_SPREAD or fitting >= CLEAR
-    is_masked = is_expected and beat.rise(beat.here, attack) >= MASKING_RISE
+    is_masked = beat.rise(beat.here, attack) >= (MASKING_RISE if is_expected else CLEAR_RISE)
     crossfade = min(CALM_CROSSFADE, max(RHYTHMIC_CROSSFADE, longest - AROUND_BEAT)) if is_masked else SHORT_CROSSFADE
     steepest = start + (attack - beat.place) * step
     lag = same_wave(pcm, steepest, lag + round(shift * step))
@@ -141,7 +141,7 @@ class BeatOnsets:
         return round(ATTACK_EDGE * self.bins_per_second)
 
     def rise(self, onsets: Array, attack: int) -> float:
-        """The dB by which the sound rises at an attack (a bin)."""
+        """How much the sound rises at an attack (a bin), in dB of all bands together."""
         return float(onsets[attack - self.edge : attack + self.edge].max())
 
 

@@ -23,9 +23,9 @@ def require_sign_in() -> ResponseReturnValue | None:
         return None
     grant = guard.signed_in(access, request.environ)
     if grant is not None:
+        g.is_read_only = grant.read_only
         if request.endpoint != SIGN_OUT and not guard.may(grant, request.method):
             raise ReadOnly(guard.READ_ONLY)
-        g.is_read_only = grant.read_only
         return None
     here = request.full_path.rstrip("?") if request.method == "GET" else "/"
     return redirect(url_for("pages.show_sign_in", next=here), 303)

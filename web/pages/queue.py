@@ -46,9 +46,12 @@ def expected() -> Forecast:
 
 
 def positions(shown: Sequence[Job]) -> dict[str, int]:
-    """The positions of these jobs among the first 10,000 that wait, by id. They are read once for each request."""
+    """The positions of these jobs, by id, without those that the forecast has. They are read once for each request.
+
+    10,001 stands for all that come later.
+    """
     if "positions" not in g:
-        g.positions = waiting.numbers({job.job_id for job in shown}, COUNTED)
+        g.positions = waiting.positions({job.job_id for job in shown} - expected().positions.keys(), COUNTED)
     return cast("dict[str, int]", g.positions)
 
 
@@ -102,8 +105,9 @@ def _position(job: Job, shown: Sequence[Job]) -> list[str]:
     if number is None and expected().waiting > len(expected().positions):
         number = positions(shown).get(job.job_id)
     if number is None:
-        return [f"more than {COUNTED:,} before it"] if expected().waiting > COUNTED else []
-    return ["next" if number == 1 else f"{number - 1:,} before it"]
+        return []
+    words = f"more than {COUNTED:,}" if number > COUNTED else f"{number - 1:,}"
+    return ["next" if number == 1 else f"{words} before it"]
 
 
 FILTERS = {function.__name__: function for function in (is_next, queue_place, queue_range, queue_words)}

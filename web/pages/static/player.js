@@ -6,8 +6,7 @@ import { calm, on } from "./elements.js";
 import { load, send } from "./http.js";
 import { Queue, placeIn } from "./queue.js";
 
-const TICK = 50; // milliseconds between two events "time"
-const CALM_TICK = 500;
+const [TICK, CALM_TICK] = [50, 500]; // milliseconds between two events "time"
 const RESTART = 3; // "previous" starts a sound again that has played longer, in seconds
 const MOST_SECONDS = 300; // of a file that is kept in memory: as samples, five minutes of stereo take 115 MB
 const LONG = "This loop is long: the browser repeats it, which can leave a short gap.";
@@ -120,10 +119,11 @@ class Player extends EventTarget {
     this.#engine.repeats = this.isRepeating;
     this.#tell("state");
     if (!canRepeat(current)) return;
-    if (!this.paused) wake(current.repeat[2]);
+    wake(current.repeat[2]);
     const engine = await this.#engineFor(current);
-    if (current !== this.#wanted || this.compared.length) return;
+    if (current !== this.#wanted || this.compared.length || engine === this.#engine) return;
     const { paused, time } = this.#engine;
+    this.trouble = "";
     this.#use(engine, current, time);
     if (!paused) this.#begin();
   }
