@@ -16,8 +16,6 @@ import psycopg  # noqa: E402
 import pytest  # noqa: E402
 from flask import Flask  # noqa: E402
 from flask.testing import FlaskClient  # noqa: E402
-from hypothesis import HealthCheck  # noqa: E402
-from hypothesis import settings as how  # noqa: E402
 from jinja2 import FileSystemBytecodeCache  # noqa: E402
 
 from app import create_app  # noqa: E402
@@ -27,6 +25,7 @@ from models import Job, Loop, Track  # noqa: E402
 from records.search import JobSearch  # noqa: E402
 from repos import JobRepository, LoopRepository, Page, TrackRepository  # noqa: E402
 from settings import Settings  # noqa: E402
+from tests import examples as examples  # noqa: E402
 from tests import figures  # noqa: E402
 from tests.ledgers import another  # noqa: E402
 from tests.measuring import coverage_of_processes as coverage_of_processes  # noqa: E402
@@ -41,9 +40,6 @@ from tests.sounds import wav_bytes  # noqa: E402
 from tests.streams import Block, blocks  # noqa: E402
 from tests.workers import running_in, studio_settings  # noqa: E402
 
-# A busy machine may take long for an example.
-how.register_profile("ledger", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-how.load_profile("ledger")
 SAMPLES = ROOT / "tests" / "samples"
 KINDS = ["sqlite", "postgresql"]
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
