@@ -311,7 +311,7 @@ def test_an_open_stream_ends_when_its_token_is_removed(app: Flask, owner: str) -
         client = front.open(head.encode())
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
         remove_token(app, OWNER)
-        wait_for(lambda: front.call(len, front.front._streams) == 0, 10)
+        wait_for(lambda: front.call(len, front.front._streams) == 0, 30)
         assert rest(client).endswith(b"retry: 1000\n\n")
 
 

@@ -96,7 +96,7 @@ def test_a_row_that_was_deleted_is_written_again(ledger: Settings, monkeypatch: 
     with announced(ledger, True, stopping):
         [worker] = workers.live()
         workers.withdraw(worker.name)
-        [again] = wait_for(workers.live, 10)
+        [again] = wait_for(workers.live, 30)
         stopping.set()
     assert (again.name, again.started_at) == (process_name(), worker.started_at)
     assert workers.live() == []

@@ -321,6 +321,6 @@ def test_a_client_that_leaves_leaves_no_file_open(server: Callable[..., Server],
     connection = asked(running)
     connection.getresponse().read(1000)
     song = str(running.storage / "1.wav")
-    wait_for(lambda: song in open_files(running), 10)
+    wait_for(lambda: song in open_files(running), 30)
     connection.close()
-    wait_for(lambda: song not in open_files(running), 10)
+    wait_for(lambda: song not in open_files(running), 30)

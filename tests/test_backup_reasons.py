@@ -55,7 +55,7 @@ def test_pg_dump_ends_with_the_command(ledger: Settings, job: Job, tmp_path: Pat
     wait_for((tmp_path / "pid").exists, 30)
     command.kill()
     command.communicate(timeout=20)
-    wait_for(lambda: not psutil.pid_exists(int((tmp_path / "pid").read_text())), 10)
+    wait_for(lambda: not psutil.pid_exists(int((tmp_path / "pid").read_text())), 30)
 
 
 @on_postgresql

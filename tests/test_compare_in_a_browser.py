@@ -186,7 +186,7 @@ def test_a_key_switches_the_take_and_keeps_the_moment(takes: Server, window: Cal
     page.add_init_script(f"({TAP})()")
     page.goto(f"{takes.url}/jobs/song")
     compare(page, 1, 2)
-    wait_for(lambda: chosen(page) == ["A", "B", None], 10)
+    wait_for(lambda: chosen(page) == ["A", "B", None], 30)
     expect(page.locator("#line-a")).to_have_attribute("data-state", "playing")
     page.keyboard.press("2")
     expect(page.locator("#line-b")).to_have_attribute("data-state", "playing")
@@ -203,10 +203,10 @@ def test_the_last_take_of_a_comparison_plays_on_alone(takes: Server, window: Cal
     page = window().page
     page.goto(f"{takes.url}/jobs/song")
     compare(page, 2, 1)
-    wait_for(lambda: chosen(page) == ["B", "A", None], 10)
+    wait_for(lambda: chosen(page) == ["B", "A", None], 30)
     before = position(page)
     page.get_by_role("button", name="Compare Take 2").click()
-    wait_for(lambda: chosen(page) == ["A", None, None], 10)
+    wait_for(lambda: chosen(page) == ["A", None, None], 30)
     expect(page.locator("#line-a")).to_have_attribute("data-state", "playing")
     assert position(page) >= before
     assert page.evaluate("import('/static/player.js').then(({player}) => player.compared.length)") == 0
@@ -234,17 +234,17 @@ def test_play_and_the_waveform_of_a_compared_take_choose_it(takes: Server, windo
     page.goto(f"{takes.url}/jobs/song")
     compare(page, 1, 2)
     page.locator("#player-play").click()
-    wait_for(lambda: heard(page) == ["a", "a", "b", "paused"], 10)
+    wait_for(lambda: heard(page) == ["a", "a", "b", "paused"], 30)
     slider = page.locator("#line-b .wave > input")
     slider.evaluate("slider => { slider.value = 4; slider.dispatchEvent(new Event('input', { bubbles: true })); }")
-    wait_for(lambda: heard(page) == ["b", "a", "b", "playing"] and position(page) > 4, 10)
+    wait_for(lambda: heard(page) == ["b", "a", "b", "playing"] and position(page) > 4, 30)
     wait_for(lambda: heard(page)[-1] == "paused", 30)  # at the end, none follows
     assert heard(page) == ["b", "a", "b", "paused"]
     page.locator("#line-a [data-play]").first.click()
-    wait_for(lambda: heard(page) == ["a", "a", "b", "playing"], 10)
+    wait_for(lambda: heard(page) == ["a", "a", "b", "playing"], 30)
     page.get_by_role("link", name="Tracks", exact=True).first.click()
     page.locator('.take[data-sound="track:b"]').click()
-    wait_for(lambda: heard(page) == ["b", "playing"], 10)
+    wait_for(lambda: heard(page) == ["b", "playing"], 30)
 
 
 def test_a_deleted_take_leaves_the_comparison(takes: Server, window: Callable[..., Watched]) -> None:

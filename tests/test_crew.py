@@ -111,7 +111,7 @@ def test_a_start_that_fails_is_tried_again(caplog: pytest.LogCaptureFixture) -> 
     wait_for(look, 30)
     assert member.process is not None and caplog.text.count("no worker can be started just now") == 2
     member.process.kill()
-    wait_for(lambda: not member.is_running(), 10)
+    wait_for(lambda: not member.is_running(), 30)
 
 
 def test_each_pause_is_twice_as_long_as_the_one_before() -> None:

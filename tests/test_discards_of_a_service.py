@@ -60,7 +60,7 @@ def test_housekeeping_removes_the_files_after_ten_seconds_and_no_earlier(running
     song = running.storage / "1.wav"
     wait_for(lambda: not song.exists(), 60)
     assert time.monotonic() - began >= 10
-    wait_for(lambda: running.call("GET", discard["urls"]["self"])[0] == 404, 10)
+    wait_for(lambda: running.call("GET", discard["urls"]["self"])[0] == 404, 30)
     status, problem = running.call("POST", discard["urls"]["undo"])
     assert (status, problem["code"]) == (404, "not_found")
     assert (running.storage / "2.wav").exists() and "Traceback" not in running.log.read_text()

@@ -146,4 +146,4 @@ def test_the_thread_of_the_feed_ends_after_its_last_reader(
         assert next(iter(answer.response))
         assert "feed" in [thread.name for thread in threading.enumerate()]
         answer.close()
-        wait_for(lambda: "feed" not in [thread.name for thread in threading.enumerate()], 10)
+        wait_for(lambda: "feed" not in [thread.name for thread in threading.enumerate()], 30)

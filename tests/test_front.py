@@ -30,7 +30,7 @@ from tests.conftest import wait_for
 from tests.fronts import RunningFront, StillFeed, get, post, rest, running, serving
 from web.limits import is_read
 
-SECONDS = 10
+SECONDS = 30
 ANSWER = bytes(1_000_000)
 AN_HOUR = 3600.0
 

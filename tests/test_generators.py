@@ -86,7 +86,7 @@ def test_all_processes_end_when_the_guard_the_supervisor_or_the_generator_is_kil
         guard = psutil.Process(process.pid)
         processes.extend([guard, *guard.children(recursive=True)])
         processes[victim].kill()
-        wait_for(lambda: not any(map(runs, processes)), 10)
+        wait_for(lambda: not any(map(runs, processes)), 30)
 
     run(f"{forks}; time.sleep(600)", tmp_path, kill)
     assert len(processes) == 4

@@ -184,6 +184,6 @@ def test_a_trial_waits_for_a_gpu_that_a_worker_uses(folder: Path) -> None:
     assert lock.acquire()
     with terminal(folder, "generators", "--try", "warm") as running:
         running.expect("waiting for the GPU 0")
-        wait_for(lock.is_wanted, 10)
+        wait_for(lock.is_wanted, 30)
         lock.release()
         assert running.exit_code() == 0 and "generating audio" in running.printed()

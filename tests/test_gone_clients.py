@@ -25,7 +25,7 @@ def test_a_claim_whose_client_has_hung_up_leases_nothing(server: Callable[..., S
     service = server(DATABASE_URL=database_url).start()
     send_and_hang_up(service.port, "/api/jobs/claim")
     service.call("POST", "/api/jobs", {"job_id": "job-1", "prompt": "rain"})
-    wait_for(lambda: service.call("GET", "/api/jobs/job-1")[1]["attempts"] == 0, 10)
+    wait_for(lambda: service.call("GET", "/api/jobs/job-1")[1]["attempts"] == 0, 30)
     status, leased = service.call("POST", "/api/jobs/claim", {"worker": "alive", "wait": 10})
     assert (status, leased["job_id"], leased["attempts"]) == (200, "job-1", 1)
 

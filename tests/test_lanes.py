@@ -19,7 +19,7 @@ SECONDS = 5
 def end(lane: Lane) -> None:
     """Close a lane, and wait until its threads have ended."""
     lane.close()
-    wait_for(lambda: not lane.is_alive(), 10)
+    wait_for(lambda: not lane.is_alive(), 30)
 
 
 def test_results_come_back_to_the_loop_in_order() -> None:
@@ -35,7 +35,7 @@ def test_results_come_back_to_the_loop_in_order() -> None:
 
         for number in range(100):
             lane.submit(lambda number=number: (number, threading.get_ident() != main), then)  # type: ignore[misc]
-        await asyncio.wait_for(is_done.wait(), 10)
+        await asyncio.wait_for(is_done.wait(), 30)
         end(lane)
         return results
 
@@ -47,7 +47,7 @@ def test_an_exception_is_a_result_and_a_failing_receiver_stops_nobody() -> None:
         lane, got = Lane("test", 1, asyncio.get_running_loop()), asyncio.Future[object]()
         lane.submit(lambda: 1 / 0, lambda result: 1 / 0)
         lane.submit(lambda: 1 / 0, got.set_result)
-        result = await asyncio.wait_for(got, 10)
+        result = await asyncio.wait_for(got, 30)
         end(lane)
         return result
 

@@ -268,5 +268,5 @@ def test_the_pages_have_no_errors(library: Server, window: Windows) -> None:
     for path in ("/tracks", "/", "/tracks/old-01-1"):
         seen.page.goto(library.url + path)
         expect(seen.page.locator("#connection[data-state=live]")).to_be_visible()
-    wait_for(lambda: seen.page.evaluate("document.readyState") == "complete", 10)
+    wait_for(lambda: seen.page.evaluate("document.readyState") == "complete", 30)
     seen.check(library)

@@ -56,13 +56,13 @@ def add(log: Path, text: str) -> None:
 
 def test_the_log_follows_its_end_only_if_the_reader_is_there(page: Page, log: Path) -> None:
     shown = page.locator("#log")
-    wait_for(lambda: page.evaluate(AT_END), 10)
+    wait_for(lambda: page.evaluate(AT_END), 30)
     add(log, "step 1/9\rstep 2/9\r")
     expect(shown.locator("p").last).to_have_text("step 2/9 ×2")
     assert page.evaluate(AT_END)
     shown.focus()
     page.keyboard.press("Home")
-    wait_for(lambda: page.evaluate(SCROLL) == 0, 10)
+    wait_for(lambda: page.evaluate(SCROLL) == 0, 30)
     add(log, "step 3/9\r" + LINES)
     expect(shown.locator("p").last).to_have_text("chunk p is ready")
     assert page.evaluate(SCROLL) == 0

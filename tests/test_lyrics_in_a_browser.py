@@ -56,7 +56,7 @@ def test_the_line_that_is_sung_is_marked_and_in_view(page: Page) -> None:
     before = page.evaluate("scrollY")
     page.evaluate("import('/static/player.js').then(({ player }) => player.seek(40.2))")
     expect(page.locator(SUNG)).to_contain_text("line 40")
-    wait_for(lambda: is_in_view(page), 10)
+    wait_for(lambda: is_in_view(page), 30)
     expect(page.locator(SUNG)).to_contain_text("line 42")
     assert page.evaluate("scrollY") == before and page.locator(SUNG).count() == 1
     assert violations(page) == []
@@ -74,13 +74,13 @@ def test_a_line_plays_from_its_time(page: Page) -> None:
 
 def test_the_box_stays_where_the_reader_has_scrolled_it(page: Page) -> None:
     sing(page, 30)
-    wait_for(lambda: is_in_view(page), 10)
+    wait_for(lambda: is_in_view(page), 30)
     page.locator(".lyrics-box").hover()
     page.mouse.wheel(0, -2000)
-    wait_for(lambda: page.evaluate("document.querySelector('.lyrics-box').scrollTop") == 0, 10)
+    wait_for(lambda: page.evaluate("document.querySelector('.lyrics-box').scrollTop") == 0, 30)
     expect(page.locator(SUNG)).to_contain_text("line 33")
     assert page.evaluate("document.querySelector('.lyrics-box').scrollTop") == 0
-    wait_for(lambda: is_in_view(page), 15)
+    wait_for(lambda: is_in_view(page), 30)
 
 
 def test_the_sound_of_another_job_marks_no_line(page: Page, singing: Server) -> None:
@@ -90,7 +90,7 @@ def test_the_sound_of_another_job_marks_no_line(page: Page, singing: Server) -> 
     page.get_by_role("link", name="song song").click()
     expect(page.locator("[data-lyrics]")).to_be_visible()
     before = time_of(page)
-    wait_for(lambda: time_of(page) > before + 1, 10)
+    wait_for(lambda: time_of(page) > before + 1, 30)
     assert page.locator(SUNG).count() == 0
     sing(page, 20)
 

@@ -204,10 +204,10 @@ def test_all_web_processes_count_together_and_go_on_after_a_kill(server: Callabl
     for _ in range(30):
         running.call("GET", "/healthz")
     least = 30
-    wait_for(lambda: figures_of(running)[name] >= least, 10)
+    wait_for(lambda: figures_of(running)[name] >= least, 30)
     web_workers(running)[0].kill()
-    wait_for(lambda: figures_of(running).get("ledger_process_restarts_totalkind=web") == 1, 10)
-    wait_for(lambda: figures_of(running)["ledger_processes_runningkind=web"] == 2, 10)
+    wait_for(lambda: figures_of(running).get("ledger_process_restarts_totalkind=web") == 1, 30)
+    wait_for(lambda: figures_of(running)["ledger_processes_runningkind=web"] == 2, 30)
     assert figures_of(running)[name] >= least
 
 
@@ -223,7 +223,7 @@ def test_streams_and_waits_that_are_open_are_counted(server: Callable[..., Serve
         now = figures_of(running)
         return [now[f"ledger_open_{kind}"] for kind in ("streams", "waits")]
 
-    wait_for(lambda: numbers() == [1, 1], 10)
+    wait_for(lambda: numbers() == [1, 1], 30)
     for one in opened:
         one.close()
-    wait_for(lambda: numbers() == [0, 0], 10)
+    wait_for(lambda: numbers() == [0, 0], 30)

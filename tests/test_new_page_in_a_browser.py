@@ -42,7 +42,7 @@ def open_form(page: Page, service: Server) -> Locator:
 
 def only_job(service: Server) -> dict[str, Any]:
     """The one job of a server."""
-    wait_for(lambda: len(service.call("GET", "/api/jobs")[1]["items"]) == 1, 10)
+    wait_for(lambda: len(service.call("GET", "/api/jobs")[1]["items"]) == 1, 30)
     job: dict[str, Any] = service.call("GET", "/api/jobs")[1]["items"][0]
     return job
 

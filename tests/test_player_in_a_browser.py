@@ -84,7 +84,7 @@ def test_the_queue_is_in_the_order_of_the_list_and_goes_on_by_itself(page: Page,
     play(page, "Track short-1", 0)
     page.get_by_role("link", name="Jobs", exact=True).first.click()
     expect_sound(page, "Track short-2")
-    wait_for(lambda: state_of(page) == "paused", 15)
+    wait_for(lambda: state_of(page) == "paused", 30)
     expect_sound(page, "Track short-2")
     page.get_by_role("button", name="Queue").click()
     listed = page.locator("#player-sounds button")
@@ -178,5 +178,5 @@ def test_only_one_window_plays(page: Page, played: Server) -> None:
     for each in (page, other):
         each.goto(f"{played.url}/jobs/long")
         play(each, "Track long-1")
-    wait_for(lambda: state_of(page) == "paused", 15)
+    wait_for(lambda: state_of(page) == "paused", 30)
     assert state_of(other) == "playing"

@@ -17,7 +17,7 @@ def test_the_log_names_the_client_behind_a_trusted_proxy(
 ) -> None:
     running = server(TRUSTED_PROXIES=proxies).start()
     assert running.call("GET", "/api/jobs/behind-a-proxy", **FORWARDED)[0] == 404
-    line = wait_for(lambda: lines_with(running, "GET /api/jobs/behind-a-proxy 404"), 5)[0]
+    line = wait_for(lambda: lines_with(running, "GET /api/jobs/behind-a-proxy 404"), 30)[0]
     assert f" {client} GET " in line
 
 

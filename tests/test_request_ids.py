@@ -43,7 +43,7 @@ def test_a_traceback_in_a_json_log_has_the_id(server: Callable[..., Server]) -> 
     running = server(LOG_FORMAT="json").start()
     (running.folder / "app.db").write_bytes(b"")
     sent, body = ask(running, "/api/jobs?q=x")
-    read = wait_for(lambda: len(lines := lines_with(running, sent)) > 1 and lines, 5)
+    read = wait_for(lambda: len(lines := lines_with(running, sent)) > 1 and lines, 30)
     lines = [json.loads(line) for line in read]
     assert json.loads(body)["status"] >= 500 and all(line["request_id"] == sent for line in lines)
     assert {"ledger.web", "ledger.access"} <= {line["logger"] for line in lines}

@@ -74,7 +74,7 @@ def test_the_log_names_the_client_and_not_what_it_pretends_to_be(behind: Server,
     with closing(proxy.connect("127.0.0.2")) as connection:
         connection.request("GET", path, headers={**TOKEN, "X-Forwarded-For": "203.0.113.9"})
         assert connection.getresponse().status == 404
-    line = wait_for(lambda: lines_with(behind, f"GET {path} 404"), 5)[0]
+    line = wait_for(lambda: lines_with(behind, f"GET {path} 404"), 30)[0]
     assert " 127.0.0.2 GET " in line
 
 

@@ -128,7 +128,7 @@ def test_the_later_of_two_clicks_wins(page: Page, listed: Server) -> None:
     waiting: list[Route] = []
     page.route("**/jobs/job-116", lambda route: waiting.append(route))
     page.get_by_role("link", name="number 116", exact=True).click()
-    wait_for(lambda: page.evaluate("1") and waiting, 10)  # the route is called while Playwright waits
+    wait_for(lambda: page.evaluate("1") and waiting, 30)  # the route is called while Playwright waits
     page.get_by_role("link", name="number 115", exact=True).click()
     expect(page.get_by_role("heading", name="number 115")).to_be_focused()
     waiting[0].continue_()
@@ -145,7 +145,7 @@ def test_back_ends_the_loading_of_another_page_and_forward_reads_nothing(page: P
     waiting: list[Route] = []
     page.route("**/tracks", lambda route: waiting.append(route))
     page.get_by_role("link", name="Tracks", exact=True).click()
-    wait_for(lambda: page.evaluate("1") and waiting, 10)  # the route is called while Playwright waits
+    wait_for(lambda: page.evaluate("1") and waiting, 30)  # the route is called while Playwright waits
     page.go_back()
     expect(page.get_by_role("link", name="number 114", exact=True)).to_be_focused()
     waiting[0].continue_()

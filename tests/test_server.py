@@ -44,7 +44,7 @@ def test_the_first_line_says_where_it_listens_and_what_it_keeps(
 def test_one_request_is_one_line_of_the_log(service: Server, call: Caller) -> None:
     assert call("DELETE", "/api/jobs/logged-once?unknown=1")[0] == 400
     assert call("GET", "/logged%0Atwice")[0] == 404
-    wait_for(lambda: len(lines_with(service, "logged")) > 1, 5)
+    wait_for(lambda: len(lines_with(service, "logged")) > 1, 30)
     assert [re.sub(r"[\d.]+ ms .*", "_ ms", line.split(" ", 2)[2]) for line in lines_with(service, "logged")] == [
         "127.0.0.1 DELETE /api/jobs/logged-once 400 _ ms",
         "127.0.0.1 GET /logged%0Atwice 404 _ ms",

@@ -22,7 +22,7 @@ from tests.fronts import HOST, RunningFront, StillFeed, get, post, rest, running
 from web.current import Services
 from web.limits import is_read
 
-SECONDS = 10
+SECONDS = 30
 THIS, ATTACKER, OTHER = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 EXEMPT = frozenset({ipaddress.ip_network(THIS)})
 LARGE = b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 2000000\r\n"

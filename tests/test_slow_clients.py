@@ -91,12 +91,12 @@ def test_a_client_that_leaves_ends_its_wait_at_once(server: Callable[..., Server
     claim = b"POST /api/jobs/claim HTTP/1.1\r\n" + HOST + kind + b"Content-Length: %d\r\n\r\n" % len(body) + body
     files = open_files(running)
     waiting = [opened(running.port, claim) for _ in range(50)]
-    wait_for(lambda: open_files(running) >= files + 50, 10)
+    wait_for(lambda: open_files(running) >= files + 50, 30)
     for connection in waiting[:40]:
         connection.close()
-    wait_for(lambda: open_files(running) <= files + 30, 10)
+    wait_for(lambda: open_files(running) <= files + 30, 30)
     running.call("POST", "/api/jobs", {"job_id": "j", "prompt": "p"})
-    wait_for(lambda: running.call("GET", "/api/jobs/j")[1]["attempts"] == 1, 10)
+    wait_for(lambda: running.call("GET", "/api/jobs/j")[1]["attempts"] == 1, 30)
     [lucky] = select.select(waiting[40:], [], [], 10)[0]
     assert lucky.recv(4096).startswith(b"HTTP/1.1 200 ")
     assert len(lines_with(running, "POST /api/jobs/claim 200")) == 1

@@ -285,7 +285,7 @@ def test_stars_that_wait_for_a_lock_hold_up_no_read(app: Flask, settings: Settin
         other.execute("BEGIN IMMEDIATE")
         methods = ("star", "star.view", "unstar", "unstar.view") * (limits.THREADS // 4)
         calls = [front.open(get(address(f"{method}?id=track-1"))) for method in methods]
-        wait_for(lambda: len(begun) == limits.THREADS, 10)
+        wait_for(lambda: len(begun) == limits.THREADS, 30)
         assert front.open(get("/api/jobs")).recv(100).startswith(b"HTTP/1.1 200 ")
         assert select.select(calls, [], [], 0)[0] == []
         other.execute("ROLLBACK")

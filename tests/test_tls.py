@@ -23,7 +23,7 @@ from tests.certificates import any_certificate, make_certificate
 from tests.conftest import Server, wait_for
 from tests.fronts import RunningFront, get, post, rest, serving
 
-SECONDS = 10
+SECONDS = 30
 LARGE = bytes(range(256)) * 8000
 GO_ON = threading.Event()
 Files = tuple[Path, Path]

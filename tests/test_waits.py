@@ -24,7 +24,7 @@ from tests.conftest import Server, wait_for
 from tests.fronts import RunningFront, get, post, rest, serving, serving_flask
 from tests.service import Caller, accepted
 
-SECONDS = 10
+SECONDS = 30
 AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: close() resets the connection
 CLAIM = post("/api/jobs/claim", b'{"worker": "w", "wait": 30}')
 

@@ -136,8 +136,8 @@ def test_cancel_reaches_a_warm_process(ledger: Settings, tmp_path: Path, record:
     try:
         wait_for(lambda: "asked hang" in (record.read_text() if record.exists() else ""), 30)
         jobs.cancel(job.job_id)
-        wait_for(lambda: jobs.get_by_id(job.job_id).status == "cancelled", 10)
-        wait_for(lambda: not [words for words in running_in(tmp_path) if SERVE[1] in words], 10)
+        wait_for(lambda: jobs.get_by_id(job.job_id).status == "cancelled", 30)
+        wait_for(lambda: not [words for words in running_in(tmp_path) if SERVE[1] in words], 30)
     finally:
         process.kill()
         process.wait()
@@ -301,7 +301,7 @@ def test_takes_survive_random_kills(
         assert sorted(track.take for track in tracks.get_by_job_id(job.job_id)) == list(range(1, 9))
     named = {path for track in Track.select() for path in (track.file_path_wav, track.file_path_mp3)}
     assert {path for path in stored(settings) if path.endswith((".wav", ".mp3"))} == named
-    wait_for(lambda: not [words for words in running_in(tmp_path) if SERVE[1] in words], 10)
+    wait_for(lambda: not [words for words in running_in(tmp_path) if SERVE[1] in words], 30)
     lock = GpuLock(word)
     assert lock.acquire()
     lock.release()

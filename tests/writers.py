@@ -24,6 +24,6 @@ def begin_together(pool: ThreadPoolExecutor, *tasks: Callable[[], Any]) -> list[
     pool.submit(hold_turn)
     assert has_turn.wait(10)
     started = [pool.submit(task) for task in tasks]
-    wait_for(lambda: database.obj._groups._waiting == len(tasks), 10)
+    wait_for(lambda: database.obj._groups._waiting == len(tasks), 30)
     may_end.set()
     return started
