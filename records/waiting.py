@@ -42,10 +42,7 @@ def positions(job_ids: Collection[str], most: int) -> dict[str, int]:
     Those that do not wait have none. It counts the jobs before the first one, and reads only those from there to the
     last one: often they are neighbours.
     """
-    named, values = is_one_of("job_id", list(job_ids))
-    columns = f"SELECT priority, {PLACE} AS waits_at, job_id FROM job"
-    sql = f"{columns} WHERE {named} AND status = '{JOB_STATUSES.pending}' ORDER BY {ORDER}"
-    places = [Place(*row) for row in database.execute_sql(placed(sql), values).fetchall()]
+    places = _places(job_ids)
     if not places:
         return {}
     before, until = count_before(places[0], most), count_before(places[-1], most)
@@ -66,9 +63,7 @@ def page(after: Place | None, limit: int) -> list[tuple[Row, Place]]:
 
 def place_of(job_id: str) -> Place | None:
     """The place of a job; None if it is not pending."""
-    sql = f"SELECT priority, {PLACE}, job_id FROM job WHERE job_id = ? AND status = '{JOB_STATUSES.pending}'"
-    row = database.execute_sql(placed(sql), (job_id,)).fetchone()
-    return row and Place(*row)
+    return next(iter(_places([job_id])), None)
 
 
 def count_before(place: Place, most: int) -> int:
@@ -77,6 +72,14 @@ def count_before(place: Place, most: int) -> int:
     sql = placed(f"SELECT count(*) FROM (SELECT * FROM ({lists}) AS jobs LIMIT {most}) AS counted")
     (number,) = database.execute_sql(sql, place.values()).fetchone()
     return int(number)
+
+
+def _places(job_ids: Collection[str]) -> list[Place]:
+    """The places of those of these jobs that are pending, in the order of the queue."""
+    named, values = is_one_of("job_id", list(job_ids))
+    columns = f"SELECT priority, {PLACE} AS waits_at, job_id FROM job"
+    sql = f"{columns} WHERE {named} AND status = '{JOB_STATUSES.pending}' ORDER BY {ORDER}"
+    return [Place(*row) for row in database.execute_sql(placed(sql), values).fetchall()]
 
 
 def _behind(columns: str, after: Place, limit: int) -> Sequence[Any]:

@@ -30,10 +30,8 @@ QUIET_SHARE, MASKING = 0.1, 0.3  # weights of the power and of a following attac
 SEAM_SHARE, ONSET_SHARE = 0.1, 0.1  # shares of the cost
 OFF_BEAT_COST = 0.05  # more than NEAR_BEST: the beat is preferred
 SLOPE_COST = 1.5  # of a repeat at another tempo, times the slope: 2 % cost 0.03
-OFF_LINE_COST = (
-    0.04  # of a beat that is off the line by the spread of all beats, or by CLOSE_SPREAD if they spread less
-)
-CLOSE_SPREAD = 0.002  # seconds
+OFF_LINE_COST = 0.04  # of a beat that is off the line by as much as all beats spread around it
+CLOSE_SPREAD = 0.002  # seconds; beats that spread less count as if they spread so much
 FAIR = 0.45  # score: below it, a seam is poor
 MASKING_RISE, CLEAR_RISE = 2.0, 10.0  # dB, of three bands together: attacks where one is expected, and anywhere
 LEVEL_SECONDS, LARGEST_GAIN = 0.05, 2.5  # of a long mix that is scaled to the level of its parts
