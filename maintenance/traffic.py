@@ -70,14 +70,15 @@ class Traffic:
         key = (method if method in METHODS else OTHER, environ.get(ROUTE, OTHER), status)
         counted = self._counts.get(key)
         if counted is None:
-            counted = self._counts[key] = [0.0] * (len(BUCKETS) + 2)
+            counted = self._counts.setdefault(key, [0.0] * (len(BUCKETS) + 2))  # another thread may have added it
         counted[0] += seconds
         counted[bisect_left(BUCKETS, seconds) + 1] += 1
 
     def publish(self) -> None:
         """Write the counts of this process on the board. Several threads may call this."""
         with self._writing:
-            counts = [[*key, counted] for key, counted in list(self._counts.items())]
+            # The copy is made at once. During list() of the items, a garbage collection may let another thread add one.
+            counts = [[*key, counted] for key, counted in self._counts.copy().items()]
             self._board.write(self._place, {"counts": counts, "open": self.open})
 
     def totals(self) -> Totals:

@@ -42,7 +42,7 @@ def positions(job_ids: Collection[str], most: int) -> dict[str, int]:
     Those that do not wait have none. It counts the jobs before the first one, and reads only those from there to the
     last one: often they are neighbours.
     """
-    places = _places(job_ids)
+    places = _places(*is_one_of("job_id", list(job_ids)), f"ORDER BY {ORDER}")
     if not places:
         return {}
     before, until = count_before(places[0], most), count_before(places[-1], most)
@@ -63,7 +63,7 @@ def page(after: Place | None, limit: int) -> list[tuple[Row, Place]]:
 
 def place_of(job_id: str) -> Place | None:
     """The place of a job; None if it is not pending."""
-    return next(iter(_places([job_id])), None)
+    return next(iter(_places("job_id = ?", [job_id])), None)
 
 
 def count_before(place: Place, most: int) -> int:
@@ -74,11 +74,10 @@ def count_before(place: Place, most: int) -> int:
     return int(number)
 
 
-def _places(job_ids: Collection[str]) -> list[Place]:
-    """The places of those of these jobs that are pending, in the order of the queue."""
-    named, values = is_one_of("job_id", list(job_ids))
+def _places(condition: str, values: Sequence[Any], order: str = "") -> list[Place]:
+    """The places of the pending jobs with this condition."""
     columns = f"SELECT priority, {PLACE} AS waits_at, job_id FROM job"
-    sql = f"{columns} WHERE {named} AND status = '{JOB_STATUSES.pending}' ORDER BY {ORDER}"
+    sql = f"{columns} WHERE {condition} AND status = '{JOB_STATUSES.pending}' {order}"
     return [Place(*row) for row in database.execute_sql(placed(sql), values).fetchall()]
 
 

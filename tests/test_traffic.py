@@ -1,5 +1,6 @@
 """The counts of requests, and their ids."""
 
+import gc
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -76,3 +77,27 @@ def test_what_a_thread_has_counted_is_in_the_totals_that_it_reads() -> None:
             assert list(threads.map(count, range(4))) == [list(range(1, 31))] * 4
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_a_request_of_a_new_route_is_counted_in_the_middle_of_a_publication() -> None:
+    traffic = Traffic()
+
+    def add(number: int) -> None:
+        traffic.add({"REQUEST_METHOD": "GET", ROUTE: f"/{number}"}, "200", 0.1)
+
+    def collected(phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            add(len(traffic._counts))
+
+    for number in range(3000):
+        add(number)
+    threshold = gc.get_threshold()
+    gc.callbacks.append(collected)
+    gc.set_threshold(1)
+    try:
+        traffic.publish()
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(collected)
+    assert len(traffic._counts) > 3000
+    assert len(traffic.totals().counts) == len(traffic._counts)

@@ -1,33 +1,34 @@
-// Says in the title, and by a notification, when the last job is done. One button asks for it, once for this browser.
+// Says in the title and by a notification when the last job is done. One button asks for it, once for this browser.
 
 import { get, on } from "./elements.js";
 import { sendJson } from "./http.js";
 import { recall, store } from "./storage.js";
 
-const NAME = "bell"; // in the storage of the browser
-const EVERY = 15_000; // milliseconds; a hidden page gets no events
+const NAME = "bell"; // in localStorage
+const EVERY = 15_000; // ms; a hidden page gets no events
 const DONE = "✓ All done · ";
 const { classList } = document.documentElement;
 
 let hasStarted = false;
 let wasBusy = false;
 
-/** Start to look, if it was asked for; else wait for the button. */
+/** Start to look if it was asked for; else show the button. */
 export function startBell() {
   if (hasStarted) return;
   hasStarted = true;
   on(document, "click", ({ target }) => target === get("bell") && ask());
   if (recall("localStorage", NAME)) begin();
+  else classList.add("asks");
 }
 
 function ask() {
+  classList.remove("asks");
   globalThis.Notification?.requestPermission();
   store("localStorage", NAME, true);
   begin();
 }
 
 function begin() {
-  classList.add("has-bell");
   look();
   setInterval(look, EVERY);
 }
