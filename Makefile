@@ -8,7 +8,7 @@ COMPILE := .venv-lock/bin/uv --quiet pip compile pyproject.toml --upgrade --univ
 # The tests start hundreds of processes. Without bytecode files, each of them would compile all modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup setup-dev run test check bench bench-front bench-growth bench-loops screenshot soak fuzz thorough audit lock clean
+.PHONY: setup setup-dev run test check check-failed bench bench-front bench-growth bench-loops screenshot soak fuzz thorough audit lock clean
 
 setup: .venv/.ready ## make .venv with the packages that the service needs
 
@@ -34,6 +34,9 @@ check: setup-dev ## the checks of CI: lint, types, tests with coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" --cov --cov-report=term-missing
+
+check-failed: setup-dev ## the tests that failed last time, without others beside them
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m "not soak"
 
 bench: setup-dev .venv-rivals/.ready ## compare the speed with other software: 10 minutes; QUICK=1: a short form, 1 minute
 	$(BIN)/python bench $(if $(QUICK),--quick)

@@ -4,10 +4,12 @@ import fcntl
 import json
 import os
 import stat
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import cysqlite
 import pytest
@@ -97,6 +99,22 @@ def test_backups_that_end_at_the_same_moment_get_different_names(
         made = list(pool.map(backup, [regular] * 3))
     assert len({one.path for one in made}) == 3
     assert sorted(one.path for one in good_backups(regular)) == sorted(one.path for one in made)
+
+
+@on_sqlite
+def test_a_backup_whose_new_folder_is_removed_before_it_is_locked_makes_another(
+    ledger: Settings, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, made = tempfile.mkdtemp, list[str]()
+
+    def removed_at_first(**names: Any) -> str:
+        made.append(make(**names))
+        if len(made) == 1:
+            os.rmdir(made[0])
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", removed_at_first)
+    assert backup(ledger, tmp_path / "copy").is_good() and len(made) == 2
 
 
 @on_sqlite

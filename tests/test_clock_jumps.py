@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -23,10 +24,10 @@ pytestmark = pytest.mark.skipif(LIBRARY is None, reason="libfaketime is missing:
 
 
 class Clock:
-    """The wall clock of the service."""
+    """The wall clock of the service. A generator works as long as the file `busy` exists."""
 
     def __init__(self, folder: Path) -> None:
-        self.file = folder / "clock"
+        self.file, self.busy = folder / "clock", folder / "busy"
         self.set(0)
         self.environment = {
             "LD_PRELOAD": str(LIBRARY),
@@ -34,6 +35,7 @@ class Clock:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_CACHE_DURATION": "1",
             "NO_FAKE_STAT": "1",
+            "STANDIN_WHILE": str(self.busy),
             "PYTHONPATH": str(ROOT / "tests" / "faked"),
         }
 
@@ -66,8 +68,8 @@ def clock(tmp_path: Path) -> Clock:
 
 @pytest.fixture
 def service(server: Callable[..., Server], clock: Clock) -> Server:
-    """A service with one worker, a lease of six seconds, and a generator that takes four."""
-    settings = {"WORKERS": "1", "LEASE_SECONDS": "6", "DIFFRHYTHM_COMMAND": COMMAND, "STANDIN_SECONDS": "4"}
+    """A service with one worker, and a lease of six seconds."""
+    settings = {"WORKERS": "1", "LEASE_SECONDS": "6", "DIFFRHYTHM_COMMAND": COMMAND}
     return server(**settings, **clock.environment).start()
 
 
@@ -93,10 +95,10 @@ def jumps(versions: Versions, clock: Clock, turn: int) -> Iterator[str]:
     """
     for seconds in (HOUR, YEAR):
         job_id = post(versions.service, f"{seconds}-{turn}")
-        wait_for(partial(generating, versions, job_id), 30)
-        for ahead in (seconds, 0):
-            clock.set(ahead)
-            wait_for(partial(is_leased_at, versions, job_id, ahead), 30, versions.service.log.read_text)
+        with generated(versions, clock, job_id):
+            for ahead in (seconds, 0):
+                clock.set(ahead)
+                wait_for(partial(is_leased_at, versions, job_id, ahead), 30, versions.service.log.read_text)
         assert versions.read(job_id, 60)["status"] == "completed", versions.service.log.read_text()
         yield job_id
 
@@ -107,10 +109,18 @@ def kill_a_worker(versions: Versions, clock: Clock, made: list[str]) -> None:
     By the new time, the lease of the killed worker ends in a year.
     """
     made.append(post(versions.service, "killed"))
-    job = wait_for(partial(generating, versions, "killed"), 30)
-    os.kill(int(job["worker"].rpartition(":")[2]), signal.SIGKILL)
-    clock.set(-YEAR)
+    with generated(versions, clock, "killed") as job:
+        os.kill(int(job["worker"].rpartition(":")[2]), signal.SIGKILL)
+        clock.set(-YEAR)
     assert versions.read("killed", 60)["status"] == "completed", versions.service.log.read_text()
+
+
+@contextmanager
+def generated(versions: Versions, clock: Clock, job_id: str) -> Iterator[Any]:
+    """The job, which is being generated to the end of this block."""
+    clock.busy.touch()
+    yield wait_for(partial(generating, versions, job_id), 30)
+    clock.busy.unlink()
 
 
 def generating(versions: Versions, job_id: str) -> Any:

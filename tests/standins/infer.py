@@ -63,6 +63,7 @@ def work() -> None:
     else:
         print("encoding the prompt", flush=True)
         standin.run_through(standin.steps(32))
+    standin.work_on()
     print("inference cost 12.34 seconds", flush=True)
 
 
