@@ -20,6 +20,7 @@ from server.connections import Connections
 from server.environ import Environs
 from server.front import Front, Site
 from server.http import Connection
+from server.memory import share_arenas
 from settings import Settings
 
 STOP_SECONDS = 5.0  # for the requests that are under way
@@ -29,8 +30,9 @@ FILES_PER_CONNECTION = 1.5  # some connections also have an open file: a downloa
 
 
 def prepare(settings: Settings) -> socket.socket | None:
-    """Prepare this process to serve: its core and its signals. Keep the result as long as it runs."""
+    """Prepare this process to serve: its core, its signals and its memory. Keep the result as long as it runs."""
     stop.end_with_parent()
+    share_arenas()
     if not settings.pin_web_process:
         return None
     remember_cores()  # for encoders

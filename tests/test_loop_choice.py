@@ -136,7 +136,7 @@ def test_a_gap_is_a_long_silence_inside_a_loop_or_over_its_seam(silences: list[t
     level[:300] = 0
     for first, last in silences:
         level[300 + round(100 * first) : 300 + round(100 * last)] = 1e-6
-    features = Features(0.01, 1, level, level, np.zeros((1600, 60), np.float16))
+    features = Features(0.01, 1, level, level, level, np.zeros((1600, 60), np.float16))
     context = SeamContext(cast(Pcm, SimpleNamespace(rate=100)), features, grid(features), 0.0)
     assert has_gap(context, Seam(300, 1300, 3, 0.0)) is has
 

@@ -33,6 +33,12 @@ def test_there_is_nothing_to_hear_at_the_seam_of_any_class(name: str) -> None:
     assert [result for result in results if is_wrong(CLASSES[name].group, result)] == []
 
 
+@pytest.mark.parametrize(("name", "index", "seed"), [("a2", 0, 4), ("drift-plucks", 9, 7)])
+def test_quiet_beats_under_loud_chords_are_found(name: str, index: int, seed: int) -> None:
+    result = quality_of(name, index, seed)
+    assert result.word not in BEATLESS and not is_late(result, LATEST[name]), result
+
+
 @pytest.mark.parametrize("name", ["pads-1", "changing-pads-8"])
 def test_pads_whose_swells_are_taken_for_beats_go_on_evenly(name: str) -> None:
     kind, _, index = name.rpartition("-")

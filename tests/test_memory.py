@@ -1,4 +1,4 @@
-"""The memory that clients have used goes back to the system."""
+"""The memory that clients and threads have used goes back to the system."""
 
 import subprocess
 import sys
@@ -21,8 +21,43 @@ give_back_memory()
 print(before - resident())
 """
 
+COUNT_ARENAS = """
+import ctypes
+import threading
+from server.memory import share_arenas
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone")
+share_arenas()
+libc, threads = ctypes.CDLL(None), 8
+libc.fdopen.restype = ctypes.c_void_p
+together = threading.Barrier(threads)
+
+def allocate():
+    together.wait()
+    libc.malloc(50_000)
+    together.wait()
+
+started = [threading.Thread(target=allocate) for _ in range(threads)]
+for thread in started:
+    thread.start()
+for thread in started:
+    thread.join()
+stream = ctypes.c_void_p(libc.fdopen(1, b"w"))
+libc.malloc_info(0, stream)
+libc.fflush(stream)
+"""
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="glibc alone")
+
+
+def run(program: str) -> str:
+    """What a program in a process of its own prints."""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
 def test_free_memory_goes_back_to_the_system() -> None:
-    done = subprocess.run([sys.executable, "-c", MEASURE], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert int(done.stdout) > 50_000_000, done.stderr
+    assert int(run(MEASURE)) > 50_000_000
+
+
+def test_threads_share_two_arenas() -> None:
+    assert run(COUNT_ARENAS).count("<heap nr=") == 2

@@ -17,7 +17,7 @@ USUAL, SPREAD = 120.0, 0.9  # beats per minute, and octaves: the tempo range to 
 HARMONICS = 4
 WINDOW_SECONDS = 24.0  # the window of the autocorrelation; the tempo may change from one window to the next
 TIGHTNESS = 100.0
-CONFIDENT, SHORT_DOUBT = 0.10, 0.5  # a confidence of at least CONFIDENT + SHORT_DOUBT / seconds means beats
+CONFIDENT, SHORT_DOUBT = 0.105, 0.5  # a confidence of at least CONFIDENT + SHORT_DOUBT / seconds means beats
 GRID_SECONDS = 0.25
 BASS_BANDS, BASS_FRAMES = 3, 7  # mel bands below 200 Hz; an attack of a bass takes about 80 ms
 WEAK_BASS = 0.3  # the share of the bass onset of a neighbour that makes an off-beat
@@ -52,11 +52,15 @@ class Pulse:
 
 
 def pulse(features: Features) -> Pulse:
-    """The beats of a recording; a grid of 0.25 s if it has no clear tempo."""
-    strength = onset_strength(features)
-    period, confidence = beat_period(strength, features.seconds)
+    """The beats of a recording; a grid of 0.25 s if it has no clear tempo.
+
+    Whether it has beats is asked of the broad onsets: pads begin in few bands, and ticks over sustained chords in many.
+    """
+    _, confidence = beat_period(onset_strength(features.broad_onsets, features.seconds), features.seconds)
     if confidence < CONFIDENT + SHORT_DOUBT / features.duration:
         return grid(features)
+    strength = onset_strength(features.onsets, features.seconds)
+    period, _ = beat_period(strength, features.seconds)
     beats = track(strength, period)
     if len(beats) < 2 * HARMONICS:
         return grid(features)
@@ -79,10 +83,12 @@ def grid(features: Features) -> Pulse:
     return Pulse(times, None, np.zeros(len(times), bool))
 
 
-def onset_strength(features: Features) -> Array:
-    """Onsets minus their mean over half a second, in standard deviations, never negative; (frames,)."""
-    usual = smoothed(features.onsets, round(0.5 / features.seconds))
-    strength = np.maximum(0, features.onsets - usual)
+def onset_strength(onsets: Array, seconds: float) -> Array:
+    """Onsets minus their mean over half a second, in standard deviations, never negative; (frames,).
+
+    seconds: from one frame to the next.
+    """
+    strength = np.maximum(0, onsets - smoothed(onsets, round(0.5 / seconds)))
     return np.asarray(strength / (strength.std() + 1e-9), np.float32)
 
 

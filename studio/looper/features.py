@@ -19,6 +19,7 @@ CHROMA_LOWEST, CHROMA_HIGHEST = 110.0, 4_000.0  # Hz
 FLOOR = 1e-9  # power: -90 dBFS
 KEPT_FRAMES = 131_072  # 25 minutes; longer recordings are stored more coarsely, so that memory stays bounded
 BLOCK = 512  # frames
+CLIP = 8.0  # dB
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,18 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Features:
-    """The sound of a recording: level (mean square) and onset strength per frame, and tones per `pooled` frames.
+    """The sound of a recording: level (mean square) and onset strengths per frame, and tones per `pooled` frames.
 
-    level and onsets are (frames,); tones is (ceil(frames / pooled), 60): 48 bands in dB, then 12 pitch classes of
-    length 1. Frame f is centred on f * seconds.
+    level, onsets and broad_onsets are (frames,). onsets: the mean rise of the bands in dB; broad_onsets: the same, but
+    of each band CLIP dB at most, so that one band alone makes no onset. tones is (ceil(frames / pooled), 60): 48 bands
+    in dB, then 12 pitch classes of length 1. Frame f is centred on f * seconds.
     """
 
     seconds: float
     pooled: int
     level: Array
     onsets: Array
+    broad_onsets: Array
     tones: NDArray[np.float16]
 
     @property
@@ -101,19 +104,20 @@ def extract(pcm: Pcm, report: Report) -> Features:
     count = pcm.frames // (shape.hop * shape.decimation) + 1
     pooled = -(-count // KEPT_FRAMES)
     size = BLOCK // pooled * pooled if pooled < BLOCK else pooled
-    level, onsets = np.zeros(count, np.float32), np.zeros(count, np.float32)
+    level, onsets, broad_onsets = (np.zeros(count, np.float32) for _ in range(3))
     tones = np.zeros((-(-count // pooled), BANDS + PITCHES), np.float16)
     before = np.zeros((1, BANDS), np.float32)
     for first in range(0, count, size):
         last = min(first + size, count)
         level[first:last], bands, pitches = describe(shape, *frames_of(shape, pcm, first, last))
-        rise = np.diff(bands, axis=0, prepend=before if first else bands[:1])
-        onsets[first:last] = np.maximum(rise, 0).mean(axis=1)
+        rises = np.maximum(0, np.diff(bands, axis=0, prepend=before if first else bands[:1]))
+        onsets[first:last] = rises.mean(axis=1)
+        broad_onsets[first:last] = np.minimum(rises, CLIP).mean(axis=1)
         before = bands[-1:]
         block = pool(np.hstack([bands, pitches]), pooled)
         tones[first // pooled : first // pooled + len(block)] = block
         report(last / count)
-    return Features(shape.seconds, pooled, level, onsets, tones)
+    return Features(shape.seconds, pooled, level, onsets, broad_onsets, tones)
 
 
 def frames_of(shape: Spectrum, pcm: Pcm, first: int, last: int) -> tuple[Array, Array]:
