@@ -8,7 +8,7 @@ COMPILE := .venv-lock/bin/uv --quiet pip compile pyproject.toml --upgrade --univ
 # The tests start hundreds of processes. Without bytecode files, each of them would compile all modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup setup-dev run test check check-failed bench bench-front bench-growth bench-loops screenshot soak fuzz thorough audit lock clean
+.PHONY: setup setup-dev run test check bench bench-front bench-growth bench-loops screenshot soak fuzz thorough audit lock clean
 
 setup: .venv/.ready ## make .venv with the packages that the service needs
 
@@ -29,14 +29,13 @@ run: setup ## serve on http://127.0.0.1:8000
 test: setup-dev ## all tests, on SQLite and on PostgreSQL
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak"
 
+# RERUNS=5: at most five failed tests run a second time. The log lists each with its traceback.
 check: setup-dev ## the checks of CI: lint, types, tests with coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" --cov --cov-report=term-missing
-
-check-failed: setup-dev ## the tests that failed last time, without others beside them
-	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m "not soak"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" --cov --cov-report=term-missing \
+		$(if $(RERUNS),--reruns 1 --reruns-delay 5 --max-suite-reruns $(RERUNS) --rerun-show-tracebacks -raR)
 
 bench: setup-dev .venv-rivals/.ready ## compare the speed with other software: 10 minutes; QUICK=1: a short form, 1 minute
 	$(BIN)/python bench $(if $(QUICK),--quick)
