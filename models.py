@@ -24,6 +24,7 @@ from peewee import (
 )
 
 from database import bind_default, database, from_json, init_database, to_column
+from database.damage import Damaged
 
 __all__ = ["Event", "Job", "Loop", "Track", "init_database"]
 
@@ -73,8 +74,11 @@ class UtcField(BigIntegerField):
         return value
 
     def python_value(self, value: Any) -> Any:
-        """An aware datetime, or None."""
-        return None if value is None else EPOCH + value * MICROSECOND
+        """An aware datetime, or None. Raises Damaged for a value that is not a time before the year 10,000."""
+        try:
+            return None if value is None else EPOCH + value * MICROSECOND
+        except (OverflowError, TypeError):
+            raise Damaged(f"the time {value!r:.40} in the column {self.column_name} is out of range") from None
 
 
 class JsonField(JSONField):

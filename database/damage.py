@@ -6,6 +6,7 @@ from typing import Any
 import peewee
 
 SQLITE_CODES = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB; extended codes have them in their last byte
+MALFORMED = ("malformed JSON", "malformed database schema")  # SQLite may say so without one of its codes
 SQLSTATES = ("XX001", "XX002")  # data_corrupted, index_corrupted
 ADVICE = "run `flask check`, which says what is damaged, and restore a backup"
 _CODE = re.compile(r"\(code=(\d+), ext=\d+\)$")
@@ -21,4 +22,4 @@ def is_damaged(error: BaseException) -> bool:
     if isinstance(error, Damaged) or getattr(cause, "sqlstate", None) in SQLSTATES:
         return True
     code = _CODE.search(str(cause))
-    return "malformed JSON" in str(cause) or (code is not None and int(code[1]) in SQLITE_CODES)
+    return any(text in str(cause) for text in MALFORMED) or (code is not None and int(code[1]) in SQLITE_CODES)

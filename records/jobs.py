@@ -11,7 +11,7 @@ from database import database
 from errors import MissingParent
 from models import Job, Track
 from records import queue, writes
-from records.leases import WorkRepository, has_status
+from records.leases import WorkRepository
 from records.moves import changes_of_move
 from records.refusals import not_waiting, order_in_use
 from records.tracks import TrackRepository
@@ -75,7 +75,7 @@ class JobRepository(WorkRepository[Job]):
         of the jobs is not pending, and Invalid if there is no job `before`.
         """
         with database.atomic():
-            changes, is_pending = changes_of_move(job_id, before), has_status((self.statuses.pending,))
+            changes, is_pending = changes_of_move(job_id, before), writes.has_status((self.statuses.pending,))
             moved = self._write(changes, [self._is(job_id), is_pending]) if changes else None
             job = moved or self.get_by_id(job_id)
         if job is not None and job.status != self.statuses.pending:

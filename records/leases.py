@@ -5,16 +5,17 @@ it, and every change renews the lease. When a lease expires, the work goes back 
 refused.
 """
 
+import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, ClassVar, TypeVar, cast
 
 from peewee import SQL, Case, Expression, Value
 
 from database import database, is_postgresql
+from database.damage import Damaged
 from database.hints import few_rows, skip_locked, wait_for_lock
 from database.refusals import rules_named
 from errors import Invalid, LedgerError
@@ -26,6 +27,8 @@ from records.refusals import has_result, lease_lost, order_in_use, wrong_step
 from records.repository import Repository
 from records.tally import EXPIRIES, add_to_tally, tally
 from records.writes import Clause
+
+log = logging.getLogger("ledger.records")
 
 W = TypeVar("W", bound=Work)
 
@@ -226,7 +229,18 @@ class WorkRepository(Repository[W]):
         end = now + timedelta(seconds=lease_seconds) // MICROSECOND
         lease = (self.statuses.steps[1], worker, token, lease_seconds, end, now)
         is_best = (queue.is_head(self.model, len(types), is_postgresql()), types)
-        return self._write([(LEASE, lease), *self._drawn()], [(queue.goes_on(self.model), ()), is_best])
+        while True:
+            try:
+                return self._write([(LEASE, lease), *self._drawn()], [(queue.goes_on(self.model), ()), is_best])
+            except Damaged as error:
+                self._fail_damaged(token, error)
+
+    def _fail_damaged(self, lease_token: str, error: Damaged) -> None:
+        """End leased work whose record is damaged: no worker can do it, and each claim would lease it again."""
+        ended = {**self._ended(self.statuses.failed), "error": f"the record is damaged: {error}"}
+        with database.atomic():
+            self.model.update(ended).where(self.model.lease_token == lease_token).execute()
+        log.error("%s with a damaged record has failed: %s", self.name, error)
 
     def _drawn(self) -> list[Clause]:
         """The fields that a claim draws at random if the order leaves them open."""
@@ -282,7 +296,7 @@ class WorkRepository(Repository[W]):
         query = model.update(changes).where(*where).returning(self.key)
         with database.atomic():
             keys = [key for (key,) in query.tuples().execute()]
-            return list(model.select().where(self.key.in_(keys))) if keys else []
+            return list(self.get_by_ids(keys).values()) if keys else []
 
     def _require_status(self, status: Any) -> str:
         if status not in self.statuses.all:
@@ -292,15 +306,15 @@ class WorkRepository(Repository[W]):
     def _allowed(self, changes: dict[str, Any], lease_token: str | None) -> list[Clause]:
         guards = super()._allowed(changes, lease_token)
         if "status" in changes:
-            guards.append(has_status(self.statuses.before[self._require_status(changes["status"])]))
+            guards.append(writes.has_status(self.statuses.before[self._require_status(changes["status"])]))
         if "progress" in changes and changes.get("status") != self.statuses.completed:
-            guards.append(has_status(self.statuses.final, "NOT "))
+            guards.append(writes.has_status(self.statuses.final, "NOT "))
         if lease_token is not None:
             guards.append(("lease_token = ?", (lease_token,)))
         elif LEASED & changes.keys():
             guards.append(("lease_token IS NULL", ()))
         if self.order_fields & changes.keys():
-            guards.append(has_status(self.statuses.changeable))
+            guards.append(writes.has_status(self.statuses.changeable))
         return guards
 
     def _implied(self, fields: dict[str, Any]) -> dict[str, Any]:
@@ -334,9 +348,3 @@ class WorkRepository(Repository[W]):
         if self.order_fields & changes.keys() and record.status not in self.statuses.changeable:
             return order_in_use(record, self.order_fields & changes.keys())
         return wrong_step(record, changes)
-
-
-@cache
-def has_status(statuses: tuple[str, ...], negation: str = "") -> Clause:
-    """The condition that the status is one of these constants; negation: "NOT " for the opposite."""
-    return f"{negation}status IN ({', '.join(map(repr, statuses))})", ()

@@ -4,12 +4,13 @@ Peewee builds the SQL of a query again for each call, and its models set each fi
 columns is built once, and one call fills a record. This needs a tenth of the time.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
-from peewee import BooleanField, CharField, JSONField, TextField
+from peewee import BooleanField, CharField, FloatField, IntegerField, JSONField, TextField
 
 from database import is_postgresql
+from database.damage import Damaged
 from database.json_text import from_json, to_json
 from models import UtcField
 
@@ -20,6 +21,8 @@ HIDDEN = (
     "discarded_takes",
     "place",
 )  # columns that no response shows; they come last
+
+KINDS = 4096  # combinations of the types in a row of which the check is cached
 
 Row = tuple[Any, ...]
 
@@ -63,12 +66,39 @@ def key(model: Any) -> int:
 
 
 def version(model: Any, row: Row) -> int:
-    """The version of the record in a row: its updated_at in microseconds, the same as Record.version."""
+    """The version of the record in a row: its updated_at in microseconds, as Record.version. Raises Damaged."""
+    require_types(model, row)
     return int(row[place(model, "updated_at")])
 
 
+def require_types(model: Any, row: Row) -> None:
+    """Raise Damaged if a value is not of the type of its column.
+
+    The database refuses such a value. But if the file is damaged, SQLite may read text from a column of numbers.
+    """
+    _require_types(model, tuple(map(type, row)))
+
+
+@lru_cache(KINDS)
+def _require_types(model: Any, kinds: tuple[type, ...]) -> None:
+    for field, kind in zip(fields(model), kinds, strict=True):
+        if not issubclass(kind, _types(field)):
+            raise Damaged(f"the column {field.column_name} of a {model._meta.table_name} has a value of another type")
+
+
+def _types(field: Any) -> tuple[type, ...]:
+    """The types of the values of a column in a row."""
+    types: tuple[type, ...] = (str,)
+    if isinstance(field, FloatField):
+        types = (float, int)
+    elif isinstance(field, (BooleanField, IntegerField)):
+        types = (int,)
+    return (*types, type(None)) if field.null else types
+
+
 def record(model: Any, row: Row) -> Any:
-    """The record of a row."""
+    """The record of a row. Raises Damaged."""
+    require_types(model, row)
     names, conversions = _conversions(model)
     data = dict(zip(names, row, strict=True))
     for name, convert in conversions:

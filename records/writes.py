@@ -89,6 +89,12 @@ def is_one_of(column: str, values: Sequence[Any]) -> Clause:
     return (f"{column} IN ({marks(values)})" if values else "1 = 0"), tuple(values)
 
 
+@cache
+def has_status(statuses: tuple[str, ...], negation: str = "") -> Clause:
+    """The condition that the status is one of these constants; negation: "NOT " for the opposite."""
+    return f"{negation}status IN ({', '.join(map(repr, statuses))})", ()
+
+
 def _values(*clauses: Clause) -> list[Any]:
     """The values of all clauses, in the order of their placeholders."""
     return [value for _, values in clauses for value in values]

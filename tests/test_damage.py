@@ -71,7 +71,7 @@ def test_nothing_is_a_500(client: FlaskClient, settings: Settings, change: Damag
     answers = [client.get(address) for address in READS]
     answers += [client.post("/api/jobs", json={"prompt": "p"}), client.patch("/api/jobs/j3", json={"message": "m"})]
     answers.append(client.delete("/api/jobs/j4"))
-    assert {answer.status_code for answer in answers} <= {200, 201, 204, 404, 503}
+    assert {answer.status_code for answer in answers} <= {200, 201, 204, 404, 422, 503}
     for answer in answers:
         if answer.status_code == 503 and "problem+json" in answer.content_type:
             assert "damaged" in answer.json["detail"] and ADVICE in answer.json["detail"]
@@ -103,6 +103,7 @@ def test_what_is_not_damaged_is_served(
         (Exception("error executing query: [SELECT 1] database disk image is malformed (code=11, ext=267)"), True),
         (Exception("file is not a database (code=26, ext=26)"), True),
         (Exception("malformed JSON (code=1, ext=1)"), True),
+        (Exception("malformed database schema"), True),
         (Exception("database is locked (code=5, ext=5)"), False),
         (type("DataCorrupted", (Exception,), {"sqlstate": "XX001"})("invalid page in block 0"), True),
         (type("Shutdown", (Exception,), {"sqlstate": "57P01"})("terminating connection"), False),
@@ -141,3 +142,68 @@ def test_damaged_json_is_not_sent_as_json(client: FlaskClient, path: str) -> Non
     answer = client.get(path)
     assert answer.status_code == 503 and ADVICE in answer.json["detail"]
     assert client.get("/api/jobs/whole").json["metadata"] == {"duration": 7}
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("created_at", "'then'"),
+        ("created_at", str(2**62)),
+        ("prompt", "x'00ff'"),
+        ("priority", "'high'"),
+    ],
+)
+@pytest.mark.parametrize(
+    "request_",
+    [
+        *(("GET", path) for path in ("/api/jobs/hurt", "/jobs/hurt", "/api/jobs", "/")),
+        *(("POST", f"/api/jobs/hurt/{action}") for action in ("cancel", "retry")),
+    ],
+)
+def test_a_value_that_no_program_has_written_is_damage(
+    client: FlaskClient, request_: tuple[str, str], column: str, value: str
+) -> None:
+    hurt(column, value)
+    method, path = request_
+    answer = client.open(path, method=method)
+    assert answer.status_code == 503 and ADVICE in answer.text
+    assert client.get("/api/jobs/whole").status_code == 200
+
+
+@on_sqlite
+@pytest.mark.parametrize("path", ["/jobs/hurt", "/"])
+def test_a_damaged_status_is_shown_as_it_is(client: FlaskClient, path: str) -> None:
+    hurt("status", "'pendiog'")
+    answer = client.get(path)
+    assert answer.status_code == 200 and "pendiog" in answer.text
+
+
+@on_sqlite
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize(("column", "value"), [("priority", "'high'"), ("takes", "'two'")])
+def test_a_claim_fails_damaged_jobs_and_takes_the_next_one(column: str, value: str) -> None:
+    hurt(column, value)
+    claimed = JobRepository().claim("w")
+    assert claimed is not None and claimed.job_id == "whole"
+    failed = database.execute_sql("SELECT status, error, lease_token FROM job WHERE job_id = 'hurt'").fetchone()
+    assert failed == (
+        "failed",
+        f"the record is damaged: the column {column} of a job has a value of another type",
+        None,
+    )
+    assert JobRepository().claim("w") is None
+
+
+def hurt(column: str, value: str) -> None:
+    """Make two jobs, hurt and whole. A column of hurt gets a value that the database would refuse."""
+    for job_id in ("hurt", "whole"):
+        JobRepository().create(job_id=job_id, prompt="p")
+    for statement in (
+        "PRAGMA ignore_check_constraints = 1",
+        "PRAGMA writable_schema = 1",
+        "UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') WHERE name = 'job'",
+        "PRAGMA writable_schema = RESET",
+        f"UPDATE job SET {column} = {value} WHERE job_id = 'hurt'",
+    ):
+        database.execute_sql(statement)

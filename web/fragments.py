@@ -11,6 +11,7 @@ from typing import Any
 
 from peewee import BooleanField, FloatField, ForeignKeyField, IntegerField, JSONField
 
+from database.damage import Damaged
 from database.json_text import stored_json
 from models import EPOCH, Job, Loop, Track, UtcField
 from records import rows
@@ -66,7 +67,8 @@ class Shape:
 
 
 def fragment(model: Any, row: Row) -> bytes:
-    """The JSON object of the record in a row of rows.columns(model)."""
+    """The JSON object of the record in a row of rows.columns(model). Raises Damaged."""
+    rows.require_types(model, row)
     shape = _shape(model)
     urls = shape.urls
     if shape.sounds and not any(row[place] for place in shape.sounds):
@@ -141,4 +143,7 @@ def _moment(value: int | None) -> str:
 
 @lru_cache(SECONDS)
 def _second(seconds: int) -> str:
-    return (EPOCH + timedelta(seconds=seconds)).isoformat()[:-6]
+    try:
+        return (EPOCH + timedelta(seconds=seconds)).isoformat()[:-6]
+    except OverflowError:
+        raise Damaged(f"the time {seconds} s is out of range") from None

@@ -50,10 +50,10 @@ def has_prompt(job: Job) -> bool:
 
 
 def label(record: Job | Loop) -> str:
-    """The status of a record in a word or two."""
+    """The status of a record in a word or two. In a damaged database it may be any text, which is shown as it is."""
     if record.cancel_requested and tone(record) == "running":
         return "Stopping"
-    return LABELS[record.status.lower()]
+    return LABELS.get(record.status.lower(), record.status)
 
 
 def tone(record: Job | Loop) -> str:
