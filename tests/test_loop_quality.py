@@ -39,6 +39,11 @@ def test_quiet_beats_under_loud_chords_are_found(name: str, index: int, seed: in
     assert result.word not in BEATLESS and not is_late(result, LATEST[name]), result
 
 
+def test_beats_that_were_taken_three_for_two_are_corrected() -> None:
+    result = quality_of("7/8", 4, 2027)
+    assert result.word == "good" and result.has_whole_bars and not is_late(result, STEADY), result
+
+
 @pytest.mark.parametrize("name", ["pads-1", "changing-pads-8"])
 def test_pads_whose_swells_are_taken_for_beats_go_on_evenly(name: str) -> None:
     kind, _, index = name.rpartition("-")

@@ -1,6 +1,7 @@
 """Analyses a recording: its pulse, its best seams, and the one to cut at."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +31,9 @@ EXTRACTED, COMPARED = 0.6, 0.75  # shares of the analysis that are done after th
 SHORTEST_LOOP, USUAL_LOOP = 2.0, 20.0  # seconds; USUAL_LOOP is used unless the source or the loop is short
 BODY_SHARE, DURATION_SHARE = 0.4, 0.5
 MARGIN = 0.16  # seconds; an alignment moves a cut by less than this
+WEAK, MUCH_LESS = 0.3, 0.5  # a best repeat that costs more is weak; at other beats it must cost so many times as much
+MOST_BEATS = 2000  # of a recording in which other tempos are tried: it takes as long as the first tempo, for each
+STRETCHES = (2 / 3, 3 / 2)  # the tracker may find three beats where the music has two, or two where it has three
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,11 @@ class Repetition:
     beats_per_bar: int | None
     lags: list[int] | None = None
 
+    @property
+    def cost(self) -> float:
+        """The cost of the best repeat."""
+        return min((pair.cost for pair in self.repeats.pairs), default=UNREPEATED)
+
 
 def analyse(pcm: Pcm, length: Length, choice: Choice, report: Report) -> Analysis:
     """Find the seams of a loop, with repetitions no longer than length. Reports the share done (0 to 1).
@@ -105,31 +114,48 @@ def analyse(pcm: Pcm, length: Length, choice: Choice, report: Report) -> Analysi
 
 def repetition(pcm: Pcm, features: Features, duration: float) -> Repetition:
     """The repeats between beats; of an even grid if there are no beats, or no pair of them fits."""
-    for beat in (pulse(features), grid(features)):
+
+    def repetition_at(beat: Pulse) -> Repetition:
         cuts = find_cuts(features, beat)
-        bar = beats_per_bar(cuts) if beat.rhythmic else None
         repeats = find_repeats(cuts, shortest_length(cuts, duration), duration - MARGIN)
-        if repeats.pairs:
-            return Repetition(beat, cuts, repeats, bar)
+        return Repetition(beat, cuts, repeats, beats_per_bar(cuts) if beat.rhythmic else None)
+
+    found = at_best_tempo(features, repetition_at)
+    if found.repeats.pairs:
+        return found
+    found = repetition_at(grid(features))
     start = earliest_cut(pcm.seconds)
     whole = Repeat(start, min(start + duration, pcm.seconds) - MARGIN, UNREPEATED)
-    return Repetition(beat, cuts, Repeats([whole], UNREPEATED), bar)
+    return found if found.repeats.pairs else replace(found, repeats=Repeats([whole], UNREPEATED))
 
 
 def bars_repetition(features: Features, bars: Bars) -> Repetition:
     """The repeats after whole bars, of which whole rounds have the length of the loop. Raises Unusable."""
-    beat = pulse(features)
-    if beat.tempo is None:
-        raise Unusable(NO_BEATS)
-    cuts = find_cuts(features, beat)
-    bar = beats_per_bar(cuts)
-    lags = [beats // cuts.step for beats in bars.rounds(bar) if beats % cuts.step == 0]
-    even = replace(cuts, bar=1)  # all lags are whole bars, so none of them costs more
-    for shortest in (shortest_length(cuts, bars.count * bar * 60 / beat.tempo), 0.0):
-        repeats = find_repeats(even, shortest, math.inf, lags)
-        if repeats.pairs:
-            return Repetition(beat, even, repeats, bar, lags)
-    raise Unusable(f"this track is too short for a loop of {in_words(bars)}: order fewer bars, or seconds")
+
+    def repetition_at(beat: Pulse) -> Repetition:
+        if beat.tempo is None:
+            raise Unusable(NO_BEATS)
+        cuts = find_cuts(features, beat)
+        bar = beats_per_bar(cuts)
+        lags = [beats // cuts.step for beats in bars.rounds(bar) if beats % cuts.step == 0]
+        even = replace(cuts, bar=1)  # all lags are whole bars, so none of them costs more
+        repeats = find_repeats(even, shortest_length(cuts, bars.count * bar * 60 / beat.tempo), math.inf, lags)
+        return Repetition(beat, even, repeats if repeats.pairs else find_repeats(even, 0.0, math.inf, lags), bar, lags)
+
+    found = at_best_tempo(features, repetition_at)
+    if not found.repeats.pairs:
+        raise Unusable(f"this track is too short for a loop of {in_words(bars)}: order fewer bars, or seconds")
+    return found
+
+
+def at_best_tempo(features: Features, repetition_at: Callable[[Pulse], Repetition]) -> Repetition:
+    """The repetition at the beats of a recording; if it is weak, that at beats of another tempo, if much clearer."""
+    found = repetition_at(pulse(features))
+    if not found.beat.rhythmic or not found.repeats.pairs or found.cost <= WEAK or len(found.cuts.times) > MOST_BEATS:
+        return found
+    others = [repetition_at(beat) for beat in (pulse(features, stretch) for stretch in STRETCHES) if beat.rhythmic]
+    best = min(others, key=lambda other: other.cost, default=found)
+    return best if best.cost <= MUCH_LESS * found.cost else found
 
 
 def shortest_length(cuts: Cuts, duration: float) -> float:

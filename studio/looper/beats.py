@@ -28,12 +28,14 @@ WHOLE_BEATS = 0.1  # seconds by which tracked beats may miss the length of a loo
 class Pulse:
     """Times (seconds) at which music may be cut, (cuts,). tempo: in beats per minute, or None for an even grid.
 
-    off_beat: True for beats that are between two beats of the music, (cuts,).
+    off_beat: True for beats that are between two beats of the music, (cuts,). confidence: how clearly the
+    broad onsets repeat at their best tempo, 0 to 1; 0 for a grid.
     """
 
     times: NDArray[Any]
     tempo: float | None
     off_beat: NDArray[np.bool_]
+    confidence: float = 0.0
 
     @property
     def rhythmic(self) -> bool:
@@ -51,21 +53,25 @@ class Pulse:
         return 60 * (last - first) / (end - start) if self.rhythmic and off < WHOLE_BEATS else self.tempo
 
 
-def pulse(features: Features) -> Pulse:
+def pulse(features: Features, stretch: float = 1.0) -> Pulse:
     """The beats of a recording; a grid of 0.25 s if it has no clear tempo.
 
-    Whether it has beats is asked of the broad onsets: pads begin in few bands, and ticks over sustained chords in many.
+    The broad onsets decide whether there are beats: the start of a pad raises few bands, a tick over a chord many. The
+    beats follow the other onsets: with the broad ones, hats between two beats were more often taken for beats.
+    stretch: the beats are so many times as far apart; if no music has such a tempo, the result is a grid.
     """
     _, confidence = beat_period(onset_strength(features.broad_onsets, features.seconds), features.seconds)
     if confidence < CONFIDENT + SHORT_DOUBT / features.duration:
         return grid(features)
     strength = onset_strength(features.onsets, features.seconds)
-    period, _ = beat_period(strength, features.seconds)
+    period = stretch * beat_period(strength, features.seconds)[0]
+    if stretch != 1 and not SLOWEST <= 60 / (period * features.seconds) <= FASTEST:
+        return grid(features)
     beats = track(strength, period)
     if len(beats) < 2 * HARMONICS:
         return grid(features)
     times = beats * features.seconds
-    return Pulse(times, 60 / float(np.median(np.diff(times)[1:-1])), off_beats(features, times))
+    return Pulse(times, 60 / float(np.median(np.diff(times)[1:-1])), off_beats(features, times), confidence)
 
 
 def off_beats(features: Features, times: NDArray[Any]) -> NDArray[np.bool_]:

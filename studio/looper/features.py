@@ -19,7 +19,7 @@ CHROMA_LOWEST, CHROMA_HIGHEST = 110.0, 4_000.0  # Hz
 FLOOR = 1e-9  # power: -90 dBFS
 KEPT_FRAMES = 131_072  # 25 minutes; longer recordings are stored more coarsely, so that memory stays bounded
 BLOCK = 512  # frames
-CLIP = 8.0  # dB
+CLIP = 8.0  # dB: far above the flutter of sustained tones, far below the start of a loud one
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Spectrum:
 class Features:
     """The sound of a recording: level (mean square) and onset strengths per frame, and tones per `pooled` frames.
 
-    level, onsets and broad_onsets are (frames,). onsets: the mean rise of the bands in dB; broad_onsets: the same, but
-    of each band CLIP dB at most, so that one band alone makes no onset. tones is (ceil(frames / pooled), 60): 48 bands
-    in dB, then 12 pitch classes of length 1. Frame f is centred on f * seconds.
+    level, onsets and broad_onsets are (frames,). onsets: the mean rise of the bands in dB. broad_onsets: the same, with
+    the rise of each band limited to CLIP dB, so that a strong rise in few bands is no strong onset. tones is
+    (ceil(frames / pooled), 60): 48 bands in dB, then 12 pitch classes of length 1. Frame f is centred on f * seconds.
     """
 
     seconds: float

@@ -16,6 +16,7 @@ REPEAT_SECONDS = 2.0  # compared before and after
 UNIFORM = 0.3  # the median cost of all pairs of a recording that sounds the same everywhere
 PEAK_SHARE = 0.1  # of the loudest moment: the least level that counts as loud in a recording that is mostly silent
 CLEAR_BEAT, GOOD_BEAT = 0.5, 3.0  # the correlation of a beat with its repeat; milliseconds
+SURE = 0.25  # confidence; below it, the tracked beats may be wrong, and the measured error of the beat, too
 SILENT_DB, SILENT_SECONDS = -30.0, 1.5  # relative to the loud level; a longer silence inside a loop is heard as a gap
 
 
@@ -35,7 +36,9 @@ def quality(context: SeamContext, seam: Seam, error: float | None) -> str:
         return even_quality(context, seam)
     if seam.score < FAIR:
         return "poor"
-    return "good" if seam.score >= GOOD and (error or 0.0) <= GOOD_BEAT and not has_gap(context, seam) else "fair"
+    is_sure = context.pulse.confidence >= SURE or wave_likeness(context.pcm, seam) > REPEATED
+    is_late = (error or 0.0) > GOOD_BEAT
+    return "good" if seam.score >= GOOD and is_sure and not is_late and not has_gap(context, seam) else "fair"
 
 
 def even_quality(context: SeamContext, seam: Seam) -> str:
