@@ -17,6 +17,7 @@ from access.shares import Clients, Limit
 from models import Track
 from tests.attackers import KINDS, attacking
 from tests.conftest import Server, on_sqlite, wait_for
+from tests.figures import report
 from tests.fronts import get, post, rest, serving_flask
 from tests.service import UNMEASURED
 from web.current import Services
@@ -64,8 +65,15 @@ def test_a_slow_attack_of_one_address_does_not_slow_down_another(server: Callabl
         slowest = {method: sorted(times)[int(len(times) * 0.99)] for method, times in taken.items()}
         began = time.monotonic()
         wait_for(lambda: running.memory() <= 120 * MEGABYTE, 60, lambda: f"{running.memory()} bytes")
-        print(f"p99 {slowest} s of {len(statuses)}; memory {peak}, {running.memory()}", end=" ")
-        print(f"after {time.monotonic() - began:.0f} s; attackers: {dict(answers)}")
+        figures = {
+            "seconds": round(SECONDS),
+            "requests of the other client": len(statuses),
+            **{f"99 of 100 {method}, ms": round(1000 * seconds, 1) for method, seconds in slowest.items()},
+            "memory of the web process in the attack, MB": round(peak / MEGABYTE, 1),
+            f"{time.monotonic() - began:.0f} seconds after it, MB": round(running.memory() / MEGABYTE, 1),
+            **{f"what the attackers got: {answer}": count for answer, count in answers.items()},
+        }
+        report("slow clients", figures)
         assert set(statuses) == {200, 201}
         assert max(slowest.values()) <= 0.1
         assert "Traceback" not in running.log.read_text()
