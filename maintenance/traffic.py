@@ -77,7 +77,7 @@ class Traffic:
     def publish(self) -> None:
         """Write the counts of this process on the board. Several threads may call this."""
         with self._writing:
-            # The copy is made at once. During list() of the items, a garbage collection may let another thread add one.
+            # Other threads add keys. In Python 3.11, one may run during list(items()), but not during copy().
             counts = [[*key, counted] for key, counted in self._counts.copy().items()]
             self._board.write(self._place, {"counts": counts, "open": self.open})
 

@@ -75,7 +75,7 @@ def count_before(place: Place, most: int) -> int:
 
 
 def _places(condition: str, values: Sequence[Any], order: str = "") -> list[Place]:
-    """The places of the pending jobs with this condition."""
+    """The places of the pending jobs that meet this condition, in any order without an ORDER BY."""
     columns = f"SELECT priority, {PLACE} AS waits_at, job_id FROM job"
     sql = f"{columns} WHERE {condition} AND status = '{JOB_STATUSES.pending}' {order}"
     return [Place(*row) for row in database.execute_sql(placed(sql), values).fetchall()]

@@ -9,7 +9,7 @@ M_ARENA_MAX, ARENAS = -8, 2  # the parameter of mallopt(3), and its value
 def share_arenas() -> None:
     """Let all threads of this process allocate from two arenas. Does nothing without glibc.
 
-    Call this before threads start. Otherwise each has an arena of its own, and each arena keeps some free memory.
+    Call this before threads start. Otherwise glibc makes up to eight arenas for each core, and each keeps free memory.
     """
     with suppress(AttributeError):
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)

@@ -94,8 +94,8 @@ def jumps(versions: Versions, clock: Clock, turn: int) -> Iterator[str]:
     The worker renews its lease after each jump, and the job ends in its first attempt.
     """
     for seconds in (HOUR, YEAR):
-        job_id = post(versions.service, f"{seconds}-{turn}")
-        with generated(versions, clock, job_id):
+        job_id = f"{seconds}-{turn}"
+        with generator_at_work(versions, clock, job_id):
             for ahead in (seconds, 0):
                 clock.set(ahead)
                 wait_for(partial(is_leased_at, versions, job_id, ahead), 30, versions.service.log.read_text)
@@ -108,19 +108,22 @@ def kill_a_worker(versions: Versions, clock: Clock, made: list[str]) -> None:
 
     By the new time, the lease of the killed worker ends in a year.
     """
-    made.append(post(versions.service, "killed"))
-    with generated(versions, clock, "killed") as job:
+    made.append("killed")
+    with generator_at_work(versions, clock, "killed") as job:
         os.kill(int(job["worker"].rpartition(":")[2]), signal.SIGKILL)
         clock.set(-YEAR)
     assert versions.read("killed", 60)["status"] == "completed", versions.service.log.read_text()
 
 
 @contextmanager
-def generated(versions: Versions, clock: Clock, job_id: str) -> Iterator[Any]:
-    """The job, which is being generated to the end of this block."""
+def generator_at_work(versions: Versions, clock: Clock, job_id: str) -> Iterator[Any]:
+    """Add a job. Its generator works until the end of this block, which gets the job."""
     clock.busy.touch()
-    yield wait_for(partial(generating, versions, job_id), 30)
-    clock.busy.unlink()
+    try:
+        post(versions.service, job_id)
+        yield wait_for(partial(generating, versions, job_id), 30)
+    finally:
+        clock.busy.unlink()
 
 
 def generating(versions: Versions, job_id: str) -> Any:
@@ -135,9 +138,9 @@ def is_leased_at(versions: Versions, job_id: str, ahead: int) -> bool:
     return abs((expires_at - utc_now()).total_seconds() - ahead) < 60
 
 
-def post(service: Server, job_id: str) -> str:
+def post(service: Server, job_id: str) -> None:
     """Add a job."""
-    return str(accepted(service.call("POST", "/api/jobs", {"job_id": job_id, "prompt": "rain"}))["job_id"])
+    accepted(service.call("POST", "/api/jobs", {"job_id": job_id, "prompt": "rain"}))
 
 
 def walked(service: Server) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The memory that clients and threads have used goes back to the system."""
 
+import platform
 import subprocess
 import sys
 
@@ -24,9 +25,10 @@ print(before - resident())
 COUNT_ARENAS = """
 import ctypes
 import threading
-from server.memory import share_arenas
+from server import web
+from settings import Settings
 
-share_arenas()
+web.prepare(Settings(_env_file=None))
 libc, threads = ctypes.CDLL(None), 8
 libc.fdopen.restype = ctypes.c_void_p
 together = threading.Barrier(threads)
@@ -45,7 +47,7 @@ stream = ctypes.c_void_p(libc.fdopen(1, b"w"))
 libc.malloc_info(0, stream)
 libc.fflush(stream)
 """
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="glibc alone")
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone")
 
 
 def run(program: str) -> str:
@@ -59,5 +61,5 @@ def test_free_memory_goes_back_to_the_system() -> None:
     assert int(run(MEASURE)) > 50_000_000
 
 
-def test_threads_share_two_arenas() -> None:
+def test_the_threads_of_a_web_process_share_two_arenas() -> None:
     assert run(COUNT_ARENAS).count("<heap nr=") == 2

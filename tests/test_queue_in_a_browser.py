@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.conftest import Server, wait_for
 from tests.service import accepted
@@ -92,6 +92,19 @@ def test_the_last_job_is_told_in_the_title_and_by_a_notification(
     page.keyboard.press("Shift")
     assert page.title() == "Jobs · DiffRhythm Ledger"
     opened.check(running)
+
+
+def test_the_button_for_it_is_shown_after_its_script_has_loaded(
+    window: Callable[..., Watched], running: Server
+) -> None:
+    page, held = window().page, list[Route]()
+    page.route(re.compile(r"/bell\.js"), lambda route: held.append(route))
+    page.goto(running.url)
+    expect(page.locator("#connection")).to_contain_text("Live")
+    wait_for(lambda: held, 30)
+    expect(page.locator("#bell")).to_be_hidden()
+    held[0].continue_()
+    expect(page.locator("#bell")).to_be_visible()
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """Stands in for DiffRhythm's infer/infer.py where there is no GPU: its command line, its lyrics parser, real audio.
 
 In a folder infer/, as in DiffRhythm's repository, it needs the files of the repository in the current folder.
-STANDIN_NAMING=old writes a timestamped file as older versions do. standin.py has the other variables.
+STANDIN_NAMING=old writes a timestamped file as older versions do. STANDIN_WHILE names a file: the stand-in does
+not finish while it exists. standin.py has the other variables.
 """
 
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,8 @@ def work() -> None:
     else:
         print("encoding the prompt", flush=True)
         standin.run_through(standin.steps(32))
-    standin.work_on()
+    while os.path.exists(os.environ.get("STANDIN_WHILE", "")):
+        time.sleep(0.05)
     print("inference cost 12.34 seconds", flush=True)
 
 

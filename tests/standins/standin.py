@@ -1,8 +1,7 @@
 """What the stand-ins share: what arrived, trouble, progress lines as tqdm prints them, and short real audio.
 
 The environment steers them. STANDIN_RECORD names a file that gets what arrived as JSON; if it is a folder, each run
-adds a file. STANDIN_BEHAVIOUR makes a stand-in misbehave. STANDIN_SECONDS is how long it pretends to work; then it
-works on as long as the file STANDIN_WHILE exists.
+adds a file. STANDIN_BEHAVIOUR makes a stand-in misbehave. STANDIN_SECONDS is how long it pretends to work.
 """
 
 import json
@@ -77,12 +76,6 @@ def never_end(kind: str, output: Path) -> None:
 def work(share: float = 1.0) -> None:
     """Take this share of STANDIN_SECONDS and print nothing."""
     time.sleep(float(os.environ.get("STANDIN_SECONDS", "0.2")) * share)
-
-
-def work_on() -> None:
-    """Work as long as the file STANDIN_WHILE exists."""
-    while os.path.exists(os.environ.get("STANDIN_WHILE", "")):
-        time.sleep(0.05)
 
 
 def steps(total: int, label: str = "", share: float = 1.0) -> Iterator[int]:

@@ -12,17 +12,17 @@ const { classList } = document.documentElement;
 let hasStarted = false;
 let wasBusy = false;
 
-/** Start to look if it was asked for; else show the button. */
+/** Watch the queue if the button was pressed; else show it. */
 export function startBell() {
   if (hasStarted) return;
   hasStarted = true;
   on(document, "click", ({ target }) => target === get("bell") && ask());
   if (recall("localStorage", NAME)) begin();
-  else classList.add("asks");
+  else classList.add("can-ask");
 }
 
 function ask() {
-  classList.remove("asks");
+  classList.remove("can-ask");
   globalThis.Notification?.requestPermission();
   store("localStorage", NAME, true);
   begin();
