@@ -5,7 +5,6 @@ it, and every change renews the lease. When a lease expires, the work goes back 
 refused.
 """
 
-import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,8 +26,6 @@ from records.refusals import has_result, lease_lost, order_in_use, wrong_step
 from records.repository import Repository
 from records.tally import EXPIRIES, add_to_tally, tally
 from records.writes import Clause
-
-log = logging.getLogger("ledger.records")
 
 W = TypeVar("W", bound=Work)
 
@@ -229,18 +226,12 @@ class WorkRepository(Repository[W]):
         end = now + timedelta(seconds=lease_seconds) // MICROSECOND
         lease = (self.statuses.steps[1], worker, token, lease_seconds, end, now)
         is_best = (queue.is_head(self.model, len(types), is_postgresql()), types)
-        while True:
-            try:
-                return self._write([(LEASE, lease), *self._drawn()], [(queue.goes_on(self.model), ()), is_best])
-            except Damaged as error:
-                self._fail_damaged(token, error)
-
-    def _fail_damaged(self, lease_token: str, error: Damaged) -> None:
-        """End leased work whose record is damaged: no worker can do it, and each claim would lease it again."""
-        ended = {**self._ended(self.statuses.failed), "error": f"the record is damaged: {error}"}
-        with database.atomic():
-            self.model.update(ended).where(self.model.lease_token == lease_token).execute()
-        log.error("%s with a damaged record has failed: %s", self.name, error)
+        try:
+            return self._write([(LEASE, lease), *self._drawn()], [(queue.goes_on(self.model), ()), is_best])
+        except Invalid as error:
+            if not error.errors:  # an argument of the claim does not fit its column
+                raise
+            raise Damaged(f"the {self.name} that is next cannot be claimed: {error}") from None
 
     def _drawn(self) -> list[Clause]:
         """The fields that a claim draws at random if the order leaves them open."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar
 from peewee import DataError, IntegrityError, NotSupportedError, ProgrammingError
 
 from database import AWAY, release_connection
+from database.damage import Damaged
 from errors import Invalid, LeaseLost, LedgerError
 from files.attempts import remove_attempt, remove_earlier_attempts, remove_workshop
 from files.publishing import make_folder
@@ -295,7 +296,7 @@ class Attempt:
         """
         try:
             return self.repo.end_and_claim(record, self.claim if self._may_go_on() else _nothing)
-        except (Invalid, OSError, *REFUSALS):
+        except (Invalid, Damaged, OSError, *REFUSALS):
             return self.repo.end_and_claim(record, _nothing)
 
     def _may_go_on(self) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from peewee import IntegrityError, OperationalError
 
 from database import database, is_postgresql
+from database.damage import Damaged
 from errors import LeaseLost
 from files.storage import Storage
 from models import Event, Job, Track
@@ -159,13 +160,14 @@ def test_a_worker_that_is_stopping_holds_no_job(worker: JobWorker, monkeypatch: 
 
 
 @on_sqlite
+@pytest.mark.parametrize("error", [IntegrityError("the row breaks a rule"), Damaged("the job that is next")])
 def test_a_next_job_that_the_database_refuses_costs_no_result(
-    worker: JobWorker, monkeypatch: pytest.MonkeyPatch
+    worker: JobWorker, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     worker.claimed = worker.look(0)
 
     def refused(*_: Any) -> None:
-        raise IntegrityError("the row breaks a rule")
+        raise error
 
     monkeypatch.setattr(worker, "claim", refused)
     assert worker.tick(0) and statuses() == ["completed", "pending"]
