@@ -32,7 +32,7 @@ SHORTEST_LOOP, USUAL_LOOP = 2.0, 20.0  # seconds; USUAL_LOOP is used unless the 
 BODY_SHARE, DURATION_SHARE = 0.4, 0.5
 MARGIN = 0.16  # seconds; an alignment moves a cut by less than this
 WEAK, MUCH_LESS = 0.3, 0.5  # a best repeat that costs more is weak; at other beats it must cost so many times as much
-MOST_BEATS = 2000  # of a recording in which other tempos are tried: it takes as long as the first tempo, for each
+MOST_CUTS = 2000  # of a recording in which other tempos are tried: it takes as long as the first tempo, for each
 STRETCHES = (2 / 3, 3 / 2)  # the tracker may find three beats where the music has two, or two where it has three
 
 
@@ -120,13 +120,15 @@ def repetition(pcm: Pcm, features: Features, duration: float) -> Repetition:
         repeats = find_repeats(cuts, shortest_length(cuts, duration), duration - MARGIN)
         return Repetition(beat, cuts, repeats, beats_per_bar(cuts) if beat.rhythmic else None)
 
-    found = at_best_tempo(features, repetition_at)
-    if found.repeats.pairs:
-        return found
-    found = repetition_at(grid(features))
+    at_beats = at_best_tempo(features, repetition_at)
+    if at_beats.repeats.pairs:
+        return at_beats
+    at_grid = repetition_at(grid(features))
+    if at_grid.repeats.pairs:
+        return at_grid
     start = earliest_cut(pcm.seconds)
     whole = Repeat(start, min(start + duration, pcm.seconds) - MARGIN, UNREPEATED)
-    return found if found.repeats.pairs else replace(found, repeats=Repeats([whole], UNREPEATED))
+    return replace(at_grid, repeats=Repeats([whole], UNREPEATED))
 
 
 def bars_repetition(features: Features, bars: Bars) -> Repetition:
@@ -142,20 +144,21 @@ def bars_repetition(features: Features, bars: Bars) -> Repetition:
         repeats = find_repeats(even, shortest_length(cuts, bars.count * bar * 60 / beat.tempo), math.inf, lags)
         return Repetition(beat, even, repeats if repeats.pairs else find_repeats(even, 0.0, math.inf, lags), bar, lags)
 
-    found = at_best_tempo(features, repetition_at)
-    if not found.repeats.pairs:
+    at_beats = at_best_tempo(features, repetition_at)
+    if not at_beats.repeats.pairs:
         raise Unusable(f"this track is too short for a loop of {in_words(bars)}: order fewer bars, or seconds")
-    return found
+    return at_beats
 
 
 def at_best_tempo(features: Features, repetition_at: Callable[[Pulse], Repetition]) -> Repetition:
     """The repetition at the beats of a recording; if it is weak, that at beats of another tempo, if much clearer."""
-    found = repetition_at(pulse(features))
-    if not found.beat.rhythmic or not found.repeats.pairs or found.cost <= WEAK or len(found.cuts.times) > MOST_BEATS:
-        return found
+    tracked = repetition_at(pulse(features))
+    is_weak = bool(tracked.repeats.pairs) and tracked.cost > WEAK
+    if not tracked.beat.rhythmic or not is_weak or len(tracked.cuts.times) > MOST_CUTS:
+        return tracked
     others = [repetition_at(beat) for beat in (pulse(features, stretch) for stretch in STRETCHES) if beat.rhythmic]
-    best = min(others, key=lambda other: other.cost, default=found)
-    return best if best.cost <= MUCH_LESS * found.cost else found
+    best = min(others, key=lambda other: other.cost, default=tracked)
+    return best if best.cost <= MUCH_LESS * tracked.cost else tracked
 
 
 def shortest_length(cuts: Cuts, duration: float) -> float:
