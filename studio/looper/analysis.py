@@ -1,7 +1,6 @@
 """Analyses a recording: its pulse, its best seams, and the one to cut at."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,9 +30,6 @@ EXTRACTED, COMPARED = 0.6, 0.75  # shares of the analysis that are done after th
 SHORTEST_LOOP, USUAL_LOOP = 2.0, 20.0  # seconds; USUAL_LOOP is used unless the source or the loop is short
 BODY_SHARE, DURATION_SHARE = 0.4, 0.5
 MARGIN = 0.16  # seconds; an alignment moves a cut by less than this
-WEAK, MUCH_LESS = 0.3, 0.5  # a best repeat that costs more is weak; at other beats it must cost so many times as much
-MOST_CUTS = 2000  # of a recording in which other tempos are tried: it takes as long as the first tempo, for each
-STRETCHES = (2 / 3, 3 / 2)  # the tracker may find three beats where the music has two, or two where it has three
 
 
 @dataclass(frozen=True)
@@ -84,11 +80,6 @@ class Repetition:
     beats_per_bar: int | None
     lags: list[int] | None = None
 
-    @property
-    def cost(self) -> float:
-        """The cost of the best repeat."""
-        return min((pair.cost for pair in self.repeats.pairs), default=UNREPEATED)
-
 
 def analyse(pcm: Pcm, length: Length, choice: Choice, report: Report) -> Analysis:
     """Find the seams of a loop, with repetitions no longer than length. Reports the share done (0 to 1).
@@ -99,7 +90,7 @@ def analyse(pcm: Pcm, length: Length, choice: Choice, report: Report) -> Analysi
         raise Unusable(f"the loop cannot end at {choice.end:g} seconds: the track has {pcm.seconds:.3f} seconds")
     features = extract(pcm, lambda share: report(EXTRACTED * share))
     if isinstance(length, Bars):
-        longest, there = math.inf, bars_repetition(features, length)
+        longest, there = math.inf, bars_repetition(pcm, features, length)
     else:
         longest, there = length, repetition(pcm, features, length)
     report(COMPARED)
@@ -120,7 +111,7 @@ def repetition(pcm: Pcm, features: Features, duration: float) -> Repetition:
         repeats = find_repeats(cuts, shortest_length(cuts, duration), duration - MARGIN)
         return Repetition(beat, cuts, repeats, beats_per_bar(cuts) if beat.rhythmic else None)
 
-    at_beats = at_best_tempo(features, repetition_at)
+    at_beats = repetition_at(pulse(pcm, features))
     if at_beats.repeats.pairs:
         return at_beats
     at_grid = repetition_at(grid(features))
@@ -131,7 +122,7 @@ def repetition(pcm: Pcm, features: Features, duration: float) -> Repetition:
     return replace(at_grid, repeats=Repeats([whole], UNREPEATED))
 
 
-def bars_repetition(features: Features, bars: Bars) -> Repetition:
+def bars_repetition(pcm: Pcm, features: Features, bars: Bars) -> Repetition:
     """The repeats after whole bars, of which whole rounds have the length of the loop. Raises Unusable."""
 
     def repetition_at(beat: Pulse) -> Repetition:
@@ -144,21 +135,10 @@ def bars_repetition(features: Features, bars: Bars) -> Repetition:
         repeats = find_repeats(even, shortest_length(cuts, bars.count * bar * 60 / beat.tempo), math.inf, lags)
         return Repetition(beat, even, repeats if repeats.pairs else find_repeats(even, 0.0, math.inf, lags), bar, lags)
 
-    at_beats = at_best_tempo(features, repetition_at)
+    at_beats = repetition_at(pulse(pcm, features))
     if not at_beats.repeats.pairs:
         raise Unusable(f"this track is too short for a loop of {in_words(bars)}: order fewer bars, or seconds")
     return at_beats
-
-
-def at_best_tempo(features: Features, repetition_at: Callable[[Pulse], Repetition]) -> Repetition:
-    """The repetition at the beats of a recording; if it is weak, that at beats of another tempo, if much clearer."""
-    tracked = repetition_at(pulse(features))
-    is_weak = bool(tracked.repeats.pairs) and tracked.cost > WEAK
-    if not tracked.beat.rhythmic or not is_weak or len(tracked.cuts.times) > MOST_CUTS:
-        return tracked
-    others = [repetition_at(beat) for beat in (pulse(features, stretch) for stretch in STRETCHES) if beat.rhythmic]
-    best = min(others, key=lambda other: other.cost, default=tracked)
-    return best if best.cost <= MUCH_LESS * tracked.cost else tracked
 
 
 def shortest_length(cuts: Cuts, duration: float) -> float:

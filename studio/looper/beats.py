@@ -7,17 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from studio.looper.alignment import bin_frames, onsets_around
 from studio.looper.features import Features, smoothed
-from studio.looper.pcm import Array
+from studio.looper.pcm import Array, Pcm
 
 SLOWEST, FASTEST = 50.0, 210.0  # beats a minute
 USUAL, SPREAD = 120.0, 0.9  # beats per minute, and octaves: the tempo range to which people tap
 HARMONICS = 4
 WINDOW_SECONDS = 24.0  # the window of the autocorrelation; the tempo may change from one window to the next
 TIGHTNESS = 100.0
-CONFIDENT, SHORT_DOUBT = 0.105, 0.5  # a confidence of at least CONFIDENT + SHORT_DOUBT / seconds means beats
+UNLIKELY, CONFIDENT = 0.05, 0.25  # a confidence below UNLIKELY means no beats; from CONFIDENT + DOUBT / seconds, beats
+DOUBT = 0.7  # in a short recording, beats are found by chance
+SHARP, SHARP_DOUBT = 0.10, 1.0  # between them: beats if the regularity of the attacks is SHARP + SHARP_DOUBT / seconds
+STRONGEST, BLOCK_SECONDS = 6.0, 20.0  # dB: a stronger attack counts as one of this strength; seconds read at a time
+FEWEST_BEATS = 8
+PARTS, AT_BEAT = 24, 2  # parts of a beat; the parts before and after a beat that belong to its attack
+COMPARED_BEATS, WINDOW_BEATS = 8, 32  # the longest lag of the autocorrelation over beats, and its window
+HEARD, HEARD_FRAMES = 0.05, 5  # the broad onset that beats have at least, as a mean; the frames around each
+STRETCHES = (2 / 3, 3 / 2)  # the tracker may find three beats where the music has two, or two where it has three
+CLEAR, CLEARER = 0.8, 0.1  # confidences: no other tempo is tried; and how much more another tempo must have
 GRID_SECONDS = 0.25
 BASS_BANDS, BASS_FRAMES = 3, 7  # mel bands below 200 Hz; an attack of a bass takes about 80 ms
 WEAK_BASS = 0.3  # the share of the bass onset of a neighbour that makes an off-beat
@@ -29,7 +40,7 @@ class Pulse:
     """Times (seconds) at which music may be cut, (cuts,). tempo: in beats per minute, or None for an even grid.
 
     off_beat: True for beats that are between two beats of the music, (cuts,). confidence: how clearly the
-    broad onsets repeat at their best tempo, 0 to 1; 0 for a grid.
+    broad onsets repeat from beat to beat, 0 to 1; 0 for a grid.
     """
 
     times: NDArray[Any]
@@ -53,25 +64,72 @@ class Pulse:
         return 60 * (last - first) / (end - start) if self.rhythmic and off < WHOLE_BEATS else self.tempo
 
 
-def pulse(features: Features, stretch: float = 1.0) -> Pulse:
-    """The beats of a recording; a grid of 0.25 s if it has no clear tempo.
+def pulse(pcm: Pcm, features: Features) -> Pulse:
+    """The beats of a recording; a grid of 0.25 s if it has no clear beats.
 
-    The broad onsets decide whether there are beats: the start of a pad raises few bands, a tick over a chord many. The
-    beats follow the other onsets: with the broad ones, hats between two beats were more often taken for beats.
-    stretch: the beats are so many times as far apart; if no music has such a tempo, the result is a grid.
+    The broad onsets say how sure that is: the start of a pad raises few bands, a tick over a chord many. In doubt, the
+    attacks decide. The beats follow the other onsets: with the broad ones, hats between two beats were more often taken
+    for beats.
     """
-    _, confidence = beat_period(onset_strength(features.broad_onsets, features.seconds), features.seconds)
-    if confidence < CONFIDENT + SHORT_DOUBT / features.duration:
+    found = likeliest(features)
+    if found.confidence >= CONFIDENT + DOUBT / features.duration:
+        return found
+    if found.confidence < UNLIKELY:
         return grid(features)
+    strength = onset_strength(attacks(pcm, features), features.seconds)
+    is_sharp = regularity(strength, features.frames(found.times)) >= SHARP + SHARP_DOUBT / features.duration
+    return found if is_sharp else grid(features)
+
+
+def likeliest(features: Features) -> Pulse:
+    """The beats at the likeliest tempo; at another one if they are much clearer."""
     strength = onset_strength(features.onsets, features.seconds)
-    period = stretch * beat_period(strength, features.seconds)[0]
-    if stretch != 1 and not SLOWEST <= 60 / (period * features.seconds) <= FASTEST:
-        return grid(features)
+    period = beat_period(strength, features.seconds)
+    found = pulse_at(features, strength, period)
+    if found.confidence >= CLEAR:
+        return found
+    others = [stretch * period for stretch in STRETCHES]
+    pulses = [pulse_at(features, strength, other) for other in others if is_tempo(60 / (other * features.seconds))]
+    clearest = max(pulses, key=lambda other: other.confidence, default=found)
+    return clearest if clearest.confidence > found.confidence + CLEARER else found
+
+
+def is_tempo(beats_per_minute: float) -> bool:
+    """True for a tempo that music has."""
+    return SLOWEST <= beats_per_minute <= FASTEST
+
+
+def pulse_at(features: Features, strength: Array, period: float) -> Pulse:
+    """The beats that are about so many frames apart; a grid if they are too few."""
     beats = track(strength, period)
-    if len(beats) < 2 * HARMONICS:
+    if len(beats) < FEWEST_BEATS:
         return grid(features)
-    times = beats * features.seconds
+    times, broad = beats * features.seconds, onset_strength(features.broad_onsets, features.seconds)
+    confidence = regularity(broad, beats) if are_heard(features, beats) else 0.0
     return Pulse(times, 60 / float(np.median(np.diff(times)[1:-1])), off_beats(features, times), confidence)
+
+
+def are_heard(features: Features, beats: NDArray[np.int64]) -> bool:
+    """False if there are hardly any onsets at the beats: a slow change of a drone may be regular, too."""
+    around = np.pad(features.broad_onsets, HEARD_FRAMES // 2, "edge")
+    loudest = sliding_window_view(around, HEARD_FRAMES)[beats].max(axis=1)
+    return bool(loudest.mean() >= HEARD)
+
+
+def attacks(pcm: Pcm, features: Features) -> Array:
+    """The energy of the sudden rises in every frame, in dB squared, (frames,).
+
+    They are heard where the onsets of a whole frame are not: a click is much shorter than a frame. It takes as long as
+    a third of the features.
+    """
+    step = bin_frames(pcm.rate)
+    bins = round(BLOCK_SECONDS * pcm.rate / step)
+    energy = np.zeros(len(features.level), np.float32)
+    for first in range(0, pcm.frames, bins * step):
+        onsets = onsets_around(pcm, first, 0, bins, with_middle=True)
+        times = (first + np.arange(len(onsets)) * step) / pcm.rate
+        np.add.at(energy, features.frames(times), np.minimum(onsets, STRONGEST) ** 2)
+    return energy
 
 
 def off_beats(features: Features, times: NDArray[Any]) -> NDArray[np.bool_]:
@@ -98,7 +156,7 @@ def onset_strength(onsets: Array, seconds: float) -> Array:
     return np.asarray(strength / (strength.std() + 1e-9), np.float32)
 
 
-def autocorrelation(strength: Array, size: int) -> NDArray[np.float64]:
+def autocorrelation(strength: NDArray[Any], size: int) -> NDArray[np.float64]:
     """Mean autocorrelation of windows of `size` values that overlap by half, unbiased, 1 at lag 0; (size // 2,)."""
     starts = range(0, max(1, len(strength) - size // 2), size // 2)
     total = np.zeros(size + 1)
@@ -109,11 +167,10 @@ def autocorrelation(strength: Array, size: int) -> NDArray[np.float64]:
     return np.asarray(by_lag / max(float(by_lag[0]), 1e-12))
 
 
-def beat_period(strength: Array, seconds: float) -> tuple[float, float]:
-    """The frames between beats, and how sure that is (0 to 1): a comb over the autocorrelation.
+def beat_period(strength: Array, seconds: float) -> float:
+    """The frames between beats: where a comb over the autocorrelation is highest.
 
-    The comb is the mean at 1 to 4 periods, weighted by a log-normal around 120 BPM. How sure: the comb there, less
-    its mean over all tempos.
+    The comb is the mean at 1 to 4 periods, less its mean over all tempos, weighted by a log-normal around 120 BPM.
     """
     size = min(round(WINDOW_SECONDS / seconds), max(64, len(strength)))
     by_lag = autocorrelation(strength, size)
@@ -121,8 +178,22 @@ def beat_period(strength: Array, seconds: float) -> tuple[float, float]:
     harmonics = [number for number in range(1, HARMONICS + 1) if number * periods[-1] < len(by_lag)] or [1]
     combs = np.mean([np.interp(number * periods, np.arange(len(by_lag)), by_lag) for number in harmonics], axis=0)
     likely = np.exp(-0.5 * (np.log2(60 / (periods * seconds) / USUAL) / SPREAD) ** 2)
-    best = int(np.argmax((combs - combs.mean()) * likely))
-    return float(periods[best]), float(combs[best] - combs.mean())
+    return float(periods[np.argmax((combs - combs.mean()) * likely)])
+
+
+def regularity(strength: Array, beats: NDArray[np.int64]) -> float:
+    """How clearly onsets repeat from beat to beat, 0 to 1: their autocorrelation after 1 to 8 beats, less that between.
+
+    The autocorrelation counts parts of a beat instead of seconds, so a tempo that changes does not blur it.
+    """
+    edges = np.interp(np.arange(PARTS * (len(beats) - 1) + 1) / PARTS, np.arange(len(beats)), beats)
+    total = np.concatenate([[0.0], np.cumsum(strength, dtype=np.float64)])
+    parts = np.diff(np.interp(edges, np.arange(len(total)), total)) / np.diff(edges)
+    by_lag = autocorrelation(parts, min(len(parts), WINDOW_BEATS * PARTS))[PARTS // 2 :]
+    compared = min(COMPARED_BEATS, len(by_lag) // PARTS)
+    around = by_lag[: compared * PARTS].reshape(compared, PARTS).mean(axis=0)
+    between = np.delete(around, slice(PARTS // 2 - AT_BEAT, PARTS // 2 + AT_BEAT + 1))
+    return float(around[PARTS // 2] - between.mean())
 
 
 def track(strength: Array, period: float) -> NDArray[np.int64]:
@@ -151,7 +222,7 @@ def best_paths(local: NDArray[np.float64], period: float) -> tuple[NDArray[np.fl
     back = np.full(len(local), -1, np.int64)
     for first in range(0, len(local), nearest):
         last = min(first + nearest, len(local))
-        before = np.lib.stride_tricks.sliding_window_view(score[first : last + farthest - nearest], len(steps))
+        before = sliding_window_view(score[first : last + farthest - nearest], len(steps))
         reached = before[: last - first] + penalty
         best = reached.argmax(axis=1)
         gain = reached[np.arange(last - first), best]

@@ -1,7 +1,7 @@
-"""Fits a straight line to the lag between two similar parts of the music.
+"""Fits a line to the lag between two similar parts of the music.
 
-The slope is not 0 if the tempo differs at the two times. The tracked beats give a first guess. Then short pieces of the
-music vote for a lag and a slope, as points vote for a line in a Hough transform.
+The slope is not 0 if the tempo differs at the two times, and the line bends if the tempo swings. The tracked beats give
+guesses. Then short pieces of the music vote for a lag and a slope, as points vote for a line in a Hough transform.
 """
 
 from dataclasses import dataclass
@@ -29,32 +29,46 @@ RESIDUAL_SECONDS = 0.015
 NORMAL = 1.48  # the standard deviation of a normal distribution, as a multiple of its median absolute value
 BELL_BINS = 11
 UNSURE = 0.01  # seconds: the spread if there are no onsets to compare
+STEADY_SPREAD = 0.004  # seconds
+FEWEST_BENT, ROUNDS = 6, 5  # beats through which a parabola is laid, and rounds of reweighting
+LOOSE_SECONDS, SMALL_WEIGHT = 0.01, 1e-6  # a beat so far from the parabola counts half
+LEAST_BEND = 0.001  # slopes a second: 4 ms after two seconds
+FARTHEST = SHIFT_SECONDS + CONTEXT_SECONDS * STEEPEST  # seconds: the largest lag of a parabola
+NEAR_BEAT, BETWEEN_BEATS = 0.035, 0.3  # seconds from a tracked beat to its attack; the weight of other onsets
 MARGIN = 2 * SHIFT_SECONDS + CONTEXT_SECONDS * (SLOPES[-1] + STEEPEST)  # seconds
 
 
 @dataclass(frozen=True)
 class Line:
-    """A time of the recording and its repeat are lag + slope * (time - start) seconds apart.
+    """A time of the recording and its repeat are lag + slope * t + bend * t^2 seconds apart, t seconds after start.
 
-    spread: how far the onsets are from the line, in seconds, as a standard deviation.
+    bend is not 0 if the tempo swings. spread: the distance of the onsets from the line, as a standard deviation.
     """
 
     start: float
     lag: float
     slope: float
     spread: float
+    bend: float = 0.0
+
+    @property
+    def is_steady(self) -> bool:
+        """True if every beat is near the line; a bend of tracked beats is right within a millisecond or so."""
+        return self.spread < STEADY_SPREAD and not self.bend
 
     def at(self, time: float) -> float:
         """The lag at a time of the recording, both in seconds."""
-        return self.lag + self.slope * (time - self.start)
+        away = time - self.start
+        return self.lag + (self.slope + self.bend * away) * away
 
 
 @dataclass(frozen=True)
 class Guess:
-    """A lag and a slope that are nearly right; lag in bins."""
+    """A lag and a slope that are nearly right; lag in bins, bend in slopes per bin."""
 
     lag: float
     slope: float
+    bend: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -81,8 +95,9 @@ def fit(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Line:
     piece, margin = round(PIECE_SECONDS * bins_per_second), round(MARGIN * bins_per_second)
     half = PIECES // 2 * piece
     start, end = round(pair.start * pcm.rate), round(pair.end * pcm.rate)
-    here = onsets_around(pcm, start, half, half)
-    there = onsets_around(pcm, end, half + margin, half + margin)
+    here = onsets_around(pcm, start, half, half, with_middle=True)
+    here *= near_beats(pulse, start / pcm.rate + np.arange(-half, half) / bins_per_second)
+    there = onsets_around(pcm, end, half + margin, half + margin, with_middle=True)
     weights, middles = weighted(pcm, (start, end), piece)
     best, top = Line(pair.start, (end - start) / pcm.rate, 0.0, UNSURE), 0.0
     for guess in guesses(pulse, pair, bins_per_second):
@@ -91,7 +106,8 @@ def fit(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Line:
         if total > top:
             top, spread = total, residual(votes, shift, slope, bins_per_second)
             lag = (end - start) / pcm.rate + (guess.lag + shift * (1 + guess.slope)) / bins_per_second
-            best = Line(start / pcm.rate, lag, (1 + guess.slope) * (1 + slope) - 1, spread)
+            steepness = (1 + guess.slope) * (1 + slope) - 1
+            best = Line(start / pcm.rate, lag, steepness, spread, guess.bend * bins_per_second)
     return best
 
 
@@ -118,7 +134,33 @@ def guesses(pulse: Pulse, pair: Repeat, bins_per_second: float) -> list[Guess]:
     slopes = ((lags[None] - lags[:, None]) / np.where(apart, apart, 1))[apart > APART_SECONDS]
     lag = float(np.clip(np.median(lags), -SHIFT_SECONDS, SHIFT_SECONDS)) * bins_per_second
     slope = float(np.median(slopes)) if len(slopes) else 0.0
-    return [Guess(lag, 0.0), *([Guess(lag, slope)] if STEEP < abs(slope) < STEEPEST else [])]
+    tilted = [Guess(lag, slope)] if STEEP < abs(slope) < STEEPEST else []
+    return [Guess(lag, 0.0), *tilted, *bent(times, lags, bins_per_second)]
+
+
+def near_beats(pulse: Pulse, times: Floats) -> Floats:
+    """The weights of the onsets at some times (seconds): between beats, many are those of sustained sounds."""
+    after = np.clip(np.searchsorted(pulse.times, times), 1, len(pulse.times) - 1)
+    away = np.minimum(np.abs(pulse.times[after] - times), np.abs(times - pulse.times[after - 1]))
+    return np.where(away <= NEAR_BEAT, 1.0, BETWEEN_BEATS)
+
+
+def bent(times: Floats, lags: Floats, bins_per_second: float) -> list[Guess]:
+    """The parabola through the lags at some times (both in seconds), by least squares in which outliers hardly count.
+
+    None if it is nearly straight, goes too far away, or has few beats.
+    """
+    if len(times) < FEWEST_BENT:
+        return []
+    near = bell_shaped(times, NEAR_SECONDS)
+    fitting = np.asarray(np.abs(lags - np.median(lags)) < SHIFT_SECONDS, np.float64)
+    for _ in range(ROUNDS):
+        bend, slope, lag = np.polyfit(times, lags, 2, w=np.sqrt(near * fitting) + SMALL_WEIGHT)
+        fitting = 1 / (1 + ((lags - np.polyval([bend, slope, lag], times)) / LOOSE_SECONDS) ** 2)
+    ends = np.polyval([bend, slope, lag], [-CONTEXT_SECONDS, CONTEXT_SECONDS])
+    if np.abs(ends).max() > FARTHEST or abs(bend) < LEAST_BEND:
+        return []
+    return [Guess(float(lag) * bins_per_second, float(slope), float(bend) / bins_per_second)]
 
 
 def likeness(here: Array, there: Array, guess: Guess) -> Floats:
@@ -126,7 +168,8 @@ def likeness(here: Array, there: Array, guess: Guess) -> Floats:
     bins_per_second = here.shape[1] / PIECE_SECONDS
     reach = round((SHIFT_SECONDS + CONTEXT_SECONDS * SLOPES[-1] + RESIDUAL_SECONDS) * bins_per_second)
     half, width = here.size // 2, here.shape[1] + 2 * reach
-    places = len(there) // 2 + guess.lag + np.arange(-half - reach, half + reach) * (1 + guess.slope)
+    offsets = np.arange(-half - reach, half + reach)
+    places = len(there) // 2 + guess.lag + offsets * (1 + guess.slope + guess.bend * offsets)
     stretched = np.interp(places, np.arange(len(there)), there)
     windows = sliding_window_view(stretched, width)[:: here.shape[1]]
     size = 2 ** int(np.ceil(np.log2(width)))

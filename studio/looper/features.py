@@ -19,7 +19,7 @@ CHROMA_LOWEST, CHROMA_HIGHEST = 110.0, 4_000.0  # Hz
 FLOOR = 1e-9  # power: -90 dBFS
 KEPT_FRAMES = 131_072  # 25 minutes; longer recordings are stored more coarsely, so that memory stays bounded
 BLOCK = 512  # frames
-CLIP = 8.0  # dB: far above the flutter of sustained tones, far below the start of a loud one
+RISE = 2.0  # dB from one frame to the next: more than most sustained tones flutter, less than most attacks raise a band
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Spectrum:
 class Features:
     """The sound of a recording: level (mean square) and onset strengths per frame, and tones per `pooled` frames.
 
-    level, onsets and broad_onsets are (frames,). onsets: the mean rise of the bands in dB. broad_onsets: the same, with
-    the rise of each band limited to CLIP dB, so that a strong rise in few bands is no strong onset. tones is
+    level, onsets and broad_onsets are (frames,). onsets: the mean rise of the bands in dB. broad_onsets: the share of
+    the bands that rise by more than RISE dB, so that a strong rise in few bands is no strong onset. tones is
     (ceil(frames / pooled), 60): 48 bands in dB, then 12 pitch classes of length 1. Frame f is centred on f * seconds.
     """
 
@@ -59,6 +59,10 @@ class Features:
     def duration(self) -> float:
         """Seconds of the whole recording."""
         return (len(self.level) - 1) * self.seconds
+
+    def frames(self, times: NDArray[Any]) -> NDArray[np.int64]:
+        """The frames at some times (seconds)."""
+        return np.clip(np.rint(times / self.seconds).astype(np.int64), 0, len(self.level) - 1)
 
     def rows(self, times: NDArray[Any]) -> NDArray[np.int64]:
         """The rows of tones at some times (seconds)."""
@@ -112,7 +116,7 @@ def extract(pcm: Pcm, report: Report) -> Features:
         level[first:last], bands, pitches = describe(shape, *frames_of(shape, pcm, first, last))
         rises = np.maximum(0, np.diff(bands, axis=0, prepend=before if first else bands[:1]))
         onsets[first:last] = rises.mean(axis=1)
-        broad_onsets[first:last] = np.minimum(rises, CLIP).mean(axis=1)
+        broad_onsets[first:last] = (rises > RISE).mean(axis=1)
         before = bands[-1:]
         block = pool(np.hstack([bands, pitches]), pooled)
         tones[first // pooled : first // pooled + len(block)] = block

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from studio.looper.alignment import peak
 from studio.looper.beats import Pulse
 from studio.looper.features import Features, loud_level
-from studio.looper.pcm import Pcm
-from studio.looper.seams import BEAT_REACH, FAIR, Seam, beat_onsets, frames
+from studio.looper.pcm import Audio, Pcm
+from studio.looper.seams import BEAT_REACH, FAIR, Seam, beat_onsets, crossfaded, frames
 
 GOOD = 0.7  # score
 REPEATED = 0.98  # the correlation of the waveforms at both ends of an exact repeat; sustained tones reach 0.97
@@ -17,6 +18,10 @@ UNIFORM = 0.3  # the median cost of all pairs of a recording that sounds the sam
 PEAK_SHARE = 0.1  # of the loudest moment: the least level that counts as loud in a recording that is mostly silent
 CLEAR_BEAT, GOOD_BEAT = 0.5, 3.0  # the correlation of a beat with its repeat; milliseconds
 SURE = 0.25  # confidence; below it, the tracked beats may be wrong, and the measured error of the beat, too
+SMOOTH = 1.2  # the spectral flux of a seam that is not heard, as a multiple of that of the music around it, at most
+LISTENED = 0.03  # seconds before and after the crossfade
+WINDOW, HOP = 1024, 128  # frames, of spectral flux
+QUIET, STILL = 0.001 * WINDOW / 4, 0.01  # the magnitude of a sine at -60 dBFS; the flux of silence
 SILENT_DB, SILENT_SECONDS = -30.0, 1.5  # relative to the loud level; a longer silence inside a loop is heard as a gap
 
 
@@ -38,7 +43,8 @@ def quality(context: SeamContext, seam: Seam, error: float | None) -> str:
         return "poor"
     is_sure = context.pulse.confidence >= SURE or wave_likeness(context.pcm, seam) > REPEATED
     is_late = (error or 0.0) > GOOD_BEAT
-    return "good" if seam.score >= GOOD and is_sure and not is_late and not has_gap(context, seam) else "fair"
+    may_be_good = seam.score >= GOOD and is_sure and not is_late and not has_gap(context, seam)
+    return "good" if may_be_good and flux_ratio(context.pcm, seam) <= SMOOTH else "fair"
 
 
 def even_quality(context: SeamContext, seam: Seam) -> str:
@@ -54,6 +60,24 @@ def wave_likeness(pcm: Pcm, seam: Seam) -> float:
     before, after = min(around, seam.start), min(around, pcm.frames - seam.end)
     here, there = (np.diff(pcm.mono(place - before, place + after)) for place in (seam.start, seam.end))
     return float(here @ there) / float(np.sqrt((here @ here) * (there @ there)) + 1e-12)
+
+
+def flux_ratio(pcm: Pcm, seam: Seam) -> float:
+    """The spectral flux of the seam as a multiple of that of the recording at its two places, the larger one."""
+    margin = frames(pcm, LISTENED)
+    leaving, entering = (pcm.read(place - seam.crossfade - margin, place + margin) for place in (seam.end, seam.start))
+    first, last = margin, margin + seam.crossfade
+    mixed = crossfaded(leaving[first:last], entering[first:last], pcm.rate)
+    joined = np.concatenate([leaving[:first], mixed, entering[last:]])
+    return flux(joined) / max(flux(leaving), flux(entering), STILL)
+
+
+def flux(sound: Audio) -> float:
+    """How much the spectrum rises from one moment to the next, on average, of log magnitudes down to -60 dBFS."""
+    padded = np.pad(sound.mean(axis=1), (0, max(0, WINDOW + HOP - len(sound))))  # at 8 kHz, both margins are shorter
+    windows = sliding_window_view(padded, WINDOW)[::HOP] * np.hanning(WINDOW)
+    spectra = np.log1p(np.abs(np.fft.rfft(windows)) / QUIET)
+    return float(np.maximum(0, np.diff(spectra, axis=0)).sum(axis=1).mean())
 
 
 def has_gap(context: SeamContext, seam: Seam) -> bool:

@@ -18,7 +18,7 @@ RHYTHMIC_CROSSFADE = 0.03  # seconds
 CALM_CROSSFADE, CALM_REACH = 0.15, 0.25  # seconds: of sustained sound between two attacks
 ATTACK_EDGE, STRONG = 0.015, 0.3  # seconds around an attack; a rise of this share of it is another attack
 SHORT_CROSSFADE, LONG_CROSSFADE = 0.25, 1.0  # seconds, where no attack masks a cut; the long one also for a poor seam
-STEADY_SPREAD, LEAST_SPREAD = 0.004, 0.0005  # seconds: with a spread below STEADY_SPREAD, the beats follow the line
+LEAST_SPREAD = 0.0005  # seconds
 BEAT_REACH = 0.04  # seconds: how far a beat may be from the line
 FINE_REACH = 0.0007  # seconds: a waveform may move a lag by this
 EVEN_REACH = 0.15  # seconds: a little more than half a step of the grid of times
@@ -92,13 +92,13 @@ def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
     """
     start, lag, step = frames(pcm, pair.start), frames(pcm, line.at(pair.start)), bin_frames(pcm.rate)
     beat = beat_onsets(pcm, start, lag)
-    deviation = max(LEAST_SPREAD, line.spread) * (1 if line.spread < STEADY_SPREAD else 3)
+    deviation = max(LEAST_SPREAD, line.spread) * (1 if line.is_steady else 3)
     shift, fitting = likely_shift(beat.correlations, deviation * beat.bins_per_second)
     attack = transient(beat)
     longest = min(
         calm_seconds(beat, beat.here, attack), calm_seconds(beat, beat.there, attack + beat.reach + round(shift))
     )
-    is_expected = line.spread < STEADY_SPREAD or fitting >= CLEAR
+    is_expected = line.is_steady or fitting >= CLEAR
     is_masked = beat.rise(beat.here, attack) >= (MASKING_RISE if is_expected else CLEAR_RISE)
     crossfade = min(CALM_CROSSFADE, max(RHYTHMIC_CROSSFADE, longest - AROUND_BEAT)) if is_masked else SHORT_CROSSFADE
     steepest = start + (attack - beat.place) * step
