@@ -3,7 +3,7 @@
 from studio.looper.beats import Pulse
 from studio.looper.pcm import Pcm
 from studio.looper.repeats import NEAR_BEST, Repeat
-from studio.looper.seams import FAIR, LONG_CROSSFADE, Seam, lengthened, seams_of
+from studio.looper.seams import FAIR, GOOD, LONG_CROSSFADE, Seam, lengthened, seams_of
 
 CANDIDATES = 5
 MOST_PAIRS = 6  # to align; each takes about 20 ms
@@ -14,6 +14,7 @@ SAME_LENGTH = 0.25  # seconds
 def best_seams(pcm: Pcm, pulse: Pulse, pairs: list[Repeat]) -> list[Seam]:
     """At most CANDIDATES seams. The first is the longest of those near the best cost; the others are sorted by cost.
 
+    A seam with a good score is preferred to a longer one without.
     pairs: at least one. Those with a cost near the best come first, the longest first; then come the others, the best
     first. A seam never costs less than its pair. So the search ends at a pair that costs clearly more than the best
     seam, or after MOST_PAIRS, once there are enough candidates.
@@ -29,7 +30,7 @@ def best_seams(pcm: Pcm, pulse: Pulse, pairs: list[Repeat]) -> list[Seam]:
             seams.extend(beats)
     seams.sort(key=lambda seam: seam.cost)
     near = [seam for seam in seams if seam.cost <= seams[0].cost + NEAR_BEST]
-    best = max(near, key=lambda seam: (seam.lag // pcm.rate, -seam.cost))
+    best = max(near, key=lambda seam: (seam.score >= GOOD, seam.lag // pcm.rate, -seam.cost))
     return [softened_if_poor(pcm, seam) for seam in different_seams([best, *seams], pcm.rate)]
 
 

@@ -9,9 +9,8 @@ from studio.looper.alignment import peak
 from studio.looper.beats import Pulse
 from studio.looper.features import Features, loud_level
 from studio.looper.pcm import Audio, Pcm
-from studio.looper.seams import BEAT_REACH, FAIR, Seam, beat_onsets, crossfaded, frames
+from studio.looper.seams import BEAT_REACH, FAIR, GOOD, Seam, beat_onsets, crossfaded, frames
 
-GOOD = 0.7  # score
 REPEATED = 0.98  # the correlation of the waveforms at both ends of an exact repeat; sustained tones reach 0.97
 REPEAT_SECONDS = 2.0  # compared before and after
 UNIFORM = 0.3  # the median cost of all pairs of a recording that sounds the same everywhere
