@@ -62,6 +62,31 @@ def test_a_line_finds_lag_and_slope_from_beats_tracked_ten_milliseconds_wrong(sl
     assert line.spread < 0.001
 
 
+@pytest.mark.parametrize("bend", [0.004, -0.006])
+def test_a_line_bends_with_a_tempo_that_swings(bend: float, tmp_path: Path) -> None:
+    first = np.arange(1.0, 12.0, 0.5)
+    away = first - 6.0
+    again = first + 12.345 + 0.005 * away + bend * away**2
+    tracked = stepped(np.concatenate([first, again]))
+    with decoded(Piece("clicks", RATE, clicking(np.concatenate([first, again]))), tmp_path) as pcm:
+        line = fit(pcm, Pulse(tracked, 120.0, np.zeros(len(tracked), bool)), Repeat(tracked[10], tracked[32], 0))
+    assert line.bend == pytest.approx(bend, abs=0.0015)
+    assert [line.at(time) for time in (5.5, 6.0, 6.5)] == pytest.approx(list((again - first)[9:12]), abs=0.002)
+
+
+def test_a_line_through_steady_beats_does_not_bend(tmp_path: Path) -> None:
+    beats = np.arange(1.0, 29.0, 0.5)
+    tracked = stepped(beats)
+    with decoded(Piece("clicks", RATE, clicking(beats)), tmp_path) as pcm:
+        line = fit(pcm, Pulse(tracked, 120.0, np.zeros(len(tracked), bool)), Repeat(tracked[16], tracked[40], 0))
+    assert line.is_steady and line.bend == 0 and line.at(9.0) == pytest.approx(12.0, abs=0.0003)
+
+
+def stepped(beats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Beats as the tracker finds them: at a whole number of frames of the features."""
+    return np.asarray(np.rint(beats / 0.0116) * 0.0116)
+
+
 def test_a_line_without_onsets_keeps_the_lag_and_is_unsure(tmp_path: Path) -> None:
     beats = np.arange(1.0, 29.0, 0.5)
     silence = np.zeros((LENGTH * RATE, 1), np.float32)

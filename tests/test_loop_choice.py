@@ -9,15 +9,17 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from studio.looper import candidates
 from studio.looper.analysis import Choice, analyse
 from studio.looper.beats import grid
 from studio.looper.features import Features
 from studio.looper.pcm import Pcm
-from studio.looper.quality import SeamContext, has_gap
+from studio.looper.quality import MOST_FLUX, SeamContext, flux_ratio, has_gap
+from studio.looper.repeats import Repeat
 from studio.looper.seams import Seam
 from tests.listening import step_ratio
 from tests.loop_quality import LARGEST_STEP, decoded
-from tests.pieces import short
+from tests.pieces import Piece, short
 from tests.pieces.songs import ambient, steady
 from tests.test_looper import join, looped, run, sound
 
@@ -55,6 +57,16 @@ def test_candidates_are_up_to_five_seams_apart_and_the_first_is_the_loop(best: d
         assert lengths >= 0.25 or abs(one["start"] - other["start"]) >= 4
     assert all(0 <= one["beat_error_ms"] <= 1 and one["quality"] in ("good", "fair") for one in candidates)
     assert [one["score"] for one in candidates[1:]] == sorted((one["score"] for one in candidates[1:]), reverse=True)
+
+
+@pytest.mark.parametrize(("costs", "chosen"), [((0.28, 0.31), 32), ((0.24, 0.27), 164), ((0.4, 0.43), 164)])
+def test_a_longer_seam_is_chosen_unless_it_is_no_longer_good(
+    costs: tuple[float, float], chosen: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [Repeat(0, length, cost) for length, cost in zip((32, 164), costs, strict=True)]
+    monkeypatch.setattr(candidates, "seams_of", lambda pcm, pulse, pair: iter([Seam(0, pair.end, 0, pair.cost)]))
+    seams = candidates.best_seams(cast(Any, SimpleNamespace(rate=1)), cast(Any, None), pairs)
+    assert seams[0].lag == chosen
 
 
 @pytest.mark.parametrize("rank", [2, 4])
@@ -119,6 +131,19 @@ def test_a_loop_that_ends_before_its_seam_begins_with_the_part_that_repeats(tmp_
     start = round(12.05 * piece.rate)
     assert np.array_equal(made[: 7 * piece.rate], source[start : start + 7 * piece.rate])
     assert len(made) == 10 * piece.rate
+
+
+@pytest.mark.parametrize("crossfade", [0.0, 0.03, 0.5])
+@pytest.mark.parametrize("rate", [8_000, 11_025, 44_100, 192_000])
+def test_the_flux_of_a_seam_shows_a_change_at_every_sample_rate(rate: int, crossfade: float, tmp_path: Path) -> None:
+    time = np.arange(8 * rate) / rate
+    tones = np.where(time < 4, np.sin(2 * np.pi * 440 * time), np.sin(2 * np.pi * 620 * time))
+    inverted = (0.3 * tones[:, None] * np.array([1, -1])).astype(np.float32)
+    mixed = round(crossfade * rate)
+    with decoded(Piece("tones", rate, inverted), tmp_path) as pcm:
+        same = flux_ratio(pcm, Seam(rate, 2 * rate, mixed, 0.0))  # 440 periods apart
+        other = flux_ratio(pcm, Seam(rate, 6 * rate, mixed, 0.0))
+    assert same <= MOST_FLUX < other
 
 
 GAPS = [

@@ -10,7 +10,7 @@ from studio.looper.pcm import Array, Pcm
 
 BINS_A_SECOND = 4000  # of the onset envelope, about: a bin is a whole number of frames
 HIGH_BELL = 0.003  # seconds of smoothing: shorter than an attack, longer than most periods
-MIDDLE = 0.00015  # seconds: the low-pass window of the middle band
+MIDDLE_WINDOW = 0.00015  # seconds: of a low-pass
 LOW_BANDS = ((0.0005, 0.004), (0.0018, 0.006))  # seconds: a low-pass window, and the bell that smooths the level
 RISE_GAP, RISE_SECONDS = 0.001, 0.03  # an onset is above the level of the 30 ms that ended 1 ms before
 HISTORY_SECONDS = 0.04  # the sound before a stretch that its first onsets need
@@ -31,14 +31,14 @@ def onset_envelope(mono: Array, rate: int, with_middle: bool = False) -> Array:
 
     The levels are those of second differences: in them, a click stands out of any sustained tone, because they weigh a
     frequency f with f squared. A kick stands out only of the tones as low as it is, so low-pass filters add two bands.
-    with_middle: another one adds a band around 3 kHz, where a soft click stands out of a chord of saws. It makes the
-    onsets of two drums with the same name less alike.
+    with_middle: add a band around 3 kHz, too, in which a soft click stands out of a chord of saws. With it, the onsets
+    of two strokes on the same drum are less alike.
     """
     step, decimation = bin_frames(rate), -(-rate // HIGHEST_RATE)
     whole = mono[: len(mono) // step * step]
     full, low = sums(whole, decimation), sums(whole, step)
     bins_per_second = rate / step
-    high = [full, low_passed(full, MIDDLE * rate / decimation)] if with_middle else [full]
+    high = [full, low_passed(full, MIDDLE_WINDOW * rate / decimation)] if with_middle else [full]
     total = np.zeros(len(low))
     for signal in high:
         total += rises(sums(second_differences(signal) ** 2, step // decimation), HIGH_BELL, bins_per_second)

@@ -125,20 +125,19 @@ def repetition(pcm: Pcm, features: Features, duration: float) -> Repetition:
 def bars_repetition(pcm: Pcm, features: Features, bars: Bars) -> Repetition:
     """The repeats after whole bars, of which whole rounds have the length of the loop. Raises Unusable."""
 
-    def repetition_at(beat: Pulse) -> Repetition:
-        if beat.tempo is None:
-            raise Unusable(NO_BEATS)
-        cuts = find_cuts(features, beat)
-        bar = beats_per_bar(cuts)
-        lags = [beats // cuts.step for beats in bars.rounds(bar) if beats % cuts.step == 0]
-        even = replace(cuts, bar=1)  # all lags are whole bars, so none of them costs more
-        repeats = find_repeats(even, shortest_length(cuts, bars.count * bar * 60 / beat.tempo), math.inf, lags)
-        return Repetition(beat, even, repeats if repeats.pairs else find_repeats(even, 0.0, math.inf, lags), bar, lags)
-
-    at_beats = repetition_at(pulse(pcm, features))
-    if not at_beats.repeats.pairs:
+    beat = pulse(pcm, features)
+    if beat.tempo is None:
+        raise Unusable(NO_BEATS)
+    cuts = find_cuts(features, beat)
+    bar = beats_per_bar(cuts)
+    lags = [beats // cuts.step for beats in bars.rounds(bar) if beats % cuts.step == 0]
+    even = replace(cuts, bar=1)  # all lags are whole bars, so none of them costs more
+    shortest = shortest_length(cuts, bars.count * bar * 60 / beat.tempo)
+    repeats = find_repeats(even, shortest, math.inf, lags)
+    repeats = repeats if repeats.pairs else find_repeats(even, 0.0, math.inf, lags)
+    if not repeats.pairs:
         raise Unusable(f"this track is too short for a loop of {in_words(bars)}: order fewer bars, or seconds")
-    return at_beats
+    return Repetition(beat, even, repeats, bar, lags)
 
 
 def shortest_length(cuts: Cuts, duration: float) -> float:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from studio.looper.alignment import bin_frames, onsets_around
-from studio.looper.features import Features, smoothed
+from studio.looper.alignment import FLOOR_DB, bin_frames, onsets_around
+from studio.looper.features import Features, loud_level, smoothed
 from studio.looper.pcm import Array, Pcm
 
 SLOWEST, FASTEST = 50.0, 210.0  # beats a minute
@@ -19,16 +19,17 @@ USUAL, SPREAD = 120.0, 0.9  # beats per minute, and octaves: the tempo range to 
 HARMONICS = 4
 WINDOW_SECONDS = 24.0  # the window of the autocorrelation; the tempo may change from one window to the next
 TIGHTNESS = 100.0
-UNLIKELY, CONFIDENT = 0.05, 0.25  # a confidence below UNLIKELY means no beats; from CONFIDENT + DOUBT / seconds, beats
-DOUBT = 0.7  # in a short recording, beats are found by chance
-SHARP, SHARP_DOUBT = 0.10, 1.0  # between them: beats if the regularity of the attacks is SHARP + SHARP_DOUBT / seconds
-STRONGEST, BLOCK_SECONDS = 6.0, 20.0  # dB: a stronger attack counts as one of this strength; seconds read at a time
 FEWEST_BEATS = 8
-PARTS, AT_BEAT = 24, 2  # parts of a beat; the parts before and after a beat that belong to its attack
+UNLIKELY, CONFIDENT, DOUBT = 0.05, 0.25, 0.7  # confidences: below the first, there are no beats; from the second plus
+# DOUBT / seconds, there are, because in a short recording some are found by chance. Between them, the attacks decide.
+SHARP, SHARP_DOUBT = 0.10, 1.0  # their regularity must be SHARP + SHARP_DOUBT / seconds
+PARTS, ATTACK_PARTS = 24, 2  # parts of a beat; the parts before and after a beat that belong to its attack
 COMPARED_BEATS, WINDOW_BEATS = 8, 32  # the longest lag of the autocorrelation over beats, and its window
 HEARD, HEARD_FRAMES = 0.05, 5  # the broad onset that beats have at least, as a mean; the frames around each
 STRETCHES = (2 / 3, 3 / 2)  # the tracker may find three beats where the music has two, or two where it has three
-CLEAR, CLEARER = 0.8, 0.1  # confidences: no other tempo is tried; and how much more another tempo must have
+CERTAIN, CLEARER = 0.8, 0.1  # a confidence above which no other tempo is tried; how much more another one must have
+STRONGEST = 6.0  # dB: a stronger attack counts as one of this strength
+MOST_SECONDS, BLOCK_SECONDS = 60.0, 4.0  # of attacks that are listened to, in the middle; read at a time
 GRID_SECONDS = 0.25
 BASS_BANDS, BASS_FRAMES = 3, 7  # mel bands below 200 Hz; an attack of a bass takes about 80 ms
 WEAK_BASS = 0.3  # the share of the bass onset of a neighbour that makes an off-beat
@@ -40,7 +41,7 @@ class Pulse:
     """Times (seconds) at which music may be cut, (cuts,). tempo: in beats per minute, or None for an even grid.
 
     off_beat: True for beats that are between two beats of the music, (cuts,). confidence: how clearly the
-    broad onsets repeat from beat to beat, 0 to 1; 0 for a grid.
+    broad onsets repeat from beat to beat, at most about 1; 0 for a grid.
     """
 
     times: NDArray[Any]
@@ -71,27 +72,24 @@ def pulse(pcm: Pcm, features: Features) -> Pulse:
     attacks decide. The beats follow the other onsets: with the broad ones, hats between two beats were more often taken
     for beats.
     """
-    found = likeliest(features)
-    if found.confidence >= CONFIDENT + DOUBT / features.duration:
-        return found
-    if found.confidence < UNLIKELY:
-        return grid(features)
-    strength = onset_strength(attacks(pcm, features), features.seconds)
-    is_sharp = regularity(strength, features.frames(found.times)) >= SHARP + SHARP_DOUBT / features.duration
-    return found if is_sharp else grid(features)
+    likeliest = likeliest_beats(features)
+    if likeliest.confidence >= CONFIDENT + DOUBT / features.duration:
+        return likeliest
+    has_beats = likeliest.confidence >= UNLIKELY and are_sharp(pcm, features, likeliest.times)
+    return likeliest if has_beats else grid(features)
 
 
-def likeliest(features: Features) -> Pulse:
-    """The beats at the likeliest tempo; at another one if they are much clearer."""
-    strength = onset_strength(features.onsets, features.seconds)
+def likeliest_beats(features: Features) -> Pulse:
+    """The beats at the likeliest tempo; at another one if they are clearer."""
+    strength, broad = (onset_strength(onsets, features.seconds) for onsets in (features.onsets, features.broad_onsets))
     period = beat_period(strength, features.seconds)
-    found = pulse_at(features, strength, period)
-    if found.confidence >= CLEAR:
-        return found
-    others = [stretch * period for stretch in STRETCHES]
-    pulses = [pulse_at(features, strength, other) for other in others if is_tempo(60 / (other * features.seconds))]
-    clearest = max(pulses, key=lambda other: other.confidence, default=found)
-    return clearest if clearest.confidence > found.confidence + CLEARER else found
+    likeliest = pulse_at(features, strength, broad, period)
+    if not likeliest.rhythmic or likeliest.confidence >= CERTAIN:
+        return likeliest
+    periods = [stretch * period for stretch in STRETCHES if is_tempo(60 / (stretch * period * features.seconds))]
+    others = [pulse_at(features, strength, broad, other) for other in periods]
+    clearest = max(others, key=lambda other: other.confidence, default=likeliest)
+    return clearest if clearest.confidence > likeliest.confidence + CLEARER else likeliest
 
 
 def is_tempo(beats_per_minute: float) -> bool:
@@ -99,12 +97,15 @@ def is_tempo(beats_per_minute: float) -> bool:
     return SLOWEST <= beats_per_minute <= FASTEST
 
 
-def pulse_at(features: Features, strength: Array, period: float) -> Pulse:
-    """The beats that are about so many frames apart; a grid if they are too few."""
+def pulse_at(features: Features, strength: Array, broad: Array, period: float) -> Pulse:
+    """The beats that are about so many frames apart; a grid if they are too few.
+
+    strength and broad: of the onsets and of the broad onsets, (frames,).
+    """
     beats = track(strength, period)
     if len(beats) < FEWEST_BEATS:
         return grid(features)
-    times, broad = beats * features.seconds, onset_strength(features.broad_onsets, features.seconds)
+    times = beats * features.seconds
     confidence = regularity(broad, beats) if are_heard(features, beats) else 0.0
     return Pulse(times, 60 / float(np.median(np.diff(times)[1:-1])), off_beats(features, times), confidence)
 
@@ -116,20 +117,32 @@ def are_heard(features: Features, beats: NDArray[np.int64]) -> bool:
     return bool(loudest.mean() >= HEARD)
 
 
-def attacks(pcm: Pcm, features: Features) -> Array:
-    """The energy of the sudden rises in every frame, in dB squared, (frames,).
+def are_sharp(pcm: Pcm, features: Features, times: NDArray[Any]) -> bool:
+    """True if the attacks in the middle of a recording repeat from beat to beat; times: of the beats, in seconds.
 
-    They are heard where the onsets of a whole frame are not: a click is much shorter than a frame. It takes as long as
-    a third of the features.
+    An attack is heard where the onset of a whole frame is not: a click is much shorter than a frame.
     """
+    seconds = min(pcm.seconds, MOST_SECONDS)
+    start = (pcm.seconds - seconds) / 2
+    inside = times[(times >= start) & (times <= start + seconds)]
+    if len(inside) < FEWEST_BEATS:
+        return False
+    strength = onset_strength(attacks(pcm, features, start, seconds), features.seconds)
+    return regularity(strength, features.frames(inside)) >= SHARP + SHARP_DOUBT / seconds
+
+
+def attacks(pcm: Pcm, features: Features, start: float, seconds: float) -> Array:
+    """The energy of the sudden rises from start for some seconds, in dB squared, in every frame, (frames,)."""
     step = bin_frames(pcm.rate)
-    bins = round(BLOCK_SECONDS * pcm.rate / step)
     energy = np.zeros(len(features.level), np.float32)
-    for first in range(0, pcm.frames, bins * step):
-        onsets = onsets_around(pcm, first, 0, bins, with_middle=True)
+    stop = round((start + seconds) * pcm.rate)
+    block = round(BLOCK_SECONDS * pcm.rate / step) * step
+    for first in range(round(start * pcm.rate), stop, block):
+        onsets = onsets_around(pcm, first, 0, min(block, stop - first) // step, with_middle=True)
         times = (first + np.arange(len(onsets)) * step) / pcm.rate
         np.add.at(energy, features.frames(times), np.minimum(onsets, STRONGEST) ** 2)
-    return energy
+    audible = features.level > loud_level(features.level) * 10 ** (FLOOR_DB / 10)
+    return np.asarray(energy * audible, np.float32)
 
 
 def off_beats(features: Features, times: NDArray[Any]) -> NDArray[np.bool_]:
@@ -182,9 +195,10 @@ def beat_period(strength: Array, seconds: float) -> float:
 
 
 def regularity(strength: Array, beats: NDArray[np.int64]) -> float:
-    """How clearly onsets repeat from beat to beat, 0 to 1: their autocorrelation after 1 to 8 beats, less that between.
+    """How clearly onsets repeat from beat to beat, at most about 1; 0 if they do not.
 
-    The autocorrelation counts parts of a beat instead of seconds, so a tempo that changes does not blur it.
+    It is their autocorrelation after 1 to 8 beats, less that between beats. It counts parts of a beat instead of
+    seconds, so a tempo that changes does not blur it.
     """
     edges = np.interp(np.arange(PARTS * (len(beats) - 1) + 1) / PARTS, np.arange(len(beats)), beats)
     total = np.concatenate([[0.0], np.cumsum(strength, dtype=np.float64)])
@@ -192,7 +206,7 @@ def regularity(strength: Array, beats: NDArray[np.int64]) -> float:
     by_lag = autocorrelation(parts, min(len(parts), WINDOW_BEATS * PARTS))[PARTS // 2 :]
     compared = min(COMPARED_BEATS, len(by_lag) // PARTS)
     around = by_lag[: compared * PARTS].reshape(compared, PARTS).mean(axis=0)
-    between = np.delete(around, slice(PARTS // 2 - AT_BEAT, PARTS // 2 + AT_BEAT + 1))
+    between = np.delete(around, slice(PARTS // 2 - ATTACK_PARTS, PARTS // 2 + ATTACK_PARTS + 1))
     return float(around[PARTS // 2] - between.mean())
 
 

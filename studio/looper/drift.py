@@ -31,18 +31,20 @@ BELL_BINS = 11
 UNSURE = 0.01  # seconds: the spread if there are no onsets to compare
 STEADY_SPREAD = 0.004  # seconds
 FEWEST_BENT, ROUNDS = 6, 5  # beats through which a parabola is laid, and rounds of reweighting
-LOOSE_SECONDS, SMALL_WEIGHT = 0.01, 1e-6  # a beat so far from the parabola counts half
-LEAST_BEND = 0.001  # slopes a second: 4 ms after two seconds
+LOOSE_SECONDS = 0.01  # a beat so far from the parabola counts half
+LEAST_WEIGHT = 1e-6  # above 0, so that there always is a parabola
+LEAST_BEND, BETTER = 0.001, 1.02  # per second: 4 ms after two seconds; a bend must have so many times the votes
 FARTHEST = SHIFT_SECONDS + CONTEXT_SECONDS * STEEPEST  # seconds: the largest lag of a parabola
-NEAR_BEAT, BETWEEN_BEATS = 0.035, 0.3  # seconds from a tracked beat to its attack; the weight of other onsets
-MARGIN = 2 * SHIFT_SECONDS + CONTEXT_SECONDS * (SLOPES[-1] + STEEPEST)  # seconds
+ATTACK_REACH, BETWEEN_BEATS = 0.035, 0.3  # seconds: an attack is so near its tracked beat; the weight of other onsets
+MARGIN = FARTHEST + SHIFT_SECONDS + CONTEXT_SECONDS * SLOPES[-1] + RESIDUAL_SECONDS  # seconds
 
 
 @dataclass(frozen=True)
 class Line:
     """A time of the recording and its repeat are lag + slope * t + bend * t^2 seconds apart, t seconds after start.
 
-    bend is not 0 if the tempo swings. spread: the distance of the onsets from the line, as a standard deviation.
+    bend (per second) is not 0 if the tempo swings. spread: the distance of the onsets from the line in seconds, as a
+    standard deviation.
     """
 
     start: float
@@ -53,7 +55,7 @@ class Line:
 
     @property
     def is_steady(self) -> bool:
-        """True if every beat is near the line; a bend of tracked beats is right within a millisecond or so."""
+        """True if every beat is near the line. False with a bend: it comes from tracked beats, which are less exact."""
         return self.spread < STEADY_SPREAD and not self.bend
 
     def at(self, time: float) -> float:
@@ -64,11 +66,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Guess:
-    """A lag and a slope that are nearly right; lag in bins, bend in slopes per bin."""
+    """A line that is nearly right, as in Line; lag in bins, bend per bin."""
 
     lag: float
     slope: float
     bend: float = 0.0
+
+    def at(self, bins: Any) -> Any:
+        """The lag so many bins after the time that is aligned, in bins."""
+        return self.lag + (self.slope + self.bend * bins) * bins
 
 
 @dataclass(frozen=True)
@@ -96,18 +102,19 @@ def fit(pcm: Pcm, pulse: Pulse, pair: Repeat) -> Line:
     half = PIECES // 2 * piece
     start, end = round(pair.start * pcm.rate), round(pair.end * pcm.rate)
     here = onsets_around(pcm, start, half, half, with_middle=True)
-    here *= near_beats(pulse, start / pcm.rate + np.arange(-half, half) / bins_per_second)
+    here *= beat_weights(pulse, start / pcm.rate + np.arange(-half, half) / bins_per_second)
     there = onsets_around(pcm, end, half + margin, half + margin, with_middle=True)
     weights, middles = weighted(pcm, (start, end), piece)
     best, top = Line(pair.start, (end - start) / pcm.rate, 0.0, UNSURE), 0.0
     for guess in guesses(pulse, pair, bins_per_second):
         votes = Votes(likeness(here.reshape(PIECES, -1), there, guess), weights, middles)
         total, shift, slope = winner(votes, bins_per_second)
-        if total > top:
+        if total > top * (BETTER if guess.bend else 1):
             top, spread = total, residual(votes, shift, slope, bins_per_second)
-            lag = (end - start) / pcm.rate + (guess.lag + shift * (1 + guess.slope)) / bins_per_second
-            steepness = (1 + guess.slope) * (1 + slope) - 1
-            best = Line(start / pcm.rate, lag, steepness, spread, guess.bend * bins_per_second)
+            lag = (end - start) / pcm.rate + (guess.at(shift) + shift) / bins_per_second
+            steepness = (1 + slope) * (1 + guess.slope + 2 * guess.bend * shift) - 1
+            bend = guess.bend * (1 + slope) ** 2 * bins_per_second
+            best = Line(start / pcm.rate, lag, steepness, spread, bend)
     return best
 
 
@@ -122,7 +129,7 @@ def weighted(pcm: Pcm, centres: tuple[int, int], piece: int) -> tuple[Floats, Fl
 
 
 def guesses(pulse: Pulse, pair: Repeat, bins_per_second: float) -> list[Guess]:
-    """The lag of the tracked beats without a slope; and, if they have one, with it."""
+    """The lag of the tracked beats without a slope; with it, if they have one; and with a bend, if they have one."""
     first, again = pulse.nearest(pair.start), pulse.nearest(pair.end)
     offsets = np.flatnonzero(np.abs(pulse.times - pair.start) <= CONTEXT_SECONDS) - first
     offsets = offsets[(offsets + again >= 0) & (offsets + again < len(pulse.times))]
@@ -132,44 +139,49 @@ def guesses(pulse: Pulse, pair: Repeat, bins_per_second: float) -> list[Guess]:
     lags = pulse.times[again + offsets] - pair.end - times
     apart = times[None] - times[:, None]
     slopes = ((lags[None] - lags[:, None]) / np.where(apart, apart, 1))[apart > APART_SECONDS]
-    lag = float(np.clip(np.median(lags), -SHIFT_SECONDS, SHIFT_SECONDS)) * bins_per_second
+    lag = float(np.clip(np.median(lags), -SHIFT_SECONDS, SHIFT_SECONDS))
     slope = float(np.median(slopes)) if len(slopes) else 0.0
-    tilted = [Guess(lag, slope)] if STEEP < abs(slope) < STEEPEST else []
-    return [Guess(lag, 0.0), *tilted, *bent(times, lags, bins_per_second)]
+    tilted = [Guess(lag * bins_per_second, slope)] if STEEP < abs(slope) < STEEPEST else []
+    return [Guess(lag * bins_per_second, 0.0), *tilted, *bent(times, lags, lag + slope * times, bins_per_second)]
 
 
-def near_beats(pulse: Pulse, times: Floats) -> Floats:
+def beat_weights(pulse: Pulse, times: Floats) -> Floats:
     """The weights of the onsets at some times (seconds): between beats, many are those of sustained sounds."""
     after = np.clip(np.searchsorted(pulse.times, times), 1, len(pulse.times) - 1)
     away = np.minimum(np.abs(pulse.times[after] - times), np.abs(times - pulse.times[after - 1]))
-    return np.where(away <= NEAR_BEAT, 1.0, BETWEEN_BEATS)
+    return np.where(away <= ATTACK_REACH, 1.0, BETWEEN_BEATS)
 
 
-def bent(times: Floats, lags: Floats, bins_per_second: float) -> list[Guess]:
+def bent(times: Floats, lags: Floats, straight: Floats, bins_per_second: float) -> list[Guess]:
     """The parabola through the lags at some times (both in seconds), by least squares in which outliers hardly count.
 
-    None if it is nearly straight, goes too far away, or has few beats.
+    straight: the lags of a line through them, from which the first weights come. Empty if the parabola is nearly
+    straight or goes too far away, and with few beats.
     """
     if len(times) < FEWEST_BENT:
         return []
-    near = bell_shaped(times, NEAR_SECONDS)
-    fitting = np.asarray(np.abs(lags - np.median(lags)) < SHIFT_SECONDS, np.float64)
+    near, expected = bell_shaped(times, NEAR_SECONDS), straight
     for _ in range(ROUNDS):
-        bend, slope, lag = np.polyfit(times, lags, 2, w=np.sqrt(near * fitting) + SMALL_WEIGHT)
-        fitting = 1 / (1 + ((lags - np.polyval([bend, slope, lag], times)) / LOOSE_SECONDS) ** 2)
-    ends = np.polyval([bend, slope, lag], [-CONTEXT_SECONDS, CONTEXT_SECONDS])
-    if np.abs(ends).max() > FARTHEST or abs(bend) < LEAST_BEND:
-        return []
-    return [Guess(float(lag) * bins_per_second, float(slope), float(bend) / bins_per_second)]
+        fitting = 1 / (1 + ((lags - expected) / LOOSE_SECONDS) ** 2)
+        bend, slope, lag = (
+            float(part) for part in np.polyfit(times, lags, 2, w=np.sqrt(near * fitting + LEAST_WEIGHT))
+        )
+        expected = np.polyval([bend, slope, lag], times)
+    everywhere = np.linspace(-CONTEXT_SECONDS, CONTEXT_SECONDS, 9)
+    is_far = abs(lag) > SHIFT_SECONDS or np.abs(np.polyval([bend, slope, lag], everywhere)).max() > FARTHEST
+    return [] if is_far or abs(bend) < LEAST_BEND else [Guess(lag * bins_per_second, slope, bend / bins_per_second)]
 
 
 def likeness(here: Array, there: Array, guess: Guess) -> Floats:
-    """Cross-correlate pieces with the other side, stretched by 1 + slope, (pieces, shifts). here: (pieces, bins)."""
+    """Cross-correlate pieces with the other side, stretched as the guess says, (pieces, shifts).
+
+    here: (pieces, bins).
+    """
     bins_per_second = here.shape[1] / PIECE_SECONDS
     reach = round((SHIFT_SECONDS + CONTEXT_SECONDS * SLOPES[-1] + RESIDUAL_SECONDS) * bins_per_second)
     half, width = here.size // 2, here.shape[1] + 2 * reach
     offsets = np.arange(-half - reach, half + reach)
-    places = len(there) // 2 + guess.lag + offsets * (1 + guess.slope + guess.bend * offsets)
+    places = len(there) // 2 + offsets + guess.at(offsets)
     stretched = np.interp(places, np.arange(len(there)), there)
     windows = sliding_window_view(stretched, width)[:: here.shape[1]]
     size = 2 ** int(np.ceil(np.log2(width)))

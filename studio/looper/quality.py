@@ -6,9 +6,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from studio.looper.alignment import peak
-from studio.looper.beats import Pulse
+from studio.looper.beats import CONFIDENT, Pulse
 from studio.looper.features import Features, loud_level
-from studio.looper.pcm import Audio, Pcm
+from studio.looper.pcm import Array, Pcm, mixing
 from studio.looper.seams import BEAT_REACH, FAIR, GOOD, Seam, beat_onsets, crossfaded, frames
 
 REPEATED = 0.98  # the correlation of the waveforms at both ends of an exact repeat; sustained tones reach 0.97
@@ -16,11 +16,10 @@ REPEAT_SECONDS = 2.0  # compared before and after
 UNIFORM = 0.3  # the median cost of all pairs of a recording that sounds the same everywhere
 PEAK_SHARE = 0.1  # of the loudest moment: the least level that counts as loud in a recording that is mostly silent
 CLEAR_BEAT, GOOD_BEAT = 0.5, 3.0  # the correlation of a beat with its repeat; milliseconds
-SURE = 0.25  # confidence; below it, the tracked beats may be wrong, and the measured error of the beat, too
-SMOOTH = 1.2  # the spectral flux of a seam that is not heard, as a multiple of that of the music around it, at most
-LISTENED = 0.03  # seconds before and after the crossfade
-WINDOW, HOP = 1024, 128  # frames, of spectral flux
-QUIET, STILL = 0.001 * WINDOW / 4, 0.01  # the magnitude of a sine at -60 dBFS; the flux of silence
+MOST_FLUX = 1.2  # of a seam that is not heard, as a multiple of the flux of the music that it joins
+MARGIN_SECONDS = 0.03  # listened to before and after a crossfade
+WINDOWS = (0.0232, 0.0464)  # seconds, of spectral flux
+QUIET, STEADY_FLUX = 2.5e-4, 0.01  # of a sine at -60 dBFS: its magnitude for each frame of a window; less is silence
 SILENT_DB, SILENT_SECONDS = -30.0, 1.5  # relative to the loud level; a longer silence inside a loop is heard as a gap
 
 
@@ -40,10 +39,10 @@ def quality(context: SeamContext, seam: Seam, error: float | None) -> str:
         return even_quality(context, seam)
     if seam.score < FAIR:
         return "poor"
-    is_sure = context.pulse.confidence >= SURE or wave_likeness(context.pcm, seam) > REPEATED
+    is_sure = context.pulse.confidence >= CONFIDENT or wave_likeness(context.pcm, seam) > REPEATED
     is_late = (error or 0.0) > GOOD_BEAT
     may_be_good = seam.score >= GOOD and is_sure and not is_late and not has_gap(context, seam)
-    return "good" if may_be_good and flux_ratio(context.pcm, seam) <= SMOOTH else "fair"
+    return "good" if may_be_good and flux_ratio(context.pcm, seam) <= MOST_FLUX else "fair"
 
 
 def even_quality(context: SeamContext, seam: Seam) -> str:
@@ -63,20 +62,28 @@ def wave_likeness(pcm: Pcm, seam: Seam) -> float:
 
 def flux_ratio(pcm: Pcm, seam: Seam) -> float:
     """The spectral flux of the seam as a multiple of that of the recording at its two places, the larger one."""
-    margin = frames(pcm, LISTENED)
+    margin = frames(pcm, MARGIN_SECONDS)
     leaving, entering = (pcm.read(place - seam.crossfade - margin, place + margin) for place in (seam.end, seam.start))
     first, last = margin, margin + seam.crossfade
     mixed = crossfaded(leaving[first:last], entering[first:last], pcm.rate)
-    joined = np.concatenate([leaving[:first], mixed, entering[last:]])
-    return flux(joined) / max(flux(leaving), flux(entering), STILL)
+    sounds = np.concatenate([leaving[:first], mixed, entering[last:]]), leaving, entering
+    ratios = []
+    for seconds in WINDOWS:
+        joined, *usual = (flux(sound @ mixing(pcm.channels), round(seconds * pcm.rate)) for sound in sounds)
+        ratios.append(joined / max(STEADY_FLUX, *usual))
+    return max(ratios)
 
 
-def flux(sound: Audio) -> float:
-    """How much the spectrum rises from one moment to the next, on average, of log magnitudes down to -60 dBFS."""
-    padded = np.pad(sound.mean(axis=1), (0, max(0, WINDOW + HOP - len(sound))))  # at 8 kHz, both margins are shorter
-    windows = sliding_window_view(padded, WINDOW)[::HOP] * np.hanning(WINDOW)
-    spectra = np.log1p(np.abs(np.fft.rfft(windows)) / QUIET)
-    return float(np.maximum(0, np.diff(spectra, axis=0)).sum(axis=1).mean())
+def flux(mono: Array, size: int) -> float:
+    """How much the spectrum rises from one moment to the next, on average, of log magnitudes down to -60 dBFS.
+
+    size: the frames of a window.
+    """
+    hop = max(1, size // 8)
+    windows = sliding_window_view(np.pad(mono, (0, max(0, size + hop - len(mono)))), size)[::hop]
+    magnitudes = np.abs(np.fft.rfft(windows * np.hanning(size).astype(np.float32)))
+    rises = np.diff(np.log1p(magnitudes / np.float32(QUIET * size)), axis=0)
+    return float(np.maximum(0, rises).sum(axis=1).mean())
 
 
 def has_gap(context: SeamContext, seam: Seam) -> bool:

@@ -108,8 +108,7 @@ def body(features: Features, times: NDArray[Any]) -> NDArray[np.bool_]:
     """True for times outside silence and fades: the second around them is near the loud level; (times,)."""
     level = smoothed(features.level, round(1 / features.seconds))
     near = level > loud_level(level) * 10 ** (BODY_DB / 10)
-    frames = np.rint(times / features.seconds).astype(int)
-    return np.asarray(near[np.clip(frames, 0, len(near) - 1)])
+    return np.asarray(near[features.frames(times)])
 
 
 def sub_beats(features: Features, times: NDArray[Any]) -> Array:
