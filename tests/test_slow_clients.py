@@ -99,6 +99,7 @@ def test_a_client_that_leaves_ends_its_wait_at_once(server: Callable[..., Server
     wait_for(lambda: running.call("GET", "/api/jobs/j")[1]["attempts"] == 1, 30)
     [lucky] = select.select(waiting[40:], [], [], 10)[0]
     assert lucky.recv(4096).startswith(b"HTTP/1.1 200 ")
+    wait_for(lambda: lines_with(running, "POST /api/jobs/claim 200"), 30)  # a line is logged after its answer
     assert len(lines_with(running, "POST /api/jobs/claim 200")) == 1
 
 
