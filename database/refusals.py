@@ -1,14 +1,13 @@
 """Turns errors of database constraints into sentences that name the broken rule."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 import peewee
 
 from database.connection import is_postgresql
-from database.damage import Damaged
 from database.json_text import NotJson
 from errors import Invalid, MissingParent
 
@@ -63,17 +62,13 @@ _SQLITE_END = re.compile(r"(?:(?::| column) (?:\w+\.)?(\w+))? \(code=\d+, ext=(\
 
 
 @contextmanager
-def rules_named(model: Any, changed: Collection[str] | None = None) -> Iterator[None]:
-    """Turn an error of a constraint or of the driver into Invalid. Use it around atomic(), never inside.
-
-    changed: the columns that a change of a record sets. If a rule about another column is broken, raises Damaged: the
-    value was in the database before.
-    """
+def rules_named(model: Any) -> Iterator[None]:
+    """Turn an error of a constraint or of the driver into Invalid. Use it around atomic(), never inside."""
     table = model._meta.table_name
     try:
         yield
     except peewee.IntegrityError as error:
-        raise _broken_rule(model, cast(Any, error).orig, changed) from None
+        raise _broken_rule(model, cast(Any, error).orig) from None
     except (peewee.DataError, OverflowError):
         raise Invalid(f"{table} cannot hold this: a value does not fit its field") from None
     except (NotJson, UnicodeEncodeError) as error:
@@ -100,8 +95,8 @@ def _code_of(error: Exception) -> int | str | None:
     return int(end[2]) if end else None
 
 
-def _broken_rule(model: Any, error: Any, changed: Collection[str] | None) -> Invalid | Damaged:
-    """The broken rule as an Invalid, or a Damaged as in rules_named(); error is the error of the driver."""
+def _broken_rule(model: Any, error: Any) -> Invalid:
+    """The broken rule as an Invalid; error is the error of the driver."""
     table = model._meta.table_name
     code, name = _postgresql_rule(error) if is_postgresql() else _sqlite_rule(error)
     if code in (*FOREIGN_KEY, RAISED) and model._meta.refs:
@@ -114,8 +109,6 @@ def _broken_rule(model: Any, error: Any, changed: Collection[str] | None) -> Inv
     field = name if name in model._meta.columns else name.removeprefix(f"{table}_")
     if field not in model._meta.columns:
         return Invalid(f"{table} breaks a rule of the database")
-    if changed is not None and field not in changed:
-        return Damaged(f"the column {field} of a {table} has a value that its rules do not allow")
     if code in NOT_NULL:
         return Invalid(f"{field} is required", field)
     expected = _ID if field == f"{table}_id" else EXPECTED.get(field, "of its type")

@@ -242,7 +242,7 @@ class Repository(Generic[R]):
 
         On PostgreSQL, another transaction may change the record after the statement did not: then it runs once more.
         """
-        with rules_named(self.model, self._implied(changes)), writes.transaction():
+        with rules_named(self.model), writes.transaction():
             key, guards = self._is(record_id), [*self._unchanged(if_match), *self._allowed(changes, lease_token)]
             assignments = [writes.touched(utc_now()), *self._assignments(changes, lease_token)]
             for _ in range(TRIES):

@@ -1,11 +1,15 @@
 """Whether music has beats: onsets that repeat from beat to beat, also if the tempo changes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from studio.looper.beats import regularity
-from studio.looper.features import Features
+from studio.looper.beats import are_sharp, regularity
+from studio.looper.features import Features, extract
+from tests.loop_quality import decoded
+from tests.pieces import Piece
 
 FRAMES = 3000
 
@@ -42,6 +46,19 @@ def test_noise_is_not_regular() -> None:
 
 def test_silence_is_not_regular() -> None:
     assert regularity(np.zeros(FRAMES, np.float32), swinging()) == 0
+
+
+@pytest.mark.parametrize("first", [0.0, 90.0])
+def test_the_minute_with_the_most_onsets_decides_in_doubt(first: float, tmp_path: Path) -> None:
+    rate, random = 22_050, np.random.default_rng(1)
+    beats = first + np.arange(1.0, 59.0, 0.5)
+    sound = random.normal(0, 0.001, (150 * rate, 1))
+    for place in np.rint(beats * rate).astype(int):
+        sound[place : place + 30, 0] += random.normal(0, 0.2, 30)
+    with decoded(Piece("half", rate, sound.astype(np.float32)), tmp_path) as pcm:
+        features = extract(pcm, lambda share: None)
+        assert are_sharp(pcm, features, beats)
+        assert not are_sharp(pcm, features, np.sort(random.uniform(first, first + 60, 120)))
 
 
 def test_beats_at_another_tempo_are_less_regular() -> None:

@@ -20,16 +20,16 @@ HARMONICS = 4
 WINDOW_SECONDS = 24.0  # the window of the autocorrelation; the tempo may change from one window to the next
 TIGHTNESS = 100.0
 FEWEST_BEATS = 8
-UNLIKELY, CONFIDENT, DOUBT = 0.05, 0.25, 0.7  # confidences: below the first, there are no beats; from the second plus
-# DOUBT / seconds, there are, because in a short recording some are found by chance. Between them, the attacks decide.
-SHARP, SHARP_DOUBT = 0.10, 1.0  # their regularity must be SHARP + SHARP_DOUBT / seconds
+UNLIKELY = 0.05  # a confidence below it means no beats
+CONFIDENT, DOUBT = 0.25, 0.7  # one of at least CONFIDENT + DOUBT / seconds means beats; short noise has some by chance
+SHARP, SHARP_DOUBT = 0.10, 1.0  # between them: beats if the regularity of the attacks is SHARP + SHARP_DOUBT / seconds
 PARTS, ATTACK_PARTS = 24, 2  # parts of a beat; the parts before and after a beat that belong to its attack
 COMPARED_BEATS, WINDOW_BEATS = 8, 32  # the longest lag of the autocorrelation over beats, and its window
 HEARD, HEARD_FRAMES = 0.05, 5  # the broad onset that beats have at least, as a mean; the frames around each
 STRETCHES = (2 / 3, 3 / 2)  # the tracker may find three beats where the music has two, or two where it has three
 CERTAIN, CLEARER = 0.8, 0.1  # a confidence above which no other tempo is tried; how much more another one must have
 STRONGEST = 6.0  # dB: a stronger attack counts as one of this strength
-MOST_SECONDS, BLOCK_SECONDS = 60.0, 4.0  # of attacks that are listened to, in the middle; read at a time
+MOST_SECONDS, BLOCK_SECONDS = 60.0, 4.0  # of attacks that are listened to; and read at a time
 GRID_SECONDS = 0.25
 BASS_BANDS, BASS_FRAMES = 3, 7  # mel bands below 200 Hz; an attack of a bass takes about 80 ms
 WEAK_BASS = 0.3  # the share of the bass onset of a neighbour that makes an off-beat
@@ -69,8 +69,8 @@ def pulse(pcm: Pcm, features: Features) -> Pulse:
     """The beats of a recording; a grid of 0.25 s if it has no clear beats.
 
     The broad onsets say how sure that is: the start of a pad raises few bands, a tick over a chord many. In doubt, the
-    attacks decide. The beats follow the other onsets: with the broad ones, hats between two beats were more often taken
-    for beats.
+    attacks decide, unless there are hardly any broad onsets. The beats follow the other onsets: with the broad ones,
+    hats between two beats were more often taken for beats.
     """
     likeliest = likeliest_beats(features)
     if likeliest.confidence >= CONFIDENT + DOUBT / features.duration:
@@ -118,12 +118,15 @@ def are_heard(features: Features, beats: NDArray[np.int64]) -> bool:
 
 
 def are_sharp(pcm: Pcm, features: Features, times: NDArray[Any]) -> bool:
-    """True if the attacks in the middle of a recording repeat from beat to beat; times: of the beats, in seconds.
+    """True if the attacks repeat from beat to beat in the minute with the most broad onsets.
 
-    An attack is heard where the onset of a whole frame is not: a click is much shorter than a frame.
+    An attack is heard where the onset of a whole frame is quiet: a click is much shorter than a frame. times: of the
+    beats, in seconds.
     """
     seconds = min(pcm.seconds, MOST_SECONDS)
-    start = (pcm.seconds - seconds) / 2
+    size = min(round(seconds / features.seconds), len(features.level))
+    total = np.concatenate([[0.0], np.cumsum(features.broad_onsets, dtype=np.float64)])
+    start = int(np.argmax(total[size:] - total[: len(total) - size])) * features.seconds
     inside = times[(times >= start) & (times <= start + seconds)]
     if len(inside) < FEWEST_BEATS:
         return False

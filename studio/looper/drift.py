@@ -63,6 +63,10 @@ class Line:
         away = time - self.start
         return self.lag + (self.slope + self.bend * away) * away
 
+    def slope_at(self, time: float) -> float:
+        """The slope at a time of the recording in seconds."""
+        return self.slope + 2 * self.bend * (time - self.start)
+
 
 @dataclass(frozen=True)
 class Guess:

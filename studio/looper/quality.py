@@ -19,7 +19,7 @@ CLEAR_BEAT, GOOD_BEAT = 0.5, 3.0  # the correlation of a beat with its repeat; m
 MOST_FLUX = 1.15  # of a seam that is not heard, as a multiple of the flux of the music that it joins
 MARGIN_SECONDS = 0.03  # listened to before and after a crossfade
 WINDOWS = (0.0232, 0.0464)  # seconds, of spectral flux
-QUIET, STEADY_FLUX = 2.5e-4, 0.01  # of a sine at -60 dBFS: its magnitude for each frame of a window; less is silence
+QUIET, SMALLEST_FLUX = 2.5e-4, 0.01  # a sine at -60 dBFS has this magnitude per frame of a window; less flux is silence
 SILENT_DB, SILENT_SECONDS = -30.0, 1.5  # relative to the loud level; a longer silence inside a loop is heard as a gap
 
 
@@ -70,7 +70,7 @@ def flux_ratio(pcm: Pcm, seam: Seam) -> float:
     ratios = []
     for seconds in WINDOWS:
         joined, *usual = (flux(sound @ mixing(pcm.channels), round(seconds * pcm.rate)) for sound in sounds)
-        ratios.append(joined / max(STEADY_FLUX, *usual))
+        ratios.append(joined / max(SMALLEST_FLUX, *usual))
     return max(ratios)
 
 

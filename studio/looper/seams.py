@@ -104,14 +104,14 @@ def beat_seam(pcm: Pcm, pair: Repeat, line: Line) -> Seam:
     steepest = start + (attack - beat.place) * step
     lag = same_wave(pcm, steepest, lag + round(shift * step))
     high = steepest - frames(pcm, BEFORE_ATTACK)
-    cost = pair.cost + ONSET_SHARE * (1 - fitting) + line_cost(line, abs(shift) / beat.bins_per_second)
+    cost = pair.cost + ONSET_SHARE * (1 - fitting) + line_cost(line, pair.start, abs(shift) / beat.bins_per_second)
     seam = cut(pcm, replace(pair, cost=cost), lag, (high - frames(pcm, AROUND_BEAT), high), frames(pcm, crossfade))
     return seam if is_masked else softened(pcm, seam)
 
 
-def line_cost(line: Line, off: float) -> float:
-    """The cost of a slope, and of a beat so many seconds off the line: the music around it would not fit as well."""
-    return SLOPE_COST * abs(line.slope) + OFF_LINE_COST * off / max(CLOSE_SPREAD, line.spread)
+def line_cost(line: Line, start: float, off: float) -> float:
+    """The cost of the slope at start, and of a beat so many seconds off the line: the music would not fit as well."""
+    return SLOPE_COST * abs(line.slope_at(start)) + OFF_LINE_COST * off / max(CLOSE_SPREAD, line.spread)
 
 
 @dataclass(frozen=True)
