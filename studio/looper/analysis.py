@@ -105,26 +105,19 @@ def analyse(pcm: Pcm, length: Length, choice: Choice, report: Report) -> Analysi
 
 def repetition(pcm: Pcm, features: Features, duration: float) -> Repetition:
     """The repeats between beats; of an even grid if there are no beats, or no pair of them fits."""
-
-    def repetition_at(beat: Pulse) -> Repetition:
+    for beat in (pulse(pcm, features), grid(features)):
         cuts = find_cuts(features, beat)
+        bar = beats_per_bar(cuts) if beat.rhythmic else None
         repeats = find_repeats(cuts, shortest_length(cuts, duration), duration - MARGIN)
-        return Repetition(beat, cuts, repeats, beats_per_bar(cuts) if beat.rhythmic else None)
-
-    at_beats = repetition_at(pulse(pcm, features))
-    if at_beats.repeats.pairs:
-        return at_beats
-    at_grid = repetition_at(grid(features))
-    if at_grid.repeats.pairs:
-        return at_grid
+        if repeats.pairs:
+            return Repetition(beat, cuts, repeats, bar)
     start = earliest_cut(pcm.seconds)
     whole = Repeat(start, min(start + duration, pcm.seconds) - MARGIN, UNREPEATED)
-    return replace(at_grid, repeats=Repeats([whole], UNREPEATED))
+    return Repetition(beat, cuts, Repeats([whole], UNREPEATED), bar)
 
 
 def bars_repetition(pcm: Pcm, features: Features, bars: Bars) -> Repetition:
     """The repeats after whole bars, of which whole rounds have the length of the loop. Raises Unusable."""
-
     beat = pulse(pcm, features)
     if beat.tempo is None:
         raise Unusable(NO_BEATS)
@@ -132,12 +125,11 @@ def bars_repetition(pcm: Pcm, features: Features, bars: Bars) -> Repetition:
     bar = beats_per_bar(cuts)
     lags = [beats // cuts.step for beats in bars.rounds(bar) if beats % cuts.step == 0]
     even = replace(cuts, bar=1)  # all lags are whole bars, so none of them costs more
-    shortest = shortest_length(cuts, bars.count * bar * 60 / beat.tempo)
-    repeats = find_repeats(even, shortest, math.inf, lags)
-    repeats = repeats if repeats.pairs else find_repeats(even, 0.0, math.inf, lags)
-    if not repeats.pairs:
-        raise Unusable(f"this track is too short for a loop of {in_words(bars)}: order fewer bars, or seconds")
-    return Repetition(beat, even, repeats, bar, lags)
+    for shortest in (shortest_length(cuts, bars.count * bar * 60 / beat.tempo), 0.0):
+        repeats = find_repeats(even, shortest, math.inf, lags)
+        if repeats.pairs:
+            return Repetition(beat, even, repeats, bar, lags)
+    raise Unusable(f"this track is too short for a loop of {in_words(bars)}: order fewer bars, or seconds")
 
 
 def shortest_length(cuts: Cuts, duration: float) -> float:
